@@ -1,0 +1,203 @@
+//! The agent's protocol: claim a boot window, ask for an order, report.
+//!
+//! The agent dials out; nothing dials in. Every request but the claim carries `Authorization: Bearer <session>`.
+//! An order names job, epoch, step and attempt; a report names them again, so that it is idempotent. The agent
+//! keeps the highest epoch that it saw for the machine and refuses older orders.
+
+use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, Secret};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// `POST /agent/v1/claim`: the first call after boot. The token works once; a repeat with the same `nonce` gets
+/// the same answer, so that a lost reply is harmless.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    /// The boot window's token, from the kernel command line `billet.token=`.
+    pub token: Secret,
+    /// 32 random bytes in hex, made once per boot; it proves that a repeat comes from the same agent.
+    pub nonce: String,
+    /// What the machine is.
+    pub inventory: Inventory,
+    /// The agent's version.
+    pub agent_version: String,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClaimResponse {
+    /// Bearer of all further requests.
+    pub session: Secret,
+    /// Who the service thinks this machine is.
+    pub machine: MachineId,
+    /// Its name, for the console.
+    pub machine_name: String,
+}
+
+/// What the agent is to do next.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Order {
+    /// The machine that is meant; another one refuses.
+    pub machine: MachineId,
+    /// The job.
+    pub job: JobId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The step's name.
+    pub step: String,
+    /// Which try this is.
+    pub attempt: u32,
+    /// The service's clock when this was sent; the agent's own clock is not to be trusted.
+    pub now: Timestamp,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What an order asks for. Each names an end, so that repeating it is harmless.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Action {
+    /// Report the inventory (`Outcome::Inventory`).
+    Inspect,
+    /// Write an image to the disk in the permit and read it back.
+    WriteImage {
+        /// SHA-256 of the manifest, hex; fetched from `AGENT_MANIFEST`.
+        manifest: String,
+        /// Leave to destroy. Exactly one disk.
+        permit: Permit,
+    },
+    /// Add a NoCloud seed (FAT, label CIDATA) as a partition behind the image, and move the backup GPT to the end.
+    WriteSeed {
+        /// File names and contents: `meta-data`, `user-data`, `network-config`, `vendor-data`.
+        files: Vec<SeedFile>,
+        /// Leave to destroy. Exactly one disk.
+        permit: Permit,
+    },
+    /// Wipe the disks in the permit.
+    Erase {
+        /// How.
+        policy: ErasePolicy,
+        /// Leave to destroy. One or more disks.
+        permit: Permit,
+    },
+    /// Reboot. Reported as done before the deed.
+    Reboot,
+    /// Switch off. Reported as done before the deed.
+    PowerOff,
+}
+
+/// One file of a seed.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct SeedFile {
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub content: String,
+}
+
+impl std::fmt::Debug for SeedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SeedFile({}, {} bytes)", self.name, self.content.len())
+    }
+}
+
+/// Leave to destroy what is on the named disks of the named machine, and nothing else.
+///
+/// The agent refuses unless machine, job and epoch are the order's, `expires` lies ahead of the time that the
+/// service's answer carried, and each serial number names exactly one disk that it sees and that is neither
+/// removable nor read-only. The service's clock is `Order::now` plus what has passed since by the agent's monotonic clock.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Permit {
+    /// The machine.
+    pub machine: MachineId,
+    /// The job.
+    pub job: JobId,
+    /// The job's epoch.
+    pub epoch: u64,
+    /// What may be done.
+    pub method: PermitMethod,
+    /// Serial numbers of the disks.
+    pub disks: Vec<String>,
+    /// Until when, by the service's clock.
+    pub expires: Timestamp,
+}
+
+/// What a permit allows.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermitMethod {
+    /// Write an image and its seed.
+    Write,
+    /// Wipe.
+    Erase,
+}
+
+/// `POST /agent/v1/reports`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The order's job.
+    pub job: JobId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its step.
+    pub step: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an order, or how far it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Outcome {
+    /// Still at it.
+    Progress {
+        /// How far.
+        progress: Progress,
+    },
+    /// It is so.
+    Done {
+        /// What was done and seen, one sentence: bytes written, read back, time.
+        evidence: String,
+        /// For each disk that was wiped: serial, method, what was checked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        disks: Vec<DiskEvidence>,
+    },
+    /// The inventory, answer to `Action::Inspect`.
+    Inventory {
+        /// What was found.
+        inventory: Inventory,
+    },
+    /// It failed; trying again may help.
+    Failed {
+        /// Why, one sentence.
+        why: String,
+    },
+    /// The agent refuses: trying again can't help (permit for another disk, image larger than the disk).
+    Refused {
+        /// Why, one sentence.
+        why: String,
+    },
+}
+
+/// Proof that a disk was wiped.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DiskEvidence {
+    /// Its serial number.
+    pub serial: String,
+    /// How.
+    pub policy: ErasePolicy,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Bytes read back and found zero.
+    pub bytes_verified: u64,
+}
+
+/// What a report is answered with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportResponse {
+    /// Whether the order still stands. False: stop what you are doing and ask for orders.
+    pub stands: bool,
+}

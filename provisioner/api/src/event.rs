@@ -1,0 +1,24 @@
+//! Events: the timeline of a machine or an instance.
+
+use crate::{EventId, InstanceId, MachineId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Something that was observed or done. Facts make the timeline.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Event {
+    /// Grows with time.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// The machine that it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineId>,
+    /// The instance that it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// A stable word: `dhcp`, `boot`, `agent`, `bmc`, `state`, `step`, `held`, `request`, …
+    pub kind: String,
+    /// One sentence.
+    pub message: String,
+}

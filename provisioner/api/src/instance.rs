@@ -1,0 +1,139 @@
+//! Instances: an operating system that a user asked for on some machine.
+
+use crate::{Held, InstanceId, MachineId, Waiting};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An instance as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its name, unique, a DNS label.
+    pub name: String,
+    /// Grows with each change; the `ETag`.
+    pub version: u64,
+    /// What was asked for.
+    pub spec: InstanceSpec,
+    /// What is so.
+    pub status: InstanceStatus,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct InstanceSpec {
+    /// The image's name.
+    pub image: String,
+    /// A machine's name or id, when exactly that one is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The pool to choose from, when no machine is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Labels that the machine must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selector: BTreeMap<String, String>,
+    /// The hostname, the instance's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// A user to make, with sudo. None: the image's own default user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// SSH public keys for that user, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<String>,
+    /// Raw cloud-init user data instead of `user` and `ssh_keys`. Write-only: answers show only its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+    /// cloud-init network-config version 2, as YAML; DHCP on the boot NIC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_config: Option<String>,
+    /// The serial number of the disk to write; the smallest fitting non-removable one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk_serial: Option<String>,
+    /// What becomes of the disks at release.
+    #[serde(default)]
+    pub erase: ErasePolicy,
+}
+
+/// What becomes of a machine's disks when it is released.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErasePolicy {
+    /// Partition tables and file system signatures go; the data can be found by who looks for it.
+    #[default]
+    Metadata,
+    /// Every sector is written with zeros and read back.
+    Overwrite,
+}
+
+/// `POST /v1/instances`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceCreate {
+    /// A DNS label.
+    pub name: String,
+    /// What is asked for.
+    pub spec: InstanceSpec,
+}
+
+/// `DELETE /v1/instances/{instance}`, the body is optional.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteInstance {
+    /// Another erase policy than the instance's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase: Option<ErasePolicy>,
+}
+
+/// The states of an instance.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// It has no machine yet; `waiting` says why.
+    Pending,
+    /// Its machine is being written.
+    Deploying,
+    /// The operating system reported in.
+    Running,
+    /// Its machine is being taken back.
+    Releasing,
+}
+
+/// What is so.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineId>,
+    /// That machine's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Why it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// IPv4 addresses that it has.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// When it reported in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phoned_home: Option<Timestamp>,
+    /// SSH host keys that it reported, as `ssh-ed25519 AAAA…` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+}
+
+/// `GET /v1/instances`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InstanceList {
+    /// The instances, by name.
+    pub items: Vec<Instance>,
+}

@@ -1,0 +1,413 @@
+//! Machines: the server, its BMC, its inventory and what is being done to it.
+
+use crate::{Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A machine as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its id.
+    pub id: MachineId,
+    /// Its name, unique, a DNS label.
+    pub name: String,
+    /// Grows with each change; the `ETag`.
+    pub version: u64,
+    /// What people said of it.
+    pub spec: MachineSpec,
+    /// What is so.
+    pub status: MachineStatus,
+}
+
+/// What people said of a machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MachineSpec {
+    /// Its pool.
+    pub pool: String,
+    /// MAC addresses of the NICs that it boots from, lower case with colons.
+    pub macs: Vec<String>,
+    /// Its BMC; none for a machine that nobody can switch yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc: Option<BmcSpec>,
+    /// How its firmware boots; none until observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_mode: Option<BootMode>,
+    /// Whether somebody accepted it. Until then nothing on it is changed.
+    pub accepted: bool,
+    /// Whether an operator works on it: no new instance is placed on it.
+    #[serde(default)]
+    pub maintenance: bool,
+    /// Labels for selection.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How to reach a BMC. Its password is write-only and therefore not here.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct BmcSpec {
+    /// The protocol.
+    pub protocol: BmcProtocol,
+    /// Host or IP address, with `:port` if not the protocol's own (623, 443).
+    pub address: String,
+    /// User name.
+    pub username: String,
+    /// IPMI cipher suite: 17, or 3 by explicit setting, which is shown as weak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher_suite: Option<u8>,
+    /// SHA-256 of the BMC's certificate, hex; set at first contact when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_sha256: Option<String>,
+}
+
+/// The protocol of a BMC.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum BmcProtocol {
+    /// IPMI 2.0 over LAN.
+    Ipmi,
+    /// Redfish over HTTPS.
+    Redfish,
+}
+
+/// How a machine's firmware boots.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootMode {
+    /// Legacy BIOS.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+/// The states of a machine. There is no "failed": see `waiting` and `held`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineState {
+    /// Known; not yet inspected on our order, or not accepted.
+    Discovered,
+    /// Being inventoried.
+    Inspecting,
+    /// Free to be given to an instance.
+    Available,
+    /// An operating system is being written to it.
+    Deploying,
+    /// It runs an instance.
+    Deployed,
+    /// It is being taken back and wiped.
+    Releasing,
+}
+
+/// What is so, as far as observed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MachineStatus {
+    /// Where it is in its life.
+    pub state: MachineState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Why it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// Last observed power.
+    pub power: Power,
+    /// What is known of its BMC.
+    pub bmc: BmcStatus,
+    /// The running or last job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+    /// The instance that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// What the agent found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+    /// Its last DHCP address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Observed power. Unreachable is never "off".
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// The BMC said on.
+    On,
+    /// The BMC said off.
+    Off,
+    /// Not known.
+    Unknown,
+}
+
+/// What is known of a BMC.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct BmcStatus {
+    /// Whether it answers.
+    pub health: BmcHealth,
+    /// The last error, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What of its settings is weak, such as "cipher suite 3 (SHA-1)".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weak: Vec<String>,
+}
+
+/// Whether a BMC answers.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum BmcHealth {
+    /// It has none.
+    None,
+    /// Not asked yet.
+    Unknown,
+    /// It answered last time.
+    Ok,
+    /// It did not answer last time.
+    Unreachable,
+    /// It refused our credentials.
+    AuthenticationFailed,
+}
+
+/// A job: long work on a machine, kept in the database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it is for.
+    pub kind: JobKind,
+    /// Raised each time that the job starts anew; orders of an older epoch are refused.
+    pub epoch: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Its steps in order.
+    pub steps: Vec<Step>,
+}
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    /// Inventory.
+    Inspect,
+    /// Writing an operating system.
+    Deploy,
+    /// Taking back and wiping.
+    Release,
+}
+
+/// One step of a job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name: `power-off`, `boot-network`, `power-on`, `agent`, `inspect`, `write-image`, …
+    pub name: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// How far it is.
+    pub phase: StepPhase,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Progress, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What came of it, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepPhase {
+    /// Not begun.
+    Todo,
+    /// Begun: the intent is stored, the result is not.
+    Intent,
+    /// Its result is stored.
+    Done,
+    /// It failed.
+    Failed,
+}
+
+/// What the agent found in a machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Inventory {
+    /// SMBIOS system UUID.
+    #[serde(default)]
+    pub uuid: Option<String>,
+    /// SMBIOS system serial number.
+    #[serde(default)]
+    pub serial: Option<String>,
+    /// SMBIOS manufacturer.
+    #[serde(default)]
+    pub manufacturer: Option<String>,
+    /// SMBIOS product name.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// How this boot came about.
+    pub boot_mode: Option<BootMode>,
+    /// Firmware vendor and version.
+    #[serde(default)]
+    pub firmware: Option<String>,
+    /// Its processors.
+    pub cpu: Cpu,
+    /// Installed memory as the kernel sees it, bytes.
+    pub memory_bytes: u64,
+    /// Its disks.
+    pub disks: Vec<Disk>,
+    /// Its network interfaces.
+    pub nics: Vec<Nic>,
+}
+
+/// The processors of a machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Cpu {
+    /// Model name.
+    pub model: String,
+    /// Logical processors.
+    pub threads: u32,
+    /// Physical cores.
+    pub cores: u32,
+    /// Sockets.
+    pub sockets: u32,
+}
+
+/// A disk.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Disk {
+    /// Kernel name: `vda`, `nvme0n1`. A hint, never an identity.
+    pub name: String,
+    /// Serial number: the identity that permits name. A disk without one can't be written.
+    #[serde(default)]
+    pub serial: Option<String>,
+    /// World wide name.
+    #[serde(default)]
+    pub wwn: Option<String>,
+    /// Model.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Whether it spins.
+    pub rotational: bool,
+    /// Whether it can be taken out (USB stick, card reader, optical).
+    pub removable: bool,
+    /// Whether the kernel sees it read-only.
+    pub read_only: bool,
+    /// Logical sector size.
+    pub sector_bytes: u32,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Nic {
+    /// Kernel name.
+    pub name: String,
+    /// MAC address.
+    pub mac: String,
+    /// Driver.
+    #[serde(default)]
+    pub driver: Option<String>,
+    /// Whether there is a link.
+    pub link: bool,
+    /// Mbit/s.
+    #[serde(default)]
+    pub speed_mbps: Option<u32>,
+    /// IPv4 addresses.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+}
+
+/// `POST /v1/machines`: an operator adds a machine; it is accepted at birth.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineCreate {
+    /// A DNS label.
+    pub name: String,
+    /// Its pool, `default` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// At least one MAC address that it boots from.
+    pub macs: Vec<String>,
+    /// Its BMC.
+    pub bmc: BmcSpec,
+    /// The BMC's password, write-only.
+    pub bmc_password: Secret,
+    /// `bios` or `uefi`; found out at the first boot when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_mode: Option<BootMode>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `PATCH /v1/machines/{machine}`: only what is given changes. Needs `If-Match`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineUpdate {
+    /// A new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A new pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// New boot MACs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macs: Option<Vec<String>>,
+    /// A new BMC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc: Option<BmcSpec>,
+    /// A new BMC password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc_password: Option<Secret>,
+    /// In or out of maintenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+    /// New labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// `POST /v1/machines/{machine}/actions`.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct MachineActionRequest {
+    /// What to do.
+    pub action: MachineAction,
+}
+
+/// What an operator may ask of a machine.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineAction {
+    /// Take a discovered machine in: from now on Billet may change it.
+    Accept,
+    /// Inventory it again.
+    Inspect,
+    /// Try held work again.
+    Retry,
+    /// Stop the running inspection.
+    Cancel,
+    /// Switch it on.
+    PowerOn,
+    /// Switch it off, hard.
+    PowerOff,
+}
+
+/// `GET /v1/machines`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MachineList {
+    /// The machines, by name.
+    pub items: Vec<Machine>,
+}
+

@@ -1,0 +1,43 @@
+//! Every path of the API, once.
+
+/// Liveness, without a token.
+pub const HEALTH: &str = "/healthz";
+/// `GET` the machines (`?state=`, `?pool=`), `POST` one.
+pub const MACHINES: &str = "/v1/machines";
+/// `GET`, `PATCH`, `DELETE` a machine by name or id.
+pub const MACHINE: &str = "/v1/machines/{machine}";
+/// `POST` an action.
+pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
+/// `GET` the timeline (`?after=`: only newer than that event id).
+pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";
+/// `GET` what it waits for.
+pub const MACHINE_WHY: &str = "/v1/machines/{machine}/why";
+/// `GET` the instances, `POST` one.
+pub const INSTANCES: &str = "/v1/instances";
+/// `GET`, `DELETE` an instance by name or id.
+pub const INSTANCE: &str = "/v1/instances/{instance}";
+/// `GET` the timeline.
+pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
+/// `GET` what it waits for.
+pub const INSTANCE_WHY: &str = "/v1/instances/{instance}/why";
+/// `GET` the images, `POST` one (query: `ImageSpec`, body: the file).
+pub const IMAGES: &str = "/v1/images";
+/// `GET`, `DELETE` an image by name or id.
+pub const IMAGE: &str = "/v1/images/{image}";
+/// `GET` the networks.
+pub const NETWORKS: &str = "/v1/networks";
+/// `GET` a network by name.
+pub const NETWORK: &str = "/v1/networks/{network}";
+/// `GET` its leases.
+pub const LEASES: &str = "/v1/networks/{network}/leases";
+
+/// The agent: `POST` a `ClaimRequest` with the boot window's token.
+pub const AGENT_CLAIM: &str = "/agent/v1/claim";
+/// The agent: `GET` an `Order` by long poll (`?wait=seconds`), 204 when there is none.
+pub const AGENT_ORDERS: &str = "/agent/v1/orders";
+/// The agent: `POST` a `Report`.
+pub const AGENT_REPORTS: &str = "/agent/v1/reports";
+/// The agent: `GET` a manifest by its SHA-256 (JSON of `images::Manifest`).
+pub const AGENT_MANIFEST: &str = "/agent/v1/manifests/{sha256}";
+/// The agent: `GET` a chunk by the SHA-256 of its stored bytes.
+pub const AGENT_CHUNK: &str = "/agent/v1/chunks/{sha256}";
