@@ -1,0 +1,153 @@
+//! What is to be done with a machine now. Changes nothing; the same object and time always give the same answer.
+
+mod job;
+mod resting;
+
+use crate::{limits::Limits, machine::Machine, plan::StepName};
+use jiff::Timestamp;
+use provisioner_api::{JobKind, MachineState};
+
+/// What is to be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing but to wait, and this is for what.
+    Wait(Patience),
+    /// Something in the world: perform it, then settle its outcome.
+    Act(Effect),
+    /// Something in the books only: settle it.
+    Move(Move),
+    /// Stop and ask a person: settle it.
+    Hold {
+        /// What happened, as a sentence.
+        why: String,
+        /// What the person may do.
+        choices: Vec<String>,
+    },
+    /// Nothing: the machine rests where it is wanted, or is held.
+    Done,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// What has to happen.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When to decide again at the latest; `None`: only a request or a fact changes anything.
+    pub until: Option<Timestamp>,
+    /// The usual cause when it takes long.
+    pub hint: Option<String>,
+}
+
+/// A deed in the world. Each names an end, so that repeating it after a crash is harmless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Power is so.
+    Power {
+        /// On or off.
+        on: bool,
+        /// The operator's wish that it fulfils; `None`: the step in hand.
+        wish: Option<u64>,
+    },
+    /// The next boot is from the network, and the boot window of the running job and epoch is open.
+    BootNetwork,
+    /// Boots are from the disk.
+    BootDisk,
+}
+
+/// A change in the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Move {
+    /// A job begins, and with it a state.
+    Start {
+        /// Which.
+        kind: JobKind,
+        /// Why.
+        because: String,
+    },
+    /// A step begins: its intent is stored before its effect.
+    Begin {
+        /// Which.
+        step: StepName,
+    },
+    /// The step in hand is done.
+    StepDone {
+        /// What came of it.
+        result: String,
+    },
+    /// The order in hand is given again.
+    Again {
+        /// Why.
+        why: String,
+    },
+    /// The job starts anew from power off, under a new epoch.
+    Restart {
+        /// Why.
+        why: String,
+    },
+    /// The job ends, and with it the state.
+    Finish {
+        /// The next state.
+        to: MachineState,
+        /// Why.
+        because: String,
+    },
+    /// The hold is lifted, and its job starts anew.
+    Lift,
+}
+
+/// Decides.
+pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
+    if let Some(hold) = &machine.state.hold {
+        let leaves = machine.want.retry > hold.retry;
+        if leaves {
+            return Decision::Move(Move::Lift);
+        }
+    }
+    if let Some(decision) = interrupt(machine) {
+        return decision;
+    }
+    if machine.state.hold.is_some() {
+        return Decision::Done;
+    }
+    match machine.running_job() {
+        Some(job) => job::decide(machine, job, limits, now),
+        None => resting::decide(machine),
+    }
+}
+
+/// What a person's later word stops, even when it is held: an inspection that was cancelled, a deployment whose
+/// instance is given back.
+fn interrupt(machine: &Machine) -> Option<Decision> {
+    let job = machine.running_job()?;
+    if job.kind == JobKind::Inspect && machine.want.cancel > machine.state.cancel {
+        let to = MachineState::Discovered;
+        return Some(Decision::Move(Move::Finish { to, because: "the inspection was cancelled".into() }));
+    }
+    let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
+    if job.kind != JobKind::Deploy || !given_back {
+        return None;
+    }
+    Some(Decision::Move(if machine.state.dirty {
+        Move::Start {
+            kind: JobKind::Release,
+            because: "the instance is given back while it was deployed".into(),
+        }
+    } else {
+        let because = "the instance was given back before anything was written".into();
+        Move::Finish { to: MachineState::Available, because }
+    }))
+}
+
+/// A state's word.
+pub(crate) fn word(state: MachineState) -> &'static str {
+    match state {
+        MachineState::Discovered => "discovered",
+        MachineState::Inspecting => "inspecting",
+        MachineState::Available => "available",
+        MachineState::Deploying => "deploying",
+        MachineState::Deployed => "deployed",
+        MachineState::Releasing => "releasing",
+    }
+}

@@ -1,0 +1,238 @@
+//! Decisions while a job runs: the step in hand, by what it is made of.
+
+use super::{Decision, Effect, Move, Patience};
+use crate::{
+    disk::choose_root_disk,
+    limits::Limits,
+    machine::{AgentReport, Job, Machine, Reported, Step},
+    order::erasable_disks,
+    plan::{StepKind, StepName},
+};
+use jiff::Timestamp;
+use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
+
+/// Decides for a machine with a running job.
+pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
+    let Some(step) = job.current() else { return finish(job) };
+    if step.phase == StepPhase::Todo {
+        return begin(machine, step, now);
+    }
+    let started = step.started.unwrap_or(job.started);
+    let until = started.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
+    match step.name.kind() {
+        StepKind::Level => level(step, until, now),
+        StepKind::Await => awaited(machine, job, step, Span { started, until }, limits, now),
+        StepKind::Order => ordered(machine, job, step, Span { started, until }, limits, now),
+    }
+}
+
+/// From when until when a step may run.
+#[derive(Clone, Copy)]
+struct Span {
+    started: Timestamp,
+    until: Timestamp,
+}
+
+fn finish(job: &Job) -> Decision {
+    let (to, because) = match job.kind {
+        JobKind::Inspect => (MachineState::Available, "it was inspected"),
+        JobKind::Deploy => (MachineState::Deployed, "its operating system reported in"),
+        JobKind::Release => (MachineState::Available, "its disks are wiped"),
+    };
+    Decision::Move(Move::Finish { to, because: because.into() })
+}
+
+/// A destructive step begins only when it is clear which disks it means.
+fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
+    if let Some(not_before) = step.not_before.filter(|at| *at > now) {
+        return Decision::Wait(trying_again(step, not_before));
+    }
+    let refused = match step.name {
+        StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
+            Some(owner) => {
+                let named = owner.root_disk_serial.as_deref();
+                choose_root_disk(machine.facts.inventory.as_ref(), named, owner.disk_bytes)
+                    .err()
+                    .map(|no| no.to_string())
+            }
+            None => Some("no instance owns this machine".into()),
+        },
+        StepName::Erase => erasable_disks(machine.facts.inventory.as_ref()).err(),
+        _ => None,
+    };
+    match refused {
+        Some(why) => hold(why),
+        None => Decision::Move(Move::Begin { step: step.name }),
+    }
+}
+
+fn level(step: &Step, until: Timestamp, now: Timestamp) -> Decision {
+    if let Some(why) = step.result.as_ref().filter(|_| now >= until) {
+        return hold(why.clone());
+    }
+    if let Some(not_before) = step.not_before.filter(|at| *at > now) {
+        return Decision::Wait(trying_again(step, not_before));
+    }
+    Decision::Act(match step.name {
+        StepName::PowerOn => Effect::Power { on: true, wish: None },
+        StepName::BootNetwork => Effect::BootNetwork,
+        StepName::BootDisk => Effect::BootDisk,
+        _ => Effect::Power { on: false, wish: None },
+    })
+}
+
+fn awaited(
+    machine: &Machine,
+    job: &Job,
+    step: &Step,
+    span: Span,
+    limits: &Limits,
+    now: Timestamp,
+) -> Decision {
+    let (came, why) = match step.name {
+        StepName::Agent => {
+            let claimed = machine.facts.claim.is_some_and(|claim| claim.job == Some((job.id, job.epoch)));
+            (claimed.then_some("the agent called in"), "the agent has to call in after the network boot")
+        }
+        _ => (
+            phoned_home(machine, job).then_some("the operating system reported in"),
+            "the operating system has to report in",
+        ),
+    };
+    if let Some(result) = came {
+        return Decision::Move(Move::StepDone { result: result.into() });
+    }
+    if now >= span.until {
+        let minutes = limits.hard(step.name).as_mins();
+        return if step.name == StepName::Agent {
+            anew(job, limits, format!("the agent did not call in within {minutes} minutes of power on"))
+        } else {
+            // The image is written and verified: writing it again would hardly help, a person may see the console.
+            hold(format!(
+                "the operating system did not report in within {minutes} minutes; {}",
+                Limits::hint(step.name)
+            ))
+        };
+    }
+    Decision::Wait(patience(step, why, span))
+}
+
+fn phoned_home(machine: &Machine, job: &Job) -> bool {
+    let owner = machine.want.owner.as_ref().map(|owner| owner.instance);
+    machine.facts.phoned_home.is_some_and(|(instance, at)| Some(instance) == owner && at >= job.started)
+}
+
+fn ordered(
+    machine: &Machine,
+    job: &Job,
+    step: &Step,
+    span: Span,
+    limits: &Limits,
+    now: Timestamp,
+) -> Decision {
+    if step.name == StepName::Reboot && phoned_home(machine, job) {
+        return Decision::Move(Move::StepDone { result: "the operating system already reported in".into() });
+    }
+    let report = machine.report_on(job, step);
+    match report.map(|report| &report.said) {
+        Some(Reported::Done { evidence, disks }) => return order_done(machine, step, evidence, disks),
+        Some(Reported::Refused(why)) => return hold(format!("the agent refuses: {why}")),
+        Some(Reported::Failed(why)) if step.attempt >= limits.order_attempts => {
+            return hold(format!("{} failed {} times: {why}", step.name, step.attempt));
+        }
+        Some(Reported::Failed(why)) => return Decision::Move(Move::Again { why: why.clone() }),
+        Some(Reported::Progress(_)) | None => {}
+    }
+    let heard = machine.facts.agent_seen.unwrap_or(span.started).max(span.started);
+    let silence = heard.saturating_add(limits.agent_silence).unwrap_or(Timestamp::MAX);
+    if now >= silence {
+        return anew(
+            job,
+            limits,
+            format!("the agent was not heard for {} s during {}", limits.agent_silence.as_secs(), step.name),
+        );
+    }
+    if now >= span.until {
+        return anew(
+            job,
+            limits,
+            format!("{} took longer than {} minutes", step.name, limits.hard(step.name).as_mins()),
+        );
+    }
+    let why = order_waits(step.name, report);
+    Decision::Wait(Patience { until: Some(silence.min(span.until)), ..patience(step, &why, span) })
+}
+
+fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
+    let doing = match step {
+        StepName::Inspect => "the agent takes the inventory",
+        StepName::WriteImage => "the agent writes the image",
+        StepName::WriteSeed => "the agent writes the seed",
+        StepName::Erase => "the agent wipes the disks",
+        _ => "the agent lets the machine reboot",
+    };
+    match report.map(|report| &report.said) {
+        Some(Reported::Progress(progress)) if progress.total > 0 => {
+            let percent = u128::from(progress.done) * 100 / u128::from(progress.total);
+            format!("{doing}: {percent} %")
+        }
+        _ => doing.into(),
+    }
+}
+
+/// "Wiped" needs positive evidence for every disk that was to be wiped.
+fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvidence]) -> Decision {
+    if step.name == StepName::Erase {
+        let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
+        let disks = match erasable_disks(machine.facts.inventory.as_ref()) {
+            Ok(disks) => disks,
+            Err(why) => return hold(why),
+        };
+        let proven = |serial: &String| {
+            proof
+                .iter()
+                .any(|disk| disk.serial == *serial && Some(disk.policy) == policy && disk.bytes_verified > 0)
+        };
+        if let Some(serial) = disks.iter().find(|serial| !proven(serial)) {
+            return hold(format!(
+                "the agent says that it wiped the disks, but gave no proof for disk `{serial}`"
+            ));
+        }
+    }
+    Decision::Move(Move::StepDone { result: evidence.to_owned() })
+}
+
+fn anew(job: &Job, limits: &Limits, why: String) -> Decision {
+    if job.restarts < limits.restarts {
+        Decision::Move(Move::Restart { why })
+    } else {
+        hold(format!("{why}; it was tried {} times", job.restarts + 1))
+    }
+}
+
+fn hold(why: String) -> Decision {
+    let choices = [
+        "mend the cause, then `billet machine retry NAME`",
+        "`billet instance delete NAME` gives the machine back; `billet machine cancel NAME` ends an inspection",
+    ];
+    Decision::Hold { why, choices: choices.map(Into::into).into() }
+}
+
+fn patience(step: &Step, why: &str, span: Span) -> Patience {
+    Patience {
+        why: why.into(),
+        since: span.started,
+        until: Some(span.until),
+        hint: Some(Limits::hint(step.name).into()),
+    }
+}
+
+fn trying_again(step: &Step, not_before: Timestamp) -> Patience {
+    let last = step.result.as_deref().unwrap_or("the last try failed");
+    Patience {
+        why: format!("{} is tried again (try {}): {last}", step.name, step.attempt),
+        since: step.started.unwrap_or(not_before),
+        until: Some(not_before),
+        hint: Some(Limits::hint(step.name).into()),
+    }
+}

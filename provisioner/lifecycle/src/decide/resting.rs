@@ -1,0 +1,62 @@
+//! Decisions while no job runs.
+
+use super::{Decision, Effect, Move, Patience};
+use crate::machine::Machine;
+use provisioner_api::{JobKind, MachineState};
+
+/// Decides for a machine without a running job.
+pub(super) fn decide(machine: &Machine) -> Decision {
+    if let Some(wish) = machine.want.power.filter(|wish| wish.number > machine.state.power_wish) {
+        return Decision::Act(Effect::Power { on: wish.on, wish: Some(wish.number) });
+    }
+    let inspect_wanted = machine.want.inspect > machine.state.inspect;
+    let release = machine.want.owner.as_ref().map(|owner| owner.release.is_some());
+    match (machine.state.name, release) {
+        (MachineState::Discovered, _) => discovered(machine, inspect_wanted),
+        (MachineState::Available, Some(false)) => start(JobKind::Deploy, "an instance is to be deployed"),
+        (MachineState::Available, None) if inspect_wanted => {
+            start(JobKind::Inspect, "an inspection was asked for")
+        }
+        (MachineState::Deployed, Some(true)) => start(JobKind::Release, "the instance is given back"),
+        (MachineState::Available | MachineState::Deployed, _) => Decision::Done,
+        // A working state without a job can't come about by `settle`; if it does, a person must look at it.
+        (MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing, _) => Decision::Hold {
+            why: format!(
+                "the machine is {} but has no job: its records are damaged",
+                super::word(machine.state.name)
+            ),
+            choices: vec!["restore the database from a backup".into()],
+        },
+    }
+}
+
+fn start(kind: JobKind, because: &str) -> Decision {
+    Decision::Move(Move::Start { kind, because: because.into() })
+}
+
+fn discovered(machine: &Machine, inspect_wanted: bool) -> Decision {
+    let wait = |why: &str, hint: &str| {
+        Decision::Wait(Patience {
+            why: why.into(),
+            since: machine.state.since,
+            until: None,
+            hint: Some(hint.into()),
+        })
+    };
+    if !machine.want.accepted {
+        return wait(
+            "somebody has to accept it",
+            "`billet machine accept NAME` takes it in; until then nothing on it is changed",
+        );
+    }
+    if !machine.want.bmc {
+        return wait("it needs a BMC before it can be inspected", "`billet machine set NAME --bmc …`");
+    }
+    if inspect_wanted {
+        return start(JobKind::Inspect, "the machine was accepted");
+    }
+    wait(
+        "it has to be inspected",
+        "its inspection was cancelled: `billet machine inspect NAME` starts another",
+    )
+}

@@ -1,0 +1,185 @@
+//! Which disk an image goes to. Refuses what is ambiguous instead of guessing.
+
+use provisioner_api::{Disk, Inventory};
+
+/// Why no disk was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoDisk {
+    /// No disk has that serial number.
+    #[error("no disk has the serial number `{serial}`; this machine has: {seen}")]
+    NoSuchSerial {
+        /// The one that was asked for.
+        serial: String,
+        /// Those that are there.
+        seen: String,
+    },
+    /// Several disks have that serial number.
+    #[error("{count} disks have the serial number `{serial}`, so it names none of them safely")]
+    Ambiguous {
+        /// The serial number.
+        serial: String,
+        /// How many.
+        count: usize,
+    },
+    /// The named disk is too small.
+    #[error(
+        "the image needs {need} bytes, the disk `{serial}` has {size}; choose a larger disk or a smaller image"
+    )]
+    TooSmall {
+        /// The disk.
+        serial: String,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes there.
+        size: u64,
+    },
+    /// None fits.
+    #[error(
+        "the image needs {need} bytes and no disk that can be written is that large; this machine has: {seen}"
+    )]
+    NoneFits {
+        /// Bytes needed.
+        need: u64,
+        /// The disks that are there.
+        seen: String,
+    },
+    /// The named disk can't be written.
+    #[error("the disk `{serial}` is {what}, so it is not written")]
+    NotWritable {
+        /// The disk.
+        serial: String,
+        /// `removable` or `read-only`.
+        what: &'static str,
+    },
+    /// There is no inventory.
+    #[error("the machine was never inspected; inspect it first")]
+    NoInventory,
+}
+
+/// The serial number of the disk to write: the one that was named, else the smallest fixed one that is large enough
+/// (of equals the first by name).
+pub fn choose_root_disk(
+    inventory: Option<&Inventory>,
+    named: Option<&str>,
+    need: u64,
+) -> Result<String, NoDisk> {
+    let disks = &inventory.ok_or(NoDisk::NoInventory)?.disks;
+    match named {
+        Some(serial) => named_disk(disks, serial, need),
+        None => smallest(disks, need),
+    }
+}
+
+fn named_disk(disks: &[Disk], serial: &str, need: u64) -> Result<String, NoDisk> {
+    let fitting: Vec<_> = disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).collect();
+    let [disk] = fitting[..] else {
+        let serial = serial.to_owned();
+        return Err(match fitting.len() {
+            0 => NoDisk::NoSuchSerial { serial, seen: describe(disks) },
+            count => NoDisk::Ambiguous { serial, count },
+        });
+    };
+    let serial = serial.to_owned();
+    if disk.removable || disk.read_only {
+        return Err(NoDisk::NotWritable {
+            serial,
+            what: if disk.removable { "removable" } else { "read-only" },
+        });
+    }
+    if disk.size_bytes < need {
+        return Err(NoDisk::TooSmall { serial, need, size: disk.size_bytes });
+    }
+    Ok(serial)
+}
+
+fn smallest(disks: &[Disk], need: u64) -> Result<String, NoDisk> {
+    let unique =
+        |serial: &str| disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).count() == 1;
+    disks
+        .iter()
+        .filter(|disk| !disk.removable && !disk.read_only && disk.size_bytes >= need)
+        .filter_map(|disk| {
+            disk.serial
+                .as_deref()
+                .filter(|serial| unique(serial))
+                .map(|serial| (disk.size_bytes, &disk.name, serial))
+        })
+        .min()
+        .map(|(_, _, serial)| serial.to_owned())
+        .ok_or_else(|| NoDisk::NoneFits { need, seen: describe(disks) })
+}
+
+fn describe(disks: &[Disk]) -> String {
+    let list: Vec<_> = disks
+        .iter()
+        .map(|disk| {
+            let serial = disk.serial.as_deref().unwrap_or("without serial number");
+            let kind = if disk.removable {
+                ", removable"
+            } else if disk.read_only {
+                ", read-only"
+            } else {
+                ""
+            };
+            format!("{} ({serial}, {} bytes{kind})", disk.name, disk.size_bytes)
+        })
+        .collect();
+    if list.is_empty() { "no disk".to_owned() } else { list.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(name: &str, serial: Option<&str>, size: u64) -> Disk {
+        Disk {
+            name: name.into(),
+            serial: serial.map(Into::into),
+            wwn: None,
+            model: None,
+            size_bytes: size,
+            rotational: false,
+            removable: false,
+            read_only: false,
+            sector_bytes: 512,
+        }
+    }
+
+    fn choose(disks: Vec<Disk>, named: Option<&str>, need: u64) -> Result<String, NoDisk> {
+        let inventory = Inventory { disks, ..Inventory::default() };
+        choose_root_disk(Some(&inventory), named, need)
+    }
+
+    #[test]
+    fn takes_the_smallest_that_fits() {
+        let disks =
+            vec![disk("sda", Some("big"), 900), disk("sdb", Some("fit"), 500), disk("sdc", Some("tiny"), 10)];
+        assert_eq!(choose(disks, None, 400), Ok("fit".into()));
+    }
+
+    #[test]
+    fn never_takes_a_stick_a_read_only_or_a_nameless_disk() {
+        let stick = Disk { removable: true, ..disk("sda", Some("stick"), 900) };
+        let locked = Disk { read_only: true, ..disk("sdb", Some("locked"), 900) };
+        let refused = choose(vec![stick.clone(), locked, disk("sdc", None, 900)], None, 400);
+        assert!(matches!(refused, Err(NoDisk::NoneFits { need: 400, .. })), "{refused:?}");
+        assert!(matches!(choose(vec![stick], Some("stick"), 1), Err(NoDisk::NotWritable { .. })));
+    }
+
+    #[test]
+    fn a_serial_that_two_disks_share_names_none() {
+        let twins = vec![disk("sda", Some("same"), 900), disk("sdb", Some("same"), 900)];
+        assert!(matches!(choose(twins.clone(), Some("same"), 1), Err(NoDisk::Ambiguous { count: 2, .. })));
+        assert!(matches!(choose(twins, None, 1), Err(NoDisk::NoneFits { .. })));
+    }
+
+    #[test]
+    fn says_what_is_there() {
+        let error = choose(vec![disk("sda", Some("x1"), 5)], Some("x2"), 1).unwrap_err().to_string();
+        assert!(error.contains("x2") && error.contains("sda (x1, 5 bytes)"), "{error}");
+        assert!(matches!(
+            choose(vec![disk("sda", Some("x1"), 5)], Some("x1"), 6),
+            Err(NoDisk::TooSmall { .. })
+        ));
+    }
+}

@@ -1,0 +1,32 @@
+//! Every decision about a machine or an instance: four pure verbs over the stored object and `now`.
+//!
+//! * [`admit`]: a request comes in; it may change only `want`.
+//! * [`observe`]: a fact comes in; it may change only `facts`.
+//! * [`decide`]: what is to be done now; it changes nothing.
+//! * [`settle`]: what was done is taken down; it may change only `state` and `job`.
+//!
+//! No I/O, no clock, no randomness, no table here. `transitions.md` beside this crate is printed by a test.
+
+mod admit;
+mod decide;
+mod disk;
+mod instance;
+mod limits;
+mod machine;
+mod observe;
+mod order;
+mod plan;
+mod settle;
+
+pub use admit::{Refusal, Request, admit};
+pub use decide::{Decision, Effect, Move, Patience, decide};
+pub use disk::{NoDisk, choose_root_disk};
+pub use instance::{Candidate, Instance, InstanceDecision, decide_instance};
+pub use limits::Limits;
+pub use machine::{
+    AgentReport, BmcTrouble, Claim, Facts, Hold, Job, Machine, Owner, PowerWish, Reported, State, Step, Want,
+};
+pub use observe::{Fact, observe};
+pub use order::{Draft, Task, order};
+pub use plan::{StepKind, StepName};
+pub use settle::{Failure, Outcome, settle};

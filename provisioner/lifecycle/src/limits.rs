@@ -1,0 +1,87 @@
+//! How long each thing may take, in one table with its reasons.
+
+use crate::plan::StepName;
+use jiff::SignedDuration;
+
+/// The time limits. Defaults after the state clocks of Ironic and NICo, tightened where a next action exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A power change or boot device, retries and an absent BMC included.
+    pub bmc: SignedDuration,
+    /// From power on to the agent's claim: POST of a large server takes minutes.
+    pub agent_call_in: SignedDuration,
+    /// An order without a word from the agent: it polls and reports at least every 30 s, a restart of the
+    /// service or a flooded network may swallow some.
+    pub agent_silence: SignedDuration,
+    /// An inspection.
+    pub inspect: SignedDuration,
+    /// Writing an image, as long as there is progress; a slow disk takes hours.
+    pub write: SignedDuration,
+    /// Wiping, likewise.
+    pub erase: SignedDuration,
+    /// From reboot to the operating system's report: firmware, boot and cloud-init.
+    pub phone_home: SignedDuration,
+    /// How often a job is started anew from power off before a person is asked.
+    pub restarts: u32,
+    /// How often one order is tried before a person is asked.
+    pub order_attempts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bmc: SignedDuration::from_mins(5),
+            agent_call_in: SignedDuration::from_mins(15),
+            agent_silence: SignedDuration::from_mins(3),
+            inspect: SignedDuration::from_mins(20),
+            write: SignedDuration::from_hours(6),
+            erase: SignedDuration::from_hours(24),
+            phone_home: SignedDuration::from_mins(30),
+            restarts: 2,
+            order_attempts: 3,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a step may take in all, from its first begin.
+    pub(crate) fn hard(&self, step: StepName) -> SignedDuration {
+        match step {
+            StepName::PowerOff
+            | StepName::BootNetwork
+            | StepName::PowerOn
+            | StepName::BootDisk
+            | StepName::Rest => self.bmc,
+            StepName::Agent => self.agent_call_in,
+            StepName::Inspect | StepName::Reboot => self.inspect,
+            StepName::WriteImage | StepName::WriteSeed => self.write,
+            StepName::Erase => self.erase,
+            StepName::PhoneHome => self.phone_home,
+        }
+    }
+
+    /// What usually is the matter when a step takes long.
+    pub(crate) fn hint(step: StepName) -> &'static str {
+        match step {
+            StepName::PowerOff
+            | StepName::BootNetwork
+            | StepName::PowerOn
+            | StepName::BootDisk
+            | StepName::Rest => "slow or unreachable BMC: check its address, cable and credentials",
+            StepName::Agent => {
+                "the machine boots from something else, or its network port is not in a declared network: see its console and `billet machine events`"
+            }
+            StepName::Inspect | StepName::Reboot => "the agent hangs: see the machine's console",
+            StepName::WriteImage | StepName::WriteSeed => "slow disk or network",
+            StepName::Erase => "overwriting takes as long as the disk is large",
+            StepName::PhoneHome => {
+                "the operating system doesn't boot, has no network, or its image lacks cloud-init: see its console"
+            }
+        }
+    }
+}
+
+/// How long to wait before try number `attempt + 1`: 2 s doubled each time, 30 s at most.
+pub(crate) fn back_off(attempt: u32) -> SignedDuration {
+    SignedDuration::from_secs(2_i64.saturating_pow(attempt.min(5)).min(30))
+}

@@ -1,0 +1,270 @@
+//! The machine as the lifecycle sees it: what is wanted, what was observed, where it is, and the job in hand.
+//!
+//! Names, labels, addresses and passwords aren't here: no decision hangs on them.
+
+use crate::plan::StepName;
+use jiff::Timestamp;
+use provisioner_api::{
+    ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, StepPhase,
+    agent::DiskEvidence,
+};
+use serde::{Deserialize, Serialize};
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its id.
+    pub id: MachineId,
+    /// What people want of it; changed by `admit` alone.
+    pub want: Want,
+    /// What was observed; changed by `observe` alone.
+    pub facts: Facts,
+    /// Where it is; changed by `settle` alone.
+    pub state: State,
+    /// The running job, or the last one; changed by `settle` alone.
+    pub job: Option<Job>,
+}
+
+/// What people want of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Somebody took it in. Until then nothing on it is changed.
+    pub accepted: bool,
+    /// It has a BMC that can be asked.
+    pub bmc: bool,
+    /// An operator works on it: it gets no new instance.
+    pub maintenance: bool,
+    /// The instance that it is for.
+    pub owner: Option<Owner>,
+    /// Raised by each request to inspect it; acceptance is the first.
+    pub inspect: u64,
+    /// Raised by each request to try again what is held.
+    pub retry: u64,
+    /// Raised by each request to stop an inspection.
+    pub cancel: u64,
+    /// The last request to switch it.
+    pub power: Option<PowerWish>,
+}
+
+/// A request to switch a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerWish {
+    /// On or off.
+    pub on: bool,
+    /// Raised by each request.
+    pub number: u64,
+}
+
+/// The instance that a machine is for, and what deciding needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The instance.
+    pub instance: InstanceId,
+    /// SHA-256 of the image's manifest, hex.
+    pub manifest: String,
+    /// Bytes of the disk that the image makes.
+    pub disk_bytes: u64,
+    /// The disk that the user named.
+    pub root_disk_serial: Option<String>,
+    /// The owner gives it back; its disks are to be wiped so.
+    pub release: Option<ErasePolicy>,
+}
+
+/// What was observed of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Whether it was on when the BMC last answered, and when that was.
+    pub power: Option<(bool, Timestamp)>,
+    /// Why the BMC did not answer or obey last time; gone when it does.
+    pub bmc_trouble: Option<BmcTrouble>,
+    /// What the agent found last.
+    pub inventory: Option<Inventory>,
+    /// The last boot window that an agent claimed.
+    pub claim: Option<Claim>,
+    /// When the agent was heard last.
+    pub agent_seen: Option<Timestamp>,
+    /// The agent's last word on an order.
+    pub report: Option<AgentReport>,
+    /// The instance whose operating system reported in, and when.
+    pub phoned_home: Option<(InstanceId, Timestamp)>,
+    /// When its firmware last asked to boot from the network.
+    pub netboot: Option<Timestamp>,
+}
+
+/// Why a BMC did not answer or obey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcTrouble {
+    /// As a sentence.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it refused our credentials.
+    pub authentication: bool,
+}
+
+/// An agent claimed the boot window of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The job whose window it was; none for a discovery.
+    pub job: Option<(JobId, u64)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The agent's last word on an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentReport {
+    /// The order's job.
+    pub job: JobId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its step.
+    pub step: StepName,
+    /// Its attempt.
+    pub attempt: u32,
+    /// What it said.
+    pub said: Reported,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an agent said of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reported {
+    /// It is at it.
+    Progress(Progress),
+    /// It is so.
+    Done {
+        /// What was done and seen.
+        evidence: String,
+        /// Proof for each wiped disk.
+        #[serde(default)]
+        disks: Vec<DiskEvidence>,
+    },
+    /// It failed; again may help.
+    Failed(String),
+    /// It refuses; again can't help.
+    Refused(String),
+}
+
+/// Where a machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The state.
+    pub name: MachineState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Work stopped until a person decides.
+    pub hold: Option<Hold>,
+    /// The last power wish that was dealt with.
+    pub power_wish: u64,
+    /// The last inspection request that was dealt with.
+    pub inspect: u64,
+    /// The last cancel request that was dealt with.
+    pub cancel: u64,
+    /// Whether an image may have been written since the disks were last known clean.
+    pub dirty: bool,
+    /// The highest epoch of any job; never lowered.
+    pub epoch: u64,
+}
+
+/// Work stopped until a person decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What happened, as a sentence.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What the person may do about it.
+    pub choices: Vec<String>,
+    /// `want.retry` at that time; a higher one lifts the hold.
+    pub retry: u64,
+}
+
+/// A job: one piece of long work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it is for.
+    pub kind: JobKind,
+    /// Raised at each new start; the agent refuses orders of an older one.
+    pub epoch: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// How often it was started anew from its first step.
+    pub restarts: u32,
+    /// Its steps.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Which.
+    pub name: StepName,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// How far.
+    pub phase: StepPhase,
+    /// When it first began.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Not to be tried before.
+    pub not_before: Option<Timestamp>,
+    /// What came of it, or why the last try failed.
+    pub result: Option<String>,
+}
+
+impl Job {
+    /// The step in hand: the first that isn't done.
+    pub fn current(&self) -> Option<&Step> {
+        if self.ended.is_some() { None } else { self.steps.iter().find(|step| step.phase != StepPhase::Done) }
+    }
+
+    /// Whether the named step was ever begun in this job.
+    pub fn begun(&self, name: StepName) -> bool {
+        self.steps.iter().any(|step| step.name == name && step.phase != StepPhase::Todo)
+    }
+}
+
+impl Machine {
+    /// A machine that was never seen before.
+    pub fn new(id: MachineId, now: Timestamp) -> Self {
+        Self {
+            id,
+            want: Want::default(),
+            facts: Facts::default(),
+            state: State {
+                name: MachineState::Discovered,
+                since: now,
+                hold: None,
+                power_wish: 0,
+                inspect: 0,
+                cancel: 0,
+                dirty: false,
+                epoch: 0,
+            },
+            job: None,
+        }
+    }
+
+    /// The job that is running.
+    pub fn running_job(&self) -> Option<&Job> {
+        self.job.as_ref().filter(|job| job.ended.is_none())
+    }
+
+    /// The agent's last word on exactly this try of this step.
+    pub fn report_on(&self, job: &Job, step: &Step) -> Option<&AgentReport> {
+        self.facts.report.as_ref().filter(|report| {
+            report.job == job.id
+                && report.epoch == job.epoch
+                && report.step == step.name
+                && report.attempt == step.attempt
+        })
+    }
+}

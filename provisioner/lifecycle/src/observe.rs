@@ -1,0 +1,89 @@
+//! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
+
+use crate::machine::{AgentReport, BmcTrouble, Claim, Machine};
+use jiff::Timestamp;
+use provisioner_api::{InstanceId, Inventory, JobId};
+
+/// Something observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The BMC answered: power is so.
+    Power {
+        /// Whether it is on.
+        on: bool,
+    },
+    /// The BMC did not answer, or refused.
+    BmcTrouble {
+        /// As a sentence.
+        why: String,
+        /// Whether it refused our credentials.
+        authentication: bool,
+    },
+    /// An agent claimed a boot window.
+    Claimed {
+        /// The window's job and epoch; none for a discovery.
+        job: Option<(JobId, u64)>,
+        /// What it found.
+        inventory: Inventory,
+    },
+    /// The agent asked for orders.
+    AgentSeen,
+    /// The agent reported.
+    Reported(AgentReport),
+    /// The agent delivered an inventory.
+    Inventory(Inventory),
+    /// The operating system reported in.
+    PhonedHome {
+        /// As which instance.
+        instance: InstanceId,
+    },
+    /// The firmware asked to boot from the network.
+    Netboot,
+}
+
+/// Takes a fact down.
+pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
+    let mut next = machine.clone();
+    let facts = &mut next.facts;
+    match fact {
+        Fact::Power { on } => {
+            facts.power = Some((*on, now));
+            facts.bmc_trouble = None;
+        }
+        Fact::BmcTrouble { why, authentication } => {
+            let since = facts.bmc_trouble.as_ref().map_or(now, |trouble| trouble.since);
+            facts.bmc_trouble = Some(BmcTrouble { why: why.clone(), since, authentication: *authentication });
+        }
+        Fact::Claimed { job, inventory } => {
+            facts.claim = Some(Claim { job: *job, at: now });
+            facts.inventory = Some(inventory.clone());
+            facts.agent_seen = Some(now);
+        }
+        Fact::AgentSeen => facts.agent_seen = Some(now),
+        Fact::Reported(report) => {
+            facts.agent_seen = Some(now);
+            if newer(facts.report.as_ref(), report) {
+                facts.report = Some(report.clone());
+            }
+        }
+        Fact::Inventory(inventory) => {
+            facts.inventory = Some(inventory.clone());
+            facts.agent_seen = Some(now);
+        }
+        Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
+        Fact::Netboot => facts.netboot = Some(now),
+    }
+    next
+}
+
+/// A late report of an older epoch never hides a newer one, and progress never hides a result of the same try.
+fn newer(known: Option<&AgentReport>, report: &AgentReport) -> bool {
+    use crate::machine::Reported::Progress;
+    let Some(known) = known else { return true };
+    let same = (known.job, known.epoch, known.step, known.attempt)
+        == (report.job, report.epoch, report.step, report.attempt);
+    if same {
+        return matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_));
+    }
+    report.epoch >= known.epoch
+}

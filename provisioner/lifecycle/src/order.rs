@@ -1,0 +1,126 @@
+//! The order that stands for a machine's agent, with the permit where it destroys.
+
+use crate::{
+    disk::choose_root_disk,
+    machine::{Job, Machine, Step},
+    plan::{StepKind, StepName},
+};
+use jiff::{SignedDuration, Timestamp};
+use provisioner_api::{
+    ErasePolicy, InstanceId, Inventory, StepPhase,
+    agent::{Permit, PermitMethod},
+};
+
+/// The order that stands, but for what only the store knows (the seed's files).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// The step.
+    pub step: &'a Step,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What an order is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Take the inventory.
+    Inspect,
+    /// Write the image.
+    WriteImage {
+        /// SHA-256 of the manifest.
+        manifest: String,
+        /// Leave to destroy.
+        permit: Permit,
+    },
+    /// Write the seed of this instance.
+    WriteSeed {
+        /// Whose.
+        instance: InstanceId,
+        /// Leave to destroy.
+        permit: Permit,
+    },
+    /// Wipe.
+    Erase {
+        /// How.
+        policy: ErasePolicy,
+        /// Leave to destroy.
+        permit: Permit,
+    },
+    /// Reboot.
+    Reboot,
+}
+
+/// A permit is good for a quarter of an hour at a time; each poll of the agent gets a fresh one.
+const PERMIT: SignedDuration = SignedDuration::from_mins(15);
+
+/// The order that stands for this machine's agent, if any.
+///
+/// It follows from the stored job alone, so that it is the same after a crash. A held machine has none.
+pub fn order<'a>(machine: &'a Machine, now: Timestamp) -> Option<Draft<'a>> {
+    if machine.state.hold.is_some() {
+        return None;
+    }
+    let job = machine.running_job()?;
+    let step = job.current()?;
+    let claimed = machine.facts.claim.is_some_and(|claim| claim.job == Some((job.id, job.epoch)));
+    let answered = machine
+        .report_on(job, step)
+        .is_some_and(|report| !matches!(report.said, crate::machine::Reported::Progress(_)));
+    if step.phase != StepPhase::Intent || step.name.kind() != StepKind::Order || !claimed || answered {
+        return None;
+    }
+    Some(Draft { job, step, task: task(machine, job, step.name, now)? })
+}
+
+fn task(machine: &Machine, job: &Job, step: StepName, now: Timestamp) -> Option<Task> {
+    let permit = |method, disks| Permit {
+        machine: machine.id,
+        job: job.id,
+        epoch: job.epoch,
+        method,
+        disks,
+        expires: now.saturating_add(PERMIT).unwrap_or(Timestamp::MAX),
+    };
+    let inventory = machine.facts.inventory.as_ref();
+    let owner = machine.want.owner.as_ref();
+    let write_permit = || {
+        let owner = owner?;
+        let disk = choose_root_disk(inventory, owner.root_disk_serial.as_deref(), owner.disk_bytes).ok()?;
+        Some((owner, permit(PermitMethod::Write, vec![disk])))
+    };
+    match step {
+        StepName::Inspect => Some(Task::Inspect),
+        StepName::WriteImage => write_permit()
+            .map(|(owner, permit)| Task::WriteImage { manifest: owner.manifest.clone(), permit }),
+        StepName::WriteSeed => {
+            write_permit().map(|(owner, permit)| Task::WriteSeed { instance: owner.instance, permit })
+        }
+        StepName::Erase => {
+            let policy = owner?.release?;
+            Some(Task::Erase { policy, permit: permit(PermitMethod::Erase, erasable_disks(inventory).ok()?) })
+        }
+        StepName::Reboot => Some(Task::Reboot),
+        _ => None,
+    }
+}
+
+/// The serial numbers of all disks that a release wipes: every one that the owner could have written.
+pub(crate) fn erasable_disks(inventory: Option<&Inventory>) -> Result<Vec<String>, String> {
+    let inventory = inventory.ok_or("the machine was never inspected, so it is not known what to wipe")?;
+    let fixed: Vec<_> = inventory.disks.iter().filter(|disk| !disk.removable && !disk.read_only).collect();
+    let mut serials = Vec::new();
+    for disk in fixed {
+        let serial = disk.serial.as_ref().ok_or_else(|| {
+            format!("disk {} has no serial number, so no permit can name it and it can't be wiped", disk.name)
+        })?;
+        if serials.contains(serial) {
+            return Err(format!(
+                "two disks have the serial number `{serial}`, so no permit can name one of them"
+            ));
+        }
+        serials.push(serial.clone());
+    }
+    if serials.is_empty() { Err("the agent sees no disk that can be written".into()) } else { Ok(serials) }
+}

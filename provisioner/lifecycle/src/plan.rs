@@ -1,0 +1,150 @@
+//! The steps of each kind of job, and what each step is made of.
+
+use provisioner_api::JobKind;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// A step of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepName {
+    /// Power is off, so that the boot to come is ours.
+    PowerOff,
+    /// The next boot is from the network, and its boot window is open.
+    BootNetwork,
+    /// Power is on.
+    PowerOn,
+    /// The agent claimed the boot window.
+    Agent,
+    /// The agent reported the inventory.
+    Inspect,
+    /// The image is on the disk and was read back.
+    WriteImage,
+    /// The NoCloud seed is on the disk.
+    WriteSeed,
+    /// The disks are wiped.
+    Erase,
+    /// Boots are from the disk.
+    BootDisk,
+    /// The agent let go and reboots.
+    Reboot,
+    /// The operating system reported in.
+    PhoneHome,
+    /// Power is off at the end.
+    Rest,
+}
+
+/// What a step is made of, which says what may be done after a crash in the midst of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// Set through the BMC, read back: repeat it.
+    Level,
+    /// Ordered of the agent, whose report names try and epoch: the order simply stands.
+    Order,
+    /// Waited for.
+    Await,
+}
+
+impl StepName {
+    /// Every step there is.
+    pub const ALL: [Self; 12] = [
+        Self::PowerOff,
+        Self::BootNetwork,
+        Self::PowerOn,
+        Self::Agent,
+        Self::Inspect,
+        Self::WriteImage,
+        Self::WriteSeed,
+        Self::Erase,
+        Self::BootDisk,
+        Self::Reboot,
+        Self::PhoneHome,
+        Self::Rest,
+    ];
+
+    /// What it is made of.
+    pub fn kind(self) -> StepKind {
+        match self {
+            Self::PowerOff | Self::BootNetwork | Self::PowerOn | Self::BootDisk | Self::Rest => {
+                StepKind::Level
+            }
+            Self::Inspect | Self::WriteImage | Self::WriteSeed | Self::Erase | Self::Reboot => {
+                StepKind::Order
+            }
+            Self::Agent | Self::PhoneHome => StepKind::Await,
+        }
+    }
+
+    /// Whether it destroys what is on a disk.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::WriteImage | Self::WriteSeed | Self::Erase)
+    }
+
+    /// Its word on the wire and in the store.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PowerOff => "power-off",
+            Self::BootNetwork => "boot-network",
+            Self::PowerOn => "power-on",
+            Self::Agent => "agent",
+            Self::Inspect => "inspect",
+            Self::WriteImage => "write-image",
+            Self::WriteSeed => "write-seed",
+            Self::Erase => "erase",
+            Self::BootDisk => "boot-disk",
+            Self::Reboot => "reboot",
+            Self::PhoneHome => "phone-home",
+            Self::Rest => "rest",
+        }
+    }
+}
+
+impl fmt::Display for StepName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for StepName {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|step| step.word() == word)
+            .ok_or_else(|| format!("there is no step `{word}`"))
+    }
+}
+
+/// The steps of a job, in order.
+pub(crate) fn steps_of(kind: JobKind) -> &'static [StepName] {
+    use StepName as S;
+    match kind {
+        JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
+        JobKind::Deploy => &[
+            S::PowerOff,
+            S::BootNetwork,
+            S::PowerOn,
+            S::Agent,
+            S::WriteImage,
+            S::WriteSeed,
+            S::BootDisk,
+            S::Reboot,
+            S::PhoneHome,
+        ],
+        JobKind::Release => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Erase, S::Rest],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_go_there_and_back() {
+        for step in StepName::ALL {
+            assert_eq!(step.word().parse(), Ok(step));
+            assert_eq!(serde_json::to_value(step).unwrap(), step.word(), "serde and word() agree");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What was done is taken down. Changes `state` and `job` only.
+
+use crate::{
+    decide::Move,
+    limits::back_off,
+    machine::{Hold, Job, Machine, Step},
+    plan::{StepName, steps_of},
+};
+use jiff::Timestamp;
+use provisioner_api::{JobId, JobKind, MachineState, StepPhase};
+
+/// What came of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A change in the books. `fresh` is the id that a new job gets.
+    Moved {
+        /// Which.
+        change: Move,
+        /// An id that was never used; taken if the change starts a job.
+        fresh: JobId,
+    },
+    /// The effect of the step in hand was performed.
+    Performed(Result<String, Failure>),
+    /// The operator's wish to switch the machine was dealt with.
+    WishDone {
+        /// Its number.
+        number: u64,
+    },
+    /// Stop and ask a person.
+    Held {
+        /// What happened.
+        why: String,
+        /// What the person may do.
+        choices: Vec<String>,
+    },
+}
+
+/// Why an effect failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// As a sentence.
+    pub why: String,
+    /// Trying again can't help: wrong credentials, a BMC that can't do it.
+    pub permanent: bool,
+}
+
+/// Takes an outcome down.
+pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
+    let mut next = machine.clone();
+    match outcome {
+        Outcome::Moved { change, fresh } => apply(&mut next, change, *fresh, now),
+        Outcome::Performed(Ok(result)) => finish_step(&mut next, result, now),
+        Outcome::Performed(Err(failure)) => fail_step(&mut next, failure, now),
+        Outcome::WishDone { number } => next.state.power_wish = next.state.power_wish.max(*number),
+        Outcome::Held { why, choices } => hold(&mut next, why, choices.clone(), now),
+    }
+    next
+}
+
+fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
+    match change {
+        Move::Start { kind, .. } => start(machine, *kind, fresh, now),
+        Move::Begin { step } => begin(machine, *step, now),
+        Move::StepDone { result } => finish_step(machine, result, now),
+        Move::Again { why } => {
+            if let Some(step) = current(machine) {
+                step.result = Some(why.clone());
+                step.phase = StepPhase::Todo;
+                step.not_before = now.saturating_add(back_off(step.attempt)).ok();
+                step.attempt += 1;
+            }
+        }
+        Move::Restart { why } => restart(machine, Some(why)),
+        Move::Finish { to, .. } => finish(machine, *to, now),
+        Move::Lift => {
+            machine.state.hold = None;
+            restart(machine, None);
+        }
+    }
+}
+
+fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
+    machine.state.epoch += 1;
+    machine.state.hold = None;
+    if kind == JobKind::Inspect {
+        machine.state.inspect = machine.want.inspect;
+        machine.state.cancel = machine.want.cancel;
+    }
+    let name = match kind {
+        JobKind::Inspect => MachineState::Inspecting,
+        JobKind::Deploy => MachineState::Deploying,
+        JobKind::Release => MachineState::Releasing,
+    };
+    enter(machine, name, now);
+    let epoch = machine.state.epoch;
+    machine.job =
+        Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps: fresh_steps(kind) });
+}
+
+fn fresh_steps(kind: JobKind) -> Vec<Step> {
+    let todo = |name: &StepName| Step {
+        name: *name,
+        attempt: 1,
+        phase: StepPhase::Todo,
+        started: None,
+        ended: None,
+        not_before: None,
+        result: None,
+    };
+    steps_of(kind).iter().map(todo).collect()
+}
+
+fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
+    if matches!(name, StepName::WriteImage | StepName::WriteSeed) {
+        machine.state.dirty = true;
+    }
+    if let Some(step) = current(machine).filter(|step| step.name == name) {
+        step.phase = StepPhase::Intent;
+        step.not_before = None;
+        step.started.get_or_insert(now);
+    }
+}
+
+fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
+    let Some(step) = current(machine) else { return };
+    step.phase = StepPhase::Done;
+    step.ended = Some(now);
+    step.result = Some(result.to_owned());
+    if step.name == StepName::Erase {
+        machine.state.dirty = false;
+    }
+}
+
+fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
+    let Some(step) = current(machine) else { return };
+    step.result = Some(failure.why.clone());
+    step.not_before = now.saturating_add(back_off(step.attempt)).ok();
+    step.attempt += 1;
+    if failure.permanent {
+        let choices = [
+            "mend the cause, then `billet machine retry NAME`",
+            "correct the BMC with `billet machine set NAME --bmc …`, then retry",
+        ];
+        hold(machine, &failure.why.clone(), choices.map(Into::into).into(), now);
+    }
+}
+
+/// All steps anew under a new epoch, so that whatever an old agent still says is refused.
+fn restart(machine: &mut Machine, why: Option<&String>) {
+    let Some(job) = machine.job.as_mut().filter(|job| job.ended.is_none()) else { return };
+    machine.state.epoch += 1;
+    job.epoch = machine.state.epoch;
+    job.restarts = if why.is_some() { job.restarts + 1 } else { 0 };
+    job.steps = fresh_steps(job.kind);
+    if let (Some(why), Some(first)) = (why, job.steps.first_mut()) {
+        first.result = Some(format!("started anew: {why}"));
+    }
+}
+
+fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
+    if let Some(job) = machine.job.as_mut() {
+        job.ended.get_or_insert(now);
+    }
+    machine.state.cancel = machine.want.cancel;
+    machine.state.hold = None;
+    enter(machine, to, now);
+}
+
+fn enter(machine: &mut Machine, name: MachineState, now: Timestamp) {
+    if machine.state.name != name {
+        machine.state.name = name;
+        machine.state.since = now;
+    }
+}
+
+fn hold(machine: &mut Machine, why: &str, choices: Vec<String>, now: Timestamp) {
+    let retry = machine.want.retry;
+    machine.state.hold = Some(Hold { why: why.to_owned(), since: now, choices, retry });
+}
+
+fn current(machine: &mut Machine) -> Option<&mut Step> {
+    let job = machine.job.as_mut().filter(|job| job.ended.is_none())?;
+    job.steps.iter_mut().find(|step| step.phase != StepPhase::Done)
+}

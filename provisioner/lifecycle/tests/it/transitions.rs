@@ -1,0 +1,174 @@
+//! Prints `transitions.md`: every situation, what is decided in it, which requests it admits, what facts lead to.
+//!
+//! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
+
+use super::world::{INSTANCE, World, inventory, owner, release};
+use jiff::SignedDuration;
+use provisioner_api::{JobKind, MachineState};
+use provisioner_lifecycle::{Decision, Effect, Fact, Move, Outcome, Reported, Request, StepName};
+use std::{fmt::Write, path::Path};
+
+fn situations() -> Vec<(String, World)> {
+    let mut list: Vec<(String, World)> = Vec::new();
+    let mut found = World::new();
+    found.fact(&Fact::Claimed { job: None, inventory: inventory() });
+    list.push(("discovered, not accepted".into(), found.clone()));
+    found.request(&Request::Accept).unwrap();
+    list.push(("discovered, accepted, no BMC".into(), found));
+    list.push(("discovered, accepted".into(), World::added()));
+    let mut cancelled = World::at(JobKind::Inspect, StepName::Agent);
+    cancelled.request(&Request::Cancel).unwrap();
+    cancelled.reconcile(|_| Ok(String::new()));
+    list.push(("discovered, inspection cancelled".into(), cancelled));
+    steps(&mut list, JobKind::Inspect, "inspecting");
+    list.push(("available".into(), World::available()));
+    list.push(("available, given to an instance".into(), World::assigned()));
+    steps(&mut list, JobKind::Deploy, "deploying");
+    list.push(("deployed".into(), World::deployed()));
+    let mut given_back = World::deployed();
+    given_back.request(&release()).unwrap();
+    list.push(("deployed, given back".into(), given_back));
+    steps(&mut list, JobKind::Release, "releasing");
+    for (kind, step, name) in [
+        (JobKind::Inspect, StepName::PowerOff, "inspecting, held"),
+        (JobKind::Deploy, StepName::Agent, "deploying, held before writing"),
+        (JobKind::Deploy, StepName::WriteImage, "deploying, held while writing"),
+        (JobKind::Release, StepName::Erase, "releasing, held"),
+    ] {
+        let mut world = World::at(kind, step);
+        world.settle(&Outcome::Held { why: "for example".into(), choices: Vec::new() });
+        list.push((name.into(), world));
+    }
+    list
+}
+
+fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
+    let first = World::at(kind, StepName::PowerOff);
+    for step in &first.machine.job.as_ref().unwrap().steps {
+        list.push((format!("{state}: {}", step.name), World::at(kind, step.name)));
+    }
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    vec![
+        ("accept", Request::Accept),
+        ("inspect", Request::Inspect),
+        ("retry", Request::Retry),
+        ("cancel", Request::Cancel),
+        ("power", Request::Power { on: true }),
+        ("assign", Request::Assign(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
+        ("release", release()),
+        ("disown", Request::Disown { instance: INSTANCE }),
+        ("take the BMC away", Request::Bmc(false)),
+    ]
+}
+
+fn other() -> provisioner_api::InstanceId {
+    provisioner_api::InstanceId(uuid::Uuid::from_u128(0xabc))
+}
+
+type MakeFact = fn(&World) -> Option<Fact>;
+
+fn facts() -> Vec<(&'static str, MakeFact)> {
+    vec![
+        ("what is waited for", World::good_answer),
+        ("the agent failed", |world| world.report(Reported::Failed("x".into()))),
+        ("the agent refused", |world| world.report(Reported::Refused("x".into()))),
+        ("the OS phoned home", |_| Some(Fact::PhonedHome { instance: INSTANCE })),
+        ("an unexpected netboot", |_| Some(Fact::Netboot)),
+        ("an agent without a window", |_| Some(Fact::Claimed { job: None, inventory: inventory() })),
+        ("the BMC falls silent", |_| Some(Fact::BmcTrouble { why: "x".into(), authentication: false })),
+    ]
+}
+
+fn state(name: MachineState) -> String {
+    serde_json::to_value(name).unwrap().as_str().unwrap().to_owned()
+}
+
+fn say(world: &World) -> String {
+    match world.decide() {
+        Decision::Wait(patience) => {
+            let until = patience.until.map_or(String::new(), |until| {
+                format!(" (until {} min)", until.duration_since(patience.since).as_mins())
+            });
+            format!("wait: {}{until}", patience.why)
+        }
+        Decision::Act(Effect::Power { on, .. }) => format!("**power {}**", if on { "on" } else { "off" }),
+        Decision::Act(Effect::BootNetwork) => "**open the boot window, boot from the network**".into(),
+        Decision::Act(Effect::BootDisk) => "**boot from the disk**".into(),
+        Decision::Move(Move::Start { kind, .. }) => format!("start {}", serde_json::to_value(kind).unwrap()),
+        Decision::Move(Move::Begin { step }) => format!("begin {step}"),
+        Decision::Move(Move::StepDone { .. }) => "step done".into(),
+        Decision::Move(Move::Again { .. }) => "order again".into(),
+        Decision::Move(Move::Restart { .. }) => "job anew".into(),
+        Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
+        Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
+        Decision::Hold { .. } => "hold".into(),
+        Decision::Done => "rest".into(),
+    }
+}
+
+fn print() -> String {
+    let mut out = String::from(
+        "# Transitions\n\nPrinted by `tests/it/transitions.rs` from the code; `make generate` rewrites it.\n\n\
+         ## What is decided\n\n| situation | decision | after 10 years of silence |\n|---|---|---|\n",
+    );
+    let situations = situations();
+    for (name, world) in &situations {
+        let mut later = world.clone();
+        later.pass(SignedDuration::from_hours(24 * 3650));
+        writeln!(out, "| {name} | {} | {} |", say(world), say(&later)).unwrap();
+    }
+    let heads: Vec<_> = requests().iter().map(|(name, _)| *name).collect();
+    write!(
+        out,
+        "\n## Requests\n\n| situation | {} |\n|---|{}\n",
+        heads.join(" | "),
+        "---|".repeat(heads.len())
+    )
+    .unwrap();
+    for (name, world) in &situations {
+        let cells = requests().into_iter().map(|(_, request)| {
+            let mut after = world.clone();
+            match after.request(&request) {
+                Ok(()) if after.machine == world.machine => "already so".to_owned(),
+                Ok(()) => format!("yes: {}", say(&after)),
+                Err(refusal) => {
+                    format!("{refusal:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+                }
+            }
+        });
+        writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
+    }
+    let heads: Vec<_> = facts().iter().map(|(name, _)| *name).collect();
+    write!(
+        out,
+        "\n## Facts\n\nAn empty cell: the decision stays.\n\n| situation | {} |\n|---|{}\n",
+        heads.join(" | "),
+        "---|".repeat(heads.len())
+    )
+    .unwrap();
+    for (name, world) in &situations {
+        let cells = facts().into_iter().map(|(_, fact)| {
+            let mut after = world.clone();
+            fact(world).iter().for_each(|fact| after.fact(fact));
+            if say(&after) == say(world) { String::new() } else { say(&after) }
+        });
+        writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
+    }
+    out
+}
+
+#[test]
+fn transitions_md_is_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("transitions.md");
+    let printed = print();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == printed,
+        "transitions.md is not what the code does; `make generate` rewrites it:\n{printed}"
+    );
+}

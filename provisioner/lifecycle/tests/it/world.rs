@@ -1,0 +1,207 @@
+//! A world around one machine: it performs what is decided, and answers as a good server and agent would.
+
+use jiff::{SignedDuration, Timestamp};
+use provisioner_api::{
+    Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
+    agent::DiskEvidence,
+};
+use provisioner_lifecycle::{
+    AgentReport, Decision, Effect, Fact, Failure, Limits, Machine, Outcome, Owner, Reported, Request,
+    StepKind, StepName, admit, decide, observe, settle,
+};
+use uuid::Uuid;
+
+pub(crate) const INSTANCE: InstanceId = InstanceId(Uuid::from_u128(0x1257));
+
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    pub(crate) now: Timestamp,
+    pub(crate) limits: Limits,
+    pub(crate) ids: u128,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let machine = Machine::new(MachineId(Uuid::from_u128(1)), now);
+        Self { machine, now, limits: Limits::default(), ids: 100 }
+    }
+
+    /// An accepted machine with a BMC.
+    pub(crate) fn added() -> Self {
+        let mut world = Self::new();
+        world.request(&Request::Accept).unwrap();
+        world.request(&Request::Bmc(true)).unwrap();
+        world
+    }
+
+    pub(crate) fn available() -> Self {
+        let mut world = Self::added();
+        world.run_to_rest();
+        assert_eq!(world.machine.state.name, MachineState::Available);
+        world
+    }
+
+    pub(crate) fn assigned() -> Self {
+        let mut world = Self::available();
+        world.request(&Request::Assign(owner())).unwrap();
+        world
+    }
+
+    pub(crate) fn deployed() -> Self {
+        let mut world = Self::assigned();
+        world.run_to_rest();
+        assert_eq!(world.machine.state.name, MachineState::Deployed);
+        world
+    }
+
+    /// The job of this kind at the moment when this step is in hand and begun.
+    pub(crate) fn at(kind: JobKind, step: StepName) -> Self {
+        let mut world = match kind {
+            JobKind::Inspect => Self::added(),
+            JobKind::Deploy => Self::assigned(),
+            JobKind::Release => {
+                let mut world = Self::deployed();
+                world.request(&release()).unwrap();
+                world
+            }
+        };
+        for _ in 0..200 {
+            let here = world.machine.running_job().and_then(|job| job.current().map(|step| (job.kind, step)));
+            if here.is_some_and(|(k, s)| k == kind && s.name == step && s.phase == StepPhase::Intent) {
+                return world;
+            }
+            world.live();
+        }
+        panic!("{kind:?} never comes to {step}");
+    }
+
+    pub(crate) fn request(&mut self, request: &Request) -> Result<(), provisioner_lifecycle::Refusal> {
+        self.machine = admit(&self.machine, request)?;
+        Ok(())
+    }
+
+    pub(crate) fn fact(&mut self, fact: &Fact) {
+        self.machine = observe(&self.machine, fact, self.now);
+    }
+
+    pub(crate) fn decide(&self) -> Decision {
+        decide(&self.machine, &self.limits, self.now)
+    }
+
+    pub(crate) fn pass(&mut self, time: SignedDuration) {
+        self.now = self.now.checked_add(time).unwrap();
+    }
+
+    pub(crate) fn settle(&mut self, outcome: &Outcome) {
+        self.machine = settle(&self.machine, outcome, self.now);
+    }
+
+    fn fresh(&mut self) -> JobId {
+        self.ids += 1;
+        JobId(Uuid::from_u128(self.ids))
+    }
+
+    /// Does what the reconciler does, once. `effect` says what comes of an effect.
+    pub(crate) fn reconcile(&mut self, effect: impl FnOnce(Effect) -> Result<String, Failure>) -> Decision {
+        let decision = self.decide();
+        let outcome = match &decision {
+            Decision::Move(change) => Outcome::Moved { change: change.clone(), fresh: self.fresh() },
+            Decision::Hold { why, choices } => Outcome::Held { why: why.clone(), choices: choices.clone() },
+            Decision::Act(Effect::Power { wish: Some(number), .. }) => Outcome::WishDone { number: *number },
+            Decision::Act(act) => Outcome::Performed(effect(*act)),
+            Decision::Wait(_) | Decision::Done => return decision,
+        };
+        self.settle(&outcome);
+        decision
+    }
+
+    /// One moment in a world where everything works.
+    pub(crate) fn live(&mut self) {
+        if let Decision::Wait(_) = self.reconcile(|_| Ok("done".into())) {
+            self.pass(SignedDuration::from_secs(40));
+            if let Some(fact) = self.good_answer() {
+                self.fact(&fact);
+            }
+        }
+    }
+
+    pub(crate) fn run_to_rest(&mut self) {
+        for _ in 0..400 {
+            if self.decide() == Decision::Done {
+                return;
+            }
+            self.live();
+        }
+        panic!("no rest: {:?}", self.machine);
+    }
+
+    /// What a good server, agent or operating system would say now.
+    pub(crate) fn good_answer(&self) -> Option<Fact> {
+        let job = self.machine.running_job()?;
+        let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
+        match (step.name, step.name.kind()) {
+            (StepName::Agent, _) => {
+                Some(Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory() })
+            }
+            (StepName::PhoneHome, _) => Some(Fact::PhonedHome { instance: INSTANCE }),
+            (_, StepKind::Order) => self.report(self.good_word()),
+            _ => None,
+        }
+    }
+
+    fn good_word(&self) -> Reported {
+        let policy = self.machine.want.owner.as_ref().and_then(|owner| owner.release).unwrap_or_default();
+        let disks = ["root", "data"].map(|serial| DiskEvidence {
+            serial: serial.into(),
+            policy,
+            bytes_written: 10,
+            bytes_verified: 10,
+        });
+        Reported::Done { evidence: "it is so".into(), disks: disks.into() }
+    }
+
+    /// A report on the order in hand.
+    pub(crate) fn report(&self, said: Reported) -> Option<Fact> {
+        let job = self.machine.running_job()?;
+        let step = job.current()?;
+        Some(Fact::Reported(AgentReport {
+            job: job.id,
+            epoch: job.epoch,
+            step: step.name,
+            attempt: step.attempt,
+            said,
+            at: self.now,
+        }))
+    }
+}
+
+pub(crate) fn owner() -> Owner {
+    Owner {
+        instance: INSTANCE,
+        manifest: "f00d".into(),
+        disk_bytes: 1000,
+        root_disk_serial: None,
+        release: None,
+    }
+}
+
+pub(crate) fn release() -> Request {
+    Request::Release { instance: INSTANCE, erase: ErasePolicy::Metadata }
+}
+
+pub(crate) fn inventory() -> Inventory {
+    let disk = |name: &str, serial: &str, size_bytes| Disk {
+        name: name.into(),
+        serial: Some(serial.into()),
+        wwn: None,
+        model: None,
+        size_bytes,
+        rotational: false,
+        removable: false,
+        read_only: false,
+        sector_bytes: 512,
+    };
+    Inventory { disks: vec![disk("sda", "root", 2000), disk("sdb", "data", 5000)], ..Inventory::default() }
+}
