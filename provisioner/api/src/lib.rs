@@ -21,12 +21,13 @@ pub use event::Event;
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
 pub use instance::{
-    DeleteInstance, ErasePolicy, Instance, InstanceCreate, InstanceList, InstanceSpec, InstanceState, InstanceStatus,
+    DeleteInstance, ErasePolicy, Instance, InstanceCreate, InstanceList, InstanceSpec, InstanceState,
+    InstanceStatus,
 };
 pub use machine::{
-    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Inventory, Job, JobKind, Machine, MachineAction,
-    MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState, MachineStatus, MachineUpdate, Nic,
-    Power, Step, StepPhase,
+    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Inventory, Job, JobKind, Machine,
+    MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,
+    MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };
 pub use network::{DhcpMode, Lease, LeaseList, Network, NetworkList};
 pub use progress::{Held, Progress, Waiting, Why};

@@ -12,7 +12,7 @@ pub struct Machine {
     pub id: MachineId,
     /// Its name, unique, a DNS label.
     pub name: String,
-    /// Grows with each change; the `ETag`.
+    /// Grows with each change that a person makes of the spec; the `ETag`. What is observed doesn't count.
     pub version: u64,
     /// What people said of it.
     pub spec: MachineSpec,
@@ -21,7 +21,7 @@ pub struct Machine {
 }
 
 /// What people said of a machine.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineSpec {
     /// Its pool.
     pub pool: String,
@@ -410,4 +410,3 @@ pub struct MachineList {
     /// The machines, by name.
     pub items: Vec<Machine>,
 }
-

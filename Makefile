@@ -1,0 +1,54 @@
+# Everything that one does with this checkout. `make help` lists the targets.
+# Built things go to build/, expensive ones are kept in ~/.cache/billet (BILLET_CACHE).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BUILD := build
+CARGO := cargo
+CARGO_TARGET_DIR ?= target
+AGENT_TARGET := x86_64-unknown-linux-musl
+# The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
+FLAVOUR ?= cloud
+
+.PHONY: help setup agent ramdisk tiny debian artifacts check-images demo demo-down test lint bench generate clean
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
+
+setup: ## Install the Debian packages that the builds and the lab need
+	@lab/setup
+
+agent: ## Build the ramdisk's program, static and small, to build/billet-agent
+	$(CARGO) build --locked --profile agent --target $(AGENT_TARGET) --package images-agent
+	@mkdir -p $(BUILD)
+	@cp --preserve=timestamps $(CARGO_TARGET_DIR)/$(AGENT_TARGET)/agent/billet-agent $(BUILD)/billet-agent
+
+ramdisk: agent ## Build the kernel and the ramdisk that machines netboot, to build/
+	@images/ramdisk/build $(BUILD)/billet-agent $(BUILD) $(FLAVOUR)
+
+tiny: ## Build the tiny test system, to build/tiny.raw.zst
+	@images/os/tiny $(BUILD)/tiny.raw
+
+debian: ## Build the Debian image with cloud-init, to build/debian.raw.zst
+	@images/os/debian $(BUILD)/debian.raw $(FLAVOUR)
+
+artifacts: setup ## All of the above
+	@$(MAKE) --no-print-directory ramdisk tiny debian
+
+check-images: tiny debian ## Start both images in QEMU under BIOS and UEFI and see them phone home
+	@for image in tiny debian; do for firmware in bios uefi; do images/os/check $(BUILD)/$$image.raw $$firmware; done; done
+
+test: ## Run the tests
+	$(CARGO) test --locked --workspace
+
+lint: ## Formatting, clippy, shell scripts, licences and sources of dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	.ci/shell-lint
+	.ci/cargo-deny
+
+clean: ## Remove what was built (not the cache)
+	rm -rf $(BUILD)
+	$(CARGO) clean

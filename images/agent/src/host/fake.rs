@@ -1,0 +1,299 @@
+//! A made-up machine: disks in memory or in files, console lines kept. For tests and simulated fleets.
+
+use super::{Host, HostError, OpenDisk};
+use images::write::Target;
+use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+/// Bytes of a block of a disk in memory; blocks of zeros take none.
+const BLOCK: u64 = 64 * 1024;
+
+/// What zeros are compared with and written from.
+static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+
+/// Console lines that are kept.
+const LINES: usize = 1000;
+
+/// A made-up machine. Clones are the same machine: its disks outlive the agent, as they do in life.
+#[derive(Debug, Clone)]
+pub struct FakeHost {
+    machine: Arc<Machine>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    /// What it is; its disks are `disks`.
+    inventory: Mutex<Inventory>,
+    disks: Mutex<Vec<FakeDisk>>,
+    lines: Mutex<VecDeque<String>>,
+}
+
+impl FakeHost {
+    /// A machine with this MAC address, two cores and 4 GiB of memory; without disks.
+    #[must_use]
+    pub fn new(mac: &str) -> Self {
+        let nic = Nic {
+            name: "eth0".into(),
+            mac: mac.into(),
+            driver: Some("virtio_net".into()),
+            link: true,
+            speed_mbps: Some(10_000),
+            addresses: Vec::new(),
+        };
+        let inventory = Inventory {
+            manufacturer: Some("Billet".into()),
+            product: Some("simulated machine".into()),
+            architecture: "x86_64".into(),
+            boot_mode: Some(BootMode::Uefi),
+            cpu: Cpu { model: "simulated".into(), threads: 2, cores: 2, sockets: 1 },
+            memory_bytes: 4 << 30,
+            nics: vec![nic],
+            ..Inventory::default()
+        };
+        let machine =
+            Machine { inventory: Mutex::new(inventory), disks: Mutex::default(), lines: Mutex::default() };
+        Self { machine: Arc::new(machine) }
+    }
+
+    /// Puts a disk in.
+    #[must_use]
+    pub fn with_disk(self, disk: FakeDisk) -> Self {
+        lock(&self.machine.disks).push(disk);
+        self
+    }
+
+    /// Changes what the machine says of itself (its disks aside).
+    #[must_use]
+    pub fn with_inventory(self, change: impl FnOnce(&mut Inventory)) -> Self {
+        change(&mut lock(&self.machine.inventory));
+        self
+    }
+
+    /// The disk with this serial number.
+    #[must_use]
+    pub fn disk(&self, serial: &str) -> Option<FakeDisk> {
+        lock(&self.machine.disks).iter().find(|disk| disk.about.serial.as_deref() == Some(serial)).cloned()
+    }
+
+    /// What was said on the console: the last thousand lines.
+    #[must_use]
+    pub fn console(&self) -> Vec<String> {
+        lock(&self.machine.lines).iter().cloned().collect()
+    }
+}
+
+impl Host for FakeHost {
+    fn inventory(&self) -> Result<Inventory, HostError> {
+        let mut inventory = lock(&self.machine.inventory).clone();
+        inventory.disks = lock(&self.machine.disks).iter().map(|disk| disk.about.clone()).collect();
+        Ok(inventory)
+    }
+
+    fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError> {
+        let found = lock(&self.machine.disks).iter().find(|other| other.about.name == disk.name).cloned();
+        match found {
+            Some(found) if found.about.serial == disk.serial => Ok(Box::new(found)),
+            other => Err(HostError::Exchanged {
+                name: disk.name.clone(),
+                expected: format!("{:?}", disk.serial),
+                found: format!("{:?}", other.map(|other| other.about.serial)),
+            }),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        let mut lines = lock(&self.machine.lines);
+        if lines.len() == LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+}
+
+/// A made-up disk. Clones are the same disk.
+#[derive(Debug, Clone)]
+pub struct FakeDisk {
+    about: Disk,
+    content: Arc<Content>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Blocks that are not all zero.
+    Memory(RwLock<BTreeMap<u64, Box<[u8]>>>),
+    /// A file of the disk's size.
+    File(File),
+}
+
+impl FakeDisk {
+    /// An empty disk in memory, of `bytes` bytes with sectors of 512. What is zero takes no memory.
+    #[must_use]
+    pub fn in_memory(name: &str, serial: &str, bytes: u64) -> Self {
+        Self { about: about(name, serial, bytes), content: Arc::new(Content::Memory(RwLock::default())) }
+    }
+
+    /// A disk in a file, which is made if it isn't there and gets `bytes` bytes.
+    ///
+    /// # Errors
+    /// When the file can't be made or opened.
+    pub fn in_file(name: &str, serial: &str, bytes: u64, path: &Path) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        file.set_len(bytes)?;
+        Ok(Self { about: about(name, serial, bytes), content: Arc::new(Content::File(file)) })
+    }
+
+    /// Changes what the disk says of itself: removable, read-only, sectors of 4096 bytes.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Disk)) -> Self {
+        change(&mut self.about);
+        self
+    }
+
+    fn check(&self, offset: u64, bytes: usize) -> io::Result<()> {
+        let end = offset.checked_add(bytes as u64).filter(|&end| end <= self.about.size_bytes);
+        end.map(drop).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "behind the end of the disk"))
+    }
+}
+
+fn about(name: &str, serial: &str, bytes: u64) -> Disk {
+    Disk {
+        name: name.into(),
+        serial: Some(serial.into()),
+        wwn: None,
+        model: Some("simulated disk".into()),
+        size_bytes: bytes,
+        rotational: false,
+        removable: false,
+        read_only: false,
+        sector_bytes: 512,
+    }
+}
+
+impl Target for FakeDisk {
+    fn size(&self) -> u64 {
+        self.about.size_bytes
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.check(offset, bytes.len())?;
+        let blocks = match &*self.content {
+            Content::File(file) => return file.write_all_at(bytes, offset),
+            Content::Memory(blocks) => blocks,
+        };
+        let mut blocks = blocks.write().unwrap_or_else(PoisonError::into_inner);
+        for (index, at, range) in pieces(offset, bytes.len()) {
+            let piece = &bytes[range];
+            let zero = piece == &ZEROS[..piece.len()];
+            if zero && (piece.len() as u64 == BLOCK || !blocks.contains_key(&index)) {
+                blocks.remove(&index);
+                continue;
+            }
+            let block = blocks.entry(index).or_insert_with(|| vec![0; BLOCK as usize].into());
+            block[at..at + piece.len()].copy_from_slice(piece);
+        }
+        Ok(())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.check(offset, bytes.len())?;
+        let blocks = match &*self.content {
+            Content::File(file) => return file.read_exact_at(bytes, offset),
+            Content::Memory(blocks) => blocks,
+        };
+        let blocks = blocks.read().unwrap_or_else(PoisonError::into_inner);
+        for (index, at, range) in pieces(offset, bytes.len()) {
+            let piece = &mut bytes[range];
+            match blocks.get(&index) {
+                Some(block) => piece.copy_from_slice(&block[at..at + piece.len()]),
+                None => piece.fill(0),
+            }
+        }
+        Ok(())
+    }
+
+    /// Some disks can, some can't: this one can't, and has to be written.
+    fn discard(&self, _start: u64, _bytes: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn zero(&self, start: u64, bytes: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < bytes {
+            let piece = (BLOCK - (start + done) % BLOCK).min(bytes - done);
+            self.write_at(&ZEROS[..piece as usize], start + done)?;
+            done += piece;
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        match &*self.content {
+            Content::File(file) => file.sync_data(),
+            Content::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl OpenDisk for FakeDisk {
+    fn reread_partitions(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A range cut at the borders of blocks: the block, where in it, and which of the range's bytes.
+fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done == length {
+            return None;
+        }
+        let (index, at) = ((offset + done as u64) / BLOCK, ((offset + done as u64) % BLOCK) as usize);
+        let count = (BLOCK as usize - at).min(length - done);
+        let range = done..done + count;
+        done += count;
+        Some((index, at, range))
+    })
+}
+
+/// A panic in a test's other thread must not hide its message behind a second one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_disk_hold_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = FakeDisk::in_file("vdb", "F", 300_000, &folder.path().join("disk")).unwrap();
+        for disk in [FakeDisk::in_memory("vda", "M", 300_000), file] {
+            let mut model = vec![0_u8; 300_000];
+            for (offset, length, fill) in [
+                (0, 65_536, 1),
+                (65_000, 1000, 2),
+                (131_072, 65_536, 3),
+                (131_072, 65_536, 0),
+                (299_999, 1, 9),
+                (10, 100, 0),
+            ] {
+                disk.write_at(&vec![fill; length], offset as u64).unwrap();
+                model[offset..offset + length].fill(fill);
+            }
+            disk.zero(65_100, 70_000).unwrap();
+            model[65_100..135_100].fill(0);
+            let mut read = vec![7; 300_000];
+            disk.read_at(&mut read, 0).unwrap();
+            assert!(read == model);
+            assert!(disk.write_at(&[1, 2], 299_999).is_err(), "behind the end");
+        }
+    }
+}

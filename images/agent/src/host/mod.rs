@@ -1,0 +1,79 @@
+//! The machine under the agent: its inventory, its disks, its console.
+//!
+//! A trait, so that the simulated fleet and the tests run the real agent. Restarting is not here: `run` says how it
+//! ended, and whoever called it does the deed.
+
+mod device;
+mod fake;
+mod ioctl;
+mod real;
+mod sysfs;
+
+use images::write::Target;
+use provisioner_api::{Disk, Inventory};
+use std::{io, path::PathBuf};
+
+pub use fake::{FakeDisk, FakeHost};
+pub use real::RealHost;
+
+/// A machine. All calls block.
+pub trait Host: Send + Sync + 'static {
+    /// What the machine is, looked up afresh.
+    ///
+    /// # Errors
+    /// When the kernel doesn't tell.
+    fn inventory(&self) -> Result<Inventory, HostError>;
+
+    /// Opens a disk of the inventory for writing. Looks again whether it is still the disk with that serial number.
+    ///
+    /// # Errors
+    /// When it can't be opened or is another disk by now.
+    fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError>;
+
+    /// Puts a line on the machine's console, for the person in front of it.
+    fn say(&self, line: &str);
+}
+
+/// An open disk.
+pub trait OpenDisk: Target + Send {
+    /// Has the kernel read the partition table again. Nothing depends on it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn reread_partitions(&self) -> io::Result<()>;
+}
+
+/// Why the machine did not tell, or gave no disk.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A file of the kernel's can't be read.
+    #[error("can't read {}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The disk can't be opened.
+    #[error("can't open disk {name} for writing")]
+    Open {
+        /// Its kernel name.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Between looking and opening, the name went to another disk.
+    #[error(
+        "disk {name} had the serial number {expected} a moment ago and now has {found}; was it exchanged?"
+    )]
+    Exchanged {
+        /// Its kernel name.
+        name: String,
+        /// The serial number that was asked for.
+        expected: String,
+        /// The one that it has.
+        found: String,
+    },
+}

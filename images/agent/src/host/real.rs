@@ -1,0 +1,94 @@
+//! The machine that the agent runs on.
+
+use super::{Host, HostError, OpenDisk, device::Device, sysfs::Sysfs};
+use provisioner_api::{Disk, Inventory, Nic};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::Path,
+    sync::Mutex,
+    time::Duration,
+};
+
+/// The machine that the agent runs on: sysfs, block devices, `/dev/console`.
+#[derive(Debug)]
+pub struct RealHost {
+    sysfs: Sysfs,
+    console: Option<Mutex<File>>,
+}
+
+impl RealHost {
+    /// Opens the console. Without one, lines are lost and the work goes on.
+    #[must_use]
+    pub fn new() -> Self {
+        let console = OpenOptions::new().write(true).open("/dev/console").ok().map(Mutex::new);
+        Self { sysfs: Sysfs::at("/"), console }
+    }
+
+    /// Waits until no more disks appear: drivers find them after their module was loaded. `nap` is the pause between
+    /// two looks; two equal looks, `quiet` apart, end it, and so does `most`.
+    pub fn settle_disks(&self, quiet: Duration, most: Duration) {
+        let nap = Duration::from_millis(50);
+        let look = || self.sysfs.disks().unwrap_or_default();
+        let (mut seen, mut still, mut waited) = (look(), Duration::ZERO, Duration::ZERO);
+        while waited < most && (seen.is_empty() || still < quiet) {
+            std::thread::sleep(nap);
+            waited += nap;
+            let now = look();
+            still = if now == seen { still + nap } else { Duration::ZERO };
+            seen = now;
+        }
+    }
+
+    /// The NICs that are hardware.
+    ///
+    /// # Errors
+    /// When sysfs can't be read.
+    pub fn nics(&self) -> Result<Vec<Nic>, HostError> {
+        self.sysfs.nics()
+    }
+}
+
+impl Default for RealHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host for RealHost {
+    fn inventory(&self) -> Result<Inventory, HostError> {
+        let mut inventory = self.sysfs.inventory()?;
+        // Addresses are for people to look at: without them the inventory is still good.
+        for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+            let address =
+                interface.address.and_then(|address| address.as_sockaddr_in().map(|address| address.ip()));
+            let nic = inventory.nics.iter_mut().find(|nic| nic.name == interface.interface_name);
+            if let (Some(nic), Some(address)) = (nic, address) {
+                nic.addresses.push(address.to_string());
+            }
+        }
+        Ok(inventory)
+    }
+
+    fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError> {
+        let name = disk.name.clone();
+        let device = Device::open(&Path::new("/dev").join(&disk.name), disk.sector_bytes)
+            .map_err(|source| HostError::Open { name: name.clone(), source })?;
+        // The open file holds on to the device: what its name stands for now is what will be written.
+        let now = self.sysfs.disks()?.into_iter().find(|other| other.name == disk.name);
+        let (expected, found) = (disk.serial.clone(), now.and_then(|now| now.serial));
+        if expected.is_none() || expected != found {
+            let text = |serial: Option<String>| serial.unwrap_or_else(|| "none".to_owned());
+            return Err(HostError::Exchanged { name, expected: text(expected), found: text(found) });
+        }
+        Ok(Box::new(device))
+    }
+
+    fn say(&self, line: &str) {
+        let Some(console) = &self.console else { return };
+        // A panic elsewhere while a line was written harms nothing here.
+        let mut console = console.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Nobody to tell when the console itself fails.
+        let _ = console.write_all(format!("billet: {line}\n").as_bytes());
+    }
+}

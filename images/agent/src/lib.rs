@@ -1,0 +1,31 @@
+//! The agent: it inventories, writes and wipes one machine on that machine's orders.
+//!
+//! A library with a thin `main`. Two traits keep the machine and the network away from the protocol: [`Host`]
+//! (disks, inventory, console) and [`Service`] (the calls of `provisioner_api::agent`), so that the simulated fleet
+//! and the tests run the very code that runs in a ramdisk.
+//!
+//! - [`run`]: claim, ask for orders, perform, report; what must survive a dead service is there;
+//! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
+//! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads;
+//! - `host`: [`RealHost`] (sysfs, `O_DIRECT`) and [`FakeHost`] (disks in memory or in files);
+//! - [`init`]: what a PID 1 has to do; `net`: DHCP and addresses.
+//!
+//! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed.
+
+pub mod boot;
+mod host;
+pub mod init;
+mod ledger;
+mod link;
+mod net;
+mod perform;
+mod permit;
+mod random;
+mod run;
+mod seed;
+mod service;
+
+pub use boot::BootParameters;
+pub use host::{FakeDisk, FakeHost, Host, HostError, OpenDisk, RealHost};
+pub use run::{Exit, Pace, run};
+pub use service::{Service, ServiceError};

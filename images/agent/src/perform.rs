@@ -1,0 +1,281 @@
+//! Performing one order: permit, disk, deed, proof. Blocks; runs on a thread of its own.
+//!
+//! Reboot and power-off are not here: they end the agent, see `run`.
+
+use crate::{
+    Host, OpenDisk,
+    link::Link,
+    permit::{self, Disks},
+    random, seed,
+};
+use images::{
+    Chunk, Manifest,
+    write::{self as pipeline, Phase, Source, SourceError, Target, WipePolicy, WriteError},
+};
+use provisioner_api::{
+    Disk, ErasePolicy, Progress,
+    agent::{Action, DiskEvidence, Order, Outcome, Permit, PermitMethod, SeedFile},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+use tokio::{runtime::Handle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How far the work is; written by the worker, read by whoever reports.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Gauge {
+    /// How far; none before there is something to count.
+    pub(crate) fn read(&self) -> Option<Progress> {
+        let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
+        (total > 0).then(|| Progress { done: done.min(total), total })
+    }
+
+    fn set(&self, done: u64, total: u64) {
+        self.total.store(total, Relaxed);
+        self.done.store(done, Relaxed);
+    }
+}
+
+/// A request to stop, for both worlds: the pipeline looks at a flag, a waiting call listens.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    flag: Arc<AtomicBool>,
+    token: CancellationToken,
+}
+
+impl Stop {
+    pub(crate) fn pull(&self) {
+        self.flag.store(true, Relaxed);
+        self.token.cancel();
+    }
+}
+
+/// What the work needs.
+pub(crate) struct Work {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) runtime: Handle,
+    pub(crate) order: Order,
+    /// When the order came.
+    pub(crate) received: Instant,
+    pub(crate) gauge: Arc<Gauge>,
+    pub(crate) stop: Stop,
+}
+
+/// Why an order was not done.
+enum Undone {
+    Refused(String),
+    Failed(String),
+}
+
+type Deed = Result<Outcome, Undone>;
+
+impl Work {
+    /// Does what the order says.
+    pub(crate) fn perform(&self) -> Outcome {
+        let deed = match &self.order.action {
+            Action::Inspect => self.inspect(),
+            Action::WriteImage { manifest, permit } => self.write_image(manifest, permit),
+            Action::WriteSeed { files, permit } => self.write_seed(files, permit),
+            Action::Erase { policy, permit } => self.erase(*policy, permit),
+            Action::Reboot | Action::PowerOff => Err(Undone::Failed("a restart is no work".to_owned())),
+        };
+        match deed {
+            Ok(outcome) => outcome,
+            Err(Undone::Refused(why)) => Outcome::Refused { why },
+            Err(Undone::Failed(why)) => Outcome::Failed { why },
+        }
+    }
+
+    fn inspect(&self) -> Deed {
+        Ok(Outcome::Inventory { inventory: self.host.inventory().map_err(failed)? })
+    }
+
+    fn write_image(&self, sha256: &str, permit: &Permit) -> Deed {
+        let (disk, target) = self.open_one(permit)?;
+        let manifest = self.manifest(sha256)?;
+        let begun = Instant::now();
+        let size = manifest.disk_bytes;
+        let again = self.order.attempt > 1;
+        // Each phase goes over the whole image: looking what is there (when tried again), writing, reading back.
+        let passes = if again { 3 } else { 2 };
+        let pass = |number: u64| {
+            move |progress: pipeline::Progress| self.gauge.set(number * size + progress.done, passes * size)
+        };
+        let target_ref: &dyn Target = &*target;
+        let there = if again {
+            pipeline::chunks_in_place(&manifest, target_ref, &mut pass(0), &self.stop.flag)
+                .map_err(pipeline_undone)?
+        } else {
+            Vec::new()
+        };
+        let mut progress = |progress: pipeline::Progress| {
+            let number = if progress.phase == Phase::Write { passes - 2 } else { passes - 1 };
+            pass(number)(progress);
+        };
+        let already = |index: usize| there.get(index).copied().unwrap_or(false);
+        let written =
+            pipeline::write_image(&manifest, self, target_ref, &already, &mut progress, &self.stop.flag)
+                .map_err(pipeline_undone)?;
+        self.reread(&disk, &*target);
+        let evidence = format!(
+            "image {} is on disk {}: {} written, {} made zero, {} there already, {} read back and right, in {:.1} s",
+            manifest.image_digest,
+            named(&disk),
+            mib(written.bytes_written),
+            mib(written.bytes_zeroed),
+            mib(written.bytes_zero_already + written.bytes_skipped),
+            mib(written.bytes_verified),
+            begun.elapsed().as_secs_f64(),
+        );
+        Ok(Outcome::Done { evidence, disks: Vec::new() })
+    }
+
+    fn write_seed(&self, files: &[SeedFile], permit: &Permit) -> Deed {
+        let (disk, target) = self.open_one(permit)?;
+        let guid = random::bytes().map_err(failed)?;
+        let span = seed::write(&*target, disk.sector_bytes, files, guid).map_err(|error| match error {
+            seed::SeedError::Refused(why) => Undone::Refused(why),
+            other => failed(other),
+        })?;
+        self.reread(&disk, &*target);
+        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let evidence = format!(
+            "seed ({}) is on disk {} in {} at byte {}, read back and right",
+            names.join(", "),
+            named(&disk),
+            mib(span.bytes),
+            span.start
+        );
+        Ok(Outcome::Done { evidence, disks: Vec::new() })
+    }
+
+    fn erase(&self, policy: ErasePolicy, permit: &Permit) -> Deed {
+        let disks = self.permitted(permit, PermitMethod::Erase, Disks::Some)?;
+        let method = match policy {
+            ErasePolicy::Metadata => WipePolicy::Metadata,
+            ErasePolicy::Overwrite => WipePolicy::Overwrite,
+        };
+        // The sum is known for an overwrite only; a metadata wipe takes seconds.
+        let all: u64 = disks.iter().map(|disk| disk.size_bytes * 2).sum();
+        let mut before = 0;
+        let mut evidence = Vec::new();
+        for disk in &disks {
+            let target = self.host.open(disk).map_err(failed)?;
+            let mut progress = |progress: pipeline::Progress| {
+                let half = disk.size_bytes.saturating_mul(progress.done) / progress.total.max(1);
+                let back = if progress.phase == Phase::Write { 0 } else { disk.size_bytes };
+                self.gauge.set(before + back + half, all);
+            };
+            let target_ref: &dyn Target = &*target;
+            let wiped = pipeline::wipe(target_ref, method, &[], &mut progress, &self.stop.flag)
+                .map_err(pipeline_undone)?;
+            self.reread(disk, &*target);
+            before += disk.size_bytes * 2;
+            evidence.push(DiskEvidence {
+                serial: disk.serial.clone().unwrap_or_default(),
+                policy,
+                bytes_written: wiped.bytes_written,
+                bytes_verified: wiped.bytes_verified,
+            });
+        }
+        let list: Vec<_> = disks.iter().map(named).collect();
+        Ok(Outcome::Done { evidence: format!("wiped and read back: {}", list.join(", ")), disks: evidence })
+    }
+
+    /// The disks that the permit allows, looked up afresh.
+    fn permitted(&self, permit: &Permit, method: PermitMethod, count: Disks) -> Result<Vec<Disk>, Undone> {
+        let present = self.host.inventory().map_err(failed)?.disks;
+        permit::check(&self.order, permit, method, count, self.received.elapsed(), &present)
+            .map(|disks| disks.into_iter().cloned().collect())
+            .map_err(Undone::Refused)
+    }
+
+    /// The one disk that the permit allows to be written, open.
+    fn open_one(&self, permit: &Permit) -> Result<(Disk, Box<dyn OpenDisk>), Undone> {
+        let mut disks = self.permitted(permit, PermitMethod::Write, Disks::One)?;
+        // `Disks::One` gave exactly one.
+        let disk = disks.pop().ok_or_else(|| Undone::Refused("the permit names no disk".to_owned()))?;
+        let target = self.host.open(&disk).map_err(failed)?;
+        Ok((disk, target))
+    }
+
+    /// The manifest, whose bytes are what its name says.
+    fn manifest(&self, sha256: &str) -> Result<Manifest, Undone> {
+        let bytes = self.wait(self.link.manifest(sha256)).map_err(Undone::Failed)?;
+        let found = images::sha256_hex(&bytes);
+        if found != sha256 {
+            return Err(Undone::Failed(format!(
+                "the manifest arrived damaged: it should be {sha256}, but is {found}"
+            )));
+        }
+        Manifest::parse(&bytes).map_err(|error| Undone::Refused(whole(&error)))
+    }
+
+    /// Waits for a call, or until the work is to stop.
+    fn wait<T, E: std::error::Error>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.token.cancelled() => Err("stopped on request".to_owned()),
+                answer = call => answer.map_err(|error| whole(&error)),
+            }
+        })
+    }
+
+    /// Only a courtesy to who looks at the machine: the next boot reads the table anyway.
+    fn reread(&self, disk: &Disk, target: &dyn OpenDisk) {
+        if let Err(error) = target.reread_partitions() {
+            self.host
+                .say(&format!("the kernel did not read the new partition table of {}: {error}", disk.name));
+        }
+    }
+}
+
+impl Source for Work {
+    fn fetch(&self, chunk: &Chunk) -> Result<Vec<u8>, SourceError> {
+        let limit = chunk.stored_bytes as usize;
+        let bytes = self.wait(self.link.chunk(&chunk.stored, limit)).map_err(SourceError::new)?;
+        Ok(bytes.into())
+    }
+}
+
+/// What an error of the pipeline means.
+fn pipeline_undone(error: WriteError) -> Undone {
+    let why = whole(&error);
+    match error {
+        WriteError::DiskTooSmall { .. } | WriteError::Manifest(_) => Undone::Refused(why),
+        _ => Undone::Failed(why),
+    }
+}
+
+fn failed(error: impl std::error::Error) -> Undone {
+    Undone::Failed(whole(&error))
+}
+
+/// An error with everything behind it, in one sentence.
+pub(crate) fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
+/// A disk as a person knows it.
+fn named(disk: &Disk) -> String {
+    format!("{} ({})", disk.serial.as_deref().unwrap_or("without a serial number"), disk.name)
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

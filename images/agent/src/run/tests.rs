@@ -1,0 +1,498 @@
+//! The agent's whole life against a service in memory that crashes, forgets and contradicts itself on request.
+
+use super::*;
+use crate::{FakeDisk, FakeHost, ServiceError};
+use async_trait::async_trait;
+use bytes::Bytes;
+use images::{Chunk, Manifest, sha256_hex, write::Target};
+use jiff::Timestamp;
+use provisioner_api::{
+    ErasePolicy, JobId, MachineId,
+    agent::{ClaimRequest, ClaimResponse, Permit, PermitMethod, ReportResponse, SeedFile},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+};
+
+const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
+const MIB: u64 = 1 << 20;
+
+/// How the service fails.
+#[derive(Default)]
+struct Faults {
+    /// After so many more chunks it dies.
+    dies_after_chunks: Option<u32>,
+    /// For so many more calls it is dead; when it is back, it knows no session.
+    dead_calls: u32,
+    /// So many more claims are refused.
+    refused_claims: u32,
+    /// So many more final reports are taken, but the answer is lost.
+    lost_answers: u32,
+    /// Chunks arrive with a bit turned.
+    damaged: bool,
+    /// After the first chunk, the others never come.
+    stuck: bool,
+    /// Progress reports are answered: the order does not stand.
+    taken_back: bool,
+}
+
+#[derive(Default)]
+struct State {
+    faults: Faults,
+    /// Orders that are to come; the first is handed out until a final report for it is there.
+    orders: VecDeque<Order>,
+    /// So many times more the first one is handed out although it was reported on.
+    forgetful: u32,
+    session: u32,
+    claims: Vec<String>,
+    reports: Vec<Report>,
+    progress: u32,
+    files: HashMap<String, Bytes>,
+    fetched: Vec<String>,
+}
+
+#[derive(Default)]
+struct FakeService(Mutex<State>);
+
+impl FakeService {
+    fn with<T>(&self, call: impl FnOnce(&mut State) -> T) -> T {
+        call(&mut self.0.lock().unwrap())
+    }
+
+    fn up(&self, session: Option<&Secret>) -> Result<(), ServiceError> {
+        self.with(|state| {
+            if state.faults.dead_calls > 0 {
+                state.faults.dead_calls -= 1;
+                return Err(ServiceError::Unavailable { why: "connection refused".into() });
+            }
+            let known =
+                session.is_none_or(|session| session.reveal() == format!("session {}", state.session));
+            if known { Ok(()) } else { Err(ServiceError::Unauthorized { why: "unknown session".into() }) }
+        })
+    }
+}
+
+#[async_trait]
+impl Service for FakeService {
+    async fn claim(&self, claim: &ClaimRequest) -> Result<ClaimResponse, ServiceError> {
+        self.up(None)?;
+        self.with(|state| {
+            assert_eq!(claim.token.reveal(), "token");
+            state.claims.push(claim.nonce.clone());
+            if state.faults.refused_claims > 0 {
+                state.faults.refused_claims -= 1;
+                return Err(ServiceError::Refused { why: "this boot window is closed".into() });
+            }
+            let session = Secret::new(format!("session {}", state.session));
+            Ok(ClaimResponse { session, machine: MACHINE, machine_name: "m1".into() })
+        })
+    }
+
+    async fn order(&self, session: &Secret, _wait: Duration) -> Result<Option<Order>, ServiceError> {
+        self.up(Some(session))?;
+        Ok(self.with(|state| state.orders.front().cloned()))
+    }
+
+    async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError> {
+        self.up(Some(session))?;
+        self.with(|state| {
+            if matches!(report.outcome, Outcome::Progress { .. }) {
+                state.progress += 1;
+                if state.faults.taken_back {
+                    state.orders.pop_front();
+                }
+                return Ok(ReportResponse { stands: !state.faults.taken_back });
+            }
+            state.reports.push(report.clone());
+            if state.faults.lost_answers > 0 {
+                state.faults.lost_answers -= 1;
+                return Err(ServiceError::Unavailable { why: "the connection broke".into() });
+            }
+            if state.forgetful > 0 {
+                state.forgetful -= 1;
+            } else if state.orders.front().is_some_and(|order| order.step == report.step) {
+                state.orders.pop_front();
+            }
+            Ok(ReportResponse { stands: true })
+        })
+    }
+
+    async fn manifest(&self, session: &Secret, sha256: &str) -> Result<Bytes, ServiceError> {
+        self.up(Some(session))?;
+        self.with(|state| {
+            state.files.get(sha256).cloned().ok_or(ServiceError::Refused { why: "no such manifest".into() })
+        })
+    }
+
+    async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.up(Some(session))?;
+        let (bytes, stuck) = self.with(|state| {
+            match &mut state.faults.dies_after_chunks {
+                Some(0) => {
+                    state.faults.dies_after_chunks = None;
+                    state.faults.dead_calls = 20;
+                    state.session += 1;
+                    return (Err(ServiceError::Unavailable { why: "the connection broke".into() }), false);
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            state.fetched.push(sha256.to_owned());
+            let mut bytes = state.files[sha256].to_vec();
+            assert!(bytes.len() <= limit);
+            bytes[0] ^= u8::from(state.faults.damaged);
+            (Ok(bytes.into()), state.faults.stuck && state.fetched.len() > 1)
+        });
+        if stuck {
+            std::future::pending::<()>().await;
+        }
+        bytes
+    }
+}
+
+/// An image of `chunks` chunks of 64 KiB, every third of them empty: its manifest's name and its bytes.
+fn image(service: &FakeService, chunks: u8) -> (String, Vec<u8>) {
+    let mut raw = Vec::new();
+    let mut listed = Vec::new();
+    for number in 0..chunks {
+        if number % 3 == 2 {
+            raw.extend([0; 65_536]);
+            listed.push(None);
+            continue;
+        }
+        let bytes: Vec<u8> = (0..65_536_u32).map(|n| (n >> 3) as u8 ^ number).collect();
+        let stored = zstd::bulk::compress(&bytes, 1).unwrap();
+        let name = sha256_hex(&stored);
+        listed.push(Some(Chunk {
+            stored: name.clone(),
+            stored_bytes: stored.len() as u32,
+            raw: sha256_hex(&bytes),
+        }));
+        service.with(|state| state.files.insert(name, stored.into()));
+        raw.extend(bytes);
+    }
+    let manifest = Manifest {
+        version: 1,
+        image_digest: format!("sha256:{}", sha256_hex(&raw)),
+        disk_bytes: raw.len() as u64,
+        chunk_bytes: 65_536,
+        chunks: listed,
+    };
+    let name = manifest.sha256();
+    service.with(|state| state.files.insert(name.clone(), manifest.to_bytes().into()));
+    (name, raw)
+}
+
+fn order(step: &str, epoch: u64, action: Action) -> Order {
+    Order {
+        machine: MACHINE,
+        job: JobId(uuid::Uuid::from_u128(2)),
+        epoch,
+        step: step.into(),
+        attempt: 1,
+        now: Timestamp::UNIX_EPOCH,
+        action,
+    }
+}
+
+fn permit(epoch: u64, method: PermitMethod, disks: &[&str]) -> Permit {
+    Permit {
+        machine: MACHINE,
+        job: JobId(uuid::Uuid::from_u128(2)),
+        epoch,
+        method,
+        disks: disks.iter().map(|&serial| serial.to_owned()).collect(),
+        expires: Timestamp::from_second(900).unwrap(),
+    }
+}
+
+fn write_order(manifest: &str, disk: &str) -> Order {
+    let permit = permit(1, PermitMethod::Write, &[disk]);
+    order("write-image", 1, Action::WriteImage { manifest: manifest.into(), permit })
+}
+
+/// A machine with two disks, `A` and `B`, that held something before.
+fn machine() -> FakeHost {
+    let host = FakeHost::new("52:54:00:aa:bb:01")
+        .with_disk(FakeDisk::in_memory("vda", "A", 32 * MIB))
+        .with_disk(FakeDisk::in_memory("vdb", "B", 32 * MIB));
+    for serial in ["A", "B"] {
+        host.disk(serial).unwrap().write_at(&old(), 0).unwrap();
+    }
+    host
+}
+
+fn old() -> Vec<u8> {
+    vec![0xA5; (4 * MIB) as usize]
+}
+
+fn content(host: &FakeHost, serial: &str, bytes: usize) -> Vec<u8> {
+    let mut content = vec![0; bytes];
+    host.disk(serial).unwrap().read_at(&mut content, 0).unwrap();
+    content
+}
+
+const PACE: Pace = Pace {
+    order_wait: Duration::from_millis(10),
+    idle: Duration::from_millis(1),
+    progress: Duration::from_millis(2),
+    retry_first: Duration::from_millis(1),
+    retry_most: Duration::from_millis(4),
+};
+
+/// Runs the agent through these orders and a last one, to reboot. Returns what was reported before that.
+async fn live(host: &FakeHost, service: &Arc<FakeService>, orders: Vec<Order>) -> Vec<Outcome> {
+    let last = orders.iter().map(|order| order.epoch).max().unwrap_or(1);
+    service.with(|state| {
+        state.orders.extend(orders);
+        state.orders.push_back(order("reboot", last, Action::Reboot));
+    });
+    let agent =
+        run(Arc::new(host.clone()), service.clone(), Secret::new("token"), PACE, CancellationToken::new());
+    let exit = tokio::time::timeout(Duration::from_secs(60), agent).await.expect("the agent hangs").unwrap();
+    assert_eq!(exit, Exit::Reboot);
+    service.with(|state| {
+        let mut reports = std::mem::take(&mut state.reports);
+        assert_eq!(reports.pop().unwrap().step, "reboot", "it is reported before the deed");
+        reports.into_iter().map(|report| report.outcome).collect()
+    })
+}
+
+/// The sentence of an outcome of this kind.
+#[track_caller]
+fn why(outcome: &Outcome, refused: bool) -> &str {
+    match outcome {
+        Outcome::Refused { why } if refused => why,
+        Outcome::Failed { why } if !refused => why,
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_deployment() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 20);
+    let outcomes =
+        live(&host, &service, vec![order("inspect", 1, Action::Inspect), write_order(&manifest, "A")]).await;
+    let [Outcome::Inventory { inventory }, Outcome::Done { evidence, .. }] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(inventory.disks.len(), 2);
+    assert!(evidence.contains("A (vda)"), "{evidence}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    assert!(content(&host, "B", old().len()) == old(), "the other disk was touched");
+    assert!(host.console().contains(&"claimed as machine m1".to_owned()), "{:?}", host.console());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_may_die_in_the_middle() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 60);
+    service.with(|state| state.faults.dies_after_chunks = Some(10));
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Done { .. }]), "{outcomes:?}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    service.with(|state| {
+        assert!(state.claims.len() >= 2, "the new service has to be told who we are");
+        assert!(state.claims.iter().all(|nonce| *nonce == state.claims[0]), "one nonce for each boot");
+        assert_eq!(state.fetched.len(), 40, "no chunk is fetched twice");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_twice() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 6);
+    service.with(|state| {
+        state.faults.lost_answers = 2;
+        state.forgetful = 3;
+    });
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert_eq!(outcomes.len(), 2 + 3 + 1);
+    let evidence = |outcome: &Outcome| match outcome {
+        Outcome::Done { evidence, .. } => evidence.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(outcomes.iter().all(|outcome| evidence(outcome) == evidence(&outcomes[0])));
+    assert_eq!(service.with(|state| state.fetched.len()), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_permitted_is_not_done() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 6);
+    let write = |step: &str, permit: Permit| {
+        order(step, 5, Action::WriteImage { manifest: manifest.clone(), permit })
+    };
+    let mut stranger = write("stranger", permit(5, PermitMethod::Write, &["A"]));
+    stranger.machine = MachineId(uuid::Uuid::from_u128(9));
+    let mut late = write("late", permit(4, PermitMethod::Write, &["A"]));
+    late.epoch = 4;
+    let mut expired = permit(5, PermitMethod::Write, &["A"]);
+    expired.expires = Timestamp::UNIX_EPOCH;
+    let orders = vec![
+        stranger,
+        write("other-epoch", permit(6, PermitMethod::Write, &["A"])),
+        late,
+        write("expired", expired),
+        write("two", permit(5, PermitMethod::Write, &["A", "B"])),
+        write("unknown", permit(5, PermitMethod::Write, &["C"])),
+        write("erase-is-not-write", permit(5, PermitMethod::Erase, &["A"])),
+        order(
+            "write-is-not-erase",
+            5,
+            Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(5, PermitMethod::Write, &["A"]) },
+        ),
+    ];
+    let outcomes = live(&host, &service, orders).await;
+    let words = [
+        "for machine",
+        "for epoch 6",
+        "of epoch 4",
+        "expired",
+        "2 disks",
+        "no disk here",
+        "to erase",
+        "to write",
+    ];
+    assert_eq!(outcomes.len(), words.len());
+    for (outcome, word) in outcomes.iter().zip(words) {
+        assert!(why(outcome, true).contains(word), "{word:?} is not in {outcome:?}");
+    }
+    for serial in ["A", "B"] {
+        assert!(content(&host, serial, old().len()) == old(), "{serial} was touched");
+    }
+    assert_eq!(service.with(|state| state.fetched.len()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_larger_than_the_disk_is_refused() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let small = host.with_disk(FakeDisk::in_memory("vdc", "C", MIB));
+    let (manifest, _) = image(&service, 17);
+    let outcomes = live(&small, &service, vec![write_order(&manifest, "C")]).await;
+    assert!(why(&outcomes[0], true).contains("1114112"), "{outcomes:?}");
+    assert_eq!(service.with(|state| state.fetched.len()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_bytes_never_reach_the_disk() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 1);
+    service.with(|state| state.faults.damaged = true);
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert!(why(&outcomes[0], false).contains("damaged"), "{outcomes:?}");
+    assert!(content(&host, "A", old().len()) == old());
+    assert_eq!(service.with(|state| state.fetched.len()), 3, "it is worth another try or two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_under_another_name_is_not_used() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 2);
+    let wrong = sha256_hex(b"something else");
+    service.with(|state| {
+        let bytes = state.files[&manifest].clone();
+        state.files.insert(wrong.clone(), bytes);
+    });
+    let missing = sha256_hex(b"nothing");
+    let mut second = write_order(&missing, "A");
+    second.attempt = 2;
+    let outcomes = live(&host, &service, vec![write_order(&wrong, "A"), second]).await;
+    assert!(why(&outcomes[0], false).contains("arrived damaged"), "{outcomes:?}");
+    assert!(why(&outcomes[1], false).contains("no such manifest"), "{outcomes:?}");
+    assert!(content(&host, "A", old().len()) == old());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_taken_back_stops() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 60);
+    service.with(|state| {
+        state.faults.stuck = true;
+        state.faults.taken_back = true;
+    });
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert!(outcomes.is_empty(), "{outcomes:?}");
+    assert!(host.console().iter().any(|line| line.contains("taken back")), "{:?}", host.console());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_attempt_writes_only_what_is_not_there() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 30);
+    host.disk("A").unwrap().write_at(&raw[..raw.len() / 2], 0).unwrap();
+    let mut again = write_order(&manifest, "A");
+    again.attempt = 2;
+    let outcomes = live(&host, &service, vec![again]).await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Done { .. }]), "{outcomes:?}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    assert_eq!(service.with(|state| state.fetched.len()), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wiping_is_proved_disk_by_disk() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let host = host.with_disk(FakeDisk::in_memory("vdc", "C", 16 * MIB));
+    host.disk("C").unwrap().write_at(&old(), 6 * MIB).unwrap();
+    let erase = |step: &str, policy, disks: &[&str]| {
+        order(step, 1, Action::Erase { policy, permit: permit(1, PermitMethod::Erase, disks) })
+    };
+    let orders = vec![
+        erase("metadata", ErasePolicy::Metadata, &["C"]),
+        erase("overwrite", ErasePolicy::Overwrite, &["C", "A"]),
+    ];
+    let outcomes = live(&host, &service, orders).await;
+    let proofs: Vec<_> = outcomes
+        .iter()
+        .flat_map(|outcome| match outcome {
+            Outcome::Done { disks, .. } => disks.clone(),
+            other => panic!("{other:?}"),
+        })
+        .map(|proof| (proof.serial, proof.bytes_written, proof.bytes_verified))
+        .collect();
+    let whole = [("C".into(), 16 * MIB, 16 * MIB), ("A".into(), 32 * MIB, 32 * MIB)];
+    assert_eq!(proofs, [vec![("C".into(), 8 * MIB, 8 * MIB)], whole.to_vec()].concat());
+    for serial in ["A", "C"] {
+        assert!(content(&host, serial, (16 * MIB) as usize).iter().all(|&byte| byte == 0), "{serial}");
+    }
+    assert!(content(&host, "B", old().len()) == old(), "the other disk was touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_is_added_behind_the_image() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    host.disk("A").unwrap().write_at(&crate::seed::tests::mbr_image(), 0).unwrap();
+    let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
+    let bare = order(
+        "seed-b",
+        1,
+        Action::WriteSeed { files: files.clone(), permit: permit(1, PermitMethod::Write, &["B"]) },
+    );
+    let good =
+        order("seed-a", 1, Action::WriteSeed { files, permit: permit(1, PermitMethod::Write, &["A"]) });
+    let outcomes = live(&host, &service, vec![bare, good]).await;
+    assert!(why(&outcomes[0], true).contains("no partition table"), "{outcomes:?}");
+    assert!(matches!(&outcomes[1], Outcome::Done { evidence, .. } if evidence.contains("meta-data")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_claim_is_told_and_repeated() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    service.with(|state| state.faults.refused_claims = 3);
+    assert!(live(&host, &service, vec![]).await.is_empty());
+    assert_eq!(service.with(|state| state.claims.len()), 4);
+    let said = host.console().iter().filter(|line| line.contains("boot window is closed")).count();
+    assert_eq!(said, 1, "the same reason is said once: {:?}", host.console());
+}
+
+#[tokio::test]
+async fn who_cancels_gets_out() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    service.with(|state| state.faults.dead_calls = u32::MAX);
+    let cancel = CancellationToken::new();
+    let agent = tokio::spawn(run(Arc::new(host), service, Secret::new("token"), PACE, cancel.clone()));
+    cancel.cancel();
+    assert_eq!(agent.await.unwrap().unwrap(), Exit::Cancelled);
+}

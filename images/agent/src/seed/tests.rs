@@ -1,0 +1,271 @@
+//! The seed on GPT and MBR disks, judged by other eyes too: `fatfs`, `gptman::GPT`, and `sgdisk` and `mtype` where
+//! they are installed.
+
+use super::*;
+use crate::FakeDisk;
+use gptman::{GPT, GPTPartitionEntry};
+use std::{
+    io::{Cursor, Read},
+    path::Path,
+    process::Command,
+};
+
+const GUID: [u8; 16] = [7; 16];
+
+fn files() -> Vec<SeedFile> {
+    let file = |name: &str, content: &str| SeedFile { name: name.into(), content: content.into() };
+    vec![
+        file("meta-data", "instance-id: i-1\nlocal-hostname: web-1\n"),
+        file("user-data", &format!("#cloud-config\n# {}\n", "päd".repeat(20_000))),
+        file("network-config", "version: 2\n"),
+        file("vendor-data", ""),
+    ]
+}
+
+/// A bootable-looking image of 16 MiB with a GPT: two partitions, boot code in its MBR.
+fn gpt_image(sector: u64) -> Vec<u8> {
+    let mut image = Cursor::new(vec![0; 16 << 20]);
+    let mut table = GPT::new_from(&mut image, sector, [1; 16]).unwrap();
+    let align = MIB / sector;
+    for (number, start, sectors) in [(1, align, align), (2, 2 * align, 13 * align)] {
+        table[number] = GPTPartitionEntry {
+            partition_type_guid: [9; 16],
+            unique_partition_guid: [number as u8; 16],
+            starting_lba: start,
+            ending_lba: start + sectors - 1,
+            attribute_bits: 4,
+            partition_name: "part".into(),
+        };
+    }
+    GPT::write_protective_mbr_into(&mut image, sector).unwrap();
+    table.write_into(&mut image).unwrap();
+    let mut image = image.into_inner();
+    image[..4].copy_from_slice(b"BOOT");
+    image[3 << 20..4 << 20].fill(0xDD);
+    image
+}
+
+/// An image of 2 MiB with an MBR: one partition.
+pub(crate) fn mbr_image() -> Vec<u8> {
+    let mut image = vec![0; 2 << 20];
+    image[..4].copy_from_slice(b"BOOT");
+    image[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
+    image[510..512].copy_from_slice(&[0x55, 0xAA]);
+    image[1 << 20..].fill(0xDD);
+    image
+}
+
+/// A disk in a file, so that other programs can look at it.
+fn disk(folder: &Path, bytes: u64, image: &[u8]) -> FakeDisk {
+    let disk = FakeDisk::in_file("vda", "A", bytes, &folder.join("disk")).unwrap();
+    disk.write_at(image, 0).unwrap();
+    disk
+}
+
+/// The files in the FAT volume at `span`, by the crate's reader; checks the label.
+fn read_files(disk: &FakeDisk, span: Span) -> Vec<SeedFile> {
+    let mut volume = vec![0; span.bytes as usize];
+    disk.read_at(&mut volume, span.start).unwrap();
+    let system = fatfs::FileSystem::new(Cursor::new(volume), fatfs::FsOptions::new()).unwrap();
+    assert_eq!(system.volume_label(), "CIDATA");
+    assert_eq!(system.read_volume_label_from_root_dir().unwrap().as_deref(), Some("CIDATA"));
+    let entries = system.root_dir().iter().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| {
+            let mut content = String::new();
+            entry.to_file().read_to_string(&mut content).unwrap();
+            SeedFile { name: entry.file_name(), content }
+        })
+        .collect()
+}
+
+/// The table as `gptman` reads it, from the start (`primary`) or, with that destroyed, from the end.
+fn table(disk: &FakeDisk, sector: u64, primary: bool) -> GPT {
+    let mut bytes = vec![0; disk.size() as usize];
+    disk.read_at(&mut bytes, 0).unwrap();
+    if !primary {
+        bytes[sector as usize..2 * sector as usize].fill(0);
+    }
+    GPT::read_from(&mut Cursor::new(bytes), sector).unwrap()
+}
+
+/// Runs a judge that may not be installed.
+fn judge(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{program}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    Some(text)
+}
+
+fn refusal(disk: &FakeDisk, sector: u32, files: &[SeedFile]) -> String {
+    match write(disk, sector, files, GUID) {
+        Err(SeedError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn behind_a_gpt_image() {
+    for (sector, size) in [(512_u32, 64 * MIB), (512, 64 * MIB + 512 * 77), (4096, 64 * MIB)] {
+        let folder = tempfile::tempdir().unwrap();
+        let image = gpt_image(sector.into());
+        let disk = disk(folder.path(), size, &image);
+        let span = write(&disk, sector, &files(), GUID).unwrap();
+        assert_eq!(read_files(&disk, span), files());
+        assert!(span.bytes >= LEAST && span.start.is_multiple_of(MIB));
+        let (start, end) = (table(&disk, sector.into(), true), table(&disk, sector.into(), false));
+        assert!(start.is_primary() && end.is_backup());
+        for table in [&start, &end] {
+            assert_eq!(table.iter().filter(|(_, entry)| entry.is_used()).count(), 3);
+            assert_eq!(table[1].attribute_bits, 4, "the image's entries are as they were");
+            assert_eq!(table[3].partition_name.as_str(), "CIDATA");
+            assert_eq!(table[3].starting_lba * u64::from(sector), span.start);
+            assert_eq!(table[3].ending_lba, table.header.last_usable_lba);
+            assert_eq!(table[3].unique_partition_guid, GUID);
+        }
+        let mut bytes = vec![0; image.len()];
+        disk.read_at(&mut bytes, 0).unwrap();
+        assert_eq!(bytes[..4], *b"BOOT");
+        assert!(
+            bytes[MIB as usize..15 << 20] == image[MIB as usize..15 << 20],
+            "the image's partitions changed"
+        );
+        let protective = u32::from_le_bytes(bytes[458..462].try_into().unwrap());
+        assert_eq!(u64::from(protective), size / u64::from(sector) - 1);
+    }
+}
+
+#[test]
+fn other_programs_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &gpt_image(512));
+    let span = write(&disk, 512, &files(), GUID).unwrap();
+    let path = folder.path().join("disk");
+    let path = path.to_str().unwrap();
+    if let Some(text) = judge("sgdisk", &["--verify", path]) {
+        assert!(text.contains("No problems found"), "{text}");
+    }
+    let volume = format!("{path}@@{}", span.start);
+    if let Some(text) = judge("mtype", &["-i", &volume, "::meta-data"]) {
+        assert_eq!(text, files()[0].content);
+    }
+    let mut bytes = vec![0; span.bytes as usize];
+    disk.read_at(&mut bytes, span.start).unwrap();
+    let alone = folder.path().join("volume");
+    std::fs::write(&alone, bytes).unwrap();
+    judge("fsck.fat", &["-n", alone.to_str().unwrap()]);
+    if let Some(text) = judge("blkid", &["-p", "-o", "export", alone.to_str().unwrap()]) {
+        assert!(text.contains("LABEL=CIDATA") && text.contains("TYPE=vfat"), "{text}");
+    }
+}
+
+#[test]
+fn a_repeat_replaces_the_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    for image in [gpt_image(512), mbr_image()] {
+        let disk = disk(folder.path(), 64 * MIB, &image);
+        let first = write(&disk, 512, &files(), GUID).unwrap();
+        let changed = &files()[..1];
+        let second = write(&disk, 512, changed, [8; 16]).unwrap();
+        assert_eq!(first, second);
+        assert_eq!(read_files(&disk, second), changed);
+    }
+}
+
+#[test]
+fn a_write_that_was_torn_is_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &gpt_image(512));
+    let before = {
+        let mut bytes = vec![0; 4096];
+        disk.read_at(&mut bytes, 0).unwrap();
+        bytes
+    };
+    let span = write(&disk, 512, &files(), GUID).unwrap();
+    // The new header, with the entries of before: what a loss of power between two sectors leaves.
+    disk.write_at(&before[1024..], 1024).unwrap();
+    assert_eq!(write(&disk, 512, &files(), [8; 16]).unwrap(), span);
+    assert_eq!(table(&disk, 512, true)[3].unique_partition_guid, GUID, "the backup knew it");
+}
+
+#[test]
+fn a_backup_of_another_table_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = {
+        let disk = disk(folder.path(), 64 * MIB, &gpt_image(512));
+        write(&disk, 512, &files(), GUID).unwrap();
+        let mut end = vec![0; 33 * 512];
+        disk.read_at(&mut end, 64 * MIB - 33 * 512).unwrap();
+        end
+    };
+    let mut image = gpt_image(512);
+    image[512 + 56] ^= 1;
+    let disk = disk(folder.path(), 64 * MIB, &image);
+    disk.write_at(&old, 64 * MIB - 33 * 512).unwrap();
+    assert!(refusal(&disk, 512, &files()).contains("damaged"));
+}
+
+#[test]
+fn behind_an_mbr_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &mbr_image());
+    let span = write(&disk, 512, &files(), GUID).unwrap();
+    assert_eq!((span.start, span.bytes), (56 * MIB, 8 * MIB));
+    assert_eq!(read_files(&disk, span), files());
+    let mut bytes = vec![0; 2 << 20];
+    disk.read_at(&mut bytes, 0).unwrap();
+    let image = mbr_image();
+    assert!(bytes[..462] == image[..462] && bytes[478..] == image[478..], "more than one entry changed");
+    assert_eq!(bytes[466], 0x0E);
+}
+
+#[test]
+fn what_can_t_be_done_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = |bytes: u64, image: &[u8]| {
+        let _ = std::fs::remove_file(folder.path().join("disk"));
+        disk(folder.path(), bytes, image)
+    };
+    let mut full = mbr_image();
+    for slot in 1..4 {
+        full.copy_within(446..462, 446 + 16 * slot);
+    }
+    let mut many = gpt_image(512);
+    many[512 + 80..512 + 84].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut far = mbr_image();
+    far[458..462].copy_from_slice(&u32::MAX.to_le_bytes());
+    let table: [(FakeDisk, u32, &str); 8] = [
+        (fresh(64 * MIB, &[]), 512, "no partition table"),
+        (fresh(16 * MIB, &gpt_image(512)), 512, "needs 8 MiB"),
+        (fresh(8 * MIB, &mbr_image()), 512, "needs 8 MiB"),
+        (fresh(64 * MIB, &full), 512, "all four entries"),
+        (fresh(64 * MIB, &far), 512, "ends behind the disk"),
+        (fresh(64 * MIB, &many), 512, "damaged"),
+        (fresh(12 * MIB, &gpt_image(512)[..12 << 20]), 512, "last usable"),
+        (fresh(64 * MIB, &gpt_image(512)), 4096, "sectors of 512 bytes"),
+    ];
+    for (disk, sector, words) in table {
+        let why = refusal(&disk, sector, &files());
+        assert!(why.contains(words), "{words:?} is not in {why:?}");
+    }
+}
+
+#[test]
+fn odd_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &gpt_image(512));
+    let named = |name: &str| SeedFile { name: name.into(), content: String::new() };
+    for name in ["", ".", "..", "../etc/passwd", "a/b", "META-DATA", "a b", "é", "x.", &"x".repeat(65)] {
+        assert!(refusal(&disk, 512, &[named(name)]).contains("can't be the name"), "{name:?}");
+    }
+    assert!(refusal(&disk, 512, &[named("a"), named("a")]).contains("two files"));
+    let large = SeedFile { name: "user-data".into(), content: "x".repeat(MOST as usize + 1) };
+    assert!(refusal(&disk, 512, &[large]).contains("at most"));
+    assert!(table(&disk, 512, true).iter().filter(|(_, entry)| entry.is_used()).count() == 2);
+}
+
+#[test]
+fn the_same_files_make_the_same_bytes() {
+    let build = || fat::build(&files(), LEAST, 512).unwrap();
+    assert!(build() == build());
+}

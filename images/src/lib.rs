@@ -1,0 +1,18 @@
+//! Image formats, chunk manifests, the chunk store with its import, and the write pipeline.
+//!
+//! Synchronous: whoever has a runtime calls it from a blocking task. No HTTP here.
+//!
+//! - [`Manifest`]: an image as a list of compressed, content-addressed chunks;
+//! - [`write`]: from a manifest to a disk and back (read-back), and wiping; all that the agent needs;
+//! - [`cpio`]: the small archive that the service appends to a ramdisk;
+//! - `import` (feature): from an image file to chunks and a manifest in a store; what only the service needs.
+
+mod bytes;
+pub mod cpio;
+#[cfg(feature = "import")]
+pub mod import;
+mod manifest;
+pub mod write;
+
+pub use bytes::sha256_hex;
+pub use manifest::{CHUNK_BYTES, Chunk, MAX_MANIFEST_BYTES, Manifest, ManifestError, SECTOR};

@@ -1,0 +1,143 @@
+//! Writing an image: every chunk to its place, then everything read back.
+
+use super::check::verify_image;
+use super::crew::{Scratch, share_out};
+use super::{Phase, Progress, Source, Target, WriteError};
+use crate::bytes::{is_zero, sha256_hex};
+use crate::{Chunk, Manifest};
+use std::sync::atomic::AtomicBool;
+
+/// How often a chunk is fetched whose bytes are not what its name says.
+const FETCHES: u32 = 3;
+
+/// What was done to the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of chunks with content that were written.
+    pub bytes_written: u64,
+    /// Bytes that were made zero.
+    pub bytes_zeroed: u64,
+    /// Bytes that had to be zero and were already.
+    pub bytes_zero_already: u64,
+    /// Bytes of chunks that the caller knew to be in place.
+    pub bytes_skipped: u64,
+    /// Bytes read back and found right: the whole image.
+    pub bytes_verified: u64,
+}
+
+/// Writes the image that `manifest` describes to the start of `target`, flushes, and reads all of it back.
+///
+/// `already` says which chunks (by index) need no writing, since an earlier attempt got that far (see
+/// [`super::chunks_in_place`]); they are read back all the same. `progress` is called on this thread. Setting
+/// `cancel` ends it at the next chunk. What lies on the disk behind the image's end is left alone.
+///
+/// # Errors
+/// [`WriteError::DiskTooSmall`] and [`WriteError::Manifest`] before anything is written; others say what failed where.
+pub fn write_image(
+    manifest: &Manifest,
+    source: &dyn Source,
+    target: &dyn Target,
+    already: &(dyn Fn(usize) -> bool + Sync),
+    progress: &mut dyn FnMut(Progress),
+    cancel: &AtomicBool,
+) -> Result<Written, WriteError> {
+    manifest.check()?;
+    let (image, disk) = (manifest.disk_bytes, target.size());
+    if image > disk {
+        return Err(WriteError::DiskTooSmall { image, disk });
+    }
+    let writer = Writer { manifest, source, target };
+    let mut written = Written::default();
+    let mut done = 0;
+    let job = |index: usize, scratch: &mut Scratch| {
+        if already(index) {
+            let bytes_skipped = manifest.chunk_span(index).1;
+            return Ok(Written { bytes_skipped, ..Written::default() });
+        }
+        writer.put(index, scratch)
+    };
+    let mut note = |step: Written| {
+        written.bytes_written += step.bytes_written;
+        written.bytes_zeroed += step.bytes_zeroed;
+        written.bytes_zero_already += step.bytes_zero_already;
+        written.bytes_skipped += step.bytes_skipped;
+        done += step.bytes_written + step.bytes_zeroed + step.bytes_zero_already + step.bytes_skipped;
+        progress(Progress { phase: Phase::Write, done, total: image });
+    };
+    share_out(manifest.chunks.len(), manifest.chunk_bytes as usize, cancel, job, &mut note)?;
+    target.flush().map_err(WriteError::disk("flush", 0, image))?;
+    written.bytes_verified = verify_image(manifest, target, progress, cancel)?;
+    Ok(written)
+}
+
+/// What every chunk's job needs.
+struct Writer<'a> {
+    manifest: &'a Manifest,
+    source: &'a dyn Source,
+    target: &'a dyn Target,
+}
+
+impl Writer<'_> {
+    /// Brings chunk `index` to its place on the disk.
+    fn put(&self, index: usize, scratch: &mut Scratch) -> Result<Written, WriteError> {
+        let (offset, bytes) = self.manifest.chunk_span(index);
+        // The span of a chunk is at most chunk_bytes, a u32.
+        let raw_bytes = usize::try_from(bytes).expect("a chunk fits into memory");
+        let Some(chunk) = &self.manifest.chunks[index] else {
+            return self.put_zeros(offset, bytes, scratch.raw.slice(raw_bytes));
+        };
+        let stored = self.fetch(index, chunk)?;
+        let raw = scratch.raw.slice(raw_bytes);
+        let wrong = |why: String| WriteError::ChunkContent { index, why };
+        let got = scratch
+            .unpacker
+            .decompress_to_buffer(&stored, raw)
+            .map_err(|e| wrong(format!("unpacking to at most {raw_bytes} bytes failed ({e})")))?;
+        if got != raw_bytes {
+            return Err(wrong(format!("it has {got} bytes instead of {raw_bytes}")));
+        }
+        let found = sha256_hex(raw);
+        if found != chunk.raw {
+            return Err(wrong(format!("its SHA-256 should be {}, but is {found}", chunk.raw)));
+        }
+        self.target.write_at(raw, offset).map_err(WriteError::disk("write", offset, bytes))?;
+        Ok(Written { bytes_written: bytes, ..Written::default() })
+    }
+
+    /// The packed bytes of a chunk, checked against its name.
+    fn fetch(&self, index: usize, chunk: &Chunk) -> Result<Vec<u8>, WriteError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let stored = self.source.fetch(chunk).map_err(|source| WriteError::Fetch {
+                index,
+                stored: chunk.stored.clone(),
+                source,
+            })?;
+            let found = sha256_hex(&stored);
+            if found == chunk.stored {
+                return Ok(stored);
+            }
+            if tries == FETCHES {
+                return Err(WriteError::ChunkDamaged { index, expected: chunk.stored.clone(), found });
+            }
+        }
+    }
+
+    /// Makes a range zero with as little writing as possible: look, discard and look, write zeros.
+    fn put_zeros(&self, offset: u64, bytes: u64, buffer: &mut [u8]) -> Result<Written, WriteError> {
+        let mut reads_zero = || -> Result<bool, WriteError> {
+            self.target.read_at(buffer, offset).map_err(WriteError::disk("read", offset, bytes))?;
+            Ok(is_zero(buffer))
+        };
+        if reads_zero()? {
+            return Ok(Written { bytes_zero_already: bytes, ..Written::default() });
+        }
+        // A discard that fails is no harm: the zeros are then written.
+        let discarded = self.target.discard(offset, bytes).unwrap_or(false);
+        if !(discarded && reads_zero()?) {
+            self.target.zero(offset, bytes).map_err(WriteError::disk("zero", offset, bytes))?;
+        }
+        Ok(Written { bytes_zeroed: bytes, ..Written::default() })
+    }
+}

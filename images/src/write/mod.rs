@@ -1,0 +1,24 @@
+//! From a manifest to a disk: fetch, check, unpack, check, write, read back; and wiping.
+//!
+//! The disk ([`Target`]) and the way to the chunks ([`Source`]) are traits: whoever calls brings them. Nothing here
+//! knows partitions to make, permits or the network.
+
+mod check;
+mod crew;
+mod error;
+mod image;
+mod partition;
+mod target;
+mod wipe;
+
+pub use check::{chunks_in_place, verify_image};
+pub use error::{SourceError, WriteError};
+pub use image::{Written, write_image};
+pub use partition::partitions;
+pub use target::{Phase, Progress, Source, Span, Target};
+pub use wipe::{WipePolicy, Wiped, wipe};
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Our simulated BMC: Redfish, and IPMI with cipher suite 17.
+
+use bmc_mock::{Chassis, ipmi, redfish};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::{HTTPS_PORT, IPMI_PORT, PASSWORD, Surroundings, USERNAME, uuid_bytes};
+use crate::report::{BmcReport, IpmiReport, RedfishReport};
+use crate::spec::{BmcKind, Machine};
+
+pub(super) async fn start(
+    around: &Surroundings<'_>,
+    machine: &Machine,
+    address: IpAddr,
+    chassis: Arc<dyn Chassis>,
+) -> anyhow::Result<BmcReport> {
+    let (ipmi_address, https) = (SocketAddr::new(address, IPMI_PORT), SocketAddr::new(address, HTTPS_PORT));
+    let users = vec![ipmi::User::administrator(USERNAME, PASSWORD)];
+    let guid = uuid_bytes(&machine.uuid());
+    let ipmi = ipmi::Server::bind(ipmi_address, users, chassis.clone(), guid).await?;
+    let identity = redfish::Identity {
+        name: machine.name.clone(),
+        uuid: machine.uuid(),
+        macs: vec![machine.mac.clone()],
+        model: "lab-machine".to_owned(),
+    };
+    let redfish = redfish::Server::bind(https, USERNAME, PASSWORD, chassis, identity).await?;
+    let certificate = redfish.certificate_sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+    around.tasks.spawn(redfish.run(around.stop.clone()));
+    let (stop, name) = (around.stop.clone(), machine.name.clone());
+    around.tasks.spawn(async move {
+        if let Err(error) = ipmi.run(stop).await {
+            tracing::error!(machine = name, %error, "the BMC's IPMI side is gone");
+        }
+    });
+    Ok(BmcReport {
+        kind: BmcKind::Mock,
+        address,
+        username: USERNAME.to_owned(),
+        password: PASSWORD.to_owned(),
+        ipmi: IpmiReport { address: ipmi_address, cipher: 17 },
+        redfish: Some(RedfishReport { url: format!("https://{address}"), tls_sha256: certificate }),
+    })
+}

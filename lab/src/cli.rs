@@ -1,0 +1,105 @@
+//! The command line of `billet-lab`.
+
+#![allow(clippy::print_stdout, reason = "this module is the program's mouth")]
+#![allow(clippy::print_stderr, reason = "this module is the program's mouth")]
+
+mod arguments;
+mod console;
+mod up;
+
+use anyhow::Context;
+use clap::Parser;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::control::{self, MachineStatus, Request};
+use crate::layout::{self, Layout};
+use crate::report::Report;
+use crate::{child, namespace};
+use arguments::{Arguments, Command, Power};
+
+/// The program: reads the command line, does it, and gives its exit code.
+pub fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("billet-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(up) => up::up(up),
+        Command::Down { dir } => {
+            let layout = layout(dir.dir);
+            let there_was = control::down(&layout)?;
+            println!("{} in {}", if there_was { "ended the lab" } else { "no lab is up" }, layout.dir().display());
+            Ok(())
+        }
+        Command::Status { dir, json } => {
+            let layout = layout(dir.dir);
+            let status: Vec<MachineStatus> = serde_json::from_value(control::ask(&layout, &Request::Status)?)?;
+            print_status(&control::report(&layout)?, &status, json)
+        }
+        Command::Power { dir, machine, power } => {
+            tell(dir.dir, Request::Power { machine, on: power == Power::On })
+        }
+        Command::Reset { dir, machine } => tell(dir.dir, Request::Reset { machine }),
+        Command::Faults { dir, faults } => tell(dir.dir, Request::Faults { faults: faults.into() }),
+        Command::Disk { dir, machine } => {
+            println!("{}", find(dir.dir, &machine)?.disks[0].path.display());
+            Ok(())
+        }
+        Command::Console { dir, machine } => console::watch(&find(dir.dir, &machine)?),
+        Command::Exec { dir, command } => {
+            namespace::enter(control::report(&layout(dir.dir))?.pid)?;
+            let error = std::process::Command::new(&command[0]).args(&command[1..]).exec();
+            Err(error).with_context(|| format!("can't run {}", command[0].display()))
+        }
+        Command::ChassisControl { machine, words } => {
+            // ipmi_sim calls this in the lab's folder.
+            let printed = control::ask(&layout(Some(".".into())), &Request::Chassis { machine, words })?;
+            print!("{}", printed.as_str().unwrap_or_default());
+            Ok(())
+        }
+        Command::Child { parent, program, arguments } => child::become_program(parent, &program, &arguments),
+    }
+}
+
+fn layout(dir: Option<PathBuf>) -> Layout {
+    let dir = dir.unwrap_or_else(layout::default_dir);
+    Layout::new(&std::fs::canonicalize(&dir).unwrap_or(dir))
+}
+
+fn tell(dir: Option<PathBuf>, request: Request) -> anyhow::Result<()> {
+    control::ask(&layout(dir), &request).map(drop)
+}
+
+fn find(dir: Option<PathBuf>, name: &str) -> anyhow::Result<crate::report::MachineReport> {
+    let report = control::report(&layout(dir))?;
+    let names: Vec<_> = report.machines.iter().map(|machine| machine.name.as_str()).collect();
+    let found = report.machine(name).cloned();
+    found.with_context(|| format!("there is no machine `{name}`; there are {}", names.join(", ")))
+}
+
+fn print_status(report: &Report, status: &[MachineStatus], json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(status)?);
+        return Ok(());
+    }
+    println!("{:<20} {:<5} {:<8} {:<18} {:<20} BMC", "MACHINE", "POWER", "FIRMWARE", "MAC", "BOOT OVERRIDE");
+    // In the spec's order.
+    for machine in &report.machines {
+        let Some(now) = status.iter().find(|status| status.name == machine.name) else { continue };
+        let bmc = match &machine.bmc.redfish {
+            Some(redfish) => format!("{} and IPMI suite {}", redfish.url, machine.bmc.ipmi.cipher),
+            None => format!("{} IPMI suite {}", machine.bmc.ipmi.address, machine.bmc.ipmi.cipher),
+        };
+        let (power, firmware) = (if now.on { "on" } else { "off" }, format!("{:?}", machine.firmware).to_lowercase());
+        println!("{:<20} {power:<5} {firmware:<8} {:<18} {:<20} {bmc}", machine.name, machine.mac, now.boot);
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! A running lab: everything put together, and the requests that it takes.
+
+use anyhow::{Context, anyhow};
+use bmc_mock::{BootDevice, Chassis};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bmc::{self, Surroundings};
+use crate::control::{MachineStatus, Reply, Request};
+use crate::layout::Layout;
+use crate::link;
+use crate::qemu::{Accelerator, Console, Ovmf, QemuChassis};
+use crate::report::{DiskReport, MachineReport, Report};
+use crate::spec::{Firmware, Machine, Spec};
+use crate::switch::{PacketSocket, Recorder, Switch, UnixPort};
+
+/// The parts that requests act on.
+struct Lab {
+    switch: Switch,
+    machines: BTreeMap<String, Arc<QemuChassis>>,
+}
+
+/// Somebody who asked for the end and waits for it.
+type Waiting = UnixStream;
+
+/// Runs a lab inside namespaces that are there already, until it is asked to end. `ready` is called once all is up;
+/// `hung_up` ends it too, when its other side is dropped or sends.
+pub(crate) async fn run(
+    spec: &Spec,
+    layout: &Layout,
+    ready: impl FnOnce(&Report) -> anyhow::Result<()>,
+    hung_up: oneshot::Receiver<()>,
+) -> anyhow::Result<()> {
+    clear(layout, &spec.machines)?;
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let control = UnixListener::bind(layout.control()).context("can't listen for requests")?;
+    // ipmi_sim may ask as soon as it runs, so requests are served before all is up.
+    let (lab, mut chassis) = (Arc::new(start_network(spec, layout)?), Vec::new());
+    for machine in &spec.machines {
+        chassis.push(lab.machines[&machine.name].clone());
+    }
+    let (end, mut ends) = mpsc::channel(4);
+    let serving = tokio::spawn(serve(control, lab.clone(), end));
+    let mut machines = Vec::new();
+    for ((number, machine), chassis) in (0..).zip(&spec.machines).zip(chassis) {
+        let around = Surroundings { layout, tasks: &tasks, stop: &stop };
+        let bmc = around.start(number, machine, chassis).await;
+        let bmc = bmc.with_context(|| format!("the BMC of {} does not start", machine.name))?;
+        machines.push(describe(machine, layout, bmc));
+    }
+    let report = describe_all(spec, layout, machines);
+    report.write(&layout.report()).context("can't write lab.json")?;
+    ready(&report)?;
+    let waiting = await_end(&mut ends, hung_up).await?;
+    tracing::info!("ending");
+    std::fs::remove_file(layout.report())?;
+    for chassis in lab.machines.values() {
+        chassis.set_power(false).await?;
+    }
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    serving.abort();
+    clear(layout, &spec.machines)?;
+    if let Some(mut stream) = waiting {
+        // Who asked may have gone.
+        let _gone = answer(&mut stream, &Ok(Value::Null)).await;
+    }
+    Ok(())
+}
+
+/// Waits for a request, a signal or the end of whom we serve.
+async fn await_end(
+    ends: &mut mpsc::Receiver<Waiting>,
+    hung_up: oneshot::Receiver<()>,
+) -> anyhow::Result<Option<Waiting>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        waiting = ends.recv() => Ok(waiting),
+        _ = terminated.recv() => Ok(None),
+        _ = interrupted.recv() => Ok(None),
+        _ = hung_up => Ok(None),
+    }
+}
+
+/// Removes what an earlier daemon left behind: sockets, and the report.
+fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
+    let sockets = machines.iter().flat_map(|machine| layout.machine(&machine.name).sockets());
+    for path in sockets.chain([layout.control(), layout.report()]) {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("can't remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Interfaces, switch, disks and machines; all off.
+fn start_network(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
+    let end = link::make(&spec.network)?;
+    let capture = Recorder::create(&layout.capture(), spec.network.capture).context("can't write lab.pcap")?;
+    let switch = Switch::new(spec.network.faults, capture);
+    switch.connect_packet(PacketSocket::open(&end)?);
+    let accelerator = Accelerator::of_this_host();
+    let uefi = spec.machines.iter().any(|machine| machine.firmware == Firmware::Uefi);
+    let ovmf = if uefi { Some(Ovmf::find()?) } else { None };
+    let mut machines = BTreeMap::new();
+    for machine in &spec.machines {
+        let files = layout.machine(&machine.name);
+        for (number, (_, size)) in machine.disks().enumerate() {
+            make_disk(&files.disk(number), size.bytes())?;
+        }
+        if let Some(ovmf) = ovmf.as_ref().filter(|_| machine.firmware == Firmware::Uefi) {
+            ovmf.give_variables(&files.variables())?;
+        }
+        Console::open(&files)?;
+        switch.connect_machine(UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?);
+        let chassis = QemuChassis::new(machine.clone(), files, accelerator, ovmf.clone());
+        machines.insert(machine.name.clone(), Arc::new(chassis));
+    }
+    Ok(Lab { switch, machines })
+}
+
+/// Keeps a disk of the right size with its content; makes an empty one otherwise.
+fn make_disk(path: &Path, size: u64) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|disk| disk.len() == size) {
+        return Ok(());
+    }
+    let file = std::fs::File::create(path).and_then(|file| file.set_len(size));
+    file.with_context(|| format!("can't make the disk {}", path.display()))
+}
+
+fn describe(machine: &Machine, layout: &Layout, bmc: crate::report::BmcReport) -> MachineReport {
+    let files = layout.machine(&machine.name);
+    let disks = machine.disks().enumerate();
+    MachineReport {
+        name: machine.name.clone(),
+        firmware: machine.firmware,
+        memory: machine.memory,
+        mac: machine.mac.clone(),
+        uuid: machine.uuid(),
+        serial: machine.serial(),
+        disks: disks
+            .map(|(number, (serial, size))| DiskReport { path: files.disk(number), serial, size: size.bytes() })
+            .collect(),
+        bmc,
+        console_log: files.console_log(),
+        console: files.console(),
+    }
+}
+
+fn describe_all(spec: &Spec, layout: &Layout, machines: Vec<MachineReport>) -> Report {
+    Report {
+        pid: std::process::id(),
+        dir: layout.dir().to_owned(),
+        interface: spec.network.interface.clone(),
+        address: spec.network.address,
+        subnet: spec.network.subnet.into(),
+        capture: layout.capture(),
+        machines,
+    }
+}
+
+async fn serve(listener: UnixListener, lab: Arc<Lab>, end: mpsc::Sender<Waiting>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (lab, end) = (lab.clone(), end.clone());
+        tokio::spawn(async move {
+            if let Err(error) = converse(stream, &lab, end).await {
+                tracing::warn!(error = format!("{error:#}"), "a request was not answered");
+            }
+        });
+    }
+}
+
+async fn converse(mut stream: UnixStream, lab: &Lab, end: mpsc::Sender<Waiting>) -> anyhow::Result<()> {
+    let mut line = String::new();
+    BufReader::new(&mut stream).read_line(&mut line).await?;
+    match serde_json::from_str(&line).context("this is no request that the lab knows") {
+        Ok(Request::Down) => end.send(stream).await.context("the lab ends already"),
+        Ok(request) => {
+            let reply = lab.obey(request).await.map_err(|error| format!("{error:#}"));
+            answer(&mut stream, &reply).await
+        }
+        Err(error) => answer(&mut stream, &Err(format!("{error:#}"))).await,
+    }
+}
+
+async fn answer(stream: &mut UnixStream, reply: &Reply) -> anyhow::Result<()> {
+    let line = serde_json::to_string(reply)? + "\n";
+    Ok(stream.write_all(line.as_bytes()).await?)
+}
+
+impl Lab {
+    async fn obey(&self, request: Request) -> anyhow::Result<Value> {
+        match request {
+            Request::Status => self.status().await,
+            Request::Power { machine, on } => Ok(self.machine(&machine)?.set_power(on).await.map(|()| Value::Null)?),
+            Request::Reset { machine } => Ok(self.machine(&machine)?.reset().await.map(|()| Value::Null)?),
+            Request::Faults { faults } => {
+                faults.check().map_err(|problem| anyhow!(problem))?;
+                self.switch.set_faults(faults);
+                Ok(Value::Null)
+            }
+            Request::Chassis { machine, words } => Ok(json!(bmc::obey(self.machine(&machine)?, &words).await?)),
+            Request::Down => Err(anyhow!("the end is not asked for here")),
+        }
+    }
+
+    fn machine(&self, name: &str) -> anyhow::Result<&QemuChassis> {
+        let known = || self.machines.keys().cloned().collect::<Vec<_>>().join(", ");
+        let found = self.machines.get(name).map(Arc::as_ref);
+        found.with_context(|| format!("there is no machine `{name}`; there are {}", known()))
+    }
+
+    async fn status(&self) -> anyhow::Result<Value> {
+        let mut all = Vec::new();
+        for (name, chassis) in &self.machines {
+            let (on, flags) = (chassis.power().await?, chassis.boot().await?);
+            let boot = match flags.device {
+                None => "none",
+                Some(BootDevice::Network) => "network",
+                Some(BootDevice::Disk) => "disk",
+                Some(BootDevice::Cd) => "cd",
+                Some(BootDevice::Setup) => "setup",
+            };
+            let stays = if flags.persistent { " (persistent)" } else { "" };
+            all.push(MachineStatus { name: name.clone(), on, boot: format!("{boot}{stays}") });
+        }
+        Ok(json!(all))
+    }
+}

@@ -1,0 +1,31 @@
+//! The virtual lab: machines with real firmware on a virtual network, each with a BMC. No root is needed.
+//!
+//! ```text
+//! QEMU (nic) ── Unix datagrams ── switch ── packet socket ── lab0-sw ══ veth ══ lab0 ── the service
+//! QEMU (power, boot order, serial port) ── chassis ── ipmi_sim or our simulated BMC ── loopback ── the service
+//! ```
+//!
+//! One daemon, `billet-lab up`, holds the namespaces and all of this; it ends, and everything ends. Tests use
+//! [`Lab`], people the program `billet-lab`.
+//!
+//! Deliberately not here: how images and the ramdisk are made, and anything of the service.
+
+mod bmc;
+mod child;
+pub mod cli;
+mod control;
+mod daemon;
+mod handle;
+mod layout;
+mod link;
+mod namespace;
+mod qemu;
+mod report;
+mod spec;
+mod switch;
+
+pub use control::MachineStatus;
+pub use handle::{Lab, missing};
+pub use report::{BmcReport, DiskReport, IpmiReport, MachineReport, RedfishReport, Report};
+pub use spec::{BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError, Subnet};
+pub use switch::Faults;

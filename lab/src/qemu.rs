@@ -1,0 +1,13 @@
+//! A machine made by QEMU, as a simulated BMC controls it.
+
+mod boot;
+mod chassis;
+mod command;
+mod console;
+mod firmware;
+mod qmp;
+
+pub(crate) use chassis::QemuChassis;
+pub(crate) use command::{Accelerator, PROGRAM};
+pub(crate) use console::Console;
+pub(crate) use firmware::Ovmf;

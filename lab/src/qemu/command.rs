@@ -1,0 +1,177 @@
+//! QEMU's command line for a machine. Pure.
+
+use std::path::Path;
+
+use super::boot::Order;
+use super::firmware::Ovmf;
+use crate::layout::MachineFiles;
+use crate::spec::{Firmware, Machine, Nic};
+
+/// The program.
+pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
+
+/// How the processor is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accelerator {
+    /// By the host's own.
+    Kvm,
+    /// By translation.
+    Tcg,
+}
+
+impl Accelerator {
+    /// What this host can. `/dev/kvm` alone proves nothing: it opens on hosts whose KVM hangs at a guest's kernel.
+    pub(crate) fn of_this_host() -> Self {
+        let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let may_open = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        if may_open && can_virtualise(&processor) { Self::Kvm } else { Self::Tcg }
+    }
+}
+
+fn can_virtualise(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().filter(|line| line.starts_with("flags"));
+    flags.flat_map(str::split_whitespace).any(|flag| flag == "vmx" || flag == "svm")
+}
+
+/// Everything that a command line is made of.
+pub(super) struct Parts<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) files: &'a MachineFiles,
+    pub(super) accelerator: Accelerator,
+    /// Must be there for a UEFI machine.
+    pub(super) ovmf: Option<&'a Ovmf>,
+    pub(super) order: Order,
+}
+
+impl Parts<'_> {
+    /// The arguments. The machine waits for `cont` on its monitor.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let machine = self.machine;
+        let mut all = Arguments::default();
+        all.add("-name", machine.name.clone());
+        all.add("-accel", if self.accelerator == Accelerator::Kvm { "kvm" } else { "tcg,thread=multi" });
+        if self.accelerator == Accelerator::Kvm {
+            all.add("-cpu", "host");
+        }
+        all.add("-m", machine.memory.to_string());
+        all.flag("-nodefaults").flag("-no-user-config").flag("-S");
+        all.add("-display", "none");
+        let (uuid, serial) = (machine.uuid(), machine.serial());
+        all.add("-smbios", format!("type=1,manufacturer=Billet,product=lab-machine,uuid={uuid},serial={serial}"));
+        all.add("-chardev", socket("monitor", &self.files.monitor()));
+        all.add("-mon", "chardev=monitor,mode=control");
+        all.add("-chardev", socket("serial", &self.files.serial()));
+        all.add("-serial", "chardev:serial");
+        all.add("-device", "virtio-rng-pci");
+        self.add_firmware(&mut all);
+        self.add_disks(&mut all);
+        self.add_network(&mut all);
+        all.0
+    }
+
+    fn add_firmware(&self, all: &mut Arguments) {
+        match self.ovmf.filter(|_| self.machine.firmware == Firmware::Uefi) {
+            // Without graphics SeaBIOS and iPXE talk on the serial port.
+            None => _ = all.add("-machine", "q35,graphics=off"),
+            Some(ovmf) => {
+                all.add("-machine", "q35");
+                all.add("-drive", format!("if=pflash,format=raw,readonly=on,file={}", path(&ovmf.code)));
+                all.add("-drive", format!("if=pflash,format=raw,file={}", path(&self.files.variables())));
+            }
+        }
+    }
+
+    fn add_disks(&self, all: &mut Arguments) {
+        for (number, (serial, _)) in self.machine.disks().enumerate() {
+            let file = path(&self.files.disk(number));
+            // Flushes are ignored: the host's memory outlives any QEMU, and a lab's disk needn't survive the host.
+            all.add("-drive", format!("if=none,id=drive{number},format=raw,cache=unsafe,discard=unmap,file={file}"));
+            let boot = if number == 0 { format!(",bootindex={}", self.order.disk()) } else { String::new() };
+            all.add("-device", format!("virtio-blk-pci,id=disk{number},drive=drive{number},serial={serial}{boot}"));
+        }
+    }
+
+    fn add_network(&self, all: &mut Arguments) {
+        let (nic, port) = (path(&self.files.nic()), path(&self.files.port()));
+        all.add(
+            "-netdev",
+            format!("dgram,id=net,local.type=unix,local.path={nic},remote.type=unix,remote.path={port}"),
+        );
+        // Without its ROM, which is iPXE, OVMF's own PXE drives the card. It can only drive virtio.
+        let (model, rom) = match (self.machine.nic, self.machine.firmware) {
+            (Nic::Virtio, Firmware::Uefi) => ("virtio-net-pci", ",romfile="),
+            (Nic::Virtio, Firmware::Bios) => ("virtio-net-pci", ""),
+            (Nic::E1000e, _) => ("e1000e", ""),
+        };
+        let (mac, index) = (&self.machine.mac, self.order.network());
+        all.add("-device", format!("{model},id=nic0,netdev=net,mac={mac},bootindex={index}{rom}"));
+    }
+}
+
+#[derive(Default)]
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) -> &mut Self {
+        self.0.push(name.to_owned());
+        self
+    }
+
+    fn add(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.0.push(name.to_owned());
+        self.0.push(value.into());
+        self
+    }
+}
+
+/// A connection to a socket where the daemon listens.
+fn socket(id: &str, to: &Path) -> String {
+    format!("socket,id={id},path={}", path(to))
+}
+
+/// A path as a value in an option: commas are doubled. `Layout` holds that it is UTF-8.
+fn path(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Layout;
+    use crate::spec::{BmcKind, Size};
+
+    fn arguments(machine: &Machine, order: Order) -> String {
+        let files = Layout::new(Path::new("/l,b")).machine(&machine.name);
+        let ovmf = Ovmf::fixture();
+        let accelerator = Accelerator::Tcg;
+        Parts { machine, files: &files, accelerator, ovmf: Some(&ovmf), order }.arguments().join(" ")
+    }
+
+    #[test]
+    fn bios_gets_the_ipxe_rom_and_a_serial_console() {
+        let machine = Machine::new("m1", Firmware::Bios, BmcKind::IpmiSim);
+        let line = arguments(&machine, Order::DiskFirst);
+        assert!(line.contains("-machine q35,graphics=off"), "{line}");
+        assert!(line.contains("serial=m1-disk0,bootindex=1"), "{line}");
+        assert!(line.contains(&format!("virtio-net-pci,id=nic0,netdev=net,mac={},bootindex=2", machine.mac)), "{line}");
+        assert!(!line.contains("romfile") && !line.contains("pflash"), "{line}");
+    }
+
+    #[test]
+    fn uefi_gets_ovmf_and_its_own_pxe() {
+        let mut machine = Machine::new("m2", Firmware::Uefi, BmcKind::Mock);
+        machine.data_disks = vec![Size::gib(1)];
+        let line = arguments(&machine, Order::NetworkFirst);
+        assert!(line.contains("readonly=on,file=/code"), "{line}");
+        assert!(line.contains("file=/l,,b/m2.vars"), "commas in paths are doubled: {line}");
+        assert!(line.contains("serial=m2-disk0,bootindex=2") && line.contains("bootindex=1,romfile="), "{line}");
+        assert!(line.contains("id=disk1,drive=drive1,serial=m2-disk0-1 "), "a data disk is not booted from: {line}");
+    }
+
+    #[test]
+    fn only_real_virtualisation_counts() {
+        assert!(can_virtualise("model name : x\nflags\t\t: fpu vmx sse\n"));
+        assert!(can_virtualise("flags\t\t: svm\n"));
+        assert!(!can_virtualise("flags\t\t: fpu sse hypervisor\nbugs : svmx\n"));
+    }
+}

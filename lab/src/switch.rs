@@ -1,0 +1,224 @@
+//! A learning Ethernet switch in user space: Unix datagram sockets to the machines, one packet socket to the host.
+//!
+//! One datagram is one frame. Deciding is in `table` (where to) and `faults` (what goes wrong); here are the sockets.
+
+mod capture;
+mod faults;
+mod packet;
+mod port;
+mod table;
+
+pub(crate) use capture::Recorder;
+pub use faults::Faults;
+pub(crate) use packet::{PacketSocket, without_offloads};
+pub(crate) use port::UnixPort;
+
+use faults::Dice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use table::{PortId, Route, Table};
+use tokio::sync::mpsc;
+
+/// One Ethernet frame, without its checksum.
+type Frame = Arc<[u8]>;
+
+/// The longest frame that is carried: an Ethernet frame with a VLAN tag, with room to spare.
+const LONGEST_FRAME: usize = 2048;
+
+/// Frames that wait for a port that doesn't take them; more are lost, as in any switch.
+const QUEUE: usize = 2048;
+
+/// A running switch. Clones are the same switch.
+#[derive(Clone)]
+pub(crate) struct Switch {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    table: Table,
+    faults: Faults,
+    dice: Dice,
+    capture: Recorder,
+    ports: Vec<mpsc::Sender<Frame>>,
+}
+
+impl Switch {
+    /// A switch without ports.
+    pub(crate) fn new(faults: Faults, capture: Recorder) -> Self {
+        let dice = Dice::new(faults.seed);
+        let state = State { table: Table::default(), faults, dice, capture, ports: Vec::new() };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, this goes wrong.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        let mut state = self.state();
+        state.dice = Dice::new(faults.seed);
+        state.faults = faults;
+    }
+
+    /// Connects the cable to the host.
+    pub(crate) fn connect_packet(&self, socket: PacketSocket) {
+        let socket = Arc::new(socket);
+        let (port, mut queue) = self.add_port();
+        let writer = socket.clone();
+        tokio::spawn(async move {
+            while let Some(frame) = queue.recv().await {
+                if let Err(error) = writer.send(&frame).await {
+                    tracing::warn!(%error, "a frame to the host was lost");
+                }
+            }
+        });
+        let switch = self.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; LONGEST_FRAME];
+            loop {
+                match socket.receive(&mut buffer).await {
+                    Ok(length) => switch.take(port, &buffer[..length]),
+                    Err(error) => break tracing::error!(%error, "the packet socket broke; the host is cut off"),
+                }
+            }
+        });
+    }
+
+    /// Connects a machine's cable.
+    pub(crate) fn connect_machine(&self, socket: UnixPort) {
+        let (receiver, mut sender) = socket.split();
+        let (port, mut queue) = self.add_port();
+        tokio::spawn(async move {
+            while let Some(frame) = queue.recv().await {
+                sender.send(&frame).await;
+            }
+        });
+        let switch = self.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; LONGEST_FRAME];
+            loop {
+                match receiver.recv(&mut buffer).await {
+                    Ok(length) => switch.take(port, &buffer[..length]),
+                    Err(error) => break tracing::error!(%error, "a machine's port broke; it is cut off"),
+                }
+            }
+        });
+    }
+
+    fn add_port(&self) -> (PortId, mpsc::Receiver<Frame>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let mut state = self.state();
+        state.ports.push(sender);
+        (PortId(state.ports.len() - 1), receiver)
+    }
+
+    /// A frame came in at a port.
+    fn take(&self, from: PortId, bytes: &[u8]) {
+        let mut state = self.state();
+        let State { table, faults, dice, capture, ports } = &mut *state;
+        capture.record(bytes);
+        let to: Vec<_> = match table.route(from, bytes) {
+            Route::Nowhere => return,
+            Route::To(port) => vec![ports[port.0].clone()],
+            Route::Flood => {
+                let others = ports.iter().enumerate().filter(|(number, _)| *number != from.0);
+                others.map(|(_, port)| port.clone()).collect()
+            }
+        };
+        let fate = faults.fate(dice);
+        drop(state);
+        let frame: Frame = bytes.into();
+        for port in to {
+            for _ in 0..fate.copies {
+                deliver(port.clone(), frame.clone(), fate.delay);
+            }
+        }
+    }
+}
+
+/// Queues a frame, now or later. A full queue loses it.
+fn deliver(port: mpsc::Sender<Frame>, frame: Frame, delay: Duration) {
+    if delay.is_zero() {
+        let _lost_when_full = port.try_send(frame);
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let _lost_when_full = port.try_send(frame);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixDatagram;
+
+    /// Two machines on one switch; gives their sockets, to be used as QEMU does.
+    fn two_machines(dir: &std::path::Path, faults: Faults) -> (Switch, [UnixDatagram; 2]) {
+        let switch = Switch::new(faults, Recorder::off());
+        let machines = ["a", "b"].map(|name| {
+            let (port, nic) = (dir.join(format!("{name}.port")), dir.join(format!("{name}.nic")));
+            switch.connect_machine(UnixPort::bind(&port, &nic).unwrap());
+            let socket = UnixDatagram::bind(&nic).unwrap();
+            socket.connect(&port).unwrap();
+            socket
+        });
+        (switch, machines)
+    }
+
+    fn frame(to: u8, from: u8, content: &[u8]) -> Vec<u8> {
+        [&[0x52, 0, 0, 0, 0, to, 0x52, 0, 0, 0, 0, from, 8, 0], content].concat()
+    }
+
+    #[tokio::test]
+    async fn frames_go_through_and_a_burst_is_queued() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_switch, [a, b]) = two_machines(dir.path(), Faults::default());
+        // More than the ten datagrams that the kernel queues for a Unix socket.
+        for number in 0..200 {
+            a.send(&frame(2, 1, &[number])).await.unwrap();
+        }
+        let mut buffer = [0; 64];
+        for number in 0..200 {
+            let length = b.recv(&mut buffer).await.unwrap();
+            assert_eq!(buffer[..length], frame(2, 1, &[number]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_comes_back_is_reached_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_switch, [a, b]) = two_machines(dir.path(), Faults::default());
+        let mut buffer = [0; 64];
+        a.send(&frame(2, 1, b"one")).await.unwrap();
+        b.recv(&mut buffer).await.unwrap();
+        drop(b);
+        a.send(&frame(2, 1, b"lost")).await.unwrap();
+        std::fs::remove_file(dir.path().join("b.nic")).unwrap();
+        let b = UnixDatagram::bind(dir.path().join("b.nic")).unwrap();
+        b.send_to(&frame(1, 2, b"here"), dir.path().join("b.port")).await.unwrap();
+        a.recv(&mut buffer).await.unwrap();
+        a.send(&frame(2, 1, b"two")).await.unwrap();
+        let length = b.recv(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[14..length], b"two");
+    }
+
+    #[tokio::test]
+    async fn faults_can_be_switched_on_and_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let (switch, [a, b]) = two_machines(dir.path(), Faults { drop: 1.0, ..Faults::default() });
+        let mut buffer = [0; 64];
+        a.send(&frame(2, 1, b"lost")).await.unwrap();
+        // Learning and losing happen under one lock: once the sender is known, its frame is lost.
+        while switch.state().table.len() == 0 {
+            tokio::task::yield_now().await;
+        }
+        switch.set_faults(Faults { duplicate: 1.0, delay_ms: 1, ..Faults::default() });
+        a.send(&frame(2, 1, b"twice")).await.unwrap();
+        for _ in 0..2 {
+            let length = b.recv(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[14..length], b"twice");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The REST API for people and programs: one method for each path and verb.
+//!
+//! No retries and no waiting here: the caller knows whether a repeat is harmless and how patient it is.
+
+use crate::{ClientError, answer, tls, url};
+use provisioner_api::{
+    DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList, Lease, LeaseList,
+    Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
+    NetworkList, Secret, Why, paths,
+};
+use reqwest::{Method, RequestBuilder, Url, header};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long a call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the service is and how to log in.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its address: `https://billet.example.org:7443`.
+    pub url: String,
+    /// The bearer token.
+    pub token: Secret,
+    /// The certificate of its CA, PEM: the only one that is trusted.
+    pub ca_pem: String,
+}
+
+/// Which machines to list.
+#[derive(Debug, Clone, Default)]
+pub struct MachineFilter {
+    /// Only those in this state.
+    pub state: Option<MachineState>,
+    /// Only those of this pool.
+    pub pool: Option<String>,
+}
+
+/// A client of the REST API. Cheap to clone; connections are shared.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) http: reqwest::Client,
+    base: Url,
+    authorization: header::HeaderValue,
+}
+
+impl Client {
+    /// Makes a client. Does no I/O.
+    ///
+    /// # Errors
+    /// When address, token or CA certificate can't be used.
+    pub fn new(connection: &Connection) -> Result<Self, ClientError> {
+        let mut authorization =
+            header::HeaderValue::from_str(&format!("Bearer {}", connection.token.reveal()))
+                .map_err(|_| ClientError::BadToken)?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            http: tls::http_client(connection.ca_pem.as_bytes(), CALL_TIMEOUT)?,
+            base: url::base(&connection.url)?,
+            authorization,
+        })
+    }
+
+    /// A request with the token.
+    pub(crate) fn request(&self, method: Method, path: &str, names: &[&str]) -> Result<RequestBuilder, ClientError> {
+        self.request_with(method, path, names, &[])
+    }
+
+    /// A request with the token and a query.
+    pub(crate) fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        names: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<RequestBuilder, ClientError> {
+        let mut url = url::call(&self.base, path, names)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(self.http.request(method, url).header(header::AUTHORIZATION, self.authorization.clone()))
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, names: &[&str]) -> Result<T, ClientError> {
+        answer::json(self.request(Method::GET, path, names)?).await
+    }
+
+    async fn delete(&self, path: &str, name: &str) -> Result<(), ClientError> {
+        answer::send(self.request(Method::DELETE, path, &[name])?).await.map(drop)
+    }
+
+    async fn events(&self, path: &str, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+        let after = after.map(|id| id.to_string());
+        let query: Vec<_> = after.iter().map(|id| ("after", id.as_str())).collect();
+        answer::json(self.request_with(Method::GET, path, &[name], &query)?).await
+    }
+
+    /// Whether the service is there and says that it is well. Needs no valid token.
+    ///
+    /// # Errors
+    /// When it can't be reached or is not well.
+    pub async fn health(&self) -> Result<(), ClientError> {
+        answer::send(self.request(Method::GET, paths::HEALTH, &[])?).await.map(drop)
+    }
+
+    /// The machines, by name.
+    ///
+    /// # Errors
+    /// See `ClientError`; so for every method below.
+    pub async fn machines(&self, filter: &MachineFilter) -> Result<Vec<Machine>, ClientError> {
+        let state = filter.state.map(word).transpose()?;
+        let mut query: Vec<(&str, &str)> = Vec::new();
+        query.extend(state.as_deref().map(|state| ("state", state)));
+        query.extend(filter.pool.as_deref().map(|pool| ("pool", pool)));
+        let list: MachineList =
+            answer::json(self.request_with(Method::GET, paths::MACHINES, &[], &query)?).await?;
+        Ok(list.items)
+    }
+
+    /// A machine by name or id.
+    pub async fn machine(&self, name: &str) -> Result<Machine, ClientError> {
+        self.get(paths::MACHINE, &[name]).await
+    }
+
+    /// Adds a machine; it is accepted at birth.
+    pub async fn add_machine(&self, machine: &MachineCreate) -> Result<Machine, ClientError> {
+        answer::json(self.request(Method::POST, paths::MACHINES, &[])?.json(machine)).await
+    }
+
+    /// Changes a machine, if it still has this version.
+    pub async fn update_machine(
+        &self,
+        name: &str,
+        version: u64,
+        update: &MachineUpdate,
+    ) -> Result<Machine, ClientError> {
+        let request = self
+            .request(Method::PATCH, paths::MACHINE, &[name])?
+            .header(header::IF_MATCH, format!("\"{version}\""))
+            .json(update);
+        answer::json(request).await
+    }
+
+    /// Forgets a machine.
+    pub async fn delete_machine(&self, name: &str) -> Result<(), ClientError> {
+        self.delete(paths::MACHINE, name).await
+    }
+
+    /// Asks something of a machine. It is noted when this returns; what comes of it is seen in the machine.
+    pub async fn machine_action(&self, name: &str, action: MachineAction) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, paths::MACHINE_ACTIONS, &[name])?;
+        answer::send(request.json(&MachineActionRequest { action })).await.map(drop)
+    }
+
+    /// A machine's timeline, oldest first; only what is newer than `after`.
+    pub async fn machine_events(&self, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+        self.events(paths::MACHINE_EVENTS, name, after).await
+    }
+
+    /// What a machine waits for.
+    pub async fn machine_why(&self, name: &str) -> Result<Why, ClientError> {
+        self.get(paths::MACHINE_WHY, &[name]).await
+    }
+
+    /// The instances, by name.
+    pub async fn instances(&self) -> Result<Vec<Instance>, ClientError> {
+        Ok(self.get::<InstanceList>(paths::INSTANCES, &[]).await?.items)
+    }
+
+    /// An instance by name or id.
+    pub async fn instance(&self, name: &str) -> Result<Instance, ClientError> {
+        self.get(paths::INSTANCE, &[name]).await
+    }
+
+    /// Asks for an instance.
+    pub async fn create_instance(&self, instance: &InstanceCreate) -> Result<Instance, ClientError> {
+        answer::json(self.request(Method::POST, paths::INSTANCES, &[])?.json(instance)).await
+    }
+
+    /// Gives an instance back. It is gone when its machine is wiped.
+    pub async fn delete_instance(&self, name: &str, delete: &DeleteInstance) -> Result<(), ClientError> {
+        let request = self.request(Method::DELETE, paths::INSTANCE, &[name])?;
+        answer::send(request.json(delete)).await.map(drop)
+    }
+
+    /// An instance's timeline, oldest first; only what is newer than `after`.
+    pub async fn instance_events(&self, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+        self.events(paths::INSTANCE_EVENTS, name, after).await
+    }
+
+    /// What an instance waits for.
+    pub async fn instance_why(&self, name: &str) -> Result<Why, ClientError> {
+        self.get(paths::INSTANCE_WHY, &[name]).await
+    }
+
+    /// The images, by name.
+    pub async fn images(&self) -> Result<Vec<Image>, ClientError> {
+        Ok(self.get::<ImageList>(paths::IMAGES, &[]).await?.items)
+    }
+
+    /// An image by name or id.
+    pub async fn image(&self, name: &str) -> Result<Image, ClientError> {
+        self.get(paths::IMAGE, &[name]).await
+    }
+
+    /// Deletes an image.
+    pub async fn delete_image(&self, name: &str) -> Result<(), ClientError> {
+        self.delete(paths::IMAGE, name).await
+    }
+
+    /// The networks, by name.
+    pub async fn networks(&self) -> Result<Vec<Network>, ClientError> {
+        Ok(self.get::<NetworkList>(paths::NETWORKS, &[]).await?.items)
+    }
+
+    /// A network by name.
+    pub async fn network(&self, name: &str) -> Result<Network, ClientError> {
+        self.get(paths::NETWORK, &[name]).await
+    }
+
+    /// A network's leases, by address.
+    pub async fn leases(&self, network: &str) -> Result<Vec<Lease>, ClientError> {
+        Ok(self.get::<LeaseList>(paths::LEASES, &[network]).await?.items)
+    }
+}
+
+/// A unit variant as the word that it has on the wire.
+pub(crate) fn word<T: Serialize>(value: T) -> Result<String, ClientError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        other => Err(ClientError::BadName { name: format!("{other:?}") }),
+    }
+}

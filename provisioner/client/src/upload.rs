@@ -1,0 +1,61 @@
+//! Sending an image file: streamed from the disk, with its length announced and progress told.
+
+use crate::{Client, ClientError, answer, rest::word};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use provisioner_api::{Image, ImageSpec, paths};
+use reqwest::{Body, Method, header};
+use std::{io, path::Path, time::Duration};
+use tokio_util::io::ReaderStream;
+
+/// How long sending and importing an image may take: 100 GiB over a line of 10 Mbit/s.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// How much is read from the file at once.
+const PIECE: usize = 256 * 1024;
+
+impl Client {
+    /// Imports the image in `file`; returns when the service has checked, unpacked and stored it.
+    /// `progress` is told how many bytes have been sent in all.
+    ///
+    /// # Errors
+    /// When the file can't be read, or see `ClientError`.
+    pub async fn import_image(
+        &self,
+        spec: &ImageSpec,
+        file: &Path,
+        progress: impl FnMut(u64) + Send + 'static,
+    ) -> Result<Image, ClientError> {
+        let unreadable = |source| ClientError::File { path: file.to_owned(), source };
+        let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+        let metadata = opened.metadata().await.map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+        }
+        let format = word(spec.format)?;
+        let mut query = vec![("name", spec.name.as_str()), ("digest", &spec.digest), ("format", &format)];
+        query.extend(spec.architecture.as_deref().map(|architecture| ("architecture", architecture)));
+        let pieces = counted(ReaderStream::with_capacity(opened, PIECE), progress);
+        let request = self
+            .request_with(Method::POST, paths::IMAGES, &[], &query)?
+            .timeout(IMPORT_TIMEOUT)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_LENGTH, metadata.len())
+            .body(Body::wrap_stream(pieces));
+        answer::json(request).await
+    }
+}
+
+/// The same pieces; `progress` is told the sum of their lengths.
+fn counted(
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    mut progress: impl FnMut(u64) + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let mut sent = 0_u64;
+    pieces.inspect(move |piece| {
+        if let Ok(piece) = piece {
+            sent += piece.len() as u64;
+            progress(sent);
+        }
+    })
+}

@@ -1,0 +1,204 @@
+//! From what is stored to what the API shows. Explicit, so that the wire stays compatible while the core changes.
+
+use crate::{
+    service::{Service, ServiceError},
+    store::{InstanceRecord, MachineRecord},
+};
+use jiff::Timestamp;
+use provisioner_api::{
+    BmcHealth, BmcProtocol, BmcStatus, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
+    MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
+};
+use provisioner_lifecycle::{Decision, Limits, Reported, decide};
+
+/// A machine on the wire.
+pub(crate) async fn machine(
+    service: &Service,
+    record: &MachineRecord,
+    now: Timestamp,
+) -> Result<Machine, ServiceError> {
+    let core = &record.machine;
+    let mut address = None;
+    for mac in &record.spec.macs {
+        if address.is_none() {
+            address = service.store.lease_address(mac).await?;
+        }
+    }
+    let status = MachineStatus {
+        state: core.state.name,
+        since: core.state.since,
+        waiting: waiting(record, &service.config.limits, now),
+        held: held(record),
+        power: match core.facts.power {
+            Some((true, _)) => Power::On,
+            Some((false, _)) => Power::Off,
+            None => Power::Unknown,
+        },
+        bmc: bmc(record),
+        job: job(record),
+        instance: record.owner(),
+        inventory: core.facts.inventory.clone(),
+        address: address.map(|address| address.to_string()),
+    };
+    let spec = MachineSpec {
+        accepted: core.want.accepted,
+        maintenance: core.want.maintenance,
+        ..record.spec.clone()
+    };
+    Ok(Machine { id: core.id, name: record.name.clone(), version: record.generation, spec, status })
+}
+
+fn bmc(record: &MachineRecord) -> BmcStatus {
+    let facts = &record.machine.facts;
+    let health = match (&record.spec.bmc, &facts.bmc_trouble, facts.power) {
+        (None, _, _) => BmcHealth::None,
+        (_, Some(trouble), _) if trouble.authentication => BmcHealth::AuthenticationFailed,
+        (_, Some(_), _) => BmcHealth::Unreachable,
+        (_, None, Some(_)) => BmcHealth::Ok,
+        (_, None, None) => BmcHealth::Unknown,
+    };
+    let weak = record
+        .spec
+        .bmc
+        .as_ref()
+        .filter(|bmc| bmc.protocol == BmcProtocol::Ipmi && bmc.cipher_suite == Some(3));
+    BmcStatus {
+        health,
+        error: facts.bmc_trouble.as_ref().map(|trouble| trouble.why.clone()),
+        weak: weak.map(|_| "IPMI cipher suite 3 (SHA-1)".to_owned()).into_iter().collect(),
+    }
+}
+
+/// What a machine waits for, from the same decision that the reconciler takes.
+fn waiting(record: &MachineRecord, limits: &Limits, now: Timestamp) -> Option<Waiting> {
+    let since = record.machine.state.since;
+    match decide(&record.machine, limits, now) {
+        Decision::Wait(patience) => Some(Waiting {
+            why: patience.why,
+            since: patience.since,
+            until: patience.until,
+            hint: patience.hint,
+        }),
+        Decision::Act(_) | Decision::Move(_) => {
+            let step = record.machine.running_job().and_then(|job| job.current());
+            let why = step.map_or_else(
+                || "the next job begins".to_owned(),
+                |step| format!("{} is being done", step.name),
+            );
+            let since = step.and_then(|step| step.started).unwrap_or(since);
+            Some(Waiting { why, since, until: None, hint: None })
+        }
+        Decision::Hold { .. } | Decision::Done => None,
+    }
+}
+
+fn held(record: &MachineRecord) -> Option<Held> {
+    // A hold that somebody asked to lift is as good as gone.
+    let hold = record.machine.state.hold.as_ref().filter(|hold| record.machine.want.retry <= hold.retry)?;
+    let choices = hold.choices.iter().map(|choice| choice.replace("NAME", &record.name)).collect();
+    Some(Held { why: hold.why.clone(), since: hold.since, choices })
+}
+
+fn job(record: &MachineRecord) -> Option<Job> {
+    let job = record.machine.job.as_ref()?;
+    let step = |step: &provisioner_lifecycle::Step| Step {
+        name: step.name.to_string(),
+        attempt: step.attempt,
+        phase: step.phase,
+        started: step.started,
+        ended: step.ended,
+        progress: progress(record, job, step),
+        result: step.result.clone(),
+    };
+    Some(Job {
+        id: job.id,
+        kind: job.kind,
+        epoch: job.epoch,
+        started: job.started,
+        ended: job.ended,
+        steps: job.steps.iter().map(step).collect(),
+    })
+}
+
+fn progress(
+    record: &MachineRecord,
+    job: &provisioner_lifecycle::Job,
+    step: &provisioner_lifecycle::Step,
+) -> Option<Progress> {
+    match record.machine.report_on(job, step).map(|report| &report.said) {
+        Some(Reported::Progress(progress)) if step.phase == StepPhase::Intent => Some(*progress),
+        _ => None,
+    }
+}
+
+/// An instance on the wire. What its machine waits for, it waits for too.
+pub(crate) async fn instance(
+    service: &Service,
+    record: &InstanceRecord,
+    now: Timestamp,
+) -> Result<Instance, ServiceError> {
+    let own = match record.machine {
+        Some(id) => service.store.machine_get(id).await?,
+        None => None,
+    };
+    let mut addresses = Vec::new();
+    for mac in own.iter().flat_map(|own| &own.spec.macs) {
+        addresses.extend(service.store.lease_address(mac).await?.map(|address| address.to_string()));
+    }
+    let own_wait =
+        record.standing.waiting.as_ref().filter(|_| record.machine.is_none()).map(|(why, since)| Waiting {
+            why: why.clone(),
+            since: *since,
+            until: None,
+            hint: Some(
+                "`billet machine list` shows what there is; it goes on by itself when one fits".into(),
+            ),
+        });
+    let follows = record.state != InstanceState::Running;
+    let machines_wait =
+        own.as_ref().filter(|_| follows).and_then(|own| waiting(own, &service.config.limits, now));
+    let machines_hold = own.as_ref().and_then(held);
+    let mut spec = record.spec.clone();
+    spec.user_data = record.standing.user_data_bytes.map(|bytes| format!("<{bytes} bytes, write-only>"));
+    let status = InstanceStatus {
+        state: record.state,
+        since: record.since,
+        machine: record.machine,
+        machine_name: own.as_ref().map(|own| own.name.clone()),
+        waiting: own_wait.or(machines_wait),
+        held: record.standing.held.clone().or(machines_hold),
+        addresses,
+        phoned_home: record.standing.phoned_home,
+        host_keys: record.standing.host_keys.clone(),
+    };
+    Ok(Instance { id: record.id, name: record.name.clone(), version: record.version, spec, status })
+}
+
+/// The answer to "why".
+pub(crate) fn why(
+    object: String,
+    state: String,
+    waiting: Option<Waiting>,
+    held: Option<Held>,
+    job: Option<Job>,
+    facts: Vec<Event>,
+) -> Why {
+    let sentence = match (&held, &waiting) {
+        (Some(held), _) => {
+            format!(
+                "{object} is held since {}: {}. You may: {}.",
+                held.since,
+                held.why,
+                held.choices.join("; or ")
+            )
+        }
+        (None, Some(waiting)) => {
+            let until = waiting.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            let hint =
+                waiting.hint.as_ref().map(|hint| format!(" If it takes long: {hint}.")).unwrap_or_default();
+            format!("{object} is {state} and waits since {}{until}: {}.{hint}", waiting.since, waiting.why)
+        }
+        (None, None) => format!("{object} is {state} and waits for nothing."),
+    };
+    Why { object, state, sentence, waiting, held, job, facts }
+}

@@ -1,0 +1,136 @@
+//! Errors on the wire: the only place with status codes.
+
+use crate::{service::ServiceError, store::StoreError};
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection, rejection::QueryRejection},
+    http::{Method, StatusCode, Uri, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use provisioner_api::{FieldError, Problem};
+use serde::de::DeserializeOwned;
+
+/// A failed request.
+#[derive(Debug)]
+pub(crate) struct ApiError(Box<Problem>);
+
+impl ApiError {
+    /// An error with a word for programs and a sentence for people.
+    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        let problem = Problem {
+            kind: kind.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            fields: Vec::new(),
+        };
+        Self(Box::new(problem))
+    }
+
+    /// Wrong fields in the body; all of them at once.
+    pub(crate) fn invalid(fields: Vec<FieldError>) -> Self {
+        let mut error =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "the request has wrong fields");
+        error.0.fields = fields;
+        error
+    }
+
+    /// One wrong field.
+    pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
+    }
+
+    /// There is no such object.
+    pub(crate) fn not_found(kind: &str, key: &str) -> Self {
+        let detail = format!("there is no {kind} `{key}`; `billet {kind} list` shows what there is");
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    /// It contradicts what is.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// Our own fault. The cause goes to the log with its whole chain, not to the client.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(error = chain, "a request failed");
+        let detail = "the service failed; its log says why. Nothing was changed unless a later look shows it";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound { kind, key } => Self::not_found(kind, &key),
+            ServiceError::Refused(refusal) => Self::new(StatusCode::CONFLICT, "refused", refusal.to_string()),
+            ServiceError::Contended { .. } => Self::conflict(error.to_string()),
+            ServiceError::Store(error) => error.into(),
+            ServiceError::Key(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken { .. } | StoreError::InUse { .. } => Self::conflict(error.to_string()),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+/// JSON bodies whose rejection is a problem document.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::JsonDataError(error)) => {
+                Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.body_text()))
+            }
+            Err(error) => Err(ApiError::new(error.status(), "invalid", error.body_text())),
+        }
+    }
+}
+
+/// Queries whose rejection is a problem document.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(query)| Self(query)).map_err(|error: QueryRejection| {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.body_text())
+        })
+    }
+}
+
+/// An unknown path.
+pub(crate) async fn no_route(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is no path {}", uri.path()))
+}
+
+/// A path that doesn't know the method.
+pub(crate) async fn no_method(method: Method, uri: Uri) -> ApiError {
+    let detail = format!("{} can't be used with {method}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+}

@@ -1,0 +1,171 @@
+//! `/v1/images`: import by upload, list, delete.
+
+use super::{
+    error::{ApiError, Query},
+    validate::Fields,
+};
+use crate::{clock, keys::random, service::Service, store::StoreError};
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures::StreamExt;
+use provisioner_api::{Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus};
+use std::{path::PathBuf, sync::Arc};
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<ImageList>, ApiError> {
+    Ok(Json(ImageList { items: service.store.image_list().await? }))
+}
+
+pub(crate) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+) -> Result<Json<Image>, ApiError> {
+    let image = service.store.image_find(&key).await?;
+    image.map(Json).ok_or_else(|| ApiError::not_found("image", &key))
+}
+
+/// Takes the file, checks its digest before anything is parsed, and puts it into the chunk store.
+pub(crate) async fn import(
+    State(service): State<Arc<Service>>,
+    Query(spec): Query<ImageSpec>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let spec = ImageSpec { digest: spec.digest.to_ascii_lowercase(), ..spec };
+    let mut fields = Fields::default();
+    fields.image(&spec);
+    fields.done()?;
+    if let Some(known) = service.store.image_find(&spec.name).await? {
+        return already(known, &spec);
+    }
+    let upload = Upload::take(&service, body).await?;
+    let imported = import_file(&service, &upload, &spec).await?;
+    let image = Image {
+        id: ImageId(Uuid::now_v7()),
+        name: spec.name.clone(),
+        status: ImageStatus {
+            imported: clock::now(),
+            disk_bytes: imported.manifest.disk_bytes,
+            stored_bytes: imported.stored_bytes,
+            chunks: imported.manifest.chunks.iter().flatten().count() as u64,
+            manifest_sha256: imported.manifest_sha256,
+        },
+        spec,
+    };
+    match service.store.image_insert(&image).await {
+        Ok(()) => Ok((StatusCode::CREATED, Json(image)).into_response()),
+        // Somebody imported the same name meanwhile.
+        Err(StoreError::Taken { .. }) => match service.store.image_find(&image.name).await? {
+            Some(known) => already(known, &image.spec),
+            None => Err(ApiError::conflict("the image name was taken and given up meanwhile; try again")),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Importing the same again is no error.
+fn already(known: Image, spec: &ImageSpec) -> Result<Response, ApiError> {
+    if known.spec == *spec {
+        return Ok((StatusCode::OK, Json(known)).into_response());
+    }
+    Err(ApiError::conflict(format!(
+        "an image `{}` with digest {} exists already; choose another name",
+        known.name, known.spec.digest
+    )))
+}
+
+/// A file on its way in; gone when dropped.
+struct Upload(PathBuf);
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // What can't be removed now is removed at the next start.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Upload {
+    async fn take(service: &Service, body: Body) -> Result<Self, ApiError> {
+        let name = hex::encode(random::<16>().map_err(crate::service::ServiceError::from)?);
+        let upload = Self(service.uploads.join(name));
+        let mut file = tokio::fs::File::create(&upload.0).await.map_err(|error| no_room(&error))?;
+        let mut stream = body.into_data_stream();
+        while let Some(part) = stream.next().await {
+            let part = part.map_err(|error| {
+                ApiError::new(StatusCode::BAD_REQUEST, "invalid", format!("the upload broke off: {error}"))
+            })?;
+            file.write_all(&part).await.map_err(|error| no_room(&error))?;
+        }
+        file.flush().await.map_err(|error| no_room(&error))?;
+        Ok(upload)
+    }
+}
+
+fn no_room(error: &std::io::Error) -> ApiError {
+    tracing::error!(%error, "an upload can't be stored");
+    let detail =
+        format!("the file can't be stored in the data folder: {error}; make room there and try again");
+    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "no-room", detail)
+}
+
+async fn import_file(
+    service: &Service,
+    upload: &Upload,
+    spec: &ImageSpec,
+) -> Result<images::import::Imported, ApiError> {
+    let store = Arc::clone(&service.images);
+    let path = upload.0.clone();
+    let spec = images::import::ImportSpec {
+        digest: spec.digest.clone(),
+        format: match spec.format {
+            ImageFormat::Raw => images::import::Format::Raw,
+            ImageFormat::Qcow2 => images::import::Format::Qcow2,
+        },
+    };
+    let imported = tokio::task::spawn_blocking(move || store.import(&path, &spec, &mut |_| {})).await;
+    match imported {
+        Ok(Ok(imported)) => Ok(imported),
+        Ok(Err(error)) => Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", full(&error))),
+        Err(error) => Err(ApiError::internal(&error)),
+    }
+}
+
+/// An import's error with its causes: the user brought the file, so the user may know.
+fn full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+pub(crate) async fn delete(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let image = service.store.image_find(&key).await?.ok_or_else(|| ApiError::not_found("image", &key))?;
+    service.store.image_delete(image.id).await.map_err(|error| match error {
+        StoreError::InUse { .. } => {
+            ApiError::conflict(format!("instances are made from image `{}`; delete them first", image.name))
+        }
+        other => other.into(),
+    })?;
+    let sha256 = image.status.manifest_sha256;
+    // Two names may stand for the same manifest.
+    let shared = service.store.image_list().await?.iter().any(|other| other.status.manifest_sha256 == sha256);
+    if !shared {
+        let store = Arc::clone(&service.images);
+        let removed = tokio::task::spawn_blocking(move || store.remove(&sha256)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(error = full(&error), "chunks of a deleted image remain in the store");
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,292 @@
+//! `/v1/machines`.
+
+use super::{
+    convert,
+    error::{ApiError, Body, Query},
+    validate::Fields,
+};
+use crate::{
+    clock,
+    service::{Change, Service, ServiceError},
+    store::{EventsOf, MachineRecord, NewEvent, Swap},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use provisioner_api::{
+    Event, EventId, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId, MachineList,
+    MachineSpec, MachineState, MachineUpdate, Why,
+};
+use provisioner_lifecycle::{Machine as Core, Request, admit};
+use serde::Deserialize;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a list may be narrowed to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    state: Option<MachineState>,
+    pool: Option<String>,
+}
+
+/// Which events.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    pub(super) after: Option<EventId>,
+}
+
+/// How many events an answer holds at most.
+pub(super) const EVENTS: u32 = 1000;
+
+/// How many facts stand behind a "why".
+pub(super) const FACTS: u32 = 10;
+
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<MachineList>, ApiError> {
+    let mut items = Vec::new();
+    for record in service.store.machine_list().await? {
+        let state = filter.state.is_none_or(|state| record.machine.state.name == state);
+        if state && filter.pool.as_ref().is_none_or(|pool| record.spec.pool == *pool) {
+            items.push(convert::machine(&service, &record, clock::now()).await?);
+        }
+    }
+    Ok(Json(MachineList { items }))
+}
+
+pub(crate) async fn create(
+    State(service): State<Arc<Service>>,
+    Body(body): Body<MachineCreate>,
+) -> Result<Response, ApiError> {
+    let pool = body.pool.clone().unwrap_or_else(|| "default".into());
+    let mut fields = Fields::default();
+    fields.name("name", &body.name);
+    fields.name("pool", &pool);
+    let macs = fields.macs(&body.macs);
+    fields.bmc(&body.bmc);
+    fields.bmc_password(body.bmc.protocol, body.bmc_password.reveal());
+    fields.done()?;
+    let now = clock::now();
+    let id = MachineId(Uuid::now_v7());
+    // Added by an operator: accepted at birth. Neither request can be refused for a machine that nobody owns.
+    let core = admit(&Core::new(id, now), &Request::Accept).map_err(ServiceError::from)?;
+    let core = admit(&core, &Request::Bmc(true)).map_err(ServiceError::from)?;
+    let spec = MachineSpec {
+        pool,
+        macs,
+        bmc: Some(body.bmc),
+        boot_mode: body.boot_mode,
+        accepted: true,
+        maintenance: false,
+        labels: body.labels,
+    };
+    let record =
+        MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
+    // The password first: a machine without one would be held at once.
+    service.bmcs.set_password(&service.store, &service.key, id, body.bmc_password.reveal()).await?;
+    let events = [NewEvent::machine(id, "request", "added by an operator")];
+    if let Err(error) = service.store.machine_insert(&record, &events, now).await {
+        service.store.secret_delete(&format!("machine {id}"), "bmc-password").await?;
+        return Err(error.into());
+    }
+    service.poke_machine(&record);
+    let machine = convert::machine(&service, &record, now).await?;
+    Ok((StatusCode::CREATED, tagged(machine)).into_response())
+}
+
+pub(crate) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+) -> Result<Response, ApiError> {
+    let record = service.machine(&key).await?;
+    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+}
+
+pub(crate) async fn update(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<MachineUpdate>,
+) -> Result<Response, ApiError> {
+    let record = service.machine(&key).await?;
+    let mut fields = Fields::default();
+    body.name.iter().for_each(|name| fields.name("name", name));
+    body.pool.iter().for_each(|pool| fields.name("pool", pool));
+    let macs = body.macs.as_ref().map(|macs| fields.macs(macs));
+    body.bmc.iter().for_each(|bmc| fields.bmc(bmc));
+    let protocol = body.bmc.as_ref().or(record.spec.bmc.as_ref()).map(|bmc| bmc.protocol);
+    if let (Some(password), Some(protocol)) = (&body.bmc_password, protocol) {
+        fields.bmc_password(protocol, password.reveal());
+    }
+    fields.check(
+        body.bmc_password.is_none() || protocol.is_some(),
+        "bmc_password",
+        "give `bmc` too: this machine has none yet",
+    );
+    let first = body.bmc.is_some() && record.spec.bmc.is_none();
+    fields.check(!first || body.bmc_password.is_some(), "bmc_password", "a new BMC needs its password");
+    fields.done()?;
+    check_version(&headers, &record)?;
+    if let Some(password) = &body.bmc_password {
+        service.bmcs.set_password(&service.store, &service.key, record.id(), password.reveal()).await?;
+    }
+    let body = MachineUpdate { macs, ..body };
+    let changed = service
+        .machine_change(record.id(), |record, _| {
+            check_version(&headers, record)?;
+            changed(record, &body).map(Some)
+        })
+        .await?;
+    service.bmcs.forget(record.id()).await;
+    let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
+    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+}
+
+fn changed(record: &MachineRecord, body: &MachineUpdate) -> Result<Change, ApiError> {
+    let mut record = record.clone();
+    record.generation += 1;
+    let mut said = Vec::new();
+    if let Some(name) = &body.name {
+        record.name.clone_from(name);
+        said.push("name");
+    }
+    if let Some(pool) = &body.pool {
+        record.spec.pool.clone_from(pool);
+        said.push("pool");
+    }
+    if let Some(macs) = &body.macs {
+        record.spec.macs.clone_from(macs);
+        said.push("MAC addresses");
+    }
+    if let Some(labels) = &body.labels {
+        record.spec.labels.clone_from(labels);
+        said.push("labels");
+    }
+    if let Some(bmc) = &body.bmc {
+        record.spec.bmc = Some(bmc.clone());
+        record.machine = admit(&record.machine, &Request::Bmc(true)).map_err(ServiceError::from)?;
+        said.push("BMC");
+    }
+    if body.bmc_password.is_some() {
+        said.push("BMC password");
+    }
+    if let Some(on) = body.maintenance {
+        record.machine = admit(&record.machine, &Request::Maintenance(on)).map_err(ServiceError::from)?;
+        said.push("maintenance");
+    }
+    let events = vec![NewEvent::machine(
+        record.id(),
+        "request",
+        format!("changed by an operator: {}", said.join(", ")),
+    )];
+    Ok(Change { record, events })
+}
+
+/// `If-Match`, where it is given, must name the version that there is.
+fn check_version(headers: &HeaderMap, record: &MachineRecord) -> Result<(), ApiError> {
+    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    if wanted.as_bytes() == etag(record.generation).as_bytes() || wanted == "*" {
+        return Ok(());
+    }
+    let detail =
+        format!("machine `{}` was changed by somebody else meanwhile; look at it again", record.name);
+    Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail))
+}
+
+pub(crate) async fn delete(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let record = service.machine(&key).await?;
+    if record.owner().is_some() {
+        let detail = "an instance owns this machine; `billet instance delete` gives it back first";
+        return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
+    }
+    if record.machine.running_job().is_some() {
+        let detail = format!(
+            "a job runs on this machine; wait for its end, or `billet machine cancel {}`",
+            record.name
+        );
+        return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
+    }
+    let events = [NewEvent::machine(record.id(), "request", format!("machine {} is forgotten", record.name))];
+    match service.store.machine_delete(&record, &events, clock::now()).await? {
+        Swap::Updated => {
+            service.bmcs.forget(record.id()).await;
+            service.poke_machine(&record);
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Swap::Stale => Err(ApiError::conflict("the machine was changed meanwhile; try again")),
+    }
+}
+
+pub(crate) async fn act(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Body(body): Body<MachineActionRequest>,
+) -> Result<Response, ApiError> {
+    let record = service.machine(&key).await?;
+    let (request, event) = match body.action {
+        MachineAction::Accept => (Request::Accept, "accepted by an operator"),
+        MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
+        MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
+        MachineAction::Cancel => (Request::Cancel, "an operator stops the inspection"),
+        MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
+        MachineAction::PowerOff => (Request::Power { on: false }, "an operator asks for power off"),
+    };
+    let record = service
+        .admit(record.id(), &request, event)
+        .await?
+        .ok_or_else(|| ApiError::not_found("machine", &key))?;
+    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+}
+
+pub(crate) async fn events(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Query(after): Query<After>,
+) -> Result<Json<Vec<Event>>, ApiError> {
+    let record = service.machine(&key).await?;
+    Ok(Json(service.store.event_list(EventsOf::Machine(record.id()), after.after, EVENTS).await?))
+}
+
+pub(crate) async fn why(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+) -> Result<Json<Why>, ApiError> {
+    let record = service.machine(&key).await?;
+    let machine = convert::machine(&service, &record, clock::now()).await?;
+    let facts = service.store.event_list(EventsOf::Machine(record.id()), None, FACTS).await?;
+    let state = word(&machine.status.state);
+    let status = machine.status;
+    Ok(Json(convert::why(
+        format!("machine {}", record.name),
+        state,
+        status.waiting,
+        status.held,
+        status.job,
+        facts,
+    )))
+}
+
+/// An enum's word, as serde writes it.
+pub(super) fn word<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
+}
+
+fn tagged(machine: Machine) -> Response {
+    ([(header::ETAG, etag(machine.version))], Json(machine)).into_response()
+}
+
+pub(super) fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}

@@ -1,0 +1,66 @@
+//! The HTTP API: one line for each route. Handlers load, put a request or a fact to the lifecycle, and answer;
+//! none of them acts or changes a state.
+
+mod agent;
+mod auth;
+mod convert;
+mod error;
+mod images;
+mod instances;
+mod machines;
+mod networks;
+mod phone_home;
+mod validate;
+
+pub(crate) use phone_home::router as phone_home_router;
+pub(crate) use validate::format_mac;
+
+use crate::service::Service;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use provisioner_api::paths;
+use std::sync::Arc;
+
+/// The largest body of a request, image uploads aside.
+const BODY: usize = 1024 * 1024;
+
+/// Every route of the API's listener. Each group names its policy: operators by token, agents by session, the rest open.
+pub(crate) fn router(service: Arc<Service>) -> Router {
+    let operators = Router::new()
+        .route(paths::MACHINES, get(machines::list).post(machines::create))
+        .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
+        .route(paths::MACHINE_ACTIONS, post(machines::act))
+        .route(paths::MACHINE_EVENTS, get(machines::events))
+        .route(paths::MACHINE_WHY, get(machines::why))
+        .route(paths::INSTANCES, get(instances::list).post(instances::create))
+        .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
+        .route(paths::INSTANCE_EVENTS, get(instances::events))
+        .route(paths::INSTANCE_WHY, get(instances::why))
+        .route(paths::IMAGES, get(images::list).post(images::import).layer(DefaultBodyLimit::disable()))
+        .route(paths::IMAGE, get(images::show).delete(images::delete))
+        .route(paths::NETWORKS, get(networks::list))
+        .route(paths::NETWORK, get(networks::show))
+        .route(paths::LEASES, get(networks::leases))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
+    let agents = Router::new()
+        .route(paths::AGENT_ORDERS, get(agent::orders))
+        .route(paths::AGENT_REPORTS, post(agent::report))
+        .route(paths::AGENT_MANIFEST, get(agent::manifest))
+        .route(paths::AGENT_CHUNK, get(agent::chunk))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::session));
+    // The claim proves itself by the token in its body.
+    let open = Router::new()
+        .route(paths::AGENT_CLAIM, post(agent::claim))
+        .route(paths::HEALTH, get(async || "ok\n"));
+    operators
+        .merge(agents)
+        .merge(open)
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(service)
+}

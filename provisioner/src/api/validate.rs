@@ -1,0 +1,248 @@
+//! What a request's fields may hold. Pure; collects everything that is wrong.
+
+use crate::bmcs::split_address;
+use provisioner_api::{BmcProtocol, BmcSpec, FieldError, ImageSpec, InstanceSpec};
+
+/// Collects wrong fields.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// Notes a wrong field if the condition doesn't hold.
+    pub(crate) fn check(&mut self, holds: bool, field: &str, detail: impl Into<String>) {
+        if !holds {
+            self.0.push(FieldError { field: field.to_owned(), detail: detail.into() });
+        }
+    }
+
+    /// All that is wrong, or nothing.
+    pub(crate) fn done(self) -> Result<(), super::error::ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(super::error::ApiError::invalid(self.0)) }
+    }
+
+    /// A name that is also a host name.
+    pub(crate) fn name(&mut self, field: &str, name: &str) {
+        let detail = format!("`{name}` must be a DNS label: 1 to 63 of a-z, 0-9 and `-`, not first or last");
+        self.check(is_dns_label(name), field, detail);
+    }
+
+    /// Boot MACs: at least one, each well-formed, none twice. Answers them in canonical form.
+    pub(crate) fn macs(&mut self, macs: &[String]) -> Vec<String> {
+        self.check(
+            !macs.is_empty(),
+            "macs",
+            "at least one MAC address is needed: the NIC that the machine boots from",
+        );
+        let mut canonical = Vec::new();
+        for (index, mac) in macs.iter().enumerate() {
+            match parse_mac(mac) {
+                Some(mac) if canonical.contains(&mac) => {
+                    self.check(false, &format!("macs[{index}]"), format!("{mac} is named twice"))
+                }
+                Some(mac) => canonical.push(mac),
+                None => self.check(
+                    false,
+                    &format!("macs[{index}]"),
+                    format!("`{mac}` is not a unicast MAC address like 52:54:00:12:34:56"),
+                ),
+            }
+        }
+        canonical
+    }
+
+    /// A BMC's settings.
+    pub(crate) fn bmc(&mut self, bmc: &BmcSpec) {
+        let (host, port) = split_address(&bmc.address);
+        let tail = bmc.address.strip_prefix(&host).unwrap_or("");
+        let good = !host.is_empty()
+            && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:".contains(c))
+            && (tail.is_empty() || port.is_some_and(|port| port > 0) || bmc.address.starts_with('['));
+        self.check(
+            good,
+            "bmc.address",
+            format!("`{}` is not a host or IP address, with :port if need be", bmc.address),
+        );
+        self.check(
+            !bmc.username.is_empty() && bmc.username.len() <= 64,
+            "bmc.username",
+            "a user name of 1 to 64 characters is needed",
+        );
+        if bmc.protocol == BmcProtocol::Ipmi {
+            self.check(bmc.username.len() <= 16, "bmc.username", "IPMI knows at most 16 characters");
+            self.check(
+                matches!(bmc.cipher_suite, None | Some(3 | 17)),
+                "bmc.cipher_suite",
+                "17 (the default), or 3 for a BMC that knows no better; lower ones are not implemented",
+            );
+            self.check(bmc.tls_sha256.is_none(), "bmc.tls_sha256", "IPMI knows no certificate");
+        } else {
+            self.check(bmc.cipher_suite.is_none(), "bmc.cipher_suite", "only IPMI has cipher suites");
+            let pin = bmc.tls_sha256.as_ref().is_none_or(|pin| is_sha256(pin));
+            self.check(
+                pin,
+                "bmc.tls_sha256",
+                "64 hex digits are needed: the SHA-256 of the BMC's certificate",
+            );
+        }
+    }
+
+    /// A BMC's password.
+    pub(crate) fn bmc_password(&mut self, protocol: BmcProtocol, password: &str) {
+        self.check(!password.is_empty(), "bmc_password", "the password must not be empty");
+        if protocol == BmcProtocol::Ipmi {
+            self.check(password.len() <= 20, "bmc_password", "IPMI 2.0 knows at most 20 bytes");
+        }
+    }
+
+    /// An instance's wishes, but for what only the store knows.
+    pub(crate) fn instance(&mut self, spec: &InstanceSpec) {
+        if let Some(hostname) = &spec.hostname {
+            self.name("spec.hostname", hostname);
+        }
+        if let Some(user) = &spec.user {
+            let good = user.len() <= 32
+                && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                && user.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
+            self.check(
+                good,
+                "spec.user",
+                format!("`{user}` is not a user name: a-z, 0-9, `_`, `-`, a letter first"),
+            );
+            self.check(
+                user != "root",
+                "spec.user",
+                "root can't be made; leave `user` out to use the image's own user",
+            );
+        }
+        for (index, key) in spec.ssh_keys.iter().enumerate() {
+            self.check(
+                is_ssh_key(key),
+                &format!("spec.ssh_keys[{index}]"),
+                "one line of an OpenSSH public key is needed: `ssh-ed25519 AAAA… comment`",
+            );
+        }
+        if let Some(data) = &spec.user_data {
+            let own = spec.user.is_some() || !spec.ssh_keys.is_empty();
+            self.check(!own, "spec.user_data", "give either user_data or user and ssh_keys, not both");
+            let known = ["#", "Content-Type:", "MIME-Version:"].iter().any(|start| data.starts_with(start));
+            self.check(
+                known,
+                "spec.user_data",
+                "cloud-init needs a first line such as `#cloud-config` or `#!/bin/sh`",
+            );
+            self.check(data.len() <= 512 * 1024, "spec.user_data", "at most 512 KiB fit the seed");
+        }
+        if let Some(config) = &spec.network_config {
+            let version = serde_yaml_ng::from_str::<serde_yaml_ng::Value>(config).ok().and_then(|value| {
+                value.get("version").or_else(|| value.get("network")?.get("version"))?.as_u64()
+            });
+            self.check(
+                version.is_some(),
+                "spec.network_config",
+                "cloud-init's network-config as YAML with `version: 2` is needed",
+            );
+        }
+    }
+
+    /// An image's import.
+    pub(crate) fn image(&mut self, spec: &ImageSpec) {
+        let good = (1..=128).contains(&spec.name.len())
+            && spec.name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && spec.name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        self.check(
+            good,
+            "name",
+            "1 to 128 letters, digits, `.`, `_`, `-` are needed, a letter or digit first",
+        );
+        let digest = spec.digest.strip_prefix("sha256:").is_some_and(is_sha256);
+        self.check(digest, "digest", "`sha256:` and 64 hex digits are needed; `sha256sum FILE` prints them");
+        let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));
+        self.check(known, "architecture", "x86_64 or aarch64");
+    }
+}
+
+/// A MAC address in canonical form: lower case, colons. Only unicast, not zero.
+pub(crate) fn parse_mac(text: &str) -> Option<String> {
+    let digits: String = text.chars().filter(|c| !":-.".contains(*c)).collect();
+    let bytes: [u8; 6] = hex::decode(digits).ok()?.try_into().ok()?;
+    (bytes[0] & 1 == 0 && bytes != [0; 6]).then(|| format_mac(bytes))
+}
+
+/// A MAC address as text.
+pub(crate) fn format_mac(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn is_dns_label(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+fn is_ssh_key(line: &str) -> bool {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let mut words = line.split_whitespace();
+    let kind = words.next().unwrap_or("");
+    let known = ["ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-"].iter().any(|start| kind.starts_with(start));
+    known && !line.contains(['\n', '\r']) && words.next().is_some_and(|key| STANDARD.decode(key).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macs_are_made_canonical() {
+        for text in ["52:54:00:AB:cd:01", "52-54-00-ab-cd-01", "5254.00ab.cd01"] {
+            assert_eq!(parse_mac(text).as_deref(), Some("52:54:00:ab:cd:01"), "{text}");
+        }
+        for text in [
+            "",
+            "52:54:00:ab:cd",
+            "ff:ff:ff:ff:ff:ff",
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+            "zz:54:00:ab:cd:01",
+        ] {
+            assert_eq!(parse_mac(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn bmc_addresses() {
+        for (address, good) in [
+            ("10.0.0.1", true),
+            ("10.0.0.1:9011", true),
+            ("[fe80::1]:623", true),
+            ("bmc-1.example", true),
+            ("", false),
+            ("10.0.0.1:", false),
+            ("10.0.0.1:70000", false),
+            ("user@host", false),
+            ("http://host", false),
+        ] {
+            let mut fields = Fields::default();
+            fields.bmc(&BmcSpec {
+                protocol: BmcProtocol::Ipmi,
+                address: address.into(),
+                username: "admin".into(),
+                cipher_suite: None,
+                tls_sha256: None,
+            });
+            assert_eq!(fields.0.is_empty(), good, "{address}: {:?}", fields.0);
+        }
+    }
+
+    #[test]
+    fn ssh_keys() {
+        assert!(is_ssh_key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGlTdGhpc0FLZXk= me@host"));
+        for bad in ["", "ssh-ed25519", "hello AAAA", "ssh-ed25519 not!base64", "ssh-ed25519 AAAA\nevil"] {
+            assert!(!is_ssh_key(bad), "{bad:?}");
+        }
+    }
+}

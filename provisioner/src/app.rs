@@ -1,0 +1,326 @@
+//! The whole composition on one page: open everything, know every address, then run until told to stop.
+
+use crate::{
+    api,
+    bmcs::Bmcs,
+    clock,
+    config::{Config, Network},
+    directory::{BootDirectory, FactWriter},
+    first_start,
+    hub::Hub,
+    keys::{SiteKey, sha256_hex},
+    listener::TlsListener,
+    reconcile,
+    service::Service,
+    store::Store,
+    tls,
+};
+use anyhow::Context;
+use axum::Router;
+use bytes::Bytes;
+use jiff::SignedDuration;
+use provisioner_api::{DhcpMode, Secret};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests in flight may take at shutdown.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often what is out of date is thrown away and the certificate looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
+
+/// How long claimed boot windows, and with them agent sessions, are remembered.
+const WINDOWS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The service with all sockets bound and nothing running yet.
+pub struct App {
+    service: Arc<Service>,
+    identity: tls::Identity,
+    listener: TcpListener,
+    boot: pxe::Server,
+    facts: FactWriter,
+    first_login: Option<FirstLogin>,
+}
+
+/// What the first start made, and what to tell about it.
+pub struct FirstLogin {
+    /// The administrator's token.
+    pub token: Secret,
+    /// The file that the CLI reads.
+    pub admin_file: PathBuf,
+    /// How to log in, for the terminal.
+    pub welcome: String,
+}
+
+impl App {
+    /// Opens database, keys, images and all sockets. The first start makes what is missing.
+    ///
+    /// # Errors
+    /// A sentence for the operator with its causes; nothing runs then.
+    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        make_folders(&config.data)?;
+        let key = SiteKey::open(&config.data.join("site.key"))?;
+        let store = Store::open(&config.data.join("billet.db")).await?;
+        let hostname = tls::hostname();
+        let identity =
+            tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
+        let images = images::import::Store::open(&config.data.join("images"))?;
+        let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
+            format!(
+                "can't listen on {}; is another program there? `api.listen` sets the address",
+                config.api.listen
+            )
+        })?;
+        let api_port = listener.local_addr()?.port();
+        let files = boot_files(&config, identity.ca_pem())?;
+        let first_login = first_login(&config, &store, &identity).await?;
+        let service = Arc::new(Service {
+            store,
+            key,
+            bmcs: Bmcs::default(),
+            images: Arc::new(images),
+            uploads: config.data.join("uploads"),
+            api_port,
+            http_port: OnceLock::new(),
+            hub: Hub::new(),
+            config,
+        });
+        let (directory, facts) = BootDirectory::new(Arc::clone(&service)).await?;
+        let routes = api::phone_home_router(Arc::clone(&service));
+        let boot = pxe::Server::bind(boot_config(&service.config, files, routes), directory).await?;
+        if let Some(first) = boot.addresses().first() {
+            service.http_port.get_or_init(|| first.http.port());
+        }
+        Ok(Self { service, identity, listener, boot, facts, first_login })
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where the boot server listens, network by network.
+    pub fn boot_addresses(&self) -> Vec<pxe::Addresses> {
+        self.boot.addresses()
+    }
+
+    /// What this start, if it was the first, made.
+    pub fn first_login(&self) -> Option<&FirstLogin> {
+        self.first_login.as_ref()
+    }
+
+    /// The CA that clients have to trust, PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.identity.ca_pem()
+    }
+
+    /// Serves until cancelled, then lets requests end, closes BMC sessions and the database.
+    ///
+    /// # Errors
+    /// When a part ends that must not.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let Self { service, identity, listener, boot, facts, .. } = self;
+        let tls = TlsListener::new(listener, identity.server_config()?)?;
+        let stop = shutdown.clone();
+        let serve = axum::serve(tls, api::router(Arc::clone(&service)))
+            .with_graceful_shutdown(async move { stop.cancelled().await });
+        let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        tasks.spawn(async move { serve.await.context("the API server failed") });
+        tasks.spawn(run_boot(boot, shutdown.clone()));
+        let reconciler = reconcile::run(Arc::clone(&service), shutdown.clone());
+        tasks.spawn(async move { reconciler.await.context("the reconciler failed") });
+        tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
+        let facts = tokio::spawn(facts.run());
+        let ended = supervise(&mut tasks, &shutdown).await;
+        drain(&mut tasks).await;
+        facts.abort();
+        service.bmcs.close().await;
+        service.store.close().await;
+        ended
+    }
+}
+
+/// Waits for the shutdown, or for the first part that ends before it.
+async fn supervise(
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        Some(ended) = tasks.join_next() => {
+            let by_request = shutdown.is_cancelled();
+            shutdown.cancel();
+            match ended {
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => Err(error.into()),
+                Ok(Ok(())) if by_request => Ok(()),
+                Ok(Ok(())) => Err(anyhow::anyhow!("a part of the service ended by itself")),
+                Ok(Err(error)) => Err(error),
+            }
+        }
+    }
+}
+
+/// Agents wait in long polls: requests get a moment to end, and are cut off then. Nothing is lost by that.
+async fn drain(tasks: &mut JoinSet<anyhow::Result<()>>) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        tracing::info!("requests in flight are cut off");
+    }
+    tasks.shutdown().await;
+}
+
+async fn run_boot(boot: pxe::Server, shutdown: CancellationToken) -> anyhow::Result<()> {
+    boot.run(shutdown.clone()).await;
+    // Without any network there is nothing to run, and that is no failure.
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+async fn housekeeping(
+    service: Arc<Service>,
+    identity: tls::Identity,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let now = clock::now();
+        match identity.renew(now) {
+            Ok(true) => tracing::info!("the server's certificate was made anew"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the server's certificate can't be made anew"),
+        }
+        if let Ok(before) = now.checked_sub(WINDOWS)
+            && let Err(error) = service.store.window_prune(before).await
+        {
+            tracing::error!(%error, "old boot windows can't be thrown away");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(HOUSEKEEPING) => {}
+        }
+    }
+}
+
+fn make_folders(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    let why = || format!("can't make the data folder {}; `data` sets it", data.display());
+    builder.create(data).with_context(why)?;
+    let uploads = data.join("uploads");
+    // Uploads that a crash left behind.
+    match std::fs::remove_dir_all(&uploads) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(why),
+        _ => {}
+    }
+    builder.create(uploads).with_context(why)
+}
+
+/// What firmware and loaders may fetch. The ramdisk gets our CA appended, so that the agent trusts nobody else.
+fn boot_files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> {
+    let read = |path: &Path, key: &str| {
+        std::fs::read(path).with_context(|| format!("can't read {}; `{key}` sets it", path.display()))
+    };
+    let files = pxe::Files::new();
+    files.insert(pxe_proto::boot::KERNEL, read(&config.boot.kernel, "boot.kernel")?);
+    let mut ramdisk = read(&config.boot.ramdisk, "boot.ramdisk")?;
+    let ca = images::cpio::Archive::new().dir("etc").dir("etc/billet").file(
+        "etc/billet/ca.pem",
+        0o644,
+        ca_pem.as_bytes(),
+    );
+    ramdisk.extend(ca.finish_behind(ramdisk.len() as u64));
+    files.insert(pxe_proto::boot::RAMDISK, Bytes::from(ramdisk));
+    for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi"] {
+        files.insert(name, read(&config.boot.ipxe.join(name), "boot.ipxe")?);
+    }
+    Ok(Arc::new(files))
+}
+
+fn boot_config(config: &Config, files: Arc<pxe::Files>, routes: Router) -> pxe::Config {
+    let network = |network: &Network| pxe::Network {
+        name: network.name.clone(),
+        interface: network.interface.clone(),
+        address: network.address,
+        prefix: network.subnet.1,
+        router: network.gateway,
+        dns: network.dns.clone(),
+        dhcp: network.dhcp == DhcpMode::Full,
+        leases: pxe::Leases::default(),
+    };
+    pxe::Config {
+        networks: config.networks.iter().map(network).collect(),
+        ports: pxe::Ports {
+            dhcp_server: config.boot.dhcp_port,
+            tftp: config.boot.tftp_port,
+            http: config.boot.http_port,
+            ..pxe::Ports::default()
+        },
+        files,
+        routes,
+    }
+}
+
+/// Makes the administrator's token if there is none yet. The file comes first: a token that nobody knows is worse
+/// than a file with a token that is not valid yet, which the next start replaces.
+async fn first_login(
+    config: &Config,
+    store: &Store,
+    identity: &tls::Identity,
+) -> anyhow::Result<Option<FirstLogin>> {
+    if store.token_any().await? {
+        return Ok(None);
+    }
+    let token = first_start::first_token()?;
+    let admin_file = first_start::write_admin_file(config, &token, identity.ca_path())?;
+    store.token_insert(&sha256_hex(token.reveal()), "admin", clock::now()).await?;
+    let welcome = first_start::welcome(config, &admin_file, identity.ca_path(), &identity.ca_sha256());
+    Ok(Some(FirstLogin { token, admin_file, welcome }))
+}
+
+/// `billet serve`: binds, tells how to log in if this is the first start, and serves until SIGTERM or SIGINT; a second
+/// signal ends it at once.
+///
+/// # Errors
+/// As [`App::bind`] and [`App::run`].
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let app = App::bind(config).await?;
+    if let Some(first) = app.first_login() {
+        let mut out = std::io::stdout().lock();
+        // Nobody may be reading; the file says it too.
+        let _ = writeln!(out, "{}", first.welcome);
+    }
+    tracing::info!(address = %app.api_address()?, "the API listens");
+    let shutdown = CancellationToken::new();
+    let signals = signals(shutdown.clone())?;
+    let ended = app.run(shutdown).await;
+    signals.abort();
+    ended
+}
+
+fn signals(shutdown: CancellationToken) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                tracing::warn!("told twice to stop: stopping at once");
+                std::process::exit(130);
+            }
+            tracing::info!("stopping");
+            shutdown.cancel();
+        }
+    }))
+}

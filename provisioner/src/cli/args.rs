@@ -1,0 +1,171 @@
+//! What can be typed: nouns, then verbs. `docs/cli.md` is printed from here.
+//!
+//! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
+
+mod image;
+mod instance;
+mod machine;
+mod network;
+
+pub(super) use image::ImageCommand;
+pub(super) use instance::{Create, Delete, InstanceCommand};
+pub(super) use machine::{Add, MachineCommand, PowerCommand, Set, Switch};
+pub(super) use network::NetworkCommand;
+
+use super::validate;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use provisioner_api::{BootMode, ErasePolicy};
+use std::path::PathBuf;
+
+/// What the exit codes mean.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  it is done
+  1  something else went wrong
+  2  the input is bad, or the service refused it
+  3  --wait ended because the work is held: a person has to decide
+  4  --wait ended because the time was over; the work itself goes on
+  5  there is no such object
+  6  the service can't be reached";
+
+/// Provisions bare-metal machines: from BMC address to running operating system.
+#[derive(Debug, Parser)]
+#[command(name = "billet", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) output: Output,
+    /// File with address, token and CA of the service (`url`, `token`, `ca`) [default:
+    /// ~/.config/billet/client.toml, or else /var/lib/billet/admin.toml]
+    #[arg(long, global = true, env = "BILLET_CLIENT", value_name = "FILE")]
+    pub(super) client: Option<PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// A table or page for people
+    #[default]
+    Table,
+    /// The same with more columns
+    Wide,
+    /// JSON, as the API has it
+    Json,
+    /// YAML, as the API has it
+    Yaml,
+    /// Names only, one a line
+    Name,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the service
+    Serve {
+        /// Its configuration
+        #[arg(long, value_name = "FILE", default_value = "/etc/billet/billet.toml")]
+        config: PathBuf,
+    },
+    /// Look at a configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Machines: the servers, their BMCs and inventories
+    #[command(subcommand)]
+    Machine(MachineCommand),
+    /// Instances: operating systems on machines
+    #[command(subcommand)]
+    Instance(InstanceCommand),
+    /// Images: what can be written to a disk
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Networks that are served, and their leases
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    /// Say what a machine or an instance waits for, and show the facts behind it
+    Why {
+        /// Its name or id; `machine/NAME` or `instance/NAME` when there are both
+        #[arg(value_name = "NAME", value_parser = validate::why_target)]
+        target: validate::WhyTarget,
+    },
+    /// Print a script that completes commands in a shell
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `billet config`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check a configuration file and the files that it names, and tell all that is wrong
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Waiting for the end of what was begun.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Wait {
+    /// Wait until it is done, showing how far it is
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// How long to wait at most, such as 90s, 30m, 2h; the work itself goes on
+    #[arg(long, value_name = "TIME", requires = "wait", default_value = "30m", value_parser = crate::config::value::duration)]
+    pub(super) timeout: SignedDuration,
+}
+
+/// One object.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// Its name or id
+    pub(super) name: String,
+}
+
+/// One object, and waiting for what was begun.
+#[derive(Debug, Args)]
+pub(super) struct NamedWait {
+    /// Its name or id
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) wait: Wait,
+}
+
+/// One object's timeline.
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Its name or id
+    pub(super) name: String,
+    /// Go on printing what happens, until interrupted
+    #[arg(short, long)]
+    pub(super) follow: bool,
+}
+
+/// Reads a boot mode.
+fn boot_mode(text: &str) -> Result<BootMode, String> {
+    match text {
+        "bios" => Ok(BootMode::Bios),
+        "uefi" => Ok(BootMode::Uefi),
+        _ => Err("use bios or uefi".to_owned()),
+    }
+}
+
+/// Reads an erase policy.
+fn erase(text: &str) -> Result<ErasePolicy, String> {
+    match text {
+        "metadata" => Ok(ErasePolicy::Metadata),
+        "overwrite" => Ok(ErasePolicy::Overwrite),
+        _ => Err("use metadata (partition tables and signatures) or overwrite (every sector)".to_owned()),
+    }
+}

@@ -1,0 +1,81 @@
+//! `billet instance …`.
+
+use super::{Events, Named, Wait, erase};
+use crate::cli::validate;
+use clap::{Args, Subcommand};
+use provisioner_api::ErasePolicy;
+use std::path::PathBuf;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum InstanceCommand {
+    /// List the instances
+    List,
+    /// Show one
+    Show(Named),
+    /// Put an operating system on a machine. What is on that machine's root disk is lost
+    Create(Box<Create>),
+    /// Give an instance back: its machine is wiped
+    Delete(Delete),
+    /// Print its timeline
+    Events(Events),
+}
+
+/// `billet instance create`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Create {
+    /// Its name: lower-case letters, digits and `-`
+    #[arg(value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) name: String,
+    /// The image's name
+    #[arg(long)]
+    pub(in crate::cli) image: String,
+    /// Exactly this machine, by name or id
+    #[arg(long, conflicts_with_all = ["pool", "selector"])]
+    pub(in crate::cli) machine: Option<String>,
+    /// Any free machine of this pool
+    #[arg(long)]
+    pub(in crate::cli) pool: Option<String>,
+    /// A label that the machine must have; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = validate::label)]
+    pub(in crate::cli) selector: Vec<(String, String)>,
+    /// The hostname [default: the instance's name]
+    #[arg(long, value_parser = validate::hostname)]
+    pub(in crate::cli) hostname: Option<String>,
+    /// A user to make, with sudo [default: the image's own user]
+    #[arg(long, value_parser = validate::user)]
+    pub(in crate::cli) user: Option<String>,
+    /// File with SSH public keys for that user; may be given more than once
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    pub(in crate::cli) ssh_keys: Vec<PathBuf>,
+    /// File with cloud-init user data, in place of --user and --ssh-key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "ssh_keys"])]
+    pub(in crate::cli) user_data: Option<PathBuf>,
+    /// File with a cloud-init network configuration, version 2 [default: DHCP on the card that it booted from]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) network_config: Option<PathBuf>,
+    /// Serial number of the disk to write [default: the smallest that fits and can't be taken out]
+    #[arg(long, value_name = "SERIAL")]
+    pub(in crate::cli) root_disk_serial: Option<String>,
+    /// What becomes of the disks when it is deleted: metadata (partition tables and signatures go) or overwrite
+    /// (every sector is written) [default: metadata]
+    #[arg(long, value_name = "HOW", value_parser = erase)]
+    pub(in crate::cli) erase: Option<ErasePolicy>,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}
+
+/// `billet instance delete`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Delete {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// Wipe the disks otherwise than the instance itself says: metadata or overwrite
+    #[arg(long, value_name = "HOW", value_parser = erase)]
+    pub(in crate::cli) erase: Option<ErasePolicy>,
+    /// Don't ask; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}

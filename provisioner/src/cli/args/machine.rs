@@ -1,0 +1,122 @@
+//! `billet machine …`.
+
+use super::{Events, Named, NamedWait, Wait, boot_mode};
+use crate::cli::{bmc_url, validate};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use provisioner_api::{BmcSpec, BootMode, MachineState};
+use std::path::PathBuf;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum MachineCommand {
+    /// List the machines
+    List {
+        /// Only those in this state
+        #[arg(long, value_parser = validate::machine_state)]
+        state: Option<MachineState>,
+        /// Only those of this pool
+        #[arg(long)]
+        pool: Option<String>,
+    },
+    /// Show one: what it is, what is being done to it, what it waits for
+    Show(Named),
+    /// Add a machine by its BMC; it is inspected at once, its disks are not touched
+    Add(Add),
+    /// Take in a machine that was discovered: from now on Billet may change it
+    Accept(NamedWait),
+    /// Take its inventory again
+    Inspect(NamedWait),
+    /// Try held work again
+    Retry(Named),
+    /// Stop the running inspection
+    Cancel(Named),
+    /// Switch it on or off
+    #[command(subcommand)]
+    Power(PowerCommand),
+    /// Change what is said of it; only what is given changes
+    Set(Set),
+    /// Print its timeline
+    Events(Events),
+    /// Forget it. Its disks are not touched
+    Delete(Named),
+}
+
+/// `billet machine power`.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum PowerCommand {
+    /// Switch it on
+    On(Named),
+    /// Switch it off, hard: its operating system is not asked
+    Off(Named),
+}
+
+/// `billet machine add`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Add {
+    /// Its name: lower-case letters, digits and `-`
+    #[arg(value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) name: String,
+    /// MAC address of a network card that it boots from; may be given more than once
+    #[arg(long = "mac", value_name = "MAC", required = true, value_parser = validate::mac)]
+    pub(in crate::cli) macs: Vec<String>,
+    /// Its BMC: ipmi://USER@HOST[:PORT][?cipher=3] or redfish://USER@HOST[:PORT][?tls-sha256=HEX].
+    /// IPMI uses cipher suite 17; 3 is weak and used only when told so. Without tls-sha256 the certificate of the
+    /// first contact is kept and trusted from then on
+    #[arg(long, value_name = "URL", value_parser = bmc_url::parse)]
+    pub(in crate::cli) bmc: BmcSpec,
+    /// File with the BMC's password, `-` for standard input; or set BILLET_BMC_PASSWORD
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) bmc_password_file: Option<PathBuf>,
+    /// Its pool [default: default]
+    #[arg(long, value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) pool: Option<String>,
+    /// A label; may be given more than once
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = validate::label)]
+    pub(in crate::cli) labels: Vec<(String, String)>,
+    /// How its firmware boots, bios or uefi; found out at the first boot if not given
+    #[arg(long, value_name = "MODE", value_parser = boot_mode)]
+    pub(in crate::cli) boot_mode: Option<BootMode>,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+/// `billet machine set`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+pub(in crate::cli) struct Set {
+    /// Its name or id
+    pub(in crate::cli) machine: String,
+    /// A new name
+    #[arg(long, group = "change", value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) name: Option<String>,
+    /// A new pool
+    #[arg(long, group = "change", value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) pool: Option<String>,
+    /// MAC addresses that it boots from, in place of those that it has; may be given more than once
+    #[arg(long = "mac", group = "change", value_name = "MAC", value_parser = validate::mac)]
+    pub(in crate::cli) macs: Vec<String>,
+    /// A new BMC, written as for `machine add`
+    #[arg(long, group = "change", value_name = "URL", value_parser = bmc_url::parse)]
+    pub(in crate::cli) bmc: Option<BmcSpec>,
+    /// File with a new BMC password, `-` for standard input
+    #[arg(long, group = "change", value_name = "FILE")]
+    pub(in crate::cli) bmc_password_file: Option<PathBuf>,
+    /// In maintenance no new instance is placed on it
+    #[arg(long, group = "change", value_enum)]
+    pub(in crate::cli) maintenance: Option<Switch>,
+    /// A label to add or change; may be given more than once
+    #[arg(long = "label", group = "change", value_name = "KEY=VALUE", value_parser = validate::label)]
+    pub(in crate::cli) labels: Vec<(String, String)>,
+    /// A label to take away; may be given more than once
+    #[arg(long = "remove-label", group = "change", value_name = "KEY")]
+    pub(in crate::cli) remove_labels: Vec<String>,
+}

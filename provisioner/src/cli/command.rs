@@ -1,0 +1,47 @@
+//! Doing what was typed: one file for each noun.
+
+mod follow;
+mod image;
+mod instance;
+mod machine;
+mod network;
+mod password;
+mod why;
+
+use super::{
+    args::{Cli, Command},
+    connection,
+    environment::Environment,
+    error::CliError,
+    text::Context,
+    ui::Ui,
+};
+use jiff::tz::TimeZone;
+use provisioner_client::Client;
+
+/// What every command needs.
+struct Session<'a> {
+    client: Client,
+    environment: &'a Environment,
+    ui: &'a mut Ui,
+}
+
+/// Runs a command that asks the service.
+pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let connection = connection::find(cli.global.client.as_deref(), environment)?;
+    let mut session = Session { client: Client::new(&connection)?, environment, ui };
+    match cli.command {
+        Command::Machine(command) => machine::run(&mut session, command).await,
+        Command::Instance(command) => instance::run(&mut session, command).await,
+        Command::Image(command) => image::run(&mut session, command).await,
+        Command::Network(command) => network::run(&mut session, command).await,
+        Command::Why { target } => why::run(&mut session, &target).await,
+        // These need no service and have been done.
+        Command::Serve { .. } | Command::Config(_) | Command::Completion { .. } => Ok(()),
+    }
+}
+
+/// What views need to know now.
+fn context() -> Context {
+    Context { now: crate::clock::now(), zone: TimeZone::system() }
+}

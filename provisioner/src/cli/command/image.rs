@@ -1,0 +1,114 @@
+//! `billet image …`.
+
+use super::{Session, context};
+use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
+use indicatif::{ProgressBar, ProgressStyle};
+use provisioner_api::ImageSpec;
+use sha2::{Digest, Sha256};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+/// Does it.
+pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Result<(), CliError> {
+    match command {
+        ImageCommand::Import { file, name, digest, format, arch, verify } => {
+            let digest = digest.ok_or_else(|| {
+                CliError::Input(format!(
+                    "an image is imported with its digest only, so that it is known to be the right one: add --digest sha256:… as published by whoever made it (or, if you made it, the output of `sha256sum {}`)",
+                    file.display()
+                ))
+            })?;
+            let spec = ImageSpec { name, digest, format, architecture: arch };
+            import(session, &file, &spec, verify).await
+        }
+        ImageCommand::List => {
+            let images = session.client.images().await?;
+            session.ui.list(&images, |wide| view::images(&images, wide, &context()))
+        }
+        ImageCommand::Show(named) => {
+            let image = session.client.image(&named.name).await?;
+            session.ui.object(&image, || view::image(&image, &context()))
+        }
+        ImageCommand::Delete(named) => {
+            session.client.delete_image(&named.name).await?;
+            session.ui.done(&format!("image {} is deleted", named.name))
+        }
+    }
+}
+
+async fn import(
+    session: &mut Session<'_>,
+    file: &Path,
+    spec: &ImageSpec,
+    verify: bool,
+) -> Result<(), CliError> {
+    let error = |source| CliError::File { what: "read", path: file.to_owned(), source };
+    let total = std::fs::metadata(file).map_err(error)?.len();
+    if verify {
+        let found = sha256(file).map_err(error)?;
+        if found != spec.digest {
+            return Err(CliError::Input(format!(
+                "{} has the digest {found}, not {}; download it again",
+                file.display(),
+                spec.digest
+            )));
+        }
+    }
+    // The service would say so too, but only while the file is being sent.
+    match session.client.image(&spec.name).await {
+        Ok(image) if image.spec == *spec => {
+            return session.ui.outcome(&image, &format!("image {} is imported already", image.name));
+        }
+        Ok(image) => {
+            return Err(CliError::Input(format!(
+                "there is an image {} already, made from other data ({}); choose another name or delete it first",
+                image.name, image.spec.digest
+            )));
+        }
+        Err(error) if error.status() == Some(404) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut progress = progress(session.ui, total);
+    let image = session.client.import_image(spec, file, move |sent| progress(sent)).await?;
+    let (disk, stored) = (text::bytes(image.status.disk_bytes), text::bytes(image.status.stored_bytes));
+    session
+        .ui
+        .outcome(&image, &format!("image {} is imported: a disk of {disk}, {stored} stored", image.name))
+}
+
+/// The digest of a file.
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(format!("sha256:{}", hex::encode(hash.finalize())))
+}
+
+/// Shows how much has been sent: a bar on a terminal, a line for each tenth elsewhere.
+fn progress(ui: &Ui, total: u64) -> Box<dyn FnMut(u64) + Send> {
+    const AFTER: &str = "sent; the service checks and unpacks it";
+    if ui.live {
+        let style =
+            ProgressStyle::with_template("{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {eta}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total).with_style(style).with_message("sending");
+        return Box::new(move |sent| {
+            bar.set_position(sent);
+            if sent >= total {
+                bar.set_message(AFTER);
+            }
+        });
+    }
+    let mut told = 0;
+    Box::new(move |sent| {
+        let tenth = text::percent(sent, total) / 10;
+        if tenth > told {
+            told = tenth;
+            let line = if sent >= total { AFTER.to_owned() } else { format!("{}% sent", tenth * 10) };
+            // Nobody is left to tell when standard error is closed.
+            drop(writeln!(io::stderr(), "billet: {line}"));
+        }
+    })
+}

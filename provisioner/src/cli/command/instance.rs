@@ -1,0 +1,164 @@
+//! `billet instance …`.
+
+use super::{Session, context, follow};
+use crate::cli::{
+    args::{Create, Delete, InstanceCommand, Wait},
+    error::CliError,
+    validate, view,
+    wait::{Goal, Look, Watch, instance_look, until},
+};
+use provisioner_api::{DeleteInstance, Instance, InstanceCreate, InstanceSpec};
+use provisioner_client::{Client, ClientError};
+use std::path::Path;
+
+/// The most that is sent of a file with user data or a network configuration.
+const FILE_LIMIT: u64 = 1024 * 1024;
+
+/// Does it.
+pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> Result<(), CliError> {
+    match command {
+        InstanceCommand::List => {
+            let instances = session.client.instances().await?;
+            session.ui.list(&instances, |wide| view::instances(&instances, wide, &context()))
+        }
+        InstanceCommand::Show(named) => {
+            let instance = session.client.instance(&named.name).await?;
+            session.ui.object(&instance, || view::instance(&instance, &context()))
+        }
+        InstanceCommand::Create(create) => create_instance(session, *create).await,
+        InstanceCommand::Delete(delete) => delete_instance(session, delete).await,
+        InstanceCommand::Events(events) => {
+            let client = session.client.clone();
+            follow::events(session, events.follow, async |after| {
+                client.instance_events(&events.name, after).await
+            })
+            .await
+        }
+    }
+}
+
+async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {
+    let wait = create.wait;
+    let instance = session.client.create_instance(&read(create)?).await?;
+    let name = instance.name.as_str();
+    if !wait.wait {
+        let sentence = format!("instance {name} is asked for; see `billet why instance/{name}`");
+        return session.ui.outcome(&instance, &sentence);
+    }
+    wait_for(session, name, Goal::Running, &wait, None).await?;
+    let instance = session.client.instance(name).await?;
+    let addresses = match instance.status.addresses.as_slice() {
+        [] => String::new(),
+        addresses => format!(" at {}", addresses.join(", ")),
+    };
+    let machine = instance.status.machine_name.as_deref().unwrap_or("its machine");
+    let sentence = format!("instance {name} is running on {machine}{addresses}");
+    session.ui.outcome(&instance, &sentence)
+}
+
+/// The request, with the files that it names.
+fn read(create: Create) -> Result<InstanceCreate, CliError> {
+    let mut ssh_keys = Vec::new();
+    for path in &create.ssh_keys {
+        let keys = validate::ssh_keys(&text(path)?)
+            .map_err(|detail| CliError::Input(format!("{} {detail}", path.display())))?;
+        ssh_keys.extend(keys);
+    }
+    let user_data = create.user_data.as_deref().map(text).transpose()?;
+    let network_config = create.network_config.as_deref().map(text).transpose()?;
+    let spec = InstanceSpec {
+        image: create.image,
+        machine: create.machine,
+        pool: create.pool,
+        selector: create.selector.into_iter().collect(),
+        hostname: create.hostname,
+        user: create.user,
+        ssh_keys,
+        user_data,
+        network_config,
+        root_disk_serial: create.root_disk_serial,
+        erase: create.erase.unwrap_or_default(),
+    };
+    Ok(InstanceCreate { name: create.name, spec })
+}
+
+/// A file of a sensible size.
+fn text(path: &Path) -> Result<String, CliError> {
+    let error = |source| CliError::File { what: "read", path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(error)?.len() > FILE_LIMIT {
+        return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
+    }
+    std::fs::read_to_string(path).map_err(error)
+}
+
+async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<(), CliError> {
+    let name = delete.name.as_str();
+    let instance = session.client.instance(name).await?;
+    if !delete.yes {
+        confirm(session, &instance, &delete)?;
+    }
+    let held_before = instance.status.held.as_ref().map(|held| held.since);
+    session.client.delete_instance(name, &DeleteInstance { erase: delete.erase }).await?;
+    if !delete.wait.wait {
+        return session
+            .ui
+            .done(&format!("instance {name} is being given back; see `billet why instance/{name}`"));
+    }
+    wait_for(session, name, Goal::Gone, &delete.wait, held_before).await?;
+    session.ui.done(&format!("instance {name} is gone"))
+}
+
+/// Asks whether it is meant.
+fn confirm(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<(), CliError> {
+    let erase = view::word(delete.erase.unwrap_or(instance.spec.erase));
+    let what = match &instance.status.machine_name {
+        Some(machine) => format!("the disks of machine {machine} will be wiped ({erase})"),
+        None => "it has no machine yet".to_owned(),
+    };
+    if !session.environment.person {
+        return Err(CliError::Input(format!(
+            "instance {} was not deleted: {what}, and nobody is here to be asked; add --yes if it is meant",
+            instance.name
+        )));
+    }
+    session.ui.ask(&format!("delete instance {}? {what}. [y/N]", instance.name));
+    let answer = (session.environment.input)().map_err(|source| CliError::File {
+        what: "read the answer from",
+        path: "standard input".into(),
+        source,
+    })?;
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(CliError::Input(format!("instance {} was not deleted", instance.name)))
+}
+
+/// Waits for an instance.
+async fn wait_for(
+    session: &mut Session<'_>,
+    name: &str,
+    goal: Goal,
+    patience: &Wait,
+    held_before: Option<jiff::Timestamp>,
+) -> Result<(), CliError> {
+    let watch = Watch { kind: "instance", name, goal, timeout: patience.timeout, held_before };
+    let client = session.client.clone();
+    until(session.ui, &watch, async || look(&client, name, goal).await).await
+}
+
+/// Looks at an instance and at its machine.
+async fn look(client: &Client, name: &str, goal: Goal) -> Result<Look, ClientError> {
+    let instance = match client.instance(name).await {
+        Err(error) if goal == Goal::Gone && error.status() == Some(404) => return Ok(Look::gone()),
+        instance => instance?,
+    };
+    let machine = match instance.status.machine {
+        Some(id) => match client.machine(&id.to_string()).await {
+            // Given back between the two calls.
+            Err(error) if error.status() == Some(404) => None,
+            machine => Some(machine?),
+        },
+        None => None,
+    };
+    Ok(instance_look(&instance, machine.as_ref(), goal))
+}

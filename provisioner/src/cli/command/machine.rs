@@ -1,0 +1,145 @@
+//! `billet machine …`.
+
+use super::{Session, context, follow, password};
+use crate::cli::{
+    args::{Add, MachineCommand, PowerCommand, Set, Switch, Wait},
+    error::CliError,
+    view::{self, Owners},
+    wait::{Goal, Watch, machine_look, until},
+};
+use provisioner_api::{Machine, MachineAction, MachineCreate, MachineUpdate};
+use provisioner_client::{ClientError, MachineFilter};
+
+/// Does it.
+pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
+    match command {
+        MachineCommand::List { state, pool } => {
+            let filter = MachineFilter { state, pool };
+            let (machines, owners) = tokio::join!(session.client.machines(&filter), owners(session));
+            let (machines, owners) = (machines?, owners?);
+            session.ui.list(&machines, |wide| view::machines(&machines, &owners, wide, &context()))
+        }
+        MachineCommand::Show(named) => {
+            let (machine, owners) = tokio::join!(session.client.machine(&named.name), owners(session));
+            let (machine, owners) = (machine?, owners?);
+            session.ui.object(&machine, || view::machine(&machine, &owners, &context()))
+        }
+        MachineCommand::Add(add) => add_machine(session, add).await,
+        MachineCommand::Accept(named) => {
+            act_and_wait(session, &named.name, MachineAction::Accept, named.wait, |_| Goal::Available).await
+        }
+        MachineCommand::Inspect(named) => {
+            let goal =
+                |before: &Machine| Goal::Inspected(before.status.job.as_ref().map(|job| (job.id, job.epoch)));
+            act_and_wait(session, &named.name, MachineAction::Inspect, named.wait, goal).await
+        }
+        MachineCommand::Retry(named) => act(session, &named.name, MachineAction::Retry).await,
+        MachineCommand::Cancel(named) => act(session, &named.name, MachineAction::Cancel).await,
+        MachineCommand::Power(PowerCommand::On(named)) => {
+            act(session, &named.name, MachineAction::PowerOn).await
+        }
+        MachineCommand::Power(PowerCommand::Off(named)) => {
+            act(session, &named.name, MachineAction::PowerOff).await
+        }
+        MachineCommand::Set(set) => change(session, set).await,
+        MachineCommand::Events(events) => {
+            let client = session.client.clone();
+            follow::events(session, events.follow, async |after| {
+                client.machine_events(&events.name, after).await
+            })
+            .await
+        }
+        MachineCommand::Delete(named) => {
+            session.client.delete_machine(&named.name).await?;
+            session.ui.done(&format!("machine {} is forgotten", named.name))
+        }
+    }
+}
+
+/// The names of all instances.
+async fn owners(session: &Session<'_>) -> Result<Owners, ClientError> {
+    let instances = session.client.instances().await?;
+    Ok(instances.into_iter().map(|instance| (instance.id, instance.name)).collect())
+}
+
+async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {
+    let bmc_password = password::required(session, add.bmc_password_file.as_deref())?;
+    let create = MachineCreate {
+        name: add.name,
+        pool: add.pool,
+        macs: add.macs,
+        bmc: add.bmc,
+        bmc_password,
+        boot_mode: add.boot_mode,
+        labels: add.labels.into_iter().collect(),
+    };
+    let machine = session.client.add_machine(&create).await?;
+    if !add.wait.wait {
+        let sentence = format!("machine {0} is added; see `billet why {0}`", machine.name);
+        return session.ui.outcome(&machine, &sentence);
+    }
+    wait(session, &machine.name, Goal::Available, &add.wait, None).await
+}
+
+/// Asks an action of a machine.
+async fn act(session: &mut Session<'_>, name: &str, action: MachineAction) -> Result<(), CliError> {
+    session.client.machine_action(name, action).await?;
+    let machine = session.client.machine(name).await?;
+    let sentence =
+        format!("machine {0}: {1} is asked for; see `billet why {0}`", machine.name, view::word(action));
+    session.ui.outcome(&machine, &sentence)
+}
+
+/// Asks an action of a machine and waits for its end, if that is wanted.
+async fn act_and_wait(
+    session: &mut Session<'_>,
+    name: &str,
+    action: MachineAction,
+    patience: Wait,
+    goal: impl FnOnce(&Machine) -> Goal,
+) -> Result<(), CliError> {
+    if !patience.wait {
+        return act(session, name, action).await;
+    }
+    let before = session.client.machine(name).await?;
+    session.client.machine_action(name, action).await?;
+    wait(session, &before.name, goal(&before), &patience, Some(&before)).await
+}
+
+/// Waits for a machine.
+async fn wait(
+    session: &mut Session<'_>,
+    name: &str,
+    goal: Goal,
+    patience: &Wait,
+    before: Option<&Machine>,
+) -> Result<(), CliError> {
+    let held_before = before.and_then(|machine| machine.status.held.as_ref()).map(|held| held.since);
+    let watch = Watch { kind: "machine", name, goal, timeout: patience.timeout, held_before };
+    let client = session.client.clone();
+    until(session.ui, &watch, async || Ok(machine_look(&client.machine(name).await?, goal))).await?;
+    let machine = session.client.machine(name).await?;
+    session.ui.outcome(&machine, &format!("machine {name} is {}", view::word(machine.status.state)))
+}
+
+/// `billet machine set`.
+async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
+    let before = session.client.machine(&set.machine).await?;
+    let labels = (!set.labels.is_empty() || !set.remove_labels.is_empty()).then(|| {
+        let mut labels = before.spec.labels.clone();
+        labels.retain(|key, _| !set.remove_labels.contains(key));
+        labels.extend(set.labels);
+        labels
+    });
+    let update = MachineUpdate {
+        name: set.name,
+        pool: set.pool,
+        macs: Some(set.macs).filter(|macs| !macs.is_empty()),
+        bmc: set.bmc,
+        bmc_password: password::given(session, set.bmc_password_file.as_deref())?,
+        maintenance: set.maintenance.map(|switch| switch == Switch::On),
+        labels,
+    };
+    let machine = session.client.update_machine(&set.machine, before.version, &update).await?;
+    session.ui.outcome(&machine, &format!("machine {} is changed", machine.name))
+}

@@ -1,0 +1,178 @@
+//! How a command fails: the sentence for the operator and the exit code for scripts.
+
+use crate::config::ConfigError;
+use provisioner_api::Held;
+use provisioner_client::ClientError;
+use std::{error::Error, fmt::Write, io, path::PathBuf};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    /// The service could not be asked, or said no.
+    #[error("{0}")]
+    Client(ClientError),
+    /// What was typed can't be.
+    #[error("{0}")]
+    Input(String),
+    /// What was waited for is held.
+    #[error("{object} is held: {}{}", held.why, choices(held))]
+    Held {
+        /// `machine m1`.
+        object: String,
+        /// Why, and what may be done.
+        held: Held,
+    },
+    /// What was waited for took too long.
+    #[error(
+        "{object} is not {goal} after {waited}: {last}; the work itself goes on, see `billet why {name}`"
+    )]
+    TimedOut {
+        /// `machine m1`.
+        object: String,
+        /// Its name.
+        name: String,
+        /// What was waited for: `available`.
+        goal: &'static str,
+        /// How long.
+        waited: String,
+        /// What was seen last.
+        last: String,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file can't be used.
+    #[error("can't {what} {}", path.display())]
+    File {
+        /// `read`, `start`.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The service ended with an error.
+    #[error("the service stopped: {0:#}")]
+    Service(anyhow::Error),
+    /// The result can't be printed.
+    #[error("can't print the result")]
+    Print(#[source] io::Error),
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl CliError {
+    /// The exit code; `args::EXIT_CODES` explains them.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Client(error) => client_code(error),
+            Self::Input(_) | Self::Config(_) => 2,
+            Self::Held { .. } => 3,
+            Self::TimedOut { .. } => 4,
+            // `billet … | head` is no failure.
+            Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::File { .. } | Self::Service(_) | Self::Print(_) => 1,
+        }
+    }
+
+    /// The sentence; none when there is nothing to complain about.
+    pub(super) fn sentence(&self) -> Option<String> {
+        match self {
+            Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            // These hold in words what their source says at length.
+            Self::Client(
+                ClientError::Unreachable { .. }
+                | ClientError::Untrusted { .. }
+                | ClientError::TimedOut { .. }
+                | ClientError::Broken { .. },
+            ) => Some(self.to_string()),
+            Self::Client(error) => Some(chain(error)),
+            other => Some(chain(other)),
+        }
+    }
+}
+
+/// The exit code of a call that failed.
+fn client_code(error: &ClientError) -> u8 {
+    match error.status() {
+        Some(404) => 5,
+        Some(400..=499) => 2,
+        Some(_) => 1,
+        None => match error {
+            ClientError::Unreachable { .. }
+            | ClientError::Untrusted { .. }
+            | ClientError::TimedOut { .. }
+            | ClientError::Broken { .. } => 6,
+            ClientError::BadUrl { .. }
+            | ClientError::BadCa { .. }
+            | ClientError::BadToken
+            | ClientError::BadName { .. } => 2,
+            _ => 1,
+        },
+    }
+}
+
+/// An error and what is behind it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Writing to a String can't fail.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// What a person may do about held work.
+fn choices(held: &Held) -> String {
+    if held.choices.is_empty() { String::new() } else { format!("; you may: {}", held.choices.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CliError;
+    use provisioner_api::Problem;
+    use provisioner_client::ClientError;
+    use std::io;
+
+    #[test]
+    fn exit_codes_are_those_that_the_help_tells() {
+        let problem = |status| {
+            CliError::Client(ClientError::Problem(Problem {
+                kind: "x".into(),
+                status,
+                detail: "d".into(),
+                fields: vec![],
+            }))
+        };
+        for (error, code) in [
+            (problem(404), 5),
+            (problem(400), 2),
+            (problem(401), 2),
+            (problem(409), 2),
+            (problem(500), 1),
+            (CliError::Input(String::new()), 2),
+            (CliError::Client(ClientError::BadToken), 2),
+            (CliError::Print(io::ErrorKind::StorageFull.into()), 1),
+            (CliError::Print(io::ErrorKind::BrokenPipe.into()), 0),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_system_is_quoted_once() {
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let error = CliError::File { what: "read", path: "/x".into(), source };
+        assert_eq!(error.sentence().unwrap(), "can't read /x: entity not found");
+        let source = io::Error::from(io::ErrorKind::NotFound);
+        let error = CliError::Client(ClientError::File { path: "/x".into(), source });
+        assert_eq!(error.sentence().unwrap(), "can't read /x: entity not found");
+    }
+}

@@ -1,0 +1,44 @@
+//! `billet serve` and `billet config check`: the two commands that read the configuration.
+
+use super::{error::CliError, ui::Ui};
+use crate::config::{Config, Log};
+use std::path::Path;
+use tracing_subscriber::EnvFilter;
+
+/// Reads the configuration and runs the service until it is told to stop.
+pub(super) fn serve(file: &Path) -> Result<(), CliError> {
+    let config = Config::load(file, variables())?;
+    log(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::File { what: "start", path: "the runtime".into(), source })?;
+    runtime.block_on(crate::app::serve(config)).map_err(CliError::Service)
+}
+
+/// Checks a configuration and says what it comes to.
+pub(super) fn check(file: &Path, ui: &mut Ui) -> Result<(), CliError> {
+    let config = Config::load(file, variables())?;
+    let networks: Vec<_> = config.networks.iter().map(|network| network.name.as_str()).collect();
+    let networks = if networks.is_empty() {
+        "no network: no machine can boot from here".to_owned()
+    } else {
+        format!("networks: {}", networks.join(", "))
+    };
+    ui.done(&format!("{} is right; API on {}, {networks}", file.display(), config.api.listen))
+}
+
+/// The variables of this process that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Starts the log, on standard error.
+fn log(log: &Log) {
+    // The filter has been checked with the configuration.
+    let filter = EnvFilter::builder().parse_lossy(&log.filter);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whoever called us may have a log already; that one is kept then.
+    drop(if log.json { subscriber.json().try_init() } else { subscriber.try_init() });
+}

@@ -1,0 +1,96 @@
+//! What can be typed and what can't.
+
+use super::{Cli, Command, Output};
+use crate::cli::args::{InstanceCommand, MachineCommand};
+use clap::{CommandFactory, Parser};
+use jiff::SignedDuration;
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+/// Reads a command line.
+fn read(line: &str) -> Result<Cli, String> {
+    Cli::try_parse_from(std::iter::once("billet").chain(line.split(' ')))
+        .map_err(|refusal| refusal.render().to_string())
+}
+
+#[test]
+fn good_lines() {
+    for line in [
+        "serve --config /etc/b.toml",
+        "config check /etc/b.toml",
+        "machine list -o wide",
+        "machine list --state available --pool a",
+        "-o json machine show m1",
+        "machine add m1 --mac 52:54:00:00:00:01 --mac 52-54-00-00-00-02 --bmc ipmi://a@h --bmc-password-file -",
+        "machine add m1 --mac 52:54:00:00:00:01 --bmc redfish://a@h:8443 --pool p --label a=b --boot-mode uefi --wait --timeout 2h",
+        "machine accept m1 --wait",
+        "machine inspect m1 --wait --timeout 90s",
+        "machine retry m1",
+        "machine cancel m1",
+        "machine power on m1",
+        "machine power off m1",
+        "machine set m1 --maintenance on --label a=b --remove-label c",
+        "machine events m1 --follow",
+        "machine delete m1",
+        "instance create a --image i --machine m1 --user ops --ssh-key /k --ssh-key /l --erase overwrite --wait",
+        "instance create a --image i --pool p --selector a=b --user-data /u --network-config /n --root-disk-serial X",
+        "instance list",
+        "instance delete a --erase metadata --yes --wait",
+        "instance events a",
+        "image import /f --name n --format raw",
+        "image list -o name",
+        "network leases lab",
+        "why machine/m1",
+        "completion bash",
+    ] {
+        assert!(read(line).is_ok(), "{line}: {}", read(line).unwrap_err());
+    }
+}
+
+#[test]
+fn bad_lines_are_told_what_is_wrong() {
+    let hash = "sha256:abc";
+    for (line, want) in [
+        ("machine add M1 --mac 52:54:00:00:00:01 --bmc ipmi://a@h", "`M1` is not a good name"),
+        ("machine add m1 --bmc ipmi://a@h", "--mac <MAC>"),
+        ("machine add m1 --mac 52:54 --bmc ipmi://a@h", "write it like 52:54:00:12:34:56"),
+        ("machine add m1 --mac 52:54:00:00:00:01 --bmc ipmi://a:b@h", "a password does not belong here"),
+        ("machine add m1 --mac 52:54:00:00:00:01 --bmc ipmi://a@h --bmc-password x", "unexpected argument"),
+        ("machine add m1 --mac 52:54:00:00:00:01 --bmc ipmi://a@h --boot-mode efi", "use bios or uefi"),
+        ("machine inspect m1 --timeout 90s", "--wait"),
+        ("machine inspect m1 --wait --timeout soon", "not a duration"),
+        ("machine set m1", "required"),
+        ("machine list --state broken", "use discovered, inspecting"),
+        ("instance create a --image i --machine m --pool p", "cannot be used with"),
+        ("instance create a --image i --user u --user-data /f", "cannot be used with"),
+        ("instance create a --machine m", "--image"),
+        ("instance delete a --erase secure", "use metadata"),
+        (&format!("image import /f --name n --format raw --digest {hash}"), "64 hexadecimal digits"),
+        ("image import /f --name n --format vmdk", "use raw or qcow2"),
+        ("why node/x", "machine/NAME or instance/NAME"),
+        ("machine list -o xml", "invalid value 'xml'"),
+        ("machine power m1 on", "unrecognized subcommand"),
+    ] {
+        let said = read(line).map(|_| ()).expect_err(line);
+        assert!(said.contains(want), "{line}: {said}");
+    }
+}
+
+#[test]
+fn what_is_not_given_has_a_sensible_value() {
+    let cli = read("machine inspect m1 --wait").unwrap();
+    assert_eq!(cli.global.output, Output::Table);
+    let Command::Machine(MachineCommand::Inspect(named)) = cli.command else {
+        panic!("another command was read")
+    };
+    assert!(named.wait.wait);
+    assert_eq!(named.wait.timeout, SignedDuration::from_mins(30));
+    let cli = read("instance delete a").unwrap();
+    let Command::Instance(InstanceCommand::Delete(delete)) = cli.command else {
+        panic!("another command was read")
+    };
+    assert!(!delete.yes && !delete.wait.wait && delete.erase.is_none());
+}

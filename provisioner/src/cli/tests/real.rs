@@ -1,0 +1,145 @@
+//! Commands against the service itself, with its database, keys and TLS, without any network to boot from.
+
+use super::{Ran, User, write_private};
+use crate::{app::App, config::Config};
+use provisioner_api::{Image, Machine};
+use provisioner_client::Connection;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// A running service; it ends with the value.
+struct Running {
+    connection: Connection,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// Starts one over this data folder.
+    async fn start(folder: &Path) -> Self {
+        for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi", "vmlinuz", "initrd.img"] {
+            std::fs::write(folder.join(name), "x").unwrap();
+        }
+        let text = format!(
+            "data = {:?}\n[boot]\nkernel = {:?}\nramdisk = {:?}\nipxe = {:?}\n[log]\nfilter = 'off'\n",
+            folder.join("data"),
+            folder.join("vmlinuz"),
+            folder.join("initrd.img"),
+            folder
+        );
+        write_private(&folder.join("billet.toml"), &text);
+        let mut config = Config::load(&folder.join("billet.toml"), []).unwrap();
+        config.api.listen = "127.0.0.1:0".parse().unwrap();
+        let app = App::bind(config).await.unwrap();
+        let token = match app.first_login() {
+            Some(login) => login.token.clone(),
+            None => panic!("this folder is used once"),
+        };
+        let url = format!("https://{}", app.api_address().unwrap());
+        let connection = Connection { url, token, ca_pem: app.ca_pem().to_owned() };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(app.run(stop.clone()));
+        Self { connection, stop, task }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+fn ok(ran: Ran) -> String {
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    ran.out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_added_looked_at_changed_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let mut user = User::of(&service.connection);
+    user.password = Some("hunter2".to_owned());
+    assert_eq!(ok(user.run("machine list -o json").await), "[]\n");
+    // Port 1 of the loopback: nobody is there.
+    let add = "machine add m1 --mac 52:54:00:00:00:01 --bmc redfish://admin@127.0.0.1:1 --label rack=r7";
+    assert_eq!(ok(user.run(add).await), "machine m1 is added; see `billet why m1`\n");
+    let again = user.run(add).await;
+    assert_eq!(again.code, 2, "{again:?}");
+    let shown = ok(user.run("machine show m1").await);
+    assert!(shown.contains("redfish://admin@127.0.0.1:1") && !shown.contains("hunter2"), "{shown}");
+    let why = ok(user.run("why m1").await);
+    assert!(why.contains("Object:       machine m1"), "{why}");
+    let events = ok(user.run("machine events m1").await);
+    assert!(events.contains("added by an operator"), "{events}");
+    ok(user.run("machine set m1 --label room=a --maintenance on").await);
+    let machine: Machine = serde_json::from_str(&ok(user.run("machine show m1 -o json").await)).unwrap();
+    assert_eq!(machine.spec.labels.len(), 2);
+    assert!(machine.spec.maintenance);
+    let waited = user.run("machine accept m1 --wait --timeout 1s").await;
+    assert!([2, 3, 4].contains(&waited.code), "{waited:?}");
+    let missing = user.run("machine show nobody").await;
+    assert_eq!(missing.code, 5, "{missing:?}");
+    assert_eq!(ok(user.run("network list -o name").await), "");
+    assert_eq!(ok(user.run("instance list -o name").await), "");
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_imported_and_an_instance_waits_for_a_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let user = User::of(&service.connection);
+    let content = "disk".repeat(512 * 1024);
+    let file = user.file("disk.img", &content);
+    let digest = hex::encode(Sha256::digest(content.as_bytes()));
+    let line = format!("image import {file} --name disk --format raw --digest sha256:{digest} --verify");
+    let said = ok_but_progress(user.run(&line).await);
+    assert!(said.starts_with("image disk is imported: a disk of 2.0 MiB"), "{said}");
+    let image: Image = serde_json::from_str(&ok(user.run("image show disk -o json").await)).unwrap();
+    assert_eq!(image.status.disk_bytes, content.len() as u64);
+    assert!(ok(user.run(&line).await).contains("imported already"));
+    let bad = user.file("bad.img", "other");
+    let ran = user.run(&format!("image import {bad} --name bad --format raw --digest sha256:{digest}")).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let ran = user.run("instance create web --image disk --pool default --wait --timeout 1s").await;
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("instance web: pending"), "{ran:?}");
+    let none = user.run("instance create other --image none --pool default").await;
+    assert_eq!(none.code, 2);
+    assert!(none.err.contains("spec.image"), "{none:?}");
+    let ran = user.run("instance delete web --yes --wait --timeout 20s").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "instance web is gone\n"), "{ran:?}");
+    service.end().await;
+}
+
+/// An import says on standard error how much is sent; that is no complaint.
+fn ok_but_progress(ran: Ran) -> String {
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let stranger =
+        Connection { token: provisioner_api::Secret::new("billet_no"), ..service.connection.clone() };
+    let ran = User::of(&stranger).run("machine list").await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_administrators_file_logs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let path = folder.path().join("data/admin.toml");
+    // The file names the port that was asked for, and that was "any".
+    let text =
+        std::fs::read_to_string(&path).unwrap().replace("https://127.0.0.1:0", &service.connection.url);
+    let user = User::of(&service.connection);
+    write_private(&user.folder.path().join("client.toml"), &text);
+    assert_eq!(ok(user.run("machine list -o name").await), "");
+    service.end().await;
+}

@@ -1,0 +1,390 @@
+//! Commands against a service that answers by script: requests as they are sent, waiting, refusals.
+
+use super::{
+    User,
+    fake::{Fake, problem},
+    samples,
+};
+use crate::{clock, tls::Identity};
+use provisioner_api::{
+    ErasePolicy, Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate,
+    InstanceList, InstanceState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate,
+};
+use provisioner_client::{Client, ClientError, Connection};
+use std::net::TcpListener;
+use uuid::Uuid;
+
+/// Machines as a list answers.
+fn list(items: Vec<Machine>) -> MachineList {
+    MachineList { items }
+}
+
+#[tokio::test]
+async fn a_client_trusts_our_ca_only() {
+    let fake = Fake::start().await;
+    fake.says("GET /v1/machines", 200, &list(vec![samples::machine("m1")]));
+    let client = Client::new(fake.connection()).unwrap();
+    assert_eq!(client.machines(&Default::default()).await.unwrap()[0].name, "m1");
+    let folder = tempfile::tempdir().unwrap();
+    let other = Identity::open(folder.path(), &["127.0.0.1".to_owned()].into(), clock::now()).unwrap();
+    let connection = Connection { ca_pem: other.ca_pem().to_owned(), ..fake.connection().clone() };
+    let asked = fake.asked().len();
+    let refused = Client::new(&connection).unwrap().machines(&Default::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Untrusted { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("signed by another CA"), "{refused}");
+    assert!(!refused.is_transient());
+    assert_eq!(fake.asked().len(), asked, "the token was not sent to a stranger");
+    // The right CA, but an address that the certificate does not hold.
+    let connection = Connection {
+        url: fake.connection().url.replace("127.0.0.1", "localhost"),
+        ..fake.connection().clone()
+    };
+    let refused = Client::new(&connection).unwrap().machines(&Default::default()).await.unwrap_err();
+    assert!(refused.to_string().contains("add this one to `api.names`"), "{refused}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_with_code_6() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let fake = Fake::start().await;
+    let connection = Connection { url: format!("https://{free}"), ..fake.connection().clone() };
+    let ran = User::of(&connection).run("machine list").await;
+    assert_eq!(ran.code, 6, "{ran:?}");
+    let want =
+        format!("billet: can't reach https://{free}: connection refused; is `billet serve` running there?\n");
+    assert_eq!(ran.err, want);
+}
+
+#[tokio::test]
+async fn output_in_every_format() {
+    let fake = Fake::start().await;
+    let mut owned = samples::machine("m1");
+    owned.status.instance = Some(samples::instance("web").id);
+    fake.says("GET /v1/machines?state=available&pool=a%26b", 200, &list(vec![owned, samples::machine("m2")]));
+    fake.says("GET /v1/instances", 200, &InstanceList { items: vec![samples::instance("web")] });
+    let user = User::of(fake.connection());
+    let run = async |format: &str| {
+        let ran = user.run(&format!("machine list --state available --pool a&b -o {format}")).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        ran.out
+    };
+    assert_eq!(run("name").await, "m1\nm2\n");
+    let json: Vec<Machine> = serde_json::from_str(&run("json").await).unwrap();
+    assert_eq!(json[1].name, "m2");
+    let yaml: Vec<Machine> = serde_yaml_ng::from_str(&run("yaml").await).unwrap();
+    assert_eq!(yaml[0].spec.macs, ["52:54:00:00:00:01"]);
+    assert!(run("table").await.lines().nth(1).unwrap().contains(" web "));
+    assert!(run("wide").await.contains("10.0.0.9"));
+}
+
+#[tokio::test]
+async fn adding_sends_what_was_typed_and_the_password_from_elsewhere() {
+    let fake = Fake::start().await;
+    fake.says("POST /v1/machines", 201, &samples::machine("m1"));
+    let mut user = User::of(fake.connection());
+    let line = "machine add m1 --mac 52-54-00-00-00-01 --bmc ipmi://admin@10.0.0.9:623?cipher=3 --label rack=r7 --boot-mode bios";
+    let ran = user.run(line).await;
+    assert_eq!(ran.code, 2, "there is no password");
+    assert!(
+        ran.err.contains("--bmc-password-file") && ran.err.contains("BILLET_BMC_PASSWORD"),
+        "{}",
+        ran.err
+    );
+    assert!(fake.asked().is_empty());
+    user.password = Some("from variable".to_owned());
+    let ran = user.run(line).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "machine m1 is added; see `billet why m1`\n"), "{ran:?}");
+    let file = user.file("password", "from file\n");
+    assert_eq!(user.run(&format!("{line} --bmc-password-file {file}")).await.code, 0);
+    user.types = "from input\n".to_owned();
+    assert_eq!(user.run(&format!("{line} --bmc-password-file -")).await.code, 0);
+    let sent: Vec<MachineCreate> =
+        fake.asked().iter().map(|asked| serde_json::from_slice(&asked.body).unwrap()).collect();
+    let passwords: Vec<_> = sent.iter().map(|create| create.bmc_password.reveal()).collect();
+    assert_eq!(passwords, ["from variable", "from file", "from input"]);
+    assert_eq!(sent[0].macs, ["52:54:00:00:00:01"]);
+    assert_eq!((sent[0].bmc.address.as_str(), sent[0].bmc.cipher_suite), ("10.0.0.9:623", Some(3)));
+    assert_eq!(sent[0].labels["rack"], "r7");
+}
+
+#[tokio::test]
+async fn changing_keeps_other_labels_and_names_the_version() {
+    let fake = Fake::start().await;
+    let mut machine = samples::machine("m1");
+    machine.spec.labels.insert("old".to_owned(), "x".to_owned());
+    fake.says("GET /v1/machines/m1", 200, &machine).says("PATCH /v1/machines/m1", 200, &machine);
+    let ran = User::of(fake.connection())
+        .run("machine set m1 --label a=b --remove-label old --maintenance off")
+        .await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let patch = fake.asked().pop().unwrap();
+    assert_eq!(patch.if_match.as_deref(), Some("\"7\""));
+    let update: MachineUpdate = serde_json::from_slice(&patch.body).unwrap();
+    assert_eq!(update.maintenance, Some(false));
+    let labels: Vec<_> = update.labels.unwrap().into_iter().collect();
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(labels, [pair("a", "b"), pair("rack", "r7")]);
+    assert!(update.name.is_none() && update.macs.is_none() && update.bmc.is_none());
+}
+
+#[tokio::test]
+async fn waiting_tells_each_change_once_and_survives_a_restart_of_the_service() {
+    let fake = Fake::start().await;
+    let path = "GET /v1/machines/m1";
+    let mut machine = samples::machine("m1");
+    machine.status.state = MachineState::Inspecting;
+    machine.status.waiting = Some(samples::waiting());
+    fake.says("POST /v1/machines", 201, &machine);
+    fake.says(path, 200, &machine).says(path, 200, &machine).says(path, 503, &problem(503, "starting"));
+    fake.says(path, 200, &samples::machine("m1"));
+    let mut user = User::of(fake.connection());
+    user.password = Some("x".to_owned());
+    let line = "machine add m1 --mac 52:54:00:00:00:01 --bmc ipmi://a@h --wait --timeout 20s";
+    let ran = user.run(line).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "machine m1 is available\n"), "{ran:?}");
+    assert_eq!(
+        ran.err,
+        "\
+billet: machine m1: inspecting: the agent to call in
+billet: machine m1: no news, trying on: starting
+billet: machine m1: available
+"
+    );
+}
+
+#[tokio::test]
+async fn held_work_ends_waiting_with_code_3_and_the_choices() {
+    let fake = Fake::start().await;
+    let mut machine = samples::machine("m1");
+    machine.status.held = Some(samples::held());
+    fake.says("POST /v1/machines/m1/actions", 200, &machine);
+    // A hold from before the request is not taken for its outcome.
+    fake.says("GET /v1/machines/m1", 200, &machine).says("GET /v1/machines/m1", 200, &machine);
+    machine.status.held.as_mut().unwrap().since = samples::at("2026-11-21T04:00:00Z");
+    machine.status.held.as_mut().unwrap().why = "again no call".to_owned();
+    fake.says("GET /v1/machines/m1", 200, &machine);
+    let ran = User::of(fake.connection()).run("machine inspect m1 --wait").await;
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(
+        ran.err.ends_with("billet: machine m1 is held: again no call; you may: retry, delete\n"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn time_over_is_code_4_and_says_what_was_seen_last() {
+    let fake = Fake::start().await;
+    let mut machine = samples::machine("m1");
+    machine.status.state = MachineState::Inspecting;
+    machine.status.waiting = Some(samples::waiting());
+    fake.says("GET /v1/machines/m1", 200, &machine).says("POST /v1/machines/m1/actions", 200, &machine);
+    let ran = User::of(fake.connection()).run("machine accept m1 --wait --timeout 1s").await;
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let last = ran.err.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "billet: machine m1 is not available after 1s: inspecting: the agent to call in; the work itself goes on, see `billet why m1`"
+    );
+}
+
+#[tokio::test]
+async fn an_instance_is_created_watched_and_deleted() {
+    let fake = Fake::start().await;
+    let mut instance = samples::instance("web");
+    fake.says("POST /v1/instances", 201, &instance).says("GET /v1/instances/web", 200, &instance);
+    let mut machine = samples::machine("m1");
+    machine.status.state = MachineState::Deploying;
+    machine.status.job = Some(samples::job());
+    instance.status.state = InstanceState::Deploying;
+    instance.status.machine = Some(machine.id);
+    instance.status.machine_name = Some("m1".to_owned());
+    fake.says("GET /v1/instances/web", 200, &instance);
+    fake.says(&format!("GET /v1/machines/{}", machine.id), 200, &machine);
+    instance.status.state = InstanceState::Running;
+    instance.status.addresses = vec!["10.77.0.100".to_owned()];
+    fake.says("GET /v1/instances/web", 200, &instance);
+    let mut user = User::of(fake.connection());
+    let key = user.file("id.pub", "ssh-ed25519 AAAA me\n");
+    let ran = user
+        .run(&format!(
+            "instance create web --image debian-12 --pool default --user ops --ssh-key {key} --wait"
+        ))
+        .await;
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "instance web is running on m1 at 10.77.0.100\n"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        ran.err,
+        "\
+billet: instance web: pending
+billet: instance web: deploying, write-image 40%, try 2
+billet: instance web: running, write-image 40%, try 2
+"
+    );
+    let create: InstanceCreate = serde_json::from_slice(&fake.asked()[0].body).unwrap();
+    assert_eq!(
+        (create.spec.ssh_keys, create.spec.erase),
+        (vec!["ssh-ed25519 AAAA me".to_owned()], ErasePolicy::Metadata)
+    );
+    deleting(&fake, &mut user).await;
+}
+
+/// Deleting: never without a yes.
+async fn deleting(fake: &Fake, user: &mut User) {
+    let deletes = || fake.asked().iter().filter(|asked| asked.line.starts_with("DELETE")).count();
+    fake.says("DELETE /v1/instances/web", 202, &samples::instance("web"));
+    let ran = user.run("instance delete web").await;
+    assert_eq!((ran.code, deletes()), (2, 0), "nobody could be asked");
+    assert!(
+        ran.err.contains("the disks of machine m1 will be wiped (metadata)") && ran.err.contains("--yes"),
+        "{ran:?}"
+    );
+    user.person = true;
+    for no in ["\n", "n\n", "what?\n"] {
+        user.types = no.to_owned();
+        let ran = user.run("instance delete web --erase overwrite").await;
+        assert_eq!((ran.code, deletes()), (2, 0), "{no:?}");
+        assert!(
+            ran.err.contains("will be wiped (overwrite). [y/N] billet: instance web was not deleted"),
+            "{ran:?}"
+        );
+    }
+    user.types = "y\n".to_owned();
+    assert_eq!((user.run("instance delete web").await.code, deletes()), (0, 1));
+    // The last one known is said for ever; so this one is gone after one more look.
+    fake.says("GET /v1/instances/web", 404, &problem(404, "there is no instance `web`"));
+    let ran = user.run("instance delete web --yes --erase overwrite").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let body = fake.asked().pop().unwrap().body;
+    assert_eq!(body, br#"{"erase":"overwrite"}"#);
+    let ran = user.run("instance show web").await;
+    assert_eq!((ran.code, ran.err.as_str()), (5, "billet: there is no instance `web`\n"));
+}
+
+#[tokio::test]
+async fn deleting_waits_until_it_is_gone() {
+    let fake = Fake::start().await;
+    let instance = Instance { name: "web".to_owned(), ..samples::instance("web") };
+    fake.says("DELETE /v1/instances/web", 202, &instance);
+    fake.says("GET /v1/instances/web", 200, &instance).says("GET /v1/instances/web", 200, &instance);
+    fake.says("GET /v1/instances/web", 404, &problem(404, "gone"));
+    let ran = User::of(fake.connection()).run("instance delete web --yes --wait").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "instance web is gone\n"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn refusals_name_the_fields() {
+    let fake = Fake::start().await;
+    let mut refusal = problem(422, "two fields are wrong");
+    refusal.fields =
+        vec![provisioner_api::FieldError { field: "spec.image".into(), detail: "no such image\x1b".into() }];
+    fake.says("POST /v1/instances", 422, &refusal);
+    let ran = User::of(fake.connection()).run("instance create a --image x").await;
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (2, "billet: two fields are wrong\n  spec.image: no such image\u{fffd}\n")
+    );
+}
+
+/// An image as the service knows it.
+fn image(spec: ImageSpec) -> Image {
+    Image {
+        id: ImageId(Uuid::from_u128(4)),
+        name: spec.name.clone(),
+        spec,
+        status: ImageStatus {
+            imported: clock::now(),
+            disk_bytes: 4 << 30,
+            stored_bytes: 1 << 20,
+            chunks: 9,
+            manifest_sha256: "00".repeat(32),
+        },
+    }
+}
+
+#[tokio::test]
+async fn importing_sends_the_file_with_its_digest() {
+    let fake = Fake::start().await;
+    let user = User::of(fake.connection());
+    let content = "0123456789".repeat(100_000);
+    let file = user.file("i.img", &content);
+    let ran = user.run(&format!("image import {file} --name d --format raw")).await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains(&format!("sha256sum {file}")), "{}", ran.err);
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let line = format!("image import {file} --name d --format raw --arch amd64 --digest {digest}");
+    let ran = user.run(&format!("{line} --verify")).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("download it again"), "{}", ran.err);
+    assert!(fake.asked().is_empty(), "nothing was sent so far");
+    let spec = ImageSpec {
+        name: "d".to_owned(),
+        digest: digest.clone(),
+        format: ImageFormat::Raw,
+        architecture: Some("x86_64".to_owned()),
+    };
+    let post =
+        format!("POST /v1/images?name=d&digest=sha256%3A{}&format=raw&architecture=x86_64", "ab".repeat(32));
+    fake.says(&post, 201, &image(spec.clone()));
+    let ran = user.run(&line).await;
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "image d is imported: a disk of 4.0 GiB, 1.0 MiB stored\n"),
+        "{ran:?}"
+    );
+    assert_eq!(fake.asked().pop().unwrap().body, content.as_bytes());
+    fake.says("GET /v1/images/d", 200, &image(spec));
+    assert_eq!(user.run(&line).await.out, "image d is imported already\n");
+    let ran = user.run(&line.replace("amd64", "arm64")).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    fake.says("GET /v1/images", 200, &ImageList { items: Vec::new() });
+    assert_eq!(user.run("image list -o json").await.out, "[]\n");
+}
+
+/// A refusal that comes while a large body is on its way is heard, not lost in a broken connection.
+#[tokio::test]
+async fn a_refused_upload_says_why() {
+    let fake = Fake::start().await;
+    let connection = Connection { token: provisioner_api::Secret::new("wrong"), ..fake.connection().clone() };
+    let client = Client::new(&connection).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("i.img");
+    std::fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    let spec = ImageSpec {
+        name: "d".to_owned(),
+        digest: "x".to_owned(),
+        format: ImageFormat::Raw,
+        architecture: None,
+    };
+    let refused = client.import_image(&spec, &file, |_| ()).await.unwrap_err();
+    assert_eq!(refused.status(), Some(401), "{refused:?}");
+}
+
+#[tokio::test]
+async fn why_asks_for_both_kinds() {
+    let fake = Fake::start().await;
+    let why = |object: &str| provisioner_api::Why {
+        object: object.to_owned(),
+        state: "available".to_owned(),
+        sentence: format!("{object} waits for nothing."),
+        waiting: None,
+        held: None,
+        job: None,
+        facts: Vec::new(),
+    };
+    fake.says("GET /v1/machines/m1/why", 200, &why("machine m1"));
+    let user = User::of(fake.connection());
+    let ran = user.run("why m1").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("machine m1 waits for nothing."), "{}", ran.out);
+    let ran = user.run("why instance/m1").await;
+    assert_eq!(ran.code, 5);
+    let ran = user.run("why other").await;
+    assert_eq!(ran.code, 5);
+    assert!(ran.err.starts_with("billet: there is neither a machine nor an instance `other`"), "{}", ran.err);
+    fake.says("GET /v1/instances/m1/why", 200, &why("instance m1"));
+    assert_eq!(user.run("why m1 -o name").await.out, "instance m1\nmachine m1\n");
+}

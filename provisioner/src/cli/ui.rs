@@ -1,0 +1,126 @@
+//! Printing: results to standard output in the format that was asked for, everything else to standard error.
+
+use super::{args::Output, error::CliError, text::clean};
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// Where results and remarks go.
+pub(super) struct Ui {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    /// How results are printed.
+    pub(super) output: Output,
+    /// Whether a person watches standard error.
+    pub(super) live: bool,
+}
+
+/// Something that has a name.
+pub(super) trait HasName {
+    /// Its name.
+    fn name(&self) -> String;
+}
+
+impl Ui {
+    /// That of this process.
+    pub(super) fn terminal(output: Output) -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            output,
+            live: io::stderr().is_terminal(),
+        }
+    }
+
+    /// One that writes elsewhere.
+    #[cfg(test)]
+    pub(super) fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, output: Output) -> Self {
+        Self { out, err, output, live: false }
+    }
+
+    /// Prints one object; `page` makes it for people.
+    pub(super) fn object<T: Serialize + HasName>(
+        &mut self,
+        object: &T,
+        page: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
+        match self.output {
+            Output::Table | Output::Wide => self.raw(page().as_bytes()),
+            Output::Name => self.line(&object.name()),
+            Output::Json | Output::Yaml => self.data(object),
+        }
+    }
+
+    /// Prints objects; `table` makes it for people.
+    pub(super) fn list<T: Serialize + HasName>(
+        &mut self,
+        objects: &[T],
+        table: impl FnOnce(bool) -> String,
+    ) -> Result<(), CliError> {
+        match self.output {
+            Output::Table | Output::Wide => {
+                let wide = self.output == Output::Wide;
+                self.raw(table(wide).as_bytes())
+            }
+            Output::Name => objects.iter().try_for_each(|object| self.line(&object.name())),
+            Output::Json | Output::Yaml => self.data(&objects),
+        }
+    }
+
+    /// Prints what became of a request: a sentence for people, the object for programs.
+    pub(super) fn outcome<T: Serialize + HasName>(
+        &mut self,
+        object: &T,
+        sentence: &str,
+    ) -> Result<(), CliError> {
+        match self.output {
+            Output::Table | Output::Wide => self.line(sentence),
+            Output::Name | Output::Json | Output::Yaml => self.object(object, String::new),
+        }
+    }
+
+    /// Prints what became of a request that has no object to show, for people only.
+    pub(super) fn done(&mut self, sentence: &str) -> Result<(), CliError> {
+        match self.output {
+            Output::Table | Output::Wide => self.line(sentence),
+            Output::Json | Output::Yaml | Output::Name => Ok(()),
+        }
+    }
+
+    /// Prints a line of the result.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), CliError> {
+        self.raw(format!("{}\n", clean(text)).as_bytes())
+    }
+
+    /// Prints something as it is.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        self.out.write_all(bytes).and_then(|()| self.out.flush()).map_err(CliError::Print)
+    }
+
+    /// Prints data for programs.
+    pub(super) fn data<T: Serialize>(&mut self, data: &T) -> Result<(), CliError> {
+        let text = match self.output {
+            Output::Yaml => serde_yaml_ng::to_string(data).map_err(io::Error::other),
+            _ => serde_json::to_string_pretty(data).map(|text| text + "\n").map_err(io::Error::other),
+        };
+        self.raw(text.map_err(CliError::Print)?.as_bytes())
+    }
+
+    /// Says something beside the result.
+    pub(super) fn note(&mut self, text: &str) {
+        // Nobody is left to tell when standard error is closed.
+        drop(writeln!(self.err, "billet: {text}"));
+    }
+
+    /// Asks a question and leaves the cursor behind it.
+    pub(super) fn ask(&mut self, question: &str) {
+        drop(write!(self.err, "billet: {question} ").and_then(|()| self.err.flush()));
+    }
+
+    /// Tells of an error.
+    pub(super) fn complain(&mut self, error: &CliError) {
+        if let Some(sentence) = error.sentence() {
+            let lines: Vec<_> = sentence.lines().map(clean).collect();
+            self.note(&lines.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! How things look to people: tables and pages, one file for each kind of object. Pure.
+
+mod event;
+mod image;
+mod instance;
+mod job;
+mod layout;
+mod machine;
+mod network;
+mod why;
+
+pub(super) use event::events;
+pub(super) use image::{image, images};
+pub(super) use instance::{instance, instances};
+pub(super) use job::{current, phase};
+pub(super) use machine::{Owners, machine, machines};
+pub(super) use network::{leases, network, networks};
+pub(super) use why::why;
+
+use serde::Serialize;
+
+/// A unit variant as the word that it has on the wire.
+pub(super) fn word<T: Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "?".to_owned(),
+    }
+}

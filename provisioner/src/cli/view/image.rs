@@ -1,0 +1,56 @@
+//! Images.
+
+use super::{
+    layout::{Page, table},
+    word,
+};
+use crate::cli::{
+    text::{Context, bytes},
+    ui::HasName,
+};
+use provisioner_api::Image;
+
+impl HasName for Image {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// A table of images.
+pub(in crate::cli) fn images(images: &[Image], wide: bool, context: &Context) -> String {
+    let narrow = |image: &Image| {
+        [
+            image.name.clone(),
+            bytes(image.status.disk_bytes),
+            bytes(image.status.stored_bytes),
+            image.spec.architecture.clone().unwrap_or_default(),
+            context.time(image.status.imported),
+        ]
+    };
+    if !wide {
+        return table(["NAME", "DISK", "STORED", "ARCH", "IMPORTED"], images.iter().map(narrow));
+    }
+    let rows = images.iter().map(|image| {
+        let [name, disk, stored, arch, imported] = narrow(image);
+        let format = word(image.spec.format);
+        let chunks = image.status.chunks.to_string();
+        [name, disk, stored, arch, imported, format, chunks, image.spec.digest.clone(), image.id.to_string()]
+    });
+    table(["NAME", "DISK", "STORED", "ARCH", "IMPORTED", "FORMAT", "CHUNKS", "DIGEST", "ID"], rows)
+}
+
+/// A page about one.
+pub(in crate::cli) fn image(image: &Image, context: &Context) -> String {
+    let status = &image.status;
+    let mut page = Page::default();
+    page.line("Name", &image.name);
+    page.line("Imported", context.time_and_age(status.imported));
+    page.line("Format", word(image.spec.format));
+    page.line("Architecture", image.spec.architecture.as_deref().unwrap_or("any"));
+    page.line("Disk", format!("{} ({} bytes)", bytes(status.disk_bytes), status.disk_bytes));
+    page.line("Stored", format!("{} in {} chunks", bytes(status.stored_bytes), status.chunks));
+    page.line("Digest", &image.spec.digest);
+    page.line("Manifest", format!("sha256:{}", status.manifest_sha256));
+    page.line("Id", image.id.to_string());
+    page.end()
+}

@@ -1,0 +1,121 @@
+//! Instances.
+
+use super::{
+    job,
+    layout::{Page, table},
+    machine::labels,
+    word,
+};
+use crate::cli::{text::Context, ui::HasName};
+use provisioner_api::Instance;
+
+impl HasName for Instance {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// A table of instances.
+pub(in crate::cli) fn instances(instances: &[Instance], wide: bool, context: &Context) -> String {
+    let narrow = |instance: &Instance| {
+        let status = &instance.status;
+        [
+            instance.name.clone(),
+            state(instance),
+            context.age(status.since),
+            instance.spec.image.clone(),
+            machine(instance),
+            status.addresses.join(","),
+            job::cell(status.waiting.as_ref(), status.held.as_ref()),
+        ]
+    };
+    if !wide {
+        let titles = ["NAME", "STATE", "FOR", "IMAGE", "MACHINE", "ADDRESSES", "WAITS FOR"];
+        return table(titles, instances.iter().map(narrow));
+    }
+    let titles = [
+        "NAME",
+        "STATE",
+        "FOR",
+        "IMAGE",
+        "MACHINE",
+        "ADDRESSES",
+        "HOSTNAME",
+        "POOL",
+        "ERASE",
+        "PHONED HOME",
+        "ID",
+        "WAITS FOR",
+    ];
+    let rows = instances.iter().map(|instance| {
+        let [name, state, age, image, machine, addresses, waits] = narrow(instance);
+        [
+            name,
+            state,
+            age,
+            image,
+            machine,
+            addresses,
+            hostname(instance),
+            instance.spec.pool.clone().unwrap_or_default(),
+            word(instance.spec.erase),
+            instance.status.phoned_home.map(|at| context.time(at)).unwrap_or_default(),
+            instance.id.to_string(),
+            waits,
+        ]
+    });
+    table(titles, rows)
+}
+
+/// A page about one.
+pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String {
+    let (spec, status) = (&instance.spec, &instance.status);
+    let mut page = Page::default();
+    page.line("Name", &instance.name);
+    page.line("State", format!("{} since {}", state(instance), context.time_and_age(status.since)));
+    job::lines(&mut page, status.waiting.as_ref(), status.held.as_ref(), context);
+    page.line("Machine", machine(instance));
+    page.line("Addresses", status.addresses.join(", "));
+    page.line("Phoned home", status.phoned_home.map(|at| context.time_and_age(at)).unwrap_or_default());
+    page.line("Image", &spec.image);
+    page.line("Hostname", hostname(instance));
+    let wanted = match (&spec.machine, &spec.pool) {
+        (Some(machine), _) => format!("machine {machine}"),
+        (None, Some(pool)) => format!("any machine of pool {pool}"),
+        (None, None) => "any machine".to_owned(),
+    };
+    page.line("Asked for", wanted);
+    page.line("Selector", labels(&spec.selector));
+    page.line("User", spec.user.as_deref().unwrap_or_default());
+    for (index, key) in spec.ssh_keys.iter().enumerate() {
+        page.line(if index == 0 { "SSH keys" } else { "" }, key);
+    }
+    page.line("User data", spec.user_data.as_deref().unwrap_or_default());
+    page.line("Root disk", spec.root_disk_serial.as_deref().unwrap_or_default());
+    page.line("Erase", word(spec.erase));
+    page.line("Id", format!("{} (version {})", instance.id, instance.version));
+    page.block("SSH host keys", &status.host_keys.join("\n"));
+    if let Some(config) = &spec.network_config {
+        // Its line breaks are its meaning, so that each line is cleaned by itself.
+        let lines: Vec<_> = config.lines().map(crate::cli::text::clean).collect();
+        page.block("Network configuration", &lines.join("\n"));
+    }
+    page.end()
+}
+
+/// The state, with what an operator must not overlook.
+fn state(instance: &Instance) -> String {
+    let state = word(instance.status.state);
+    if instance.status.held.is_some() { format!("{state}, held") } else { state }
+}
+
+/// Its machine: the name, or the id when the name is not known.
+fn machine(instance: &Instance) -> String {
+    let id = || instance.status.machine.map(|id| id.to_string());
+    instance.status.machine_name.clone().or_else(id).unwrap_or_default()
+}
+
+/// The hostname that it has.
+fn hostname(instance: &Instance) -> String {
+    instance.spec.hostname.clone().unwrap_or_else(|| instance.name.clone())
+}

@@ -1,0 +1,210 @@
+//! Machines.
+
+use super::{
+    job,
+    layout::{Page, table},
+    word,
+};
+use crate::cli::{
+    bmc_url,
+    text::{Context, bytes},
+    ui::HasName,
+};
+use provisioner_api::{BmcHealth, InstanceId, Inventory, Machine};
+use std::collections::{BTreeMap, HashMap};
+
+/// The names of instances.
+pub(in crate::cli) type Owners = HashMap<InstanceId, String>;
+
+impl HasName for Machine {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// A table of machines.
+pub(in crate::cli) fn machines(
+    machines: &[Machine],
+    owners: &Owners,
+    wide: bool,
+    context: &Context,
+) -> String {
+    let narrow = |machine: &Machine| {
+        let status = &machine.status;
+        [
+            machine.name.clone(),
+            state(machine),
+            context.age(status.since),
+            word(status.power),
+            machine.spec.pool.clone(),
+            owner(machine, owners),
+            job::cell(status.waiting.as_ref(), status.held.as_ref()),
+        ]
+    };
+    if !wide {
+        return table(
+            ["NAME", "STATE", "FOR", "POWER", "POOL", "INSTANCE", "WAITS FOR"],
+            machines.iter().map(narrow),
+        );
+    }
+    let titles = [
+        "NAME",
+        "STATE",
+        "FOR",
+        "POWER",
+        "POOL",
+        "INSTANCE",
+        "ADDRESS",
+        "BOOT",
+        "CPUS",
+        "MEMORY",
+        "DISKS",
+        "BMC",
+        "MACS",
+        "ID",
+        "WAITS FOR",
+    ];
+    let rows = machines.iter().map(|machine| {
+        let [name, state, age, power, pool, owner, waits] = narrow(machine);
+        let inventory = machine.status.inventory.as_ref();
+        [
+            name,
+            state,
+            age,
+            power,
+            pool,
+            owner,
+            machine.status.address.clone().unwrap_or_default(),
+            machine.spec.boot_mode.map(word).unwrap_or_default(),
+            inventory.map(|found| found.cpu.threads.to_string()).unwrap_or_default(),
+            inventory.map(|found| bytes(found.memory_bytes)).unwrap_or_default(),
+            inventory.map(disks).unwrap_or_default(),
+            machine
+                .spec
+                .bmc
+                .as_ref()
+                .map(|bmc| format!("{} {}", word(bmc.protocol), bmc.address))
+                .unwrap_or_default(),
+            machine.spec.macs.join(","),
+            machine.id.to_string(),
+            waits,
+        ]
+    });
+    table(titles, rows)
+}
+
+/// A page about one.
+pub(in crate::cli) fn machine(machine: &Machine, owners: &Owners, context: &Context) -> String {
+    let (spec, status) = (&machine.spec, &machine.status);
+    let mut page = Page::default();
+    page.line("Name", &machine.name);
+    page.line("State", format!("{} since {}", state(machine), context.time_and_age(status.since)));
+    job::lines(&mut page, status.waiting.as_ref(), status.held.as_ref(), context);
+    page.line("Power", word(status.power));
+    page.line("Instance", owner(machine, owners));
+    page.line("Address", status.address.as_deref().unwrap_or_default());
+    page.line("Pool", &spec.pool);
+    page.line("Labels", labels(&spec.labels));
+    page.line("MACs", spec.macs.join(", "));
+    page.line("Boot mode", spec.boot_mode.map(word).unwrap_or_else(|| "not known yet".to_owned()));
+    match &spec.bmc {
+        Some(bmc) => page.line("BMC", bmc_url::write(bmc)),
+        None => page.line("BMC", "none; set it with `billet machine set --bmc`"),
+    };
+    if spec.bmc.is_some() {
+        page.line("", bmc_health(machine));
+    }
+    for weak in &status.bmc.weak {
+        page.line("", format!("weak: {weak}"));
+    }
+    page.line("Id", format!("{} (version {})", machine.id, machine.version));
+    if let Some(running) = &status.job {
+        job::block(&mut page, running, context);
+    }
+    if let Some(found) = &status.inventory {
+        inventory(&mut page, found);
+    }
+    page.end()
+}
+
+/// Whether the BMC answers.
+fn bmc_health(machine: &Machine) -> String {
+    let status = &machine.status.bmc;
+    let health = match status.health {
+        BmcHealth::None => "",
+        BmcHealth::Unknown => "not asked yet",
+        BmcHealth::Ok => "answers",
+        BmcHealth::Unreachable => "does not answer",
+        BmcHealth::AuthenticationFailed => "refuses user name or password",
+    };
+    match &status.error {
+        Some(error) if status.health != BmcHealth::Ok => format!("{health}: {error}"),
+        _ => health.to_owned(),
+    }
+}
+
+/// What the agent found, in blocks of a page.
+fn inventory(page: &mut Page, found: &Inventory) {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mut system = Page::default();
+    system.line("System", [text(&found.manufacturer), text(&found.product)].join(" ").trim());
+    system
+        .line("Serial", text(&found.serial))
+        .line("UUID", text(&found.uuid))
+        .line("Firmware", text(&found.firmware));
+    let cpu = &found.cpu;
+    let processors = format!(
+        "{} ({} sockets, {} cores, {} threads, {})",
+        cpu.model, cpu.sockets, cpu.cores, cpu.threads, found.architecture
+    );
+    system.line("Processors", processors).line("Memory", bytes(found.memory_bytes));
+    page.block("Inventory", &system.end());
+    let rows = found.disks.iter().map(|disk| {
+        let kind =
+            [(disk.rotational, "spinning"), (disk.removable, "removable"), (disk.read_only, "read-only")];
+        let kind: Vec<_> = kind.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
+        [disk.name.clone(), bytes(disk.size_bytes), text(&disk.serial), text(&disk.model), kind.join(", ")]
+    });
+    page.block("Disks", &table(["NAME", "SIZE", "SERIAL", "MODEL", "KIND"], rows));
+    let rows = found.nics.iter().map(|nic| {
+        let speed = nic.speed_mbps.map(|speed| format!("{speed} Mbit/s")).unwrap_or_default();
+        let link = if nic.link { format!("up {speed}").trim().to_owned() } else { "down".to_owned() };
+        [nic.name.clone(), nic.mac.clone(), link, text(&nic.driver), nic.addresses.join(", ")]
+    });
+    page.block("Network cards", &table(["NAME", "MAC", "LINK", "DRIVER", "ADDRESSES"], rows));
+}
+
+/// The state, with what an operator must not overlook.
+fn state(machine: &Machine) -> String {
+    let mut state = word(machine.status.state);
+    if machine.status.held.is_some() {
+        state.push_str(", held");
+    }
+    if !machine.spec.accepted {
+        state.push_str(", not accepted");
+    }
+    if machine.spec.maintenance {
+        state.push_str(", maintenance");
+    }
+    state
+}
+
+/// The instance on it: its name, or its id when the name is not known.
+fn owner(machine: &Machine, owners: &Owners) -> String {
+    let Some(id) = machine.status.instance else { return String::new() };
+    owners.get(&id).cloned().unwrap_or_else(|| id.to_string())
+}
+
+/// Number and size of the disks that can be written: `2, 1.8 TiB`.
+fn disks(found: &Inventory) -> String {
+    let fixed: Vec<_> = found.disks.iter().filter(|disk| !disk.removable && !disk.read_only).collect();
+    if fixed.is_empty() {
+        return "none".to_owned();
+    }
+    format!("{}, {}", fixed.len(), bytes(fixed.iter().map(|disk| disk.size_bytes).sum()))
+}
+
+/// Labels in one line.
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,27 @@
+//! The answer to `billet why`.
+
+use super::{event, job, layout::Page};
+use crate::cli::{text::Context, ui::HasName};
+use provisioner_api::Why;
+
+impl HasName for Why {
+    fn name(&self) -> String {
+        self.object.clone()
+    }
+}
+
+/// What one object waits for, and the facts behind it.
+pub(in crate::cli) fn why(why: &Why, context: &Context) -> String {
+    let mut page = Page::default();
+    page.line("Object", &why.object);
+    page.line("State", &why.state);
+    page.line("Why", &why.sentence);
+    job::lines(&mut page, why.waiting.as_ref(), why.held.as_ref(), context);
+    if let Some(running) = &why.job {
+        job::block(&mut page, running, context);
+    }
+    if !why.facts.is_empty() {
+        page.block("What happened last", &event::events(&why.facts, true, context));
+    }
+    page.end()
+}

@@ -1,0 +1,157 @@
+//! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
+
+use super::{Api, Boot, Config, Log, Problem, network, value, wire};
+use jiff::SignedDuration;
+use provisioner_lifecycle::Limits;
+use rustls_pki_types::ServerName;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+use tracing_subscriber::EnvFilter;
+
+/// Collects mistakes.
+#[derive(Default)]
+pub(super) struct Checker {
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checker {
+    /// Takes down a mistake.
+    pub(super) fn problem(&mut self, key: impl Into<String>, detail: impl Into<String>) {
+        self.problems.push(Problem::new(key, detail));
+    }
+
+    /// The value, or `instead` and a mistake. A configuration with mistakes is never used, so that `instead` only
+    /// lets the checking go on.
+    pub(super) fn take<T>(&mut self, key: impl Into<String>, value: Result<T, String>, instead: T) -> T {
+        value.unwrap_or_else(|detail| {
+            self.problem(key, detail);
+            instead
+        })
+    }
+}
+
+/// Checks a file.
+pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
+    let mut checker = Checker::default();
+    let config = Config {
+        data: path(&mut checker, "data", file.data, "/var/lib/billet"),
+        api: api(&mut checker, file.api),
+        boot: boot(&mut checker, file.boot),
+        networks: network::networks(&mut checker, file.networks),
+        limits: limits(&mut checker, file.limits),
+        log: log(&mut checker, file.log),
+    };
+    ports(&mut checker, &config);
+    (config, checker.problems)
+}
+
+fn api(checker: &mut Checker, api: wire::Api) -> Api {
+    let default = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7443));
+    let listen = api.listen.map_or(Ok(default), |text| {
+        text.parse().map_err(|_| {
+            format!("`{text}` is not an address with a port; write it like 0.0.0.0:7443 or [::]:7443")
+        })
+    });
+    for name in &api.names {
+        if ServerName::try_from(name.as_str()).is_err() {
+            checker.problem("api.names", format!("`{name}` is neither a host name nor an IP address"));
+        }
+    }
+    Api { listen: checker.take("api.listen", listen, default), names: api.names }
+}
+
+fn boot(checker: &mut Checker, boot: wire::Boot) -> Boot {
+    let mut kernel_parameters = Vec::new();
+    for text in &boot.kernel_parameters {
+        match value::kernel_parameter(text) {
+            Ok(parameter) => kernel_parameters.push(parameter),
+            Err(detail) => checker.problem("boot.kernel_parameters", detail),
+        }
+    }
+    Boot {
+        http_port: boot.http_port.unwrap_or(8080),
+        dhcp_port: boot.dhcp_port.unwrap_or(67),
+        tftp_port: boot.tftp_port.unwrap_or(69),
+        kernel: path(checker, "boot.kernel", boot.kernel, "/usr/lib/billet/vmlinuz"),
+        ramdisk: path(checker, "boot.ramdisk", boot.ramdisk, "/usr/lib/billet/initrd.img"),
+        ipxe: path(checker, "boot.ipxe", boot.ipxe, "/usr/lib/ipxe"),
+        kernel_parameters,
+    }
+}
+
+/// An absolute path: where the service was started from must not matter.
+fn path(checker: &mut Checker, key: &str, text: Option<String>, default: &str) -> PathBuf {
+    let path = PathBuf::from(text.unwrap_or_else(|| default.to_owned()));
+    if !path.is_absolute() {
+        checker.problem(key, format!("`{}` is a relative path; begin it with `/`", path.display()));
+    }
+    path
+}
+
+fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
+    let default = Limits::default();
+    let mut time = |key: &str, text: Option<String>, default: SignedDuration| {
+        let value = text.map_or(Ok(default), |text| value::duration(&text));
+        checker.take(format!("limits.{key}"), value, default)
+    };
+    let mut limits = Limits {
+        bmc: time("bmc", limits.bmc, default.bmc),
+        agent_call_in: time("agent_call_in", limits.agent_call_in, default.agent_call_in),
+        agent_silence: time("agent_silence", limits.agent_silence, default.agent_silence),
+        inspect: time("inspect", limits.inspect, default.inspect),
+        write: time("write", limits.write, default.write),
+        erase: time("erase", limits.erase, default.erase),
+        phone_home: time("phone_home", limits.phone_home, default.phone_home),
+        restarts: limits.restarts.unwrap_or(default.restarts),
+        order_attempts: limits.order_attempts.unwrap_or(default.order_attempts),
+    };
+    if limits.order_attempts == 0 {
+        checker.problem("limits.order_attempts", "0 would never try anything; write 1 or more");
+        limits.order_attempts = 1;
+    }
+    limits
+}
+
+fn log(checker: &mut Checker, log: wire::Log) -> Log {
+    let filter = log.filter.unwrap_or_else(|| "info".to_owned());
+    if let Err(error) = EnvFilter::builder().parse(&filter) {
+        checker.problem(
+            "log.filter",
+            format!("`{filter}` is no log filter ({error}); write it like info,pxe=debug"),
+        );
+    }
+    Log { filter, json: log.json.unwrap_or(false) }
+}
+
+/// Ports must be real ones and not in each other's way.
+fn ports(checker: &mut Checker, config: &Config) {
+    let boot = &config.boot;
+    let named = [
+        ("api.listen", config.api.listen.port()),
+        ("boot.http_port", boot.http_port),
+        ("boot.dhcp_port", boot.dhcp_port),
+        ("boot.tftp_port", boot.tftp_port),
+    ];
+    for (key, port) in named {
+        if port == 0 {
+            checker.problem(key, "port 0 is none; choose one from 1 to 65535");
+        }
+    }
+    if boot.http_port == config.api.listen.port() {
+        checker.problem(
+            "boot.http_port",
+            format!("{} is the API's port already; choose another", boot.http_port),
+        );
+    }
+    if boot.dhcp_port == boot.tftp_port {
+        checker
+            .problem("boot.tftp_port", format!("{} is DHCP's port already; choose another", boot.tftp_port));
+    }
+}
+
+/// The iPXE files that the boot server hands out.
+pub(super) fn ipxe_files(folder: &Path) -> [PathBuf; 3] {
+    ["undionly.kpxe", "snponly.efi", "ipxe.efi"].map(|name| folder.join(name))
+}

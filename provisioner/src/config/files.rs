@@ -1,0 +1,38 @@
+//! Whether the files that a configuration names are there and can be read.
+
+use super::{Config, Problem, check::ipxe_files};
+use std::{fs::File, path::Path};
+
+/// What is wrong with the files.
+pub(super) fn problems(config: &Config) -> Vec<Problem> {
+    let boot = &config.boot;
+    let mut problems = Vec::new();
+    problems.extend(unreadable(
+        "boot.kernel",
+        &boot.kernel,
+        "build it with the ramdisk or name the right file",
+    ));
+    problems.extend(unreadable("boot.ramdisk", &boot.ramdisk, "build it or name the right file"));
+    for file in ipxe_files(&boot.ipxe) {
+        problems.extend(unreadable(
+            "boot.ipxe",
+            &file,
+            "install the package `ipxe` or name the right folder",
+        ));
+    }
+    problems
+}
+
+/// Tries to open a file.
+fn unreadable(key: &str, path: &Path, mend: &str) -> Option<Problem> {
+    // A relative path is told already.
+    if !path.is_absolute() {
+        return None;
+    }
+    let why = match File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => return None,
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Some(Problem::new(key, format!("can't read {}: {why}; {mend}", path.display())))
+}

@@ -1,0 +1,151 @@
+//! The configuration: a TOML file and `BILLET__…` variables, checked as a whole before anything starts.
+//!
+//! `wire` is what may be written, `Config` is what is known to be right; nothing else reads the file.
+//! Machines, images and instances are deliberately not here: they live in the database.
+
+mod check;
+mod environment;
+mod files;
+mod network;
+mod problem;
+pub(crate) mod value;
+mod wire;
+
+pub use problem::{ConfigError, Problem};
+
+use provisioner_api::DhcpMode;
+use provisioner_lifecycle::Limits;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// A configuration in which every value has been checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the database, the images and the keys are.
+    pub data: PathBuf,
+    /// The API.
+    pub api: Api,
+    /// Booting.
+    pub boot: Boot,
+    /// The networks on which machines are served.
+    pub networks: Vec<Network>,
+    /// How long things may take.
+    pub limits: Limits,
+    /// The log.
+    pub log: Log,
+}
+
+/// The API's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Names and addresses under which clients reach it, beside those that are known anyway.
+    pub names: Vec<String>,
+}
+
+/// What booting machines are given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// Port of the plain HTTP server for firmware and loaders, on our address in each network.
+    pub http_port: u16,
+    /// Port of DHCP; another than 67 only for tests.
+    pub dhcp_port: u16,
+    /// Port of TFTP; another than 69 only for tests.
+    pub tftp_port: u16,
+    /// The agent's kernel.
+    pub kernel: PathBuf,
+    /// The agent's ramdisk.
+    pub ramdisk: PathBuf,
+    /// The folder with iPXE: `undionly.kpxe`, `snponly.efi`, `ipxe.efi`.
+    pub ipxe: PathBuf,
+    /// Further kernel parameters of the agent, in order; the value is empty for a lone word such as `quiet`.
+    pub kernel_parameters: Vec<(String, String)>,
+}
+
+/// A network on which machines are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// The interface that it is on.
+    pub interface: String,
+    /// Our address on it.
+    pub address: Ipv4Addr,
+    /// Its first address and the length of its prefix.
+    pub subnet: (Ipv4Addr, u8),
+    /// First and last address that may be leased.
+    pub range: (Ipv4Addr, Ipv4Addr),
+    /// The router that clients are told.
+    pub gateway: Option<Ipv4Addr>,
+    /// The name servers that clients are told.
+    pub dns: Vec<Ipv4Addr>,
+    /// Whether unknown machines that netboot are inventoried.
+    pub discovery: bool,
+    /// What DHCP does.
+    pub dhcp: DhcpMode,
+}
+
+impl Network {
+    /// Whether an address belongs to this network.
+    pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.subnet.1)).unwrap_or(0);
+        u32::from(address) & mask == u32::from(self.subnet.0) & mask
+    }
+}
+
+/// The log's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// What is logged, in the words of `tracing_subscriber::EnvFilter`: `info,pxe=debug`.
+    pub filter: String,
+    /// Whether each line is JSON.
+    pub json: bool,
+}
+
+impl Config {
+    /// Reads the file, applies the `BILLET__…` variables among `environment`, and checks everything, files that
+    /// it names included.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once; only a file that is no TOML of the right shape ends at its first mistake.
+    pub fn load(
+        file: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+        let wrong = |problems| ConfigError::Wrong { file: file.to_owned(), problems };
+        let (config, mut problems) = Self::read(&text, environment).map_err(wrong)?;
+        problems.extend(files::problems(&config));
+        if problems.is_empty() { Ok(config) } else { Err(wrong(problems)) }
+    }
+
+    /// As `load`, without looking at any file. A configuration that comes with problems must not be used.
+    fn read(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| vec![Problem::new("", error.to_string().trim_end())])?;
+        let mut problems = environment::apply(&mut table, environment);
+        let file: wire::File = match table.try_into() {
+            Ok(file) => file,
+            Err(error) => {
+                // Shape first: the text's own error names the line, that of the table with variables does not.
+                let error = toml::from_str::<wire::File>(text).err().unwrap_or(error);
+                problems.push(Problem::new("", error.to_string().trim_end()));
+                return Err(problems);
+            }
+        };
+        let (config, more) = check::config(file);
+        problems.extend(more);
+        Ok((config, problems))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! The provisioning service and its command line.
+//!
+//! `app` is the whole composition; `reconcile` is the only place that acts; every decision is in
+//! `provisioner-lifecycle`.
+
+mod api;
+pub mod app;
+mod bmcs;
+pub mod cli;
+mod clock;
+pub mod config;
+mod directory;
+mod first_start;
+mod hub;
+mod keys;
+mod listener;
+mod reconcile;
+mod secret_file;
+mod seed;
+mod service;
+mod store;
+pub mod tls;
+mod windows;

@@ -1,0 +1,155 @@
+//! The deeds: one function for each effect. Each may be repeated, and reads back what it set.
+
+use crate::{
+    service::{Change, Service, ServiceError},
+    store::{MachineRecord, NewEvent},
+    windows,
+};
+use bmc::{Bmc, BmcError, BootMode, BootOverride, BootTarget, Persistence, PowerState};
+use provisioner_api::{BmcProtocol, BootMode as ApiBootMode};
+use provisioner_lifecycle::{Effect, Fact, Failure};
+use std::sync::Arc;
+
+/// Performs an effect. The outer error is our own (database); the inner one is the world's.
+pub(super) async fn perform(
+    service: &Service,
+    record: &MachineRecord,
+    effect: Effect,
+) -> Result<Result<String, Failure>, ServiceError> {
+    let Some(bmc) = service.bmcs.driver(&service.store, &service.key, record).await? else {
+        let why = "the machine has no BMC, or its password is missing: `billet machine set NAME --bmc …`"
+            .to_owned();
+        return Ok(Err(Failure { why, permanent: true }));
+    };
+    if effect == Effect::BootNetwork {
+        windows::open_for_job(service, record).await?;
+    }
+    let done = match effect {
+        Effect::Power { on, .. } => set_power(&*bmc, on).await,
+        Effect::BootNetwork => set_boot(&*bmc, record, BootTarget::Network, Persistence::Once).await,
+        Effect::BootDisk => set_boot(&*bmc, record, BootTarget::Disk, Persistence::Persistent).await,
+    };
+    note(service, record, &bmc, effect, &done).await?;
+    Ok(done.map_err(|error| Failure { why: error.to_string(), permanent: permanent(&error) }))
+}
+
+/// Takes down what the deed showed of power and BMC.
+async fn note(
+    service: &Service,
+    record: &MachineRecord,
+    bmc: &Arc<dyn Bmc>,
+    effect: Effect,
+    done: &Result<String, BmcError>,
+) -> Result<(), ServiceError> {
+    match (done, effect) {
+        (Ok(result), Effect::Power { on, wish }) => {
+            let told = wish.map(|_| NewEvent::machine(record.id(), "bmc", format!("as asked for: {result}")));
+            service.observe(record.id(), &Fact::Power { on }, told.as_slice()).await?;
+            pin(service, record, bmc).await
+        }
+        (Ok(_), _) => Ok(()),
+        (Err(error), _) => trouble(service, record, error).await,
+    }
+}
+
+async fn set_power(bmc: &dyn Bmc, on: bool) -> Result<String, BmcError> {
+    bmc.set_power(if on { PowerState::On } else { PowerState::Off }).await?;
+    Ok(format!("power is {}", if on { "on" } else { "off" }))
+}
+
+async fn set_boot(
+    bmc: &dyn Bmc,
+    record: &MachineRecord,
+    target: BootTarget,
+    persistence: Persistence,
+) -> Result<String, BmcError> {
+    let inventory = record.machine.facts.inventory.as_ref();
+    let mode = record.spec.boot_mode.or_else(|| inventory.and_then(|inventory| inventory.boot_mode));
+    let mode = mode.map(|mode| match mode {
+        ApiBootMode::Bios => BootMode::Bios,
+        ApiBootMode::Uefi => BootMode::Uefi,
+    });
+    bmc.set_boot(BootOverride { target, persistence, mode }).await?;
+    Ok(match target {
+        BootTarget::Network => "the next boot is from the network".into(),
+        BootTarget::Disk => "boots are from the disk".into(),
+        BootTarget::Default => "boots are in the firmware's order".into(),
+    })
+}
+
+/// Asks the BMC for the power state.
+pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
+    let Some(bmc) = service.bmcs.driver(&service.store, &service.key, record).await? else { return Ok(()) };
+    match bmc.power().await {
+        Ok(state) => {
+            let on = state == PowerState::On;
+            let was = record.machine.facts.power.map(|(on, _)| on);
+            let mut events = Vec::new();
+            if let Some(trouble) = &record.machine.facts.bmc_trouble {
+                events.push(NewEvent::machine(
+                    record.id(),
+                    "bmc",
+                    format!("the BMC answers again (was: {})", trouble.why),
+                ));
+            }
+            if was.is_some_and(|was| was != on) {
+                let message = format!("power is {} now", if on { "on" } else { "off" });
+                events.push(NewEvent::machine(record.id(), "bmc", message));
+            }
+            service.observe(record.id(), &Fact::Power { on }, &events).await?;
+            pin(service, record, &bmc).await
+        }
+        Err(error) => trouble(service, record, &error).await,
+    }
+}
+
+async fn trouble(service: &Service, record: &MachineRecord, error: &BmcError) -> Result<(), ServiceError> {
+    let why = error.to_string();
+    tracing::warn!(machine = record.name, error = why, "BMC");
+    let told = record.machine.facts.bmc_trouble.as_ref().is_some_and(|trouble| trouble.why == why);
+    let events = if told { Vec::new() } else { vec![NewEvent::machine(record.id(), "bmc", why.clone())] };
+    let authentication = matches!(error, BmcError::AuthenticationFailed { .. });
+    service.observe(record.id(), &Fact::BmcTrouble { why, authentication }, &events).await?;
+    Ok(())
+}
+
+/// Trust on first use: the certificate that a Redfish BMC showed first is the one that it must show from now on.
+async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> Result<(), ServiceError> {
+    let unpinned = |record: &MachineRecord| {
+        record
+            .spec
+            .bmc
+            .as_ref()
+            .is_some_and(|spec| spec.protocol == BmcProtocol::Redfish && spec.tls_sha256.is_none())
+    };
+    if !unpinned(record) {
+        return Ok(());
+    }
+    let Ok(Some(seen)) = bmc.info().await.map(|info| info.tls_sha256) else { return Ok(()) };
+    let seen = hex::encode(seen);
+    service
+        .machine_change(record.id(), |record, _| {
+            if !unpinned(record) {
+                return Ok::<_, ServiceError>(None);
+            }
+            let mut record = record.clone();
+            if let Some(spec) = &mut record.spec.bmc {
+                spec.tls_sha256 = Some(seen.clone());
+            }
+            let message = format!("the BMC's certificate is pinned from now on: SHA-256 {seen}");
+            let events = vec![NewEvent::machine(record.id(), "bmc", message)];
+            Ok(Some(Change { record, events }))
+        })
+        .await?;
+    Ok(())
+}
+
+/// Trying again can't help: a person has to change something.
+fn permanent(error: &BmcError) -> bool {
+    matches!(
+        error,
+        BmcError::AuthenticationFailed { .. }
+            | BmcError::WrongCertificate { .. }
+            | BmcError::Unsupported { .. }
+    )
+}

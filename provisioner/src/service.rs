@@ -1,0 +1,179 @@
+//! What every part of the service shares: store, keys, BMCs, settings, and the two changes that others may make to a
+//! machine: a request (`admit`) and a fact (`observe`). Only the reconciler settles.
+
+use crate::{
+    bmcs::Bmcs,
+    clock,
+    config::Config,
+    hub::{Hub, Poke},
+    keys::{KeyError, SiteKey},
+    store::{InstanceRecord, MachineRecord, NewEvent, Store, StoreError, Swap},
+};
+use jiff::Timestamp;
+use provisioner_api::{InstanceId, MachineId, MachineState};
+use provisioner_lifecycle::{Fact, Refusal, Request, admit, observe};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+/// Why the service did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A key or secret failed.
+    #[error("a secret failed")]
+    Key(#[from] KeyError),
+    /// The lifecycle refuses.
+    #[error("refused")]
+    Refused(#[from] Refusal),
+    /// There is no such object.
+    #[error("there is no {kind} `{key}`")]
+    NotFound {
+        /// `machine`, `instance`, …
+        kind: &'static str,
+        /// What was asked for.
+        key: String,
+    },
+    /// Others changed the object all the time.
+    #[error("{what} is being changed by others all the time; try again")]
+    Contended {
+        /// What.
+        what: String,
+    },
+}
+
+/// What every part of the service shares.
+pub(crate) struct Service {
+    /// The database.
+    pub(crate) store: Store,
+    /// The site key.
+    pub(crate) key: SiteKey,
+    /// The drivers of the machines' BMCs.
+    pub(crate) bmcs: Bmcs,
+    /// The chunk store.
+    pub(crate) images: Arc<images::import::Store>,
+    /// Where uploads rest until they are imported.
+    pub(crate) uploads: PathBuf,
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The port of the API, once bound.
+    pub(crate) api_port: u16,
+    /// The port of the boot server's HTTP, once bound.
+    pub(crate) http_port: OnceLock<u16>,
+    /// Pokes.
+    pub(crate) hub: Hub,
+}
+
+/// A new version of a machine, and what to tell of it.
+pub(crate) struct Change {
+    /// The machine as it is to be.
+    pub(crate) record: MachineRecord,
+    /// What to tell.
+    pub(crate) events: Vec<NewEvent>,
+}
+
+/// How often a compare-and-set is tried before somebody is told.
+const TRIES: u32 = 20;
+
+impl Service {
+    /// A machine by name or id.
+    pub(crate) async fn machine(&self, key: &str) -> Result<MachineRecord, ServiceError> {
+        let found = self.store.machine_find(key).await?;
+        found.ok_or_else(|| ServiceError::NotFound { kind: "machine", key: key.to_owned() })
+    }
+
+    /// An instance by name or id.
+    pub(crate) async fn instance(&self, key: &str) -> Result<InstanceRecord, ServiceError> {
+        let found = self.store.instance_find(key).await?;
+        found.ok_or_else(|| ServiceError::NotFound { kind: "instance", key: key.to_owned() })
+    }
+
+    /// Loads, changes and writes a machine until nobody interferes, then pokes. `change` answers `None` when there is
+    /// nothing to change; it may be called several times.
+    pub(crate) async fn machine_change<E: From<ServiceError>>(
+        &self,
+        id: MachineId,
+        mut change: impl FnMut(&MachineRecord, Timestamp) -> Result<Option<Change>, E>,
+    ) -> Result<Option<MachineRecord>, E> {
+        for _ in 0..TRIES {
+            let Some(record) = self.store.machine_get(id).await.map_err(ServiceError::from)? else {
+                return Ok(None);
+            };
+            let now = clock::now();
+            let Some(changed) = change(&record, now)? else { return Ok(Some(record)) };
+            let swap = self.store.machine_update(&changed.record, &changed.events, now).await;
+            if swap.map_err(ServiceError::from)? == Swap::Updated {
+                self.poke_machine(&changed.record);
+                let version = changed.record.version + 1;
+                return Ok(Some(MachineRecord { version, ..changed.record }));
+            }
+        }
+        Err(ServiceError::Contended { what: format!("machine {id}") }.into())
+    }
+
+    /// Wakes whoever waits for this machine.
+    pub(crate) fn poke_machine(&self, record: &MachineRecord) {
+        self.hub.poke(Poke::Machine(record.id()));
+        match record.owner() {
+            Some(instance) => self.hub.poke(Poke::Instance(instance)),
+            None if record.machine.state.name == MachineState::Available => self.hub.poke(Poke::Pending),
+            None => {}
+        }
+    }
+
+    /// Puts a request to the lifecycle. `event` tells of it when it changes something.
+    pub(crate) async fn admit(
+        &self,
+        id: MachineId,
+        request: &Request,
+        event: &str,
+    ) -> Result<Option<MachineRecord>, ServiceError> {
+        self.machine_change(id, |record, _| {
+            let machine = admit(&record.machine, request)?;
+            Ok((machine != record.machine).then(|| Change {
+                record: MachineRecord { machine, ..record.clone() },
+                events: vec![NewEvent::machine(id, "request", event)],
+            }))
+        })
+        .await
+    }
+
+    /// Takes a fact down, with the events that tell of it.
+    pub(crate) async fn observe(
+        &self,
+        id: MachineId,
+        fact: &Fact,
+        events: &[NewEvent],
+    ) -> Result<Option<MachineRecord>, ServiceError> {
+        self.machine_change(id, |record, now| {
+            let machine = observe(&record.machine, fact, now);
+            let changed = machine != record.machine || !events.is_empty();
+            Ok(changed.then(|| Change {
+                record: MachineRecord { machine, ..record.clone() },
+                events: events.to_vec(),
+            }))
+        })
+        .await
+    }
+
+    /// Loads, changes and writes an instance until nobody interferes, then pokes.
+    pub(crate) async fn instance_change(
+        &self,
+        id: InstanceId,
+        mut change: impl FnMut(&InstanceRecord, Timestamp) -> Option<(InstanceRecord, Vec<NewEvent>)>,
+    ) -> Result<Option<InstanceRecord>, ServiceError> {
+        for _ in 0..TRIES {
+            let Some(record) = self.store.instance_get(id).await? else { return Ok(None) };
+            let now = clock::now();
+            let Some((changed, events)) = change(&record, now) else { return Ok(Some(record)) };
+            if self.store.instance_update(&changed, &events, now).await? == Swap::Updated {
+                self.hub.poke(Poke::Instance(id));
+                return Ok(Some(InstanceRecord { version: changed.version + 1, ..changed }));
+            }
+        }
+        Err(ServiceError::Contended { what: format!("instance {id}") })
+    }
+}

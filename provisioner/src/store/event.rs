@@ -1,0 +1,110 @@
+//! Events: written in the transaction of the change that they tell of.
+
+use super::{Store, StoreError, micros, time};
+use jiff::Timestamp;
+use provisioner_api::{Event, EventId, InstanceId, MachineId};
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+/// An event to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewEvent {
+    /// The machine that it concerns.
+    pub(crate) machine: Option<MachineId>,
+    /// The instance that it concerns.
+    pub(crate) instance: Option<InstanceId>,
+    /// A stable word.
+    pub(crate) kind: &'static str,
+    /// One sentence.
+    pub(crate) message: String,
+}
+
+impl NewEvent {
+    /// An event of a machine.
+    pub(crate) fn machine(id: MachineId, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { machine: Some(id), instance: None, kind, message: message.into() }
+    }
+
+    /// An event of an instance.
+    pub(crate) fn instance(id: InstanceId, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { machine: None, instance: Some(id), kind, message: message.into() }
+    }
+}
+
+/// Whose events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EventsOf {
+    /// A machine's.
+    Machine(MachineId),
+    /// An instance's, and its machine's since it has it.
+    Instance(InstanceId),
+}
+
+/// Writes events on the transaction of the change that they tell of.
+pub(super) async fn insert_on_conn(
+    conn: &mut SqliteConnection,
+    events: &[NewEvent],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for event in events {
+        sqlx::query(
+            "INSERT INTO event (id, at, machine, instance, kind, message) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(Uuid::now_v7().to_string())
+        .bind(micros(now))
+        .bind(event.machine.map(|id| id.to_string()))
+        .bind(event.instance.map(|id| id.to_string()))
+        .bind(event.kind)
+        .bind(&event.message)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Writes events that go with no other change.
+    pub(crate) async fn event_insert(&self, events: &[NewEvent], now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        insert_on_conn(&mut transaction, events, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The newest `limit` events after an id, oldest first.
+    pub(crate) async fn event_list(
+        &self,
+        of: EventsOf,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
+        let (machine, instance) = match of {
+            EventsOf::Machine(id) => (Some(id.to_string()), None),
+            EventsOf::Instance(id) => (None, Some(id.to_string())),
+        };
+        let rows = sqlx::query(
+            "SELECT id, at, machine, instance, kind, message FROM event
+             WHERE (machine = $1 OR instance = $2) AND id > $3 ORDER BY id DESC LIMIT $4",
+        )
+        .bind(machine)
+        .bind(instance)
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().rev().map(from_row).collect()
+    }
+}
+
+fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Event, StoreError> {
+    let id: String = row.try_get("id")?;
+    let machine: Option<String> = row.try_get("machine")?;
+    let instance: Option<String> = row.try_get("instance")?;
+    Ok(Event {
+        id: id.parse().unwrap_or(EventId(Uuid::nil())),
+        at: time(row.try_get("at")?),
+        machine: machine.and_then(|id| id.parse().ok()),
+        instance: instance.and_then(|id| id.parse().ok()),
+        kind: row.try_get("kind")?,
+        message: row.try_get("message")?,
+    })
+}

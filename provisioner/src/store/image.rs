@@ -1,0 +1,58 @@
+//! Images: names for manifests in the chunk store.
+
+use super::{Store, StoreError, document, json, taken};
+use provisioner_api::{Image, ImageId};
+use sqlx::{Row, sqlite::SqliteRow};
+
+impl Store {
+    /// Adds an image.
+    pub(crate) async fn image_insert(&self, image: &Image) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO image (id, name, spec, status) VALUES ($1, $2, $3, $4)")
+            .bind(image.id.to_string())
+            .bind(&image.name)
+            .bind(json(&image.spec))
+            .bind(json(&image.status))
+            .execute(&self.writer)
+            .await
+            .map_err(|error| taken(error, || format!("the image name `{}`", image.name)))?;
+        Ok(())
+    }
+
+    /// All images by name.
+    pub(crate) async fn image_list(&self) -> Result<Vec<Image>, StoreError> {
+        let rows = sqlx::query("SELECT id, name, spec, status FROM image ORDER BY name")
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// One image by name or id.
+    pub(crate) async fn image_find(&self, key: &str) -> Result<Option<Image>, StoreError> {
+        let row = sqlx::query("SELECT id, name, spec, status FROM image WHERE name = $1 OR id = $1")
+            .bind(key)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    /// Forgets an image. Refused while an instance was made from it.
+    pub(crate) async fn image_delete(&self, id: ImageId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM image WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.writer)
+            .await
+            .map_err(|error| taken(error, || "the image".into()))?;
+        Ok(())
+    }
+}
+
+fn from_row(row: &SqliteRow) -> Result<Image, StoreError> {
+    let id: String = row.try_get("id")?;
+    let place = |column: &str| format!("image {id}, column {column}");
+    Ok(Image {
+        id: document(|| place("id"), &format!("\"{id}\""))?,
+        name: row.try_get("name")?,
+        spec: document(|| place("spec"), row.try_get("spec")?)?,
+        status: document(|| place("status"), row.try_get("status")?)?,
+    })
+}

@@ -1,0 +1,136 @@
+//! The store: every table, behind methods that are named noun first.
+//!
+//! Every change is a compare-and-set on `version`; a change that meets another one answers `Stale`, and the caller
+//! loads and decides again. A state change and its events are one transaction; no transaction waits for a network.
+
+mod event;
+mod image;
+mod instance;
+mod lease;
+mod machine;
+mod secret;
+mod token;
+mod window;
+
+pub(crate) use event::{EventsOf, NewEvent};
+pub(crate) use instance::{InstanceRecord, InstanceStanding};
+pub(crate) use lease::LeaseRecord;
+pub(crate) use machine::MachineRecord;
+pub(crate) use window::Window;
+
+use jiff::Timestamp;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, time::Duration};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("the database can't be brought up to date; it may be newer than this program")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row can't be read.
+    #[error("the database holds something that can't be read in {place}")]
+    Damaged {
+        /// Table and id.
+        place: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A name or a MAC is taken.
+    #[error("{what} is taken already")]
+    Taken {
+        /// What.
+        what: String,
+    },
+    /// Something else still needs it.
+    #[error("{what} is still in use")]
+    InUse {
+        /// What.
+        what: String,
+    },
+}
+
+/// What came of a compare-and-set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Swap {
+    /// Written.
+    Updated,
+    /// Somebody else was first: load and decide again.
+    Stale,
+}
+
+/// The store: SQLite, one writer, several readers.
+pub(crate) struct Store {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database, or makes it, and brings it up to date.
+    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+        let reader =
+            SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Ends all connections, so that the write-ahead log is folded in.
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A time as the database keeps it.
+fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A time from the database; one that is out of range reads as the largest.
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
+
+/// A document from the database.
+fn document<T: serde::de::DeserializeOwned>(
+    place: impl FnOnce() -> String,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Damaged { place: place(), source })
+}
+
+/// A document for the database. Our own types always serialise: no map has keys other than strings.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("own types serialise")
+}
+
+/// An enum's word, as serde writes it.
+fn word<T: serde::Serialize>(value: &T) -> String {
+    json(value).trim_matches('"').to_owned()
+}
+
+/// Tells a unique constraint from other failures.
+fn taken(error: sqlx::Error, what: impl FnOnce() -> String) -> StoreError {
+    match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => StoreError::Taken { what: what() },
+        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
+            StoreError::InUse { what: what() }
+        }
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,36 @@
+//! API tokens, as hashes.
+
+use super::{Store, StoreError, micros};
+use jiff::Timestamp;
+
+impl Store {
+    /// Adds a token by its SHA-256.
+    pub(crate) async fn token_insert(
+        &self,
+        hash: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO api_token (hash, name, created) VALUES ($1, $2, $3)")
+            .bind(hash)
+            .bind(name)
+            .bind(micros(now))
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Whose token has this SHA-256.
+    pub(crate) async fn token_name(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT name FROM api_token WHERE hash = $1")
+            .bind(hash)
+            .fetch_optional(&self.reader)
+            .await?)
+    }
+
+    /// Whether there is any token at all.
+    pub(crate) async fn token_any(&self) -> Result<bool, StoreError> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM api_token").fetch_one(&self.reader).await?;
+        Ok(count > 0)
+    }
+}

@@ -1,0 +1,117 @@
+//! Boot windows and the tokens that hang on them: what a kernel command line, an agent session and a phone-home
+//! address carry. Tokens are derived from the site key; the database holds none.
+
+use crate::{
+    clock,
+    keys::{SiteKey, sha256_hex},
+    service::{Service, ServiceError},
+    store::{MachineRecord, Window},
+};
+use jiff::SignedDuration;
+use provisioner_api::InstanceId;
+use uuid::Uuid;
+
+const CLAIM: &str = "claim";
+const SESSION: &str = "session";
+const PHONE_HOME: &str = "phone-home";
+
+/// How long a window stays open beyond the time in which the agent is expected: the BMC may be slow.
+const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a discovery may take.
+const DISCOVERY: SignedDuration = SignedDuration::from_mins(30);
+
+/// Opens the boot window of the running job and epoch, or leaves it open. The intent is durable before power is.
+pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
+    let Some(job) = record.machine.running_job() else { return Ok(()) };
+    let now = clock::now();
+    let known = service.store.window_of_job(job.id, job.epoch).await?;
+    let limit = service.config.limits.agent_call_in + GRACE;
+    let window = Window {
+        id: known.map_or_else(|| Uuid::new_v4().to_string(), |window| window.id),
+        mac: record.spec.macs.first().cloned().unwrap_or_default(),
+        machine: Some(record.id()),
+        job: Some((job.id, job.epoch)),
+        opened: now,
+        expires: now.saturating_add(limit).unwrap_or(now),
+        nonce: None,
+        claimed: None,
+    };
+    Ok(service.store.window_insert(&window).await?)
+}
+
+/// The window in which this machine may netboot now: its running job's, not yet claimed, not expired.
+pub(crate) async fn open_window(
+    service: &Service,
+    record: &MachineRecord,
+) -> Result<Option<Window>, ServiceError> {
+    if record.machine.state.hold.is_some() {
+        return Ok(None);
+    }
+    let Some(job) = record.machine.running_job() else { return Ok(None) };
+    let window = service.store.window_of_job(job.id, job.epoch).await?;
+    Ok(window.filter(|window| window.claimed.is_none() && window.expires > clock::now()))
+}
+
+/// The discovery window of a MAC, opened if there is none.
+pub(crate) async fn discovery_window(service: &Service, mac: &str) -> Result<Window, ServiceError> {
+    let now = clock::now();
+    if let Some(window) = service.store.window_discovery(mac, now).await? {
+        return Ok(window);
+    }
+    let window = Window {
+        id: Uuid::new_v4().to_string(),
+        mac: mac.to_owned(),
+        machine: None,
+        job: None,
+        opened: now,
+        expires: now.saturating_add(DISCOVERY).unwrap_or(now),
+        nonce: None,
+        claimed: None,
+    };
+    service.store.window_insert(&window).await?;
+    Ok(window)
+}
+
+/// What the kernel command line carries: good for claiming this window.
+pub(crate) fn claim_token(key: &SiteKey, window: &Window) -> String {
+    key.token(CLAIM, &window.id, "")
+}
+
+/// The window that a claim token names, if the token is genuine.
+pub(crate) async fn window_of_claim(service: &Service, token: &str) -> Result<Option<Window>, ServiceError> {
+    if !service.key.verify(CLAIM, token, "") {
+        return Ok(None);
+    }
+    Ok(service.store.window_get(subject(token)).await?)
+}
+
+/// What the agent that claimed a window carries from then on; the same nonce always gets the same.
+pub(crate) fn session_token(key: &SiteKey, window: &str, nonce: &str) -> String {
+    key.token(SESSION, window, &sha256_hex(nonce))
+}
+
+/// The claimed window that a session token names, if the token is genuine.
+pub(crate) async fn window_of_session(
+    service: &Service,
+    token: &str,
+) -> Result<Option<Window>, ServiceError> {
+    let Some(window) = service.store.window_get(subject(token)).await? else { return Ok(None) };
+    let genuine =
+        window.nonce.as_ref().is_some_and(|nonce| service.key.verify(SESSION, token, &sha256_hex(nonce)));
+    Ok(genuine.then_some(window))
+}
+
+/// The last part of an instance's phone-home address. All that it is good for is to say that the instance runs.
+pub(crate) fn phone_home_token(key: &SiteKey, instance: InstanceId) -> String {
+    key.token(PHONE_HOME, &instance.to_string(), "")
+}
+
+/// The instance that a phone-home token names, if the token is genuine.
+pub(crate) fn instance_of_phone_home(key: &SiteKey, token: &str) -> Option<InstanceId> {
+    key.verify(PHONE_HOME, token, "").then(|| subject(token).parse().ok()).flatten()
+}
+
+fn subject(token: &str) -> &str {
+    token.split_once('.').map_or(token, |(subject, _)| subject)
+}

@@ -1,0 +1,12 @@
+//! DHCP, TFTP and boot decisions: bytes to bytes, time passed in.
+//!
+//! No socket, no clock, no table of machines: `pxe` brings those.
+
+pub mod boot;
+pub mod dhcp;
+pub mod frame;
+pub mod ra;
+pub mod tftp;
+
+/// A hardware address.
+pub type Mac = [u8; 6];

@@ -1,0 +1,18 @@
+//! The boot server's sockets: DHCPv4, TFTP, HTTP boot, router advertisements.
+//!
+//! What to answer is decided in `pxe-proto`; who the client is, by the `Directory` that the caller brings.
+
+mod clock;
+mod config;
+mod dhcp;
+mod directory;
+mod files;
+mod http;
+mod ra;
+mod server;
+mod tftp;
+
+pub use config::{Config, Leases, Network, Ports};
+pub use directory::{BootAnswer, Client, Directory, Fact, Mac};
+pub use files::Files;
+pub use server::{Addresses, BindError, Server};

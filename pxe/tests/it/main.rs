@@ -1,0 +1,6 @@
+//! The boot server over real sockets: loopback, and a veth pair in a namespace of its own.
+
+mod dhcp;
+mod http;
+mod support;
+mod tftp;

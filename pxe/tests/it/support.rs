@@ -1,0 +1,133 @@
+//! A directory with fixed answers that remembers what it was told, and a server on loopback.
+
+use async_trait::async_trait;
+use pxe::{BootAnswer, Client, Config, Directory, Fact, Files, Leases, Mac, Network, Ports, Server};
+use pxe_proto::boot::BootScript;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for anything; only a failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory with fixed answers.
+pub(crate) struct Fixed {
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) boot: BootAnswer,
+    pub(crate) script: BootScript,
+    facts: Mutex<Vec<Fact>>,
+    returned: Mutex<Vec<(&'static str, Client)>>,
+    told: Notify,
+}
+
+impl Fixed {
+    pub(crate) fn new(address: Option<Ipv4Addr>, boot: BootAnswer, script: BootScript) -> Arc<Self> {
+        let (facts, returned, told) = Default::default();
+        Arc::new(Fixed { address, boot, script, facts, returned, told })
+    }
+
+    /// Waits until a fact is there that `choose` takes.
+    pub(crate) async fn fact<T>(&self, choose: impl Fn(&Fact) -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                let told = self.told.notified();
+                if let Some(found) = self.facts.lock().unwrap().iter().find_map(&choose) {
+                    return found;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("facts: {:?}", self.facts()))
+    }
+
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts.lock().unwrap().clone()
+    }
+
+    /// Clients that gave their address back or declined it.
+    pub(crate) fn returned(&self) -> Vec<(&'static str, Client)> {
+        self.returned.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Directory for Fixed {
+    async fn boot(&self, _: &Client) -> BootAnswer {
+        self.boot
+    }
+
+    async fn lease(&self, _: &Client, _: bool) -> Option<Ipv4Addr> {
+        self.address
+    }
+
+    async fn release(&self, client: &Client) {
+        self.returned.lock().unwrap().push(("release", client.clone()));
+    }
+
+    async fn decline(&self, client: &Client, _: Ipv4Addr) {
+        self.returned.lock().unwrap().push(("decline", client.clone()));
+    }
+
+    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr) -> BootScript {
+        self.script.clone()
+    }
+
+    fn observe(&self, fact: Fact) {
+        self.facts.lock().unwrap().push(fact);
+        self.told.notify_waiters();
+    }
+}
+
+/// A boot server on loopback that ends with the value.
+pub(crate) struct Running {
+    pub(crate) directory: Arc<Fixed>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) tftp: SocketAddrV4,
+    pub(crate) http: SocketAddrV4,
+    cancel: CancellationToken,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// A network on an interface, as tests use it.
+pub(crate) fn network(interface: &str, address: Ipv4Addr, dhcp: bool) -> Network {
+    Network {
+        name: "lab".to_owned(),
+        interface: interface.to_owned(),
+        address,
+        prefix: 24,
+        router: Some(Ipv4Addr::new(10, 77, 0, 254)),
+        dns: vec![Ipv4Addr::new(10, 77, 0, 53)],
+        dhcp,
+        leases: Leases::default(),
+    }
+}
+
+/// Starts TFTP and HTTP on loopback, with `script` as the answer to every machine.
+pub(crate) async fn loopback(script: BootScript, routes: axum::Router) -> Running {
+    let directory = Fixed::new(None, BootAnswer::Disk, script);
+    let files = Arc::new(Files::new());
+    let config = Config {
+        networks: vec![network("lo", Ipv4Addr::LOCALHOST, false)],
+        ports: Ports { tftp: 0, http: 0, ..Ports::default() },
+        files: Arc::clone(&files),
+        routes,
+    };
+    let shared: Arc<dyn Directory> = directory.clone();
+    let server = Server::bind(config, shared).await.unwrap();
+    let addresses = server.addresses().remove(0);
+    let cancel = CancellationToken::new();
+    tokio::spawn(server.run(cancel.clone()));
+    Running { directory, files, tftp: addresses.tftp, http: addresses.http, cancel }
+}
+
+/// Bytes that differ from block to block.
+pub(crate) fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n * 7 + n / 251) as u8).collect()
+}

@@ -1,0 +1,307 @@
+//! The service in this process: started on free ports, killed without warning, started again on the same data.
+
+use anyhow::{Context, Result};
+use provisioner::{
+    app::App,
+    config::{Api, Boot, Config, Log, Network},
+};
+use provisioner_api::{
+    DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
+    MachineState, Secret,
+};
+use provisioner_client::{Client, Connection};
+use provisioner_lifecycle::Limits;
+use reqwest::{Method, StatusCode};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::TestImage;
+
+/// How long anything in a journey may take; journeys end as soon as what they wait for is so.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running service with its data.
+pub struct Site {
+    folder: TempDir,
+    config: Config,
+    connection: Connection,
+    boot: SocketAddr,
+    running: Option<Runtime>,
+}
+
+impl Site {
+    /// Starts the service for the first time.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Limits::default()).await
+    }
+
+    /// As `start`, with other time limits.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn start_with(limits: Limits) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let artefact = |name: &str| -> Result<PathBuf> {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name)?;
+            Ok(path)
+        };
+        for loader in ["undionly.kpxe", "snponly.efi", "ipxe.efi"] {
+            artefact(loader)?;
+        }
+        let local = Ipv4Addr::LOCALHOST;
+        let config = Config {
+            data: folder.path().join("data"),
+            api: Api { listen: SocketAddr::from((local, 0)), names: Vec::new() },
+            boot: Boot {
+                http_port: 0,
+                dhcp_port: 0,
+                tftp_port: 0,
+                kernel: artefact("vmlinuz")?,
+                ramdisk: artefact("ramdisk")?,
+                ipxe: folder.path().to_owned(),
+                kernel_parameters: Vec::new(),
+            },
+            // DHCP itself is not part of these journeys: simulated machines know their boot server.
+            networks: vec![Network {
+                name: "loopback".into(),
+                interface: "lo".into(),
+                address: local,
+                subnet: (Ipv4Addr::new(127, 0, 0, 0), 8),
+                range: (Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 0, 99)),
+                gateway: None,
+                dns: Vec::new(),
+                discovery: true,
+                dhcp: DhcpMode::Off,
+            }],
+            limits,
+            log: Log { filter: "info".into(), json: false },
+        };
+        let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };
+        let boot = SocketAddr::from((local, 0));
+        let mut site = Self { folder, config, connection, boot, running: None };
+        site.launch().await?;
+        Ok(site)
+    }
+
+    async fn launch(&mut self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let config = self.config.clone();
+        let app = runtime.spawn(App::bind(config)).await??;
+        self.config.api.listen = app.api_address()?;
+        self.connection.url = format!("https://{}", app.api_address()?);
+        app.ca_pem().clone_into(&mut self.connection.ca_pem);
+        if let Some(first) = app.first_login() {
+            self.connection.token = first.token.clone();
+        }
+        self.boot = app.boot_addresses().first().context("there is one network")?.http.into();
+        self.config.boot.http_port = self.boot.port();
+        drop(runtime.spawn(app.run(CancellationToken::new())));
+        self.running = Some(runtime);
+        Ok(())
+    }
+
+    /// Ends the service as SIGKILL does: every task stops where it is, nothing is closed or written.
+    pub fn kill(&mut self) {
+        if let Some(runtime) = self.running.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Starts it again on the same data and ports.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill();
+        // The old sockets close a moment after the tasks are dropped.
+        eventually("the service's port is free", async || {
+            Ok(std::net::TcpListener::bind(self.config.api.listen).is_ok().then_some(()))
+        })
+        .await?;
+        self.launch().await
+    }
+
+    /// A client with the administrator's token.
+    ///
+    /// # Errors
+    /// When the CA can't be read.
+    pub fn client(&self) -> Result<Client> {
+        Ok(Client::new(&self.connection)?)
+    }
+
+    /// How the CLI would reach it.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sends a request as a stranger's program would; the answer's status and JSON body, if it has one.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub async fn send(
+        &self,
+        token: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(StatusCode, Option<serde_json::Value>)> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.connection.ca_pem.as_bytes())?)?;
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?;
+        let mut request = client.request(method, format!("{}{path}", self.connection.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        let answer = request.send().await?;
+        Ok((answer.status(), answer.json().await.ok()))
+    }
+
+    /// The boot server's HTTP.
+    pub fn boot(&self) -> SocketAddr {
+        self.boot
+    }
+
+    /// A folder for the test's own files.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Imports an image.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn import(&self, name: &str, image: &TestImage) -> Result<()> {
+        let spec = ImageSpec {
+            name: name.into(),
+            digest: image.digest.clone(),
+            format: ImageFormat::Raw,
+            architecture: None,
+        };
+        self.client()?.import_image(&spec, &image.path, |_| {}).await?;
+        Ok(())
+    }
+
+    /// Asks for an instance of an image on a machine.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn create(&self, name: &str, image: &str, machine: Option<&str>) -> Result<Instance> {
+        let spec = InstanceSpec { machine: machine.map(Into::into), ..spec(image) };
+        Ok(self.client()?.create_instance(&InstanceCreate { name: name.into(), spec }).await?)
+    }
+
+    /// Waits until a machine is in a state and not held.
+    ///
+    /// # Errors
+    /// When it is held, or never gets there.
+    pub async fn machine_in(&self, name: &str, state: MachineState) -> Result<Machine> {
+        let client = self.client()?;
+        eventually(&format!("machine {name} is {state:?}"), async || {
+            // The service may be between a kill and its restart.
+            let Ok(machine) = client.machine(name).await else { return Ok(None) };
+            if let Some(held) = &machine.status.held {
+                anyhow::bail!("machine {name} is held: {}", held.why);
+            }
+            Ok((machine.status.state == state).then_some(machine))
+        })
+        .await
+    }
+
+    /// Waits until a machine is held.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub async fn machine_held(&self, name: &str) -> Result<Held> {
+        let client = self.client()?;
+        eventually(&format!("machine {name} is held"), async || Ok(client.machine(name).await?.status.held))
+            .await
+    }
+
+    /// Waits until an instance is in a state.
+    ///
+    /// # Errors
+    /// When it never gets there.
+    pub async fn instance_in(&self, name: &str, state: InstanceState) -> Result<Instance> {
+        let client = self.client()?;
+        eventually(&format!("instance {name} is {state:?}"), async || {
+            let Ok(instance) = client.instance(name).await else { return Ok(None) };
+            Ok((instance.status.state == state).then_some(instance))
+        })
+        .await
+    }
+
+    /// Waits until an instance is gone.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub async fn instance_gone(&self, name: &str) -> Result<()> {
+        let client = self.client()?;
+        eventually(&format!("instance {name} is gone"), async || {
+            Ok(client.instance(name).await.is_err_and(|error| error.status() == Some(404)).then_some(()))
+        })
+        .await
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spec(image: &str) -> InstanceSpec {
+    InstanceSpec {
+        image: image.into(),
+        machine: None,
+        pool: None,
+        selector: Default::default(),
+        hostname: None,
+        user: None,
+        ssh_keys: Vec::new(),
+        user_data: None,
+        network_config: None,
+        root_disk_serial: None,
+        erase: Default::default(),
+    }
+}
+
+/// Asks until the answer is there; an error ends it at once.
+///
+/// # Errors
+/// The question's own, or that it took too long.
+pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await? {
+                return Ok(answer);
+            }
+            // Between two questions, not a guess how long something takes.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.with_context(|| format!("it took too long until {what}"))?
+}

@@ -1,0 +1,126 @@
+//! The direction of dependencies (ARCHITECTURE.md): what each package must never reach.
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use std::collections::{BTreeMap, BTreeSet};
+
+struct Graph {
+    names: BTreeMap<PackageId, String>,
+    /// Package → what it is built with; development dependencies aside.
+    edges: BTreeMap<PackageId, Vec<PackageId>>,
+    members: BTreeMap<String, PackageId>,
+}
+
+impl Graph {
+    fn load() -> Self {
+        let metadata: Metadata = MetadataCommand::new().exec().expect("cargo metadata works");
+        let names: BTreeMap<_, _> =
+            metadata.packages.iter().map(|package| (package.id.clone(), package.name.to_string())).collect();
+        let members = metadata.workspace_members.iter().map(|id| (names[id].clone(), id.clone())).collect();
+        let resolve = metadata.resolve.expect("a resolved graph");
+        let edges = resolve.nodes.into_iter().map(|node| {
+            let built = node.deps.into_iter().filter(|dependency| {
+                dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development)
+            });
+            (node.id, built.map(|dependency| dependency.pkg).collect())
+        });
+        Self { edges: edges.collect(), names, members }
+    }
+
+    fn reaches(&self, member: &str) -> BTreeSet<&str> {
+        let mut open = vec![&self.members[member]];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            for next in &self.edges[id] {
+                if seen.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        seen.into_iter().map(|id| self.names[id].as_str()).collect()
+    }
+
+    fn direct(&self, member: &str) -> BTreeSet<&str> {
+        self.edges[&self.members[member]].iter().map(|id| self.names[id].as_str()).collect()
+    }
+
+    fn never(&self, member: &str, forbidden: &[&str]) {
+        let reached = self.reaches(member);
+        for name in forbidden {
+            assert!(!reached.contains(name), "{member} must never reach {name} (ARCHITECTURE.md, direction)");
+        }
+    }
+}
+
+#[test]
+fn pure_packages_stay_pure() {
+    let graph = Graph::load();
+    for member in ["provisioner-api", "provisioner-lifecycle", "pxe-proto", "bmc-proto"] {
+        graph.never(member, &["tokio", "sqlx", "axum", "reqwest", "kube", "mio", "socket2"]);
+    }
+}
+
+#[test]
+fn only_the_service_knows_the_database() {
+    let graph = Graph::load();
+    for member in graph.members.keys().filter(|name| !["provisioner", "tests"].contains(&name.as_str())) {
+        graph.never(member, &["sqlx"]);
+    }
+    assert!(graph.direct("provisioner").contains("sqlx"), "the rule above looks for the right name");
+}
+
+#[test]
+fn only_tests_and_lab_depend_on_the_service() {
+    let graph = Graph::load();
+    for member in
+        graph.members.keys().filter(|name| !["tests", "lab", "provisioner"].contains(&name.as_str()))
+    {
+        graph.never(member, &["provisioner"]);
+    }
+}
+
+#[test]
+fn protocol_servers_know_no_machines_and_clients_no_server() {
+    let graph = Graph::load();
+    for member in ["pxe", "bmc", "bmc-mock", "images"] {
+        graph.never(
+            member,
+            &["provisioner-lifecycle", "provisioner-api", "provisioner-client", "provisioner"],
+        );
+    }
+    graph.never("images-agent", &["provisioner-lifecycle", "provisioner", "pxe", "bmc", "axum", "sqlx"]);
+    graph
+        .never("provisioner-client", &["provisioner-lifecycle", "provisioner", "pxe", "bmc", "axum", "sqlx"]);
+}
+
+#[test]
+fn a_packages_name_is_its_path() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata works");
+    for package in &metadata.packages {
+        let folder = package.manifest_path.parent().expect("a manifest is in a folder");
+        let path = folder.strip_prefix(&metadata.workspace_root).expect("members are below the root");
+        assert_eq!(path.as_str().replace('/', "-"), package.name.as_str());
+    }
+}
+
+#[test]
+fn the_clock_is_read_in_few_places() {
+    let root = MetadataCommand::new().no_deps().exec().expect("cargo metadata works").workspace_root;
+    for folder in ["provisioner/lifecycle/src", "provisioner/api/src", "pxe/proto/src", "bmc/proto/src"] {
+        walk(root.join(folder).as_std_path(), &mut |path, text| {
+            for word in ["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now"] {
+                assert!(!text.contains(word), "{} reads the clock: {word}", path.display());
+            }
+        });
+    }
+}
+
+fn walk(folder: &std::path::Path, see: &mut dyn FnMut(&std::path::Path, &str)) {
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            walk(&path, see);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            see(&path, &std::fs::read_to_string(&path).expect("sources are text"));
+        }
+    }
+}
