@@ -3,7 +3,7 @@
 //! Synchronous: whoever has a runtime calls it from a blocking task. No HTTP here.
 //!
 //! - [`Manifest`]: an image as a list of compressed, content-addressed chunks;
-//! - [`write`]: from a manifest to a disk and back (read-back), and wiping; all that the agent needs;
+//! - [`mod@write`]: from a manifest to a disk and back (read-back), and wiping; all that the agent needs;
 //! - [`cpio`]: the small archive that the service appends to a ramdisk;
 //! - `import` (feature): from an image file to chunks and a manifest in a store; what only the service needs.
 

@@ -36,12 +36,17 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Down { dir } => {
             let layout = layout(dir.dir);
             let there_was = control::down(&layout)?;
-            println!("{} in {}", if there_was { "ended the lab" } else { "no lab is up" }, layout.dir().display());
+            println!(
+                "{} in {}",
+                if there_was { "ended the lab" } else { "no lab is up" },
+                layout.dir().display()
+            );
             Ok(())
         }
         Command::Status { dir, json } => {
             let layout = layout(dir.dir);
-            let status: Vec<MachineStatus> = serde_json::from_value(control::ask(&layout, &Request::Status)?)?;
+            let status: Vec<MachineStatus> =
+                serde_json::from_value(control::ask(&layout, &Request::Status)?)?;
             print_status(&control::report(&layout)?, &status, json)
         }
         Command::Power { dir, machine, power } => {
@@ -98,7 +103,8 @@ fn print_status(report: &Report, status: &[MachineStatus], json: bool) -> anyhow
             Some(redfish) => format!("{} and IPMI suite {}", redfish.url, machine.bmc.ipmi.cipher),
             None => format!("{} IPMI suite {}", machine.bmc.ipmi.address, machine.bmc.ipmi.cipher),
         };
-        let (power, firmware) = (if now.on { "on" } else { "off" }, format!("{:?}", machine.firmware).to_lowercase());
+        let (power, firmware) =
+            (if now.on { "on" } else { "off" }, format!("{:?}", machine.firmware).to_lowercase());
         println!("{:<20} {power:<5} {firmware:<8} {:<18} {:<20} {bmc}", machine.name, machine.mac, now.boot);
     }
     Ok(())

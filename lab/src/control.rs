@@ -60,7 +60,8 @@ pub(crate) fn report(layout: &Layout) -> anyhow::Result<Report> {
     if !is_up(layout)? {
         bail!("no lab is up in {}; start one with `billet-lab up --detach`", layout.dir().display());
     }
-    let text = std::fs::read_to_string(layout.report()).context("the lab is just starting or ending; try again")?;
+    let text =
+        std::fs::read_to_string(layout.report()).context("the lab is just starting or ending; try again")?;
     Ok(serde_json::from_str(&text)?)
 }
 
@@ -71,12 +72,15 @@ pub(crate) fn ask(layout: &Layout, request: &Request) -> anyhow::Result<Value> {
         Err(_) if !is_up(layout)? => {
             bail!("no lab is up in {}; start one with `billet-lab up --detach`", layout.dir().display())
         }
-        Err(error) => return Err(error).context("the lab does not take requests; it is just starting or ending"),
+        Err(error) => {
+            return Err(error).context("the lab does not take requests; it is just starting or ending");
+        }
     };
     writeln!(stream, "{}", serde_json::to_string(request)?)?;
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
-    let reply: Reply = serde_json::from_str(&line).context("the lab ended before it answered; see daemon.log")?;
+    let reply: Reply =
+        serde_json::from_str(&line).context("the lab ended before it answered; see daemon.log")?;
     reply.map_err(|sentence| anyhow!(sentence))
 }
 

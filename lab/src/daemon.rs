@@ -109,7 +109,8 @@ fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
 /// Interfaces, switch, disks and machines; all off.
 fn start_network(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
     let end = link::make(&spec.network)?;
-    let capture = Recorder::create(&layout.capture(), spec.network.capture).context("can't write lab.pcap")?;
+    let capture =
+        Recorder::create(&layout.capture(), spec.network.capture).context("can't write lab.pcap")?;
     let switch = Switch::new(spec.network.faults, capture);
     switch.connect_packet(PacketSocket::open(&end)?);
     let accelerator = Accelerator::of_this_host();
@@ -125,7 +126,9 @@ fn start_network(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
             ovmf.give_variables(&files.variables())?;
         }
         Console::open(&files)?;
-        switch.connect_machine(UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?);
+        switch.connect_machine(
+            UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?,
+        );
         let chassis = QemuChassis::new(machine.clone(), files, accelerator, ovmf.clone());
         machines.insert(machine.name.clone(), Arc::new(chassis));
     }
@@ -152,7 +155,11 @@ fn describe(machine: &Machine, layout: &Layout, bmc: crate::report::BmcReport) -
         uuid: machine.uuid(),
         serial: machine.serial(),
         disks: disks
-            .map(|(number, (serial, size))| DiskReport { path: files.disk(number), serial, size: size.bytes() })
+            .map(|(number, (serial, size))| DiskReport {
+                path: files.disk(number),
+                serial,
+                size: size.bytes(),
+            })
             .collect(),
         bmc,
         console_log: files.console_log(),
@@ -205,14 +212,18 @@ impl Lab {
     async fn obey(&self, request: Request) -> anyhow::Result<Value> {
         match request {
             Request::Status => self.status().await,
-            Request::Power { machine, on } => Ok(self.machine(&machine)?.set_power(on).await.map(|()| Value::Null)?),
+            Request::Power { machine, on } => {
+                Ok(self.machine(&machine)?.set_power(on).await.map(|()| Value::Null)?)
+            }
             Request::Reset { machine } => Ok(self.machine(&machine)?.reset().await.map(|()| Value::Null)?),
             Request::Faults { faults } => {
                 faults.check().map_err(|problem| anyhow!(problem))?;
                 self.switch.set_faults(faults);
                 Ok(Value::Null)
             }
-            Request::Chassis { machine, words } => Ok(json!(bmc::obey(self.machine(&machine)?, &words).await?)),
+            Request::Chassis { machine, words } => {
+                Ok(json!(bmc::obey(self.machine(&machine)?, &words).await?))
+            }
             Request::Down => Err(anyhow!("the end is not asked for here")),
         }
     }

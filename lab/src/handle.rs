@@ -124,7 +124,10 @@ fn find_program() -> anyhow::Result<PathBuf> {
     }
     let own = std::env::current_exe()?;
     let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("billet-lab"));
-    beside.into_iter().find(|path| path.is_file()).context("billet-lab is not built; run `cargo build -p lab`")
+    beside
+        .into_iter()
+        .find(|path| path.is_file())
+        .context("billet-lab is not built; run `cargo build -p lab`")
 }
 
 /// What of the programs that a lab needs is not installed, as a sentence. Tests skip with it.
@@ -132,9 +135,11 @@ pub fn missing(spec: &Spec) -> Option<String> {
     let with_ipmi_sim = spec.machines.iter().any(|machine| machine.bmc == BmcKind::IpmiSim);
     let uefi = spec.machines.iter().any(|machine| machine.firmware == Firmware::Uefi);
     let programs = [QEMU, "ip"].into_iter().chain(with_ipmi_sim.then_some("ipmi_sim"));
-    let mut absent: Vec<_> = programs.filter(|program| child::find(program).is_none()).map(str::to_owned).collect();
+    let mut absent: Vec<_> =
+        programs.filter(|program| child::find(program).is_none()).map(str::to_owned).collect();
     if uefi && let Err(error) = crate::qemu::Ovmf::find() {
         absent.push(error.to_string());
     }
-    (!absent.is_empty()).then(|| format!("not installed: {}; lab/setup installs all that a lab needs", absent.join(", ")))
+    (!absent.is_empty())
+        .then(|| format!("not installed: {}; lab/setup installs all that a lab needs", absent.join(", ")))
 }

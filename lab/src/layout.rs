@@ -22,7 +22,8 @@ impl Layout {
 
     /// Makes the folder and its path absolute; refuses one that sockets can't be in.
     pub(crate) fn create(dir: &Path, machines: &[Machine]) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(dir).with_context(|| format!("can't make the lab's folder {}", dir.display()))?;
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("can't make the lab's folder {}", dir.display()))?;
         let layout = Self::new(&std::fs::canonicalize(dir)?);
         if layout.dir.to_str().is_none() {
             bail!("the lab's folder {} is not valid UTF-8, which QEMU's options need", dir.display());

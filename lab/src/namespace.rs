@@ -36,7 +36,8 @@ pub(crate) fn enter_new() -> anyhow::Result<()> {
 /// Makes the caller root of its new user namespace (user_namespaces(7)).
 fn become_root(user: u32, group: u32) -> anyhow::Result<()> {
     let set = |file: &str, text: String| {
-        write(file, text).with_context(|| format!("can't set {file}, so this process is nobody in its own user namespace"))
+        write(file, text)
+            .with_context(|| format!("can't set {file}, so this process is nobody in its own user namespace"))
     };
     set("/proc/self/setgroups", "deny".to_owned())?;
     set("/proc/self/uid_map", format!("0 {user} 1"))?;
@@ -55,7 +56,8 @@ pub(crate) fn enter(pid: u32) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for (name, kind) in kinds {
         let (theirs, ours) = (format!("/proc/{pid}/ns/{name}"), format!("/proc/self/ns/{name}"));
-        let path = metadata(&theirs).with_context(|| format!("the lab's process {pid} is gone or is another user's"))?;
+        let path = metadata(&theirs)
+            .with_context(|| format!("the lab's process {pid} is gone or is another user's"))?;
         // Entering the user namespace that one is in already is an error.
         if path.ino() != metadata(ours)?.ino() {
             files.push((name, kind, File::open(theirs)?));
@@ -63,7 +65,9 @@ pub(crate) fn enter(pid: u32) -> anyhow::Result<()> {
     }
     for (name, kind, file) in files {
         setns(&file, kind).map_err(|error| match error {
-            Errno::EPERM => anyhow::anyhow!("may not enter the lab's {name} namespace; the lab is another user's"),
+            Errno::EPERM => {
+                anyhow::anyhow!("may not enter the lab's {name} namespace; the lab is another user's")
+            }
             error => anyhow::anyhow!("can't enter the lab's {name} namespace: {error}"),
         })?;
     }

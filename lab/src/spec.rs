@@ -81,7 +81,9 @@ impl TryFrom<String> for Subnet {
             let subnet = Self { base: base.parse().ok()?, prefix: prefix.parse().ok()? };
             (1..=30).contains(&subnet.prefix).then_some(subnet)
         });
-        parts.ok_or_else(|| format!("`{text}` is not a subnet; write it like 10.77.0.0/24, with a prefix of 1 to 30"))
+        parts.ok_or_else(|| {
+            format!("`{text}` is not a subnet; write it like 10.77.0.0/24, with a prefix of 1 to 30")
+        })
     }
 }
 
@@ -301,7 +303,10 @@ impl Spec {
     pub fn check(&self) -> Result<(), SpecError> {
         check_network(&self.network)?;
         if self.machines.is_empty() || self.machines.len() > 200 {
-            return Err(wrong("machine", format!("is there {} times; 1 to 200 can be made", self.machines.len())));
+            return Err(wrong(
+                "machine",
+                format!("is there {} times; 1 to 200 can be made", self.machines.len()),
+            ));
         }
         for (index, machine) in self.machines.iter().enumerate() {
             check_machine(machine)?;
@@ -350,11 +355,15 @@ fn check_machine(machine: &Machine) -> Result<(), SpecError> {
     for (serial, size) in machine.disks() {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if serial.is_empty() || serial.len() > 20 || !serial.bytes().all(plain) {
-            let problem = format!("`{serial}` must be 1 to 20 letters, digits, - and _ (a further disk adds -1, -2 …)");
+            let problem =
+                format!("`{serial}` must be 1 to 20 letters, digits, - and _ (a further disk adds -1, -2 …)");
             return Err(wrong(&field("disk_serial"), problem));
         }
         if size.bytes() < 1 << 20 || !size.bytes().is_multiple_of(512) {
-            return Err(wrong(&field("disk"), format!("{size} must be at least 1M and a multiple of 512 bytes")));
+            return Err(wrong(
+                &field("disk"),
+                format!("{size} must be at least 1M and a multiple of 512 bytes"),
+            ));
         }
     }
     Ok(())

@@ -79,7 +79,9 @@ impl Switch {
             loop {
                 match socket.receive(&mut buffer).await {
                     Ok(length) => switch.take(port, &buffer[..length]),
-                    Err(error) => break tracing::error!(%error, "the packet socket broke; the host is cut off"),
+                    Err(error) => {
+                        break tracing::error!(%error, "the packet socket broke; the host is cut off");
+                    }
                 }
             }
         });
@@ -152,37 +154,64 @@ fn deliver(port: mpsc::Sender<Frame>, frame: Frame, delay: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
     use tokio::net::UnixDatagram;
 
-    /// Two machines on one switch; gives their sockets, to be used as QEMU does.
-    fn two_machines(dir: &std::path::Path, faults: Faults) -> (Switch, [UnixDatagram; 2]) {
-        let switch = Switch::new(faults, Recorder::off());
-        let machines = ["a", "b"].map(|name| {
-            let (port, nic) = (dir.join(format!("{name}.port")), dir.join(format!("{name}.nic")));
-            switch.connect_machine(UnixPort::bind(&port, &nic).unwrap());
-            let socket = UnixDatagram::bind(&nic).unwrap();
-            socket.connect(&port).unwrap();
-            socket
-        });
-        (switch, machines)
+    /// A machine's end of a cable, used as QEMU does: not connected, for a connected socket takes datagrams from nobody
+    /// but its peer.
+    struct Nic {
+        socket: UnixDatagram,
+        port: PathBuf,
     }
 
-    fn frame(to: u8, from: u8, content: &[u8]) -> Vec<u8> {
-        [&[0x52, 0, 0, 0, 0, to, 0x52, 0, 0, 0, 0, from, 8, 0], content].concat()
+    impl Nic {
+        fn plug_in(dir: &std::path::Path, name: &str) -> Self {
+            let socket = UnixDatagram::bind(dir.join(name).with_extension("nic")).unwrap();
+            Self { socket, port: dir.join(name).with_extension("port") }
+        }
+
+        fn frame(to: u8, from: u8, content: &[u8]) -> Vec<u8> {
+            [&[0x52, 0, 0, 0, 0, to, 0x52, 0, 0, 0, 0, from, 8, 0], content].concat()
+        }
+
+        async fn send(&self, to: u8, from: u8, content: &[u8]) {
+            self.socket.send_to(&Self::frame(to, from, content), &self.port).await.unwrap();
+        }
+
+        /// What is in the next frame.
+        async fn receive(&self) -> Vec<u8> {
+            let mut buffer = [0; 64];
+            let length = self.socket.recv(&mut buffer).await.unwrap();
+            buffer[14..length].to_vec()
+        }
+    }
+
+    /// Two machines, 1 and 2, on one switch.
+    fn two_machines(dir: &std::path::Path, faults: Faults) -> (Switch, [Nic; 2]) {
+        let switch = Switch::new(faults, Recorder::off());
+        let machines = ["a", "b"].map(|name| {
+            let path = dir.join(name);
+            switch.connect_machine(
+                UnixPort::bind(&path.with_extension("port"), &path.with_extension("nic")).unwrap(),
+            );
+            Nic::plug_in(dir, name)
+        });
+        (switch, machines)
     }
 
     #[tokio::test]
     async fn frames_go_through_and_a_burst_is_queued() {
         let dir = tempfile::tempdir().unwrap();
         let (_switch, [a, b]) = two_machines(dir.path(), Faults::default());
-        // More than the ten datagrams that the kernel queues for a Unix socket.
+        // More than the ten datagrams that the kernel queues for a Unix socket. The receiver reads none of them yet.
         for number in 0..200 {
-            a.send(&frame(2, 1, &[number])).await.unwrap();
+            while let Err(error) = a.socket.try_send_to(&Nic::frame(2, 1, &[number]), &a.port) {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                tokio::task::yield_now().await;
+            }
         }
-        let mut buffer = [0; 64];
         for number in 0..200 {
-            let length = b.recv(&mut buffer).await.unwrap();
-            assert_eq!(buffer[..length], frame(2, 1, &[number]));
+            assert_eq!(b.receive().await, [number]);
         }
     }
 
@@ -190,35 +219,32 @@ mod tests {
     async fn a_machine_that_comes_back_is_reached_again() {
         let dir = tempfile::tempdir().unwrap();
         let (_switch, [a, b]) = two_machines(dir.path(), Faults::default());
-        let mut buffer = [0; 64];
-        a.send(&frame(2, 1, b"one")).await.unwrap();
-        b.recv(&mut buffer).await.unwrap();
+        a.send(2, 1, b"one").await;
+        assert_eq!(b.receive().await, b"one");
         drop(b);
-        a.send(&frame(2, 1, b"lost")).await.unwrap();
+        a.send(2, 1, b"lost").await;
         std::fs::remove_file(dir.path().join("b.nic")).unwrap();
-        let b = UnixDatagram::bind(dir.path().join("b.nic")).unwrap();
-        b.send_to(&frame(1, 2, b"here"), dir.path().join("b.port")).await.unwrap();
-        a.recv(&mut buffer).await.unwrap();
-        a.send(&frame(2, 1, b"two")).await.unwrap();
-        let length = b.recv(&mut buffer).await.unwrap();
-        assert_eq!(&buffer[14..length], b"two");
+        let b = Nic::plug_in(dir.path(), "b");
+        b.send(1, 2, b"here").await;
+        assert_eq!(a.receive().await, b"here");
+        a.send(2, 1, b"two").await;
+        let first = b.receive().await;
+        // The switch may have been slow enough for the earlier frame to reach the new socket.
+        let first = if first == b"lost" { b.receive().await } else { first };
+        assert_eq!(first, b"two");
     }
 
     #[tokio::test]
     async fn faults_can_be_switched_on_and_off() {
         let dir = tempfile::tempdir().unwrap();
         let (switch, [a, b]) = two_machines(dir.path(), Faults { drop: 1.0, ..Faults::default() });
-        let mut buffer = [0; 64];
-        a.send(&frame(2, 1, b"lost")).await.unwrap();
+        a.send(2, 1, b"lost").await;
         // Learning and losing happen under one lock: once the sender is known, its frame is lost.
         while switch.state().table.len() == 0 {
             tokio::task::yield_now().await;
         }
         switch.set_faults(Faults { duplicate: 1.0, delay_ms: 1, ..Faults::default() });
-        a.send(&frame(2, 1, b"twice")).await.unwrap();
-        for _ in 0..2 {
-            let length = b.recv(&mut buffer).await.unwrap();
-            assert_eq!(&buffer[14..length], b"twice");
-        }
+        a.send(2, 1, b"twice").await;
+        assert_eq!([b.receive().await, b.receive().await], [b"twice", b"twice"]);
     }
 }

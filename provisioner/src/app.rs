@@ -238,7 +238,7 @@ fn boot_files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> 
     );
     ramdisk.extend(ca.finish_behind(ramdisk.len() as u64));
     files.insert(pxe_proto::boot::RAMDISK, Bytes::from(ramdisk));
-    for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi"] {
+    for name in ["undionly.kpxe", "snponly.efi"] {
         files.insert(name, read(&config.boot.ipxe.join(name), "boot.ipxe")?);
     }
     Ok(Arc::new(files))

@@ -1,12 +1,14 @@
 //! One context for journeys: the whole service in this process on free ports, and simulated machines that boot
 //! through it with the real agent library behind simulated BMCs that speak the real protocols.
 //!
-//! Real firmware is not here: that is `lab`.
+//! `LabSite` is the same with real firmware: the service as a process among the machines of `lab`.
 
 mod image;
+mod lab_site;
 mod machine;
 mod site;
 
 pub use image::{TestImage, gpt_image};
+pub use lab_site::{LabSite, artifacts, can_run};
 pub use machine::{Protocol, Sim, SimOptions};
 pub use site::{Site, eventually};

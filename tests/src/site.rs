@@ -58,7 +58,7 @@ impl Site {
             std::fs::write(&path, name)?;
             Ok(path)
         };
-        for loader in ["undionly.kpxe", "snponly.efi", "ipxe.efi"] {
+        for loader in ["undionly.kpxe", "snponly.efi"] {
             artefact(loader)?;
         }
         let local = Ipv4Addr::LOCALHOST;

@@ -33,9 +33,12 @@ pub(crate) async fn obey(chassis: &dyn Chassis, words: &[String]) -> anyhow::Res
 
 fn parse(words: &[String]) -> anyhow::Result<Vec<Wish>> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [_address, "get", names @ ..] if !names.is_empty() => names.iter().map(|name| get(name)).collect(),
-        [_address, "set", pairs @ ..] if !pairs.is_empty() && pairs.len().is_multiple_of(2) => {
+    // Some versions put the controller's address first.
+    let words =
+        if words.first().is_some_and(|word| word.starts_with("0x")) { &words[1..] } else { &words[..] };
+    match words {
+        ["get", names @ ..] if !names.is_empty() => names.iter().map(|name| get(name)).collect(),
+        ["set", pairs @ ..] if !pairs.is_empty() && pairs.len().is_multiple_of(2) => {
             pairs.chunks(2).map(|pair| set(pair[0], pair[1])).collect()
         }
         _ => bail!("`{}` is nothing that ipmi_sim asks of a chassis", words.join(" ")),
@@ -106,7 +109,15 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for text in ["", "0x20", "0x20 get", "0x20 get fan", "0x20 set power", "0x20 set power 2", "0x20 set boot tape"] {
+        for text in [
+            "",
+            "0x20",
+            "0x20 get",
+            "0x20 get fan",
+            "0x20 set power",
+            "0x20 set power 2",
+            "0x20 set boot tape",
+        ] {
             assert!(parse(&words(text)).is_err(), "{text}");
         }
     }

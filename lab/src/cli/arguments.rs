@@ -163,7 +163,9 @@ mod tests {
         let Command::Exec { dir, command } = Arguments::parse_from(words).command else { panic!("not exec") };
         assert_eq!((dir.dir, command.len()), (Some("/x".into()), 3));
         let words = ["billet-lab", "child", "7", "qemu", "-name", "m1"];
-        let Command::Child { parent, arguments, .. } = Arguments::parse_from(words).command else { panic!("not child") };
+        let Command::Child { parent, arguments, .. } = Arguments::parse_from(words).command else {
+            panic!("not child")
+        };
         assert_eq!((parent, arguments), (7, vec!["-name".into(), "m1".into()]));
     }
 }

@@ -124,7 +124,8 @@ fn watch_hangup(wanted: bool) -> oneshot::Receiver<()> {
 }
 
 fn start_log(layout: &Layout) -> anyhow::Result<()> {
-    let file = File::create(layout.log()).with_context(|| format!("can't write {}", layout.log().display()))?;
+    let file =
+        File::create(layout.log()).with_context(|| format!("can't write {}", layout.log().display()))?;
     let filter = EnvFilter::try_from_env("BILLET_LAB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).init();
     Ok(())

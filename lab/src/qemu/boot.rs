@@ -203,6 +203,10 @@ mod tests {
         set_while_running(&mut boot, BootFlags { device: Some(BootDevice::Disk), ..ONCE });
         boot.reset();
         let (first, _) = boot.power_on();
-        assert_eq!((first, boot.settle()), (Order::DiskFirst, None), "the override was meant for this boot, too late");
+        assert_eq!(
+            (first, boot.settle()),
+            (Order::DiskFirst, None),
+            "the override was meant for this boot, too late"
+        );
     }
 }

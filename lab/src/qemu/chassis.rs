@@ -53,7 +53,12 @@ struct Running {
 
 impl QemuChassis {
     /// A machine that is off.
-    pub(crate) fn new(machine: Machine, files: MachineFiles, accelerator: Accelerator, ovmf: Option<Ovmf>) -> Self {
+    pub(crate) fn new(
+        machine: Machine,
+        files: MachineFiles,
+        accelerator: Accelerator,
+        ovmf: Option<Ovmf>,
+    ) -> Self {
         let boot = Mutex::new(Boot::new(machine.boot_order.into()));
         let state = Arc::new(Shared { boot, telling: tokio::sync::Mutex::default() });
         Self { machine, files, accelerator, ovmf, running: tokio::sync::Mutex::default(), state }

@@ -57,7 +57,10 @@ impl Parts<'_> {
         all.flag("-nodefaults").flag("-no-user-config").flag("-S");
         all.add("-display", "none");
         let (uuid, serial) = (machine.uuid(), machine.serial());
-        all.add("-smbios", format!("type=1,manufacturer=Billet,product=lab-machine,uuid={uuid},serial={serial}"));
+        all.add(
+            "-smbios",
+            format!("type=1,manufacturer=Billet,product=lab-machine,uuid={uuid},serial={serial}"),
+        );
         all.add("-chardev", socket("monitor", &self.files.monitor()));
         all.add("-mon", "chardev=monitor,mode=control");
         all.add("-chardev", socket("serial", &self.files.serial()));
@@ -85,9 +88,15 @@ impl Parts<'_> {
         for (number, (serial, _)) in self.machine.disks().enumerate() {
             let file = path(&self.files.disk(number));
             // Flushes are ignored: the host's memory outlives any QEMU, and a lab's disk needn't survive the host.
-            all.add("-drive", format!("if=none,id=drive{number},format=raw,cache=unsafe,discard=unmap,file={file}"));
+            all.add(
+                "-drive",
+                format!("if=none,id=drive{number},format=raw,cache=unsafe,discard=unmap,file={file}"),
+            );
             let boot = if number == 0 { format!(",bootindex={}", self.order.disk()) } else { String::new() };
-            all.add("-device", format!("virtio-blk-pci,id=disk{number},drive=drive{number},serial={serial}{boot}"));
+            all.add(
+                "-device",
+                format!("virtio-blk-pci,id=disk{number},drive=drive{number},serial={serial}{boot}"),
+            );
         }
     }
 
@@ -153,7 +162,10 @@ mod tests {
         let line = arguments(&machine, Order::DiskFirst);
         assert!(line.contains("-machine q35,graphics=off"), "{line}");
         assert!(line.contains("serial=m1-disk0,bootindex=1"), "{line}");
-        assert!(line.contains(&format!("virtio-net-pci,id=nic0,netdev=net,mac={},bootindex=2", machine.mac)), "{line}");
+        assert!(
+            line.contains(&format!("virtio-net-pci,id=nic0,netdev=net,mac={},bootindex=2", machine.mac)),
+            "{line}"
+        );
         assert!(!line.contains("romfile") && !line.contains("pflash"), "{line}");
     }
 
@@ -164,8 +176,14 @@ mod tests {
         let line = arguments(&machine, Order::NetworkFirst);
         assert!(line.contains("readonly=on,file=/code"), "{line}");
         assert!(line.contains("file=/l,,b/m2.vars"), "commas in paths are doubled: {line}");
-        assert!(line.contains("serial=m2-disk0,bootindex=2") && line.contains("bootindex=1,romfile="), "{line}");
-        assert!(line.contains("id=disk1,drive=drive1,serial=m2-disk0-1 "), "a data disk is not booted from: {line}");
+        assert!(
+            line.contains("serial=m2-disk0,bootindex=2") && line.contains("bootindex=1,romfile="),
+            "{line}"
+        );
+        assert!(
+            line.contains("id=disk1,drive=drive1,serial=m2-disk0-1 "),
+            "a data disk is not booted from: {line}"
+        );
     }
 
     #[test]

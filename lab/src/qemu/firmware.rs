@@ -21,8 +21,11 @@ pub(crate) struct Ovmf {
 impl Ovmf {
     /// The one that is installed.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let there = PLACES.iter().find(|(code, variables)| Path::new(code).is_file() && Path::new(variables).is_file());
-        let (code, variables) = there.context("OVMF is not installed (Debian's package `ovmf`; lab/setup installs it)")?;
+        let there = PLACES
+            .iter()
+            .find(|(code, variables)| Path::new(code).is_file() && Path::new(variables).is_file());
+        let (code, variables) =
+            there.context("OVMF is not installed (Debian's package `ovmf`; lab/setup installs it)")?;
         Ok(Self { code: code.into(), variables: variables.into() })
     }
 

@@ -46,7 +46,9 @@ impl Message {
             Written { greeting: Some(_), .. } => Ok(Self::Greeting),
             Written { event: Some(name), .. } => Ok(Self::Event(name)),
             Written { id: Some(id), answer: Some(value), .. } => Ok(Self::Answer { id, result: Ok(value) }),
-            Written { id: Some(id), error: Some(error), .. } => Ok(Self::Answer { id, result: Err(error.desc) }),
+            Written { id: Some(id), error: Some(error), .. } => {
+                Ok(Self::Answer { id, result: Err(error.desc) })
+            }
             Written { error: Some(error), .. } => Err(error.desc),
             _ => Err(format!("neither greeting, answer nor event: `{line}`")),
         }
@@ -154,7 +156,9 @@ mod tests {
         for (line, expected) in table {
             assert_eq!(Message::parse(line), Ok(expected), "{line}");
         }
-        for line in ["", "{}", "[]", r#"{"return": {}}"#, r#"{"error": {"class": "x", "desc": "JSON parse error"}}"#] {
+        for line in
+            ["", "{}", "[]", r#"{"return": {}}"#, r#"{"error": {"class": "x", "desc": "JSON parse error"}}"#]
+        {
             assert!(Message::parse(line).is_err(), "{line}");
         }
     }

@@ -23,7 +23,9 @@ pub(super) fn uuid(name: &str) -> String {
 
 /// Whether this is six pairs of lower case hex with colons and not a group's address.
 pub(super) fn is_unicast_mac(text: &str) -> bool {
-    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_pair = |pair: &str| {
+        pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     let pairs: Vec<_> = text.split(':').collect();
     let first = pairs.first().and_then(|pair| u8::from_str_radix(pair, 16).ok());
     pairs.len() == 6 && pairs.iter().all(|pair| is_pair(pair)) && first.is_some_and(|byte| byte & 1 == 0)

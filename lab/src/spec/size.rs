@@ -54,8 +54,9 @@ impl TryFrom<Written> for Size {
     fn try_from(written: Written) -> Result<Self, String> {
         match written {
             Written::Bytes(bytes) => Ok(Self(bytes)),
-            Written::Text(text) => parse(&text)
-                .ok_or_else(|| format!("`{text}` is not a size; write it like 4G, 512M or a number of bytes")),
+            Written::Text(text) => parse(&text).ok_or_else(|| {
+                format!("`{text}` is not a size; write it like 4G, 512M or a number of bytes")
+            }),
         }
     }
 }

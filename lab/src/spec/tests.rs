@@ -43,7 +43,10 @@ fn all_fields_are_read() {
     let spec = Spec::parse(text).unwrap();
     let machine = &spec.machines[0];
     assert_eq!(machine.mac, "52:54:00:aa:00:01");
-    assert_eq!((machine.boot_order, machine.nic, machine.memory), (BootOrder::NetworkFirst, Nic::E1000e, 1024));
+    assert_eq!(
+        (machine.boot_order, machine.nic, machine.memory),
+        (BootOrder::NetworkFirst, Nic::E1000e, 1024)
+    );
     let disks: Vec<_> = machine.disks().map(|(serial, size)| (serial, size.to_string())).collect();
     let expected = [("S1", "64M"), ("S1-1", "1G"), ("S1-2", "1M")];
     assert_eq!(disks, expected.map(|(serial, size)| (serial.to_owned(), size.to_owned())));
@@ -65,16 +68,28 @@ fn wrong_fields_are_named_with_the_mend() {
         (machine("disk = \"4 gigs\""), "`4 gigs` is not a size; write it like 4G"),
         (machine("disk = \"1000\""), "machine m1: disk 1000 must be at least 1M and a multiple of 512 bytes"),
         (machine("memory = 1"), "machine m1: memory 1 must be 128 to 65536 MiB"),
-        (machine("mac = \"01:00:5e:00:00:01\""), "machine m1: mac `01:00:5e:00:00:01` must be a unicast address"),
+        (
+            machine("mac = \"01:00:5e:00:00:01\""),
+            "machine m1: mac `01:00:5e:00:00:01` must be a unicast address",
+        ),
         (machine("mac = \"5254.0012.3456\""), "must be a unicast address like"),
         (machine("disk_serial = \"has space\""), "machine m1: disk_serial `has space` must be"),
         (machine("colour = 1"), "unknown field `colour`"),
         (machine("nic = \"token-ring\""), "unknown variant `token-ring`, expected `virtio` or `e1000e`"),
         (machine(&machine("")), "machine m1: name is there twice"),
-        (machine("[[machine]]\nname=\"M2\"\nfirmware=\"bios\"\nbmc=\"mock\""), "machine: name `M2` must be 1 to 20 of"),
+        (
+            machine("[[machine]]\nname=\"M2\"\nfirmware=\"bios\"\nbmc=\"mock\""),
+            "machine: name `M2` must be 1 to 20 of",
+        ),
         (machine("[network]\nsubnet=\"10.1.0.0\""), "`10.1.0.0` is not a subnet; write it like 10.77.0.0/24"),
-        (machine("[network]\naddress=\"10.1.0.1\""), "network: address 10.1.0.1 is not in subnet 10.77.0.0/24"),
-        (machine("[network]\ninterface=\"much-too-long\""), "network: interface `much-too-long` must be 1 to 12 of"),
+        (
+            machine("[network]\naddress=\"10.1.0.1\""),
+            "network: address 10.1.0.1 is not in subnet 10.77.0.0/24",
+        ),
+        (
+            machine("[network]\ninterface=\"much-too-long\""),
+            "network: interface `much-too-long` must be 1 to 12 of",
+        ),
         (machine("[network]\nfaults={drop=2.0}"), "network: faults: drop 2 must be between 0 and 1"),
         ("[[machine]]\nname=\"m1\"\nbmc=\"mock\"".into(), "missing field `firmware`"),
         (String::new(), "machine is there 0 times; 1 to 200 can be made"),

@@ -68,7 +68,12 @@ impl PacketSocket {
     }
 }
 
-fn set_option(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> std::io::Result<()> {
+fn set_option(
+    fd: &OwnedFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> std::io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the pointer is to an int that lives through the call, and the length is an int's.
     let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), length) };
@@ -97,7 +102,8 @@ struct EthtoolValue {
 /// Switches off everything that a network card would do after us: checksums left open and frames of up to 64 KiB
 /// would reach the machines as they are.
 pub(crate) fn without_offloads(interface: &str) -> anyhow::Result<()> {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").context("can't open a socket for ethtool's call")?;
+    let socket =
+        std::net::UdpSocket::bind("127.0.0.1:0").context("can't open a socket for ethtool's call")?;
     // ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO.
     for command in [0x17, 0x1f, 0x24, 0x2c] {
         let mut value = EthtoolValue { command, data: 0 };

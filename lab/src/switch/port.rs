@@ -54,5 +54,11 @@ fn connect(nic: &Path) -> Option<UnixDatagram> {
 }
 
 fn is_gone(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::NotConnected | ErrorKind::NotFound)
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+            | ErrorKind::NotFound
+    )
 }

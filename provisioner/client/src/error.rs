@@ -95,7 +95,9 @@ pub enum ClientError {
         status: u16,
     },
     /// The answer makes no sense to us.
-    #[error("{url} answered something that this version doesn't understand ({why}); are both of the same version?")]
+    #[error(
+        "{url} answered something that this version doesn't understand ({why}); are both of the same version?"
+    )]
     Garbled {
         /// The service.
         url: String,
@@ -142,7 +144,8 @@ impl ClientError {
 
     /// What became of a request that brought no answer.
     pub(crate) fn from_reqwest(source: reqwest::Error) -> Self {
-        let url = source.url().map_or_else(|| "the service".to_owned(), |url| url.origin().ascii_serialization());
+        let url =
+            source.url().map_or_else(|| "the service".to_owned(), |url| url.origin().ascii_serialization());
         let cause = cause(&source);
         let tls = matches!(cause, Cause::Tls(_));
         let why = cause.words();
@@ -194,10 +197,8 @@ fn cause(error: &(dyn Error + 'static)) -> Cause {
         }
         found = match error.downcast_ref::<io::Error>() {
             Some(io) => {
-                if let Some(inner) = io.get_ref() {
-                    if let Cause::Tls(text) = cause(inner) {
-                        return Cause::Tls(text);
-                    }
+                if let Some(Cause::Tls(text)) = io.get_ref().map(|inner| cause(inner)) {
+                    return Cause::Tls(text);
                 }
                 Cause::Io(io.kind(), io.to_string())
             }

@@ -4,9 +4,9 @@
 
 use crate::{ClientError, answer, tls, url};
 use provisioner_api::{
-    DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList, Lease, LeaseList,
-    Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
-    NetworkList, Secret, Why, paths,
+    DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList, Lease,
+    LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
+    MachineUpdate, Network, NetworkList, Secret, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::Serialize;
@@ -61,7 +61,12 @@ impl Client {
     }
 
     /// A request with the token.
-    pub(crate) fn request(&self, method: Method, path: &str, names: &[&str]) -> Result<RequestBuilder, ClientError> {
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        names: &[&str],
+    ) -> Result<RequestBuilder, ClientError> {
         self.request_with(method, path, names, &[])
     }
 
@@ -80,7 +85,11 @@ impl Client {
         Ok(self.http.request(method, url).header(header::AUTHORIZATION, self.authorization.clone()))
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, names: &[&str]) -> Result<T, ClientError> {
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        names: &[&str],
+    ) -> Result<T, ClientError> {
         answer::json(self.request(Method::GET, path, names)?).await
     }
 
@@ -88,7 +97,12 @@ impl Client {
         answer::send(self.request(Method::DELETE, path, &[name])?).await.map(drop)
     }
 
-    async fn events(&self, path: &str, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+    async fn events(
+        &self,
+        path: &str,
+        name: &str,
+        after: Option<EventId>,
+    ) -> Result<Vec<Event>, ClientError> {
         let after = after.map(|id| id.to_string());
         let query: Vec<_> = after.iter().map(|id| ("after", id.as_str())).collect();
         answer::json(self.request_with(Method::GET, path, &[name], &query)?).await
@@ -152,7 +166,11 @@ impl Client {
     }
 
     /// A machine's timeline, oldest first; only what is newer than `after`.
-    pub async fn machine_events(&self, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+    pub async fn machine_events(
+        &self,
+        name: &str,
+        after: Option<EventId>,
+    ) -> Result<Vec<Event>, ClientError> {
         self.events(paths::MACHINE_EVENTS, name, after).await
     }
 
@@ -183,7 +201,11 @@ impl Client {
     }
 
     /// An instance's timeline, oldest first; only what is newer than `after`.
-    pub async fn instance_events(&self, name: &str, after: Option<EventId>) -> Result<Vec<Event>, ClientError> {
+    pub async fn instance_events(
+        &self,
+        name: &str,
+        after: Option<EventId>,
+    ) -> Result<Vec<Event>, ClientError> {
         self.events(paths::INSTANCE_EVENTS, name, after).await
     }
 

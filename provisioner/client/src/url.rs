@@ -50,7 +50,15 @@ mod tests {
         for good in ["https://10.77.0.1:7443", "https://billet.example.org", "https://[fd00::1]:7443/"] {
             assert!(base(good).is_ok(), "{good}");
         }
-        for bad in ["", "10.77.0.1:7443", "http://a", "https://u:p@a", "https://a/v1", "https://a?x=1", "https://a#b"] {
+        for bad in [
+            "",
+            "10.77.0.1:7443",
+            "http://a",
+            "https://u:p@a",
+            "https://a/v1",
+            "https://a?x=1",
+            "https://a#b",
+        ] {
             assert!(base(bad).is_err(), "{bad}");
         }
     }

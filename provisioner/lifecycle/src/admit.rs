@@ -133,8 +133,11 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.owner = Some(owner.clone());
         }
         Request::Release { instance, erase } => match &mut want.owner {
+            // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
             Some(owner) if owner.instance == *instance => {
-                owner.release.get_or_insert(*erase);
+                if owner.release.is_none() || machine.state.hold.is_some() {
+                    owner.release = Some(*erase);
+                }
             }
             _ => return Err(Refusal::NotYours),
         },

@@ -100,6 +100,10 @@ pub enum Move {
 /// Decides.
 pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     if let Some(hold) = &machine.state.hold {
+        // Before the retry: what runs after all must not be written again.
+        if let Some(decision) = job::late(machine) {
+            return decision;
+        }
         let leaves = machine.want.retry > hold.retry;
         if leaves {
             return Decision::Move(Move::Lift);

@@ -87,6 +87,7 @@ pub fn decide_instance(
     match (instance.machine, own) {
         (None, _) if instance.release.is_some() => InstanceDecision::Gone,
         (None, _) => allocate(instance, candidates),
+        (Some(_), None) if instance.release.is_some() => InstanceDecision::Gone,
         (Some(_), None) => InstanceDecision::Hold("its machine is gone from the records".into()),
         (Some(_), Some(machine)) => follow(instance, machine),
     }
@@ -99,7 +100,9 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
     match (owner, instance.release) {
         // Ownership ends only through `disown`, in the transaction that forgets the instance.
         (None, _) => InstanceDecision::Hold("its machine no longer knows it".into()),
-        (Some(owner), Some(erase)) if owner.release.is_none() => {
+        (Some(owner), Some(erase))
+            if owner.release.is_none() || (machine.state.hold.is_some() && owner.release != Some(erase)) =>
+        {
             InstanceDecision::GiveBack { machine: machine.id, erase }
         }
         (Some(_), Some(_)) if machine.state.name == MachineState::Available => InstanceDecision::Gone,
@@ -119,6 +122,7 @@ enum Unfit {
     Maintenance,
     Taken,
     Held,
+    NoBmc,
     BmcTrouble,
     Busy,
     Disk(String),
@@ -134,6 +138,7 @@ impl Unfit {
             Self::Maintenance => "in maintenance".into(),
             Self::Taken => "taken".into(),
             Self::Held => "held".into(),
+            Self::NoBmc => "without a BMC".into(),
             Self::BmcTrouble => "with a BMC that doesn't answer".into(),
             Self::Busy => "not yet available".into(),
             Self::Disk(_) => "without a disk that fits the image".into(),
@@ -191,6 +196,7 @@ fn unfit(instance: &Instance, one: &Candidate<'_>) -> Option<Unfit> {
         machine.want.owner.is_some().then_some(Unfit::Taken),
         machine.want.maintenance.then_some(Unfit::Maintenance),
         machine.state.hold.is_some().then_some(Unfit::Held),
+        (!machine.want.bmc).then_some(Unfit::NoBmc),
         (machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect)
             .then_some(Unfit::Busy),
         disk.err().filter(|why| *why != NoDisk::NoInventory).map(|why| Unfit::Disk(why.to_string())),

@@ -89,6 +89,8 @@ pub struct Facts {
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
     pub netboot: Option<Timestamp>,
+    /// When the service began to listen again: nobody could be heard while it was down.
+    pub listening: Option<Timestamp>,
 }
 
 /// Why a BMC did not answer or obey.
@@ -229,6 +231,11 @@ impl Job {
     /// Whether the named step was ever begun in this job.
     pub fn begun(&self, name: StepName) -> bool {
         self.steps.iter().any(|step| step.name == name && step.phase != StepPhase::Todo)
+    }
+
+    /// Whether a claim or a report is of this job in this epoch.
+    pub(crate) fn is(&self, id: JobId, epoch: u64) -> bool {
+        self.id == id && self.epoch == epoch
     }
 }
 

@@ -1,8 +1,8 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
-use crate::machine::{AgentReport, BmcTrouble, Claim, Machine};
+use crate::machine::{AgentReport, BmcTrouble, Claim, Job, Machine};
 use jiff::Timestamp;
-use provisioner_api::{InstanceId, Inventory, JobId};
+use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
 
 /// Something observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Fact {
     },
     /// The firmware asked to boot from the network.
     Netboot,
+    /// The service was down and listens again.
+    Listening,
 }
 
 /// Takes a fact down.
@@ -54,6 +56,8 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             let since = facts.bmc_trouble.as_ref().map_or(now, |trouble| trouble.since);
             facts.bmc_trouble = Some(BmcTrouble { why: why.clone(), since, authentication: *authentication });
         }
+        // A claim of a job or epoch that is over must not hide the one that the running job goes by.
+        Fact::Claimed { job, .. } if *job != machine.running_job().map(|job| (job.id, job.epoch)) => {}
         Fact::Claimed { job, inventory } => {
             facts.claim = Some(Claim { job: *job, at: now });
             facts.inventory = Some(inventory.clone());
@@ -61,8 +65,11 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         }
         Fact::AgentSeen => facts.agent_seen = Some(now),
         Fact::Reported(report) => {
-            facts.agent_seen = Some(now);
-            if newer(facts.report.as_ref(), report) {
+            let job = machine.running_job().filter(|job| job.is(report.job, report.epoch));
+            if job.is_some() {
+                facts.agent_seen = Some(now);
+            }
+            if job.is_some_and(|job| in_hand(job, report)) && newer(facts.report.as_ref(), report) {
                 facts.report = Some(report.clone());
             }
         }
@@ -72,18 +79,24 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         }
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
+        Fact::Listening => facts.listening = Some(now),
     }
     next
 }
 
-/// A late report of an older epoch never hides a newer one, and progress never hides a result of the same try.
+/// Only a report on the order that stands counts: a late one never hides a newer one, and what was not ordered yet
+/// can't be done already.
+fn in_hand(job: &Job, report: &AgentReport) -> bool {
+    job.current().is_some_and(|step| {
+        step.name == report.step && step.attempt == report.attempt && step.phase == StepPhase::Intent
+    })
+}
+
+/// Progress never hides a result of the same try.
 fn newer(known: Option<&AgentReport>, report: &AgentReport) -> bool {
     use crate::machine::Reported::Progress;
     let Some(known) = known else { return true };
     let same = (known.job, known.epoch, known.step, known.attempt)
         == (report.job, report.epoch, report.step, report.attempt);
-    if same {
-        return matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_));
-    }
-    report.epoch >= known.epoch
+    !same || matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_))
 }

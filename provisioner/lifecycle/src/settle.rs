@@ -129,6 +129,7 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
     if step.name == StepName::Erase {
         machine.state.dirty = false;
     }
+    machine.state.hold = None;
 }
 
 fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {

@@ -67,7 +67,9 @@ fn setting(bmc: &mut BmcSpec, key: &str, value: &str) -> Result<(), String> {
                 "3" => 3,
                 "17" => 17,
                 _ => {
-                    return Err(format!("cipher suite {value} is not supported: use 17, or 3 for an old BMC"));
+                    return Err(format!(
+                        "cipher suite {value} is not supported: use 17, or 3 for an old BMC"
+                    ));
                 }
             });
         }

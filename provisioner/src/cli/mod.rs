@@ -17,7 +17,7 @@ mod view;
 mod wait;
 
 use args::{Cli, Command, ConfigCommand};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use environment::Environment;
 use error::CliError;
 use std::process::ExitCode;
@@ -46,6 +46,10 @@ fn refused(refusal: &clap::Error) -> ExitCode {
         // Help and version; nobody is left to tell when they can't be printed.
         drop(refusal.print());
         return ExitCode::SUCCESS;
+    }
+    if refusal.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        drop(refusal.print());
+        return ExitCode::from(2);
     }
     let text = refusal.render().to_string();
     Ui::terminal(args::Output::Table).note(text.strip_prefix("error:").unwrap_or(&text).trim());

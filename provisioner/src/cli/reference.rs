@@ -44,7 +44,10 @@ fn describe(text: &mut String, parent: &str, command: &Command) {
         return;
     }
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
-    let _ = writeln!(text, "\n## {name}\n\n{about}.\n\n```text\n{}\n```\n", usage(&name, command));
+    let _ = writeln!(text, "\n## {name}\n\n{about}.\n\n```text\n{}\n```", usage(&name, command));
+    if shown(command, false).next().is_some() {
+        text.push('\n');
+    }
     arguments(text, command, false);
 }
 
@@ -90,7 +93,9 @@ fn arguments(text: &mut String, command: &Command, global: bool) {
         if !words.is_empty() && argument.get_action().takes_values() {
             let _ = write!(text, " ({})", words.join(", "));
         }
-        if let [default] = argument.get_default_values() {
+        if let [default] = argument.get_default_values()
+            && argument.get_action().takes_values()
+        {
             let _ = write!(text, " [default: {}]", default.to_string_lossy());
         }
         if let Some(variable) = argument.get_env() {

@@ -2,12 +2,36 @@
 
 use super::{args::Output, error::CliError, text::clean};
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Where remarks go. Shared, because an upload tells its progress from elsewhere.
+#[derive(Clone)]
+pub(super) struct Remarks(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Remarks {
+    fn new(to: Box<dyn Write + Send>) -> Self {
+        Self(Arc::new(Mutex::new(to)))
+    }
+
+    /// Says something.
+    pub(super) fn note(&self, text: &str) {
+        self.write(&format!("billet: {text}\n"));
+    }
+
+    fn write(&self, text: &str) {
+        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is left to tell when standard error is closed.
+        drop(to.write_all(text.as_bytes()).and_then(|()| to.flush()));
+    }
+}
 
 /// Where results and remarks go.
 pub(super) struct Ui {
     out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+    remarks: Remarks,
     /// How results are printed.
     pub(super) output: Output,
     /// Whether a person watches standard error.
@@ -25,7 +49,7 @@ impl Ui {
     pub(super) fn terminal(output: Output) -> Self {
         Self {
             out: Box::new(io::stdout()),
-            err: Box::new(io::stderr()),
+            remarks: Remarks::new(Box::new(io::stderr())),
             output,
             live: io::stderr().is_terminal(),
         }
@@ -34,7 +58,7 @@ impl Ui {
     /// One that writes elsewhere.
     #[cfg(test)]
     pub(super) fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, output: Output) -> Self {
-        Self { out, err, output, live: false }
+        Self { out, remarks: Remarks::new(err), output, live: false }
     }
 
     /// Prints one object; `page` makes it for people.
@@ -107,13 +131,17 @@ impl Ui {
 
     /// Says something beside the result.
     pub(super) fn note(&mut self, text: &str) {
-        // Nobody is left to tell when standard error is closed.
-        drop(writeln!(self.err, "billet: {text}"));
+        self.remarks.note(text);
+    }
+
+    /// The way for remarks, to take elsewhere.
+    pub(super) fn remarks(&self) -> Remarks {
+        self.remarks.clone()
     }
 
     /// Asks a question and leaves the cursor behind it.
     pub(super) fn ask(&mut self, question: &str) {
-        drop(write!(self.err, "billet: {question} ").and_then(|()| self.err.flush()));
+        self.remarks.write(&format!("billet: {question} "));
     }
 
     /// Tells of an error.

@@ -50,6 +50,8 @@ pub const RAMDISK: &str = "initrd.img";
 pub const SCRIPT_PATH: &str = "/boot/script";
 /// Path under which the boot HTTP server serves files; a name follows.
 pub const FILES_PATH: &str = "/boot/files";
+/// Path on the boot HTTP server under which there is never anything.
+pub const NO_FILE_PATH: &str = "/boot/none";
 
 /// How a client fetches its loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +71,8 @@ impl Firmware {
         match self {
             Firmware::BiosPxe => Loader::Tftp("undionly.kpxe"),
             Firmware::UefiPxe => Loader::Tftp("snponly.efi"),
-            // HTTP boot's SNP stays open under some firmware, so that snponly finds no free NIC; ipxe.efi
-            // brings its own drivers.
-            Firmware::UefiHttp => Loader::Http("ipxe.efi"),
+            // Not ipxe.efi: its own drivers take the firmware's away, and OVMF hangs when it leaves for the disk.
+            Firmware::UefiHttp => Loader::Http("snponly.efi"),
             Firmware::IpxeBios | Firmware::IpxeUefi => Loader::Script,
         }
     }

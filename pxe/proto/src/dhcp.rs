@@ -17,6 +17,7 @@ mod code {
     pub(super) const SUBNET_MASK: u8 = 1;
     pub(super) const ROUTER: u8 = 3;
     pub(super) const DNS: u8 = 6;
+    pub(super) const VENDOR_OPTIONS: u8 = 43;
     pub(super) const REQUESTED_ADDRESS: u8 = 50;
     pub(super) const LEASE_TIME: u8 = 51;
     pub(super) const OVERLOAD: u8 = 52;

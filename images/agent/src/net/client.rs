@@ -18,12 +18,13 @@ const CLIENT_PORT: u16 = 68;
 /// Where messages go: every DHCP server of the network.
 const SERVERS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 
-/// How long a reply is waited for: at first, and at most (RFC 2131, section 4.1, with a shorter start).
-const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// How long a reply is waited for: at first, and at most (RFC 2131, section 4.1, with a shorter start: the first packet
+/// behind a link that just came up is often lost).
+const FIRST_WAIT: Duration = Duration::from_millis(300);
 const LONGEST_WAIT: Duration = Duration::from_secs(16);
 
 /// How often a message is sent before it is given up.
-const TRIES: u32 = 5;
+const TRIES: u32 = 6;
 
 /// The least time between two tries to renew (RFC 2131, section 4.4.5).
 const RENEW_PAUSE: Duration = Duration::from_secs(60);

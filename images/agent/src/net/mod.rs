@@ -15,8 +15,11 @@ use tokio::time::{Instant, sleep};
 /// How long the NIC that netbooted is waited for, before any other one is tried.
 const BOOT_NIC_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long nothing is said of links: most come up by then.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// The pause between two looks for NICs and links.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Gets an address, however long it takes, and keeps it from then on in the background.
 pub(crate) async fn come_up(host: Arc<RealHost>, boot_mac: Option<String>) {
@@ -35,7 +38,7 @@ pub(crate) async fn come_up(host: Arc<RealHost>, boot_mac: Option<String>) {
                     }
                 }
             }
-            Err(why) if why != said => {
+            Err(why) if why != said && begun.elapsed() > QUIET => {
                 host.say(&format!("no network yet: {why}; waiting"));
                 said = why;
             }

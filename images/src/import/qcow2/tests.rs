@@ -145,11 +145,8 @@ fn what_leads_out_of_the_file_is_refused() {
         ("backing", &["-o", &backing], "it has a backing file"),
         ("data file", &["-o", &data], "external file"),
         ("subclusters", &["-o", "extended_l2=on"], "extended L2"),
-        (
-            "luks",
-            &["--object", secret, "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"],
-            "encrypted",
-        ),
+        // Not LUKS: qemu-img measures the processor for it, and fails on a busy one.
+        ("aes", &["--object", secret, "-o", "encrypt.format=aes,encrypt.key-secret=s"], "encrypted"),
     ];
     for (name, options, expected) in cases {
         let made = qemu_img().unwrap().args(base).args(*options).args([&at(name), "1M"]).status().unwrap();

@@ -18,18 +18,33 @@ pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timesta
         return begin(machine, step, now);
     }
     let started = step.started.unwrap_or(job.started);
-    let until = started.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
+    // Nobody could call in, report or phone home while the service was down: that time doesn't count.
+    let heard_from = machine.facts.listening.map_or(started, |listening| listening.max(started));
+    let until = heard_from.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
+    let span = Span { started, heard_from, until };
     match step.name.kind() {
         StepKind::Level => level(step, until, now),
-        StepKind::Await => awaited(machine, job, step, Span { started, until }, limits, now),
-        StepKind::Order => ordered(machine, job, step, Span { started, until }, limits, now),
+        StepKind::Await => awaited(machine, job, step, span, limits, now),
+        StepKind::Order => ordered(machine, job, step, span, limits, now),
     }
+}
+
+/// What ends a hold without a person: the operating system reported in after all, so there is nothing to mend.
+pub(super) fn late(machine: &Machine) -> Option<Decision> {
+    let job = machine.running_job()?;
+    let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
+    let awaits = matches!(step.name, StepName::Reboot | StepName::PhoneHome);
+    (awaits && phoned_home(machine, job)).then(|| {
+        Decision::Move(Move::StepDone { result: "the operating system reported in, though late".into() })
+    })
 }
 
 /// From when until when a step may run.
 #[derive(Clone, Copy)]
 struct Span {
     started: Timestamp,
+    /// Since when somebody has listened without a break, but not before `started`.
+    heard_from: Timestamp,
     until: Timestamp,
 }
 
@@ -47,7 +62,15 @@ fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return Decision::Wait(trying_again(step, not_before));
     }
-    let refused = match step.name {
+    match obstacle(machine, step.name) {
+        Some(why) => hold(why),
+        None => Decision::Move(Move::Begin { step: step.name }),
+    }
+}
+
+/// Why no permit can be given for a step that destroys.
+fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
+    match step {
         StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
             Some(owner) => {
                 let named = owner.root_disk_serial.as_deref();
@@ -59,19 +82,17 @@ fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
         },
         StepName::Erase => erasable_disks(machine.facts.inventory.as_ref()).err(),
         _ => None,
-    };
-    match refused {
-        Some(why) => hold(why),
-        None => Decision::Move(Move::Begin { step: step.name }),
     }
 }
 
 fn level(step: &Step, until: Timestamp, now: Timestamp) -> Decision {
-    if let Some(why) = step.result.as_ref().filter(|_| now >= until) {
-        return hold(why.clone());
-    }
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return Decision::Wait(trying_again(step, not_before));
+    }
+    // The last try has to be of now: one from before the service was down for long says nothing.
+    let last = step.result.as_ref().filter(|_| step.not_before.is_some_and(|at| at >= until));
+    if let Some(why) = last {
+        return hold(why.clone());
     }
     Decision::Act(match step.name {
         StepName::PowerOn => Effect::Power { on: true, wish: None },
@@ -117,9 +138,13 @@ fn awaited(
     Decision::Wait(patience(step, why, span))
 }
 
+/// Whether the operating system that this epoch wrote reported in: one from before its reboot is another's, or of an
+/// earlier epoch.
 fn phoned_home(machine: &Machine, job: &Job) -> bool {
     let owner = machine.want.owner.as_ref().map(|owner| owner.instance);
-    machine.facts.phoned_home.is_some_and(|(instance, at)| Some(instance) == owner && at >= job.started)
+    let reboot = job.steps.iter().find(|step| step.name == StepName::Reboot).and_then(|step| step.started);
+    let (Some((instance, at)), Some(reboot)) = (machine.facts.phoned_home, reboot) else { return false };
+    Some(instance) == owner && at >= reboot
 }
 
 fn ordered(
@@ -143,7 +168,10 @@ fn ordered(
         Some(Reported::Failed(why)) => return Decision::Move(Move::Again { why: why.clone() }),
         Some(Reported::Progress(_)) | None => {}
     }
-    let heard = machine.facts.agent_seen.unwrap_or(span.started).max(span.started);
+    if let Some(why) = obstacle(machine, step.name) {
+        return hold(why);
+    }
+    let heard = machine.facts.agent_seen.map_or(span.heard_from, |seen| seen.max(span.heard_from));
     let silence = heard.saturating_add(limits.agent_silence).unwrap_or(Timestamp::MAX);
     if now >= silence {
         return anew(

@@ -43,6 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Fact::BmcTrouble { why: "silence".into(), authentication: false }),
         Just(Fact::AgentSeen),
         Just(Fact::Netboot),
+        Just(Fact::Listening),
         Just(Fact::Inventory(inventory())),
         Just(Fact::PhonedHome { instance: INSTANCE }),
         Just(Fact::Claimed { job: None, inventory: inventory() }),

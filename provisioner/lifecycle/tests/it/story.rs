@@ -2,9 +2,9 @@
 
 use super::world::{World, inventory, owner, release};
 use jiff::SignedDuration;
-use provisioner_api::{JobKind, MachineState, Progress, StepPhase};
+use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
-    Decision, Fact, Failure, Move, Outcome, Reported, Request, StepName, Task, order,
+    AgentReport, Decision, Fact, Failure, Move, Outcome, Reported, Request, StepName, Task, order,
 };
 
 #[test]
@@ -192,4 +192,109 @@ fn a_step_is_begun_in_the_books_before_its_effect() {
         }
         world.live();
     }
+}
+
+#[test]
+fn a_claim_of_another_epoch_or_of_a_discovery_hides_nothing() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    let known = world.machine.facts.clone();
+    let job = world.machine.job.clone().unwrap();
+    for stale in [None, Some((job.id, job.epoch - 1)), Some((provisioner_api::JobId(uuid::Uuid::nil()), 99))]
+    {
+        world.fact(&Fact::Claimed { job: stale, inventory: Default::default() });
+        assert_eq!(world.machine.facts, known, "{stale:?}");
+    }
+    assert!(order(&world.machine, world.now).is_some(), "the agent that claimed is still given its order");
+}
+
+#[test]
+fn what_was_not_ordered_yet_is_not_done_already() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    let Some(Fact::Reported(early)) =
+        world.report(Reported::Done { evidence: "?".into(), disks: Vec::new() })
+    else {
+        panic!("no report")
+    };
+    world.fact(&Fact::Reported(AgentReport { step: StepName::WriteSeed, ..early }));
+    while world.machine.job.as_ref().unwrap().current().unwrap().name == StepName::WriteImage {
+        world.live();
+    }
+    world.reconcile(|_| Ok("done".into()));
+    assert!(order(&world.machine, world.now).is_some(), "the seed is ordered");
+}
+
+#[test]
+fn a_system_of_an_earlier_epoch_does_not_report_in_for_the_next() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    let change = Move::Restart { why: "test".into() };
+    world.fact(&Fact::PhonedHome { instance: owner().instance });
+    world.settle(&Outcome::Moved { change, fresh: provisioner_api::JobId(uuid::Uuid::nil()) });
+    while world.machine.job.as_ref().unwrap().current().unwrap().name != StepName::PhoneHome {
+        world.live();
+        assert_eq!(world.machine.state.name, MachineState::Deploying);
+    }
+    world.reconcile(|_| Ok("done".into()));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
+}
+
+#[test]
+fn a_late_report_of_the_system_ends_the_hold_without_writing_again() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    world.pass(world.limits.phone_home);
+    world.reconcile(|_| Ok("done".into()));
+    assert!(world.machine.state.hold.is_some());
+    let epoch = world.machine.state.epoch;
+    world.request(&Request::Retry).unwrap();
+    world.fact(&Fact::PhonedHome { instance: owner().instance });
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.epoch), (MachineState::Deployed, epoch));
+    assert_eq!(world.machine.state.hold, None);
+}
+
+#[test]
+fn the_time_in_which_the_service_was_down_is_nobodys_silence() {
+    for (kind, step) in [
+        (JobKind::Release, StepName::Erase),
+        (JobKind::Deploy, StepName::WriteImage),
+        (JobKind::Deploy, StepName::Agent),
+        (JobKind::Deploy, StepName::PhoneHome),
+    ] {
+        let mut world = World::at(kind, step);
+        world.pass(SignedDuration::from_hours(30));
+        let mut deaf = world.clone();
+        assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit");
+        world.fact(&Fact::Listening);
+        assert!(matches!(world.decide(), Decision::Wait(_)), "{step}: {:?}", world.decide());
+        deaf.fact(&Fact::Listening);
+        deaf.pass(SignedDuration::from_hours(30));
+        assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit again");
+    }
+}
+
+#[test]
+fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false }));
+    world.pass(SignedDuration::from_hours(1));
+    assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false }));
+    world.pass(SignedDuration::from_mins(1));
+    assert!(matches!(world.decide(), Decision::Hold { .. }), "{:?}", world.decide());
+}
+
+#[test]
+fn an_erasure_that_can_not_be_done_may_be_asked_for_in_another_way() {
+    let other = Request::Release { instance: owner().instance, erase: ErasePolicy::Overwrite };
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.request(&other).unwrap();
+    let stands = |world: &World| world.machine.want.owner.as_ref().and_then(|owner| owner.release);
+    assert_eq!(stands(&world), Some(ErasePolicy::Metadata), "the first word stands while it is done");
+    let fact = world.report(Reported::Refused("this disk can't".into())).unwrap();
+    world.fact(&fact);
+    world.reconcile(|_| Ok("done".into()));
+    world.request(&other).unwrap();
+    assert_eq!(stands(&world), Some(ErasePolicy::Overwrite));
+    world.request(&Request::Retry).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
 }

@@ -5,11 +5,7 @@ use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
 use indicatif::{ProgressBar, ProgressStyle};
 use provisioner_api::ImageSpec;
 use sha2::{Digest, Sha256};
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Result<(), CliError> {
@@ -71,8 +67,8 @@ async fn import(
         Err(error) if error.status() == Some(404) => {}
         Err(error) => return Err(error.into()),
     }
-    let mut progress = progress(session.ui, total);
-    let image = session.client.import_image(spec, file, move |sent| progress(sent)).await?;
+    let progress = progress(session.ui, total);
+    let image = session.client.import_image(spec, file, progress).await?;
     let (disk, stored) = (text::bytes(image.status.disk_bytes), text::bytes(image.status.stored_bytes));
     session
         .ui
@@ -101,14 +97,13 @@ fn progress(ui: &Ui, total: u64) -> Box<dyn FnMut(u64) + Send> {
             }
         });
     }
-    let mut told = 0;
+    let (remarks, mut told) = (ui.remarks(), 0);
     Box::new(move |sent| {
         let tenth = text::percent(sent, total) / 10;
         if tenth > told {
             told = tenth;
             let line = if sent >= total { AFTER.to_owned() } else { format!("{}% sent", tenth * 10) };
-            // Nobody is left to tell when standard error is closed.
-            drop(writeln!(io::stderr(), "billet: {line}"));
+            remarks.note(&line);
         }
     })
 }

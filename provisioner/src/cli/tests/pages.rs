@@ -80,11 +80,11 @@ Inventory
   Serial:       SN1
   UUID:         4c4c4544-0000-2010-8020-80c04f202020
   Firmware:     SeaBIOS 1.16
-  Processors:   qemu64 (1 sockets, 2 cores, 4 threads, x86_64)
+  Processors:   qemu64 (x86_64; sockets 1, cores 2, threads 4)
   Memory:       8.0 GiB
 
 Disks
-  NAME  SIZE     SERIAL  MODEL            KIND
+  NAME  SIZE     SERIAL  MODEL           KIND
   vda   4.0 GiB  D1      evil\u{fffd}]0;title\u{fffd}  spinning
 
 Network cards

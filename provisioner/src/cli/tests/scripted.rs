@@ -335,6 +335,7 @@ async fn importing_sends_the_file_with_its_digest() {
         (0, "image d is imported: a disk of 4.0 GiB, 1.0 MiB stored\n"),
         "{ran:?}"
     );
+    assert!(ran.err.ends_with("billet: sent; the service checks and unpacks it\n"), "{ran:?}");
     assert_eq!(fake.asked().pop().unwrap().body, content.as_bytes());
     fake.says("GET /v1/images/d", 200, &image(spec));
     assert_eq!(user.run(&line).await.out, "image d is imported already\n");

@@ -154,8 +154,8 @@ fn inventory(page: &mut Page, found: &Inventory) {
         .line("Firmware", text(&found.firmware));
     let cpu = &found.cpu;
     let processors = format!(
-        "{} ({} sockets, {} cores, {} threads, {})",
-        cpu.model, cpu.sockets, cpu.cores, cpu.threads, found.architecture
+        "{} ({}; sockets {}, cores {}, threads {})",
+        cpu.model, found.architecture, cpu.sockets, cpu.cores, cpu.threads
     );
     system.line("Processors", processors).line("Memory", bytes(found.memory_bytes));
     page.block("Inventory", &system.end());

@@ -126,10 +126,10 @@ pub fn agent_script(
 /// The script that gives the machine back to its firmware, for its disk.
 #[must_use]
 pub fn disk_script() -> String {
-    // Leaving iPXE makes UEFI go on with its boot order. A BIOS would do the same for a ROM, but an iPXE that
-    // was loaded by a PXE ROM has none to go back to on some boards: boot the first disk by itself there.
+    // UEFI goes on with its boot order after a failure; after success it shows its menu (UEFI 2.10, 3.1.1).
+    // Under a BIOS the first disk is booted by iPXE itself: not every board goes on when a PXE ROM returns.
     "#!ipxe\n\
-     iseq ${platform} efi && exit 0 ||\n\
+     iseq ${platform} efi && exit 1 ||\n\
      sanboot --no-describe --drive 0x80 || exit 0\n"
         .to_owned()
 }

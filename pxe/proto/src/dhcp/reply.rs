@@ -4,7 +4,7 @@ use super::code;
 use super::decide::Settings;
 use super::request::{Kind, Request};
 use crate::Mac;
-use crate::boot::{BootAnswer, FILES_PATH, Firmware, Loader, SCRIPT_PATH};
+use crate::boot::{BootAnswer, FILES_PATH, Firmware, Loader, NO_FILE_PATH, SCRIPT_PATH};
 use dhcproto::v4::{self, encode_long_opt_bytes};
 use dhcproto::{Encodable, Encoder};
 use std::net::Ipv4Addr;
@@ -13,6 +13,9 @@ use std::net::Ipv4Addr;
 const SHORTEST: usize = 300;
 /// Length of the file field; the name in it ends with a zero.
 const FILE_FIELD: usize = 128;
+/// PXE's vendor options for "boot from your disk" (PXE 2.1, 2.4.1 and table 2-1): no discovery of boot servers, a
+/// menu of one item, which is local boot (type 0), and a prompt that takes it after 0 seconds.
+const LOCAL_BOOT: &[u8] = b"\x06\x01\x03\x09\x07\0\0\x04Disk\x0a\x05\0Disk\xff";
 /// iPXE's sub-option "don't wait for a proxyDHCP server".
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 
@@ -187,12 +190,10 @@ fn options(
         list.put_addresses(code::ROUTER, settings.router.as_slice());
         list.put_addresses(code::DNS, &settings.dns);
     }
-    if let Some(loader) = loader {
-        boot_options(&mut list, loader, settings);
-    }
-    // With a loader or without: it would wait three seconds for a proxyDHCP server.
-    if matches!(request.firmware, Some(Firmware::IpxeBios | Firmware::IpxeUefi)) && kind != ReplyKind::Nak {
-        list.put(code::IPXE, &NO_PXEDHCP);
+    match (loader, request.firmware) {
+        (Some(loader), _) => boot_options(&mut list, loader, settings),
+        (None, Some(firmware)) if kind != ReplyKind::Nak => disk_options(&mut list, firmware, settings),
+        (None, _) => {}
     }
     if let Some(identifier) = &request.client_identifier {
         list.put(code::CLIENT_IDENTIFIER, identifier);
@@ -212,14 +213,35 @@ fn lease(list: &mut OptionList, request: &Request, settings: &Settings) {
     list.put(code::REBINDING_TIME, &(seconds - seconds / 8).to_be_bytes());
 }
 
+/// The loader, and what makes each firmware take it at once.
 fn boot_options(list: &mut OptionList, loader: &BootFile, settings: &Settings) {
     list.put(code::BOOT_FILE, loader.name.as_bytes());
     if loader.tftp {
         list.put(code::TFTP_SERVER, settings.server.to_string().as_bytes());
     }
-    // UEFI takes only an offer that says so for an offer of HTTP boot (UEFI 2.10, 24.7.3.1).
-    if loader.firmware == Firmware::UefiHttp {
-        list.put(code::VENDOR_CLASS, b"HTTPClient");
+    match loader.firmware {
+        // UEFI takes only an offer that says so for an offer of HTTP boot (UEFI 2.10, 24.7.3.1).
+        Firmware::UefiHttp => list.put(code::VENDOR_CLASS, b"HTTPClient"),
+        Firmware::IpxeBios | Firmware::IpxeUefi => list.put(code::IPXE, &NO_PXEDHCP),
+        Firmware::BiosPxe | Firmware::UefiPxe => {}
+    }
+}
+
+/// What makes each firmware go on to its disk at once. Given an address alone, UEFI asks on for 60 s.
+fn disk_options(list: &mut OptionList, firmware: Firmware, settings: &Settings) {
+    match firmware {
+        Firmware::BiosPxe | Firmware::UefiPxe => {
+            list.put(code::VENDOR_OPTIONS, LOCAL_BOOT);
+            list.put(code::VENDOR_CLASS, b"PXEClient");
+        }
+        // HTTP boot has no word for it; a file that is never there ends it.
+        Firmware::UefiHttp => {
+            let url = format!("http://{}:{}{NO_FILE_PATH}", settings.server, settings.http_port);
+            list.put(code::VENDOR_CLASS, b"HTTPClient");
+            list.put(code::BOOT_FILE, url.as_bytes());
+        }
+        // It would wait three seconds for a proxyDHCP server.
+        Firmware::IpxeBios | Firmware::IpxeUefi => list.put(code::IPXE, &NO_PXEDHCP),
     }
 }
 

@@ -96,7 +96,7 @@ fn every_stage_gets_its_loader() {
     let table: [Row<'_>; 5] = [
         (&bios, "undionly.kpxe".to_owned(), true, None),
         (OVMF_PXE, "snponly.efi".to_owned(), true, None),
-        (OVMF_HTTP, format!("{base}/boot/files/ipxe.efi"), false, Some(b"HTTPClient")),
+        (OVMF_HTTP, format!("{base}/boot/files/snponly.efi"), false, Some(b"HTTPClient")),
         (IPXE, format!("{base}/boot/script?mac=52:54:00:00:00:01"), false, None),
         (
             &ipxe,
@@ -145,17 +145,41 @@ fn the_offer_to_an_operating_system_is_these_bytes() {
 
 #[test]
 fn without_a_window_firmware_gets_an_address_and_no_loader() {
-    for packet in [IPXE, OVMF_PXE, OVMF_HTTP] {
+    let bios = message(1, NONE, &[(60, b"PXEClient:Arch:00000:UNDI:002001"), (93, &[0, 0])]);
+    for packet in [&bios, IPXE, OVMF_PXE, OVMF_HTTP] {
         let request = parse(packet, &BROADCAST).unwrap();
         let (reply, message) = reply(&request, &Answer { address: Some(CLIENT), boot: BootAnswer::Disk });
         assert_eq!((reply.boot, message.yiaddr(), message.siaddr()), (BootAnswer::Disk, CLIENT, NONE));
         assert_eq!(message.fname(), None);
-        let code_60_66_67 =
-            [OptionCode::ClassIdentifier, OptionCode::TFTPServerName, OptionCode::BootfileName];
-        assert!(code_60_66_67.iter().all(|code| !message.opts().contains(*code)));
-        let ipxe_option = message.opts().contains(OptionCode::Unknown(175));
-        assert_eq!(ipxe_option, packet == IPXE, "iPXE need not wait for a proxyDHCP server");
+        let text = String::from_utf8_lossy(&reply.datagram).into_owned();
+        assert!(
+            !["undionly", "snponly", "/boot/files", "/boot/script"].iter().any(|word| text.contains(word))
+        );
+        assert!(!message.opts().contains(OptionCode::TFTPServerName));
     }
+}
+
+#[test]
+fn firmware_that_shall_boot_its_disk_is_told_so_in_its_own_words() {
+    let disk = Answer { address: Some(CLIENT), boot: BootAnswer::Disk };
+    let options = |packet: &[u8]| {
+        let message = reply(&parse(packet, &BROADCAST).unwrap(), &disk).1;
+        let get = |code| message.opts().get(code).cloned();
+        let (class, vendor) = (get(OptionCode::ClassIdentifier), get(OptionCode::VendorExtensions));
+        (class, vendor, get(OptionCode::BootfileName), get(OptionCode::Unknown(175)).is_some())
+    };
+    let class = |text: &[u8]| Some(DhcpOption::ClassIdentifier(text.to_vec()));
+    // Discovery control; a menu of one item of type 0 and 4 letters; a prompt that waits 0 seconds; the end.
+    #[rustfmt::skip]
+    let local_boot = vec![
+        6, 1, 3, 9, 7, 0, 0, 4, b'D', b'i', b's', b'k', 10, 5, 0, b'D', b'i', b's', b'k', 255,
+    ];
+    let local_boot = Some(DhcpOption::VendorExtensions(local_boot));
+    assert_eq!(options(OVMF_PXE), (class(b"PXEClient"), local_boot, None, false));
+    let nothing = Some(DhcpOption::BootfileName(b"http://10.77.0.1:8080/boot/none".to_vec()));
+    assert_eq!(options(OVMF_HTTP), (class(b"HTTPClient"), None, nothing, false));
+    assert_eq!(options(IPXE), (None, None, None, true));
+    assert_eq!(options(UDHCPC), (None, None, None, false));
 }
 
 /// What comes out, in short.

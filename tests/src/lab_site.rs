@@ -1,0 +1,323 @@
+//! The service as a process in a lab of machines with real firmware, driven as people do: by the command line.
+
+use anyhow::{Context, Result, bail};
+use lab::{Lab, MachineReport, Spec};
+use provisioner_api::{Event, Instance, InstanceState, Machine, MachineState};
+use serde::de::DeserializeOwned;
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long nothing may change before a journey gives up: machines here are emulated, and slowly.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// A lab with the service in it.
+pub struct LabSite {
+    /// The machines.
+    pub lab: Lab,
+    folder: TempDir,
+    programs: PathBuf,
+    service: Option<Child>,
+}
+
+/// Where `make artifacts` puts kernel, ramdisk and images.
+pub fn artifacts() -> PathBuf {
+    std::env::var_os("BILLET_ARTIFACTS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).unwrap_or(Path::new("/")).join("build"),
+        PathBuf::from,
+    )
+}
+
+/// Whether a lab can run here; says why not. On a build server it must.
+///
+/// # Panics
+/// When it can't and `CI` is set.
+pub fn can_run(spec: &Spec, needed: &[&str]) -> bool {
+    let absent = needed.iter().find(|name| !artifacts().join(name).is_file());
+    let why = lab::missing(spec).or_else(|| {
+        absent.map(|name| {
+            format!("{} is not there; `make artifacts` makes it", artifacts().join(name).display())
+        })
+    });
+    let Some(why) = why else { return true };
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    false
+}
+
+impl LabSite {
+    /// Starts a lab and the service in it.
+    ///
+    /// # Errors
+    /// When one of them doesn't start.
+    pub fn start(spec: &Spec) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let lab = Lab::start(spec, &folder.path().join("lab"))?;
+        let programs = std::env::current_exe()?.ancestors().nth(2).context("a target folder")?.to_owned();
+        let mut site = Self { lab, folder, programs, service: None };
+        site.write_config()?;
+        site.serve()?;
+        Ok(site)
+    }
+
+    /// A file of the test's own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let report = self.lab.report();
+        let artifacts = artifacts();
+        let base = report.address.octets();
+        let range = |last: u8| format!("{}.{}.{}.{last}", base[0], base[1], base[2]);
+        let text = format!(
+            "data = {data:?}\n[api]\nlisten = \"0.0.0.0:7443\"\n\
+             [boot]\nkernel = {kernel:?}\nramdisk = {ramdisk:?}\nkernel_parameters = [\"console=ttyS0,115200\", \"quiet\"]\n\
+             [[networks]]\nname = \"lab\"\ninterface = \"{interface}\"\naddress = \"{address}\"\nsubnet = \"{subnet}\"\n\
+             range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n",
+            data = self.path("data"),
+            kernel = artifacts.join("vmlinuz"),
+            ramdisk = artifacts.join("initrd.img"),
+            interface = report.interface,
+            address = report.address,
+            subnet = report.subnet,
+            from = range(100),
+            to = range(199),
+        );
+        Ok(std::fs::write(self.path("billet.toml"), text)?)
+    }
+
+    /// Starts the service; its log goes on in the same file.
+    ///
+    /// # Errors
+    /// When it doesn't answer.
+    pub fn serve(&mut self) -> Result<()> {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("serve.log"))?;
+        let child = self
+            .lab
+            .command(self.programs.join("billet"))
+            .args(["serve", "--config"])
+            .arg(self.path("billet.toml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.service = Some(child);
+        self.until("the service answers", |site| Ok(site.billet(&["network", "list"]).is_ok().then_some(())))
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// When there is no service.
+    pub fn kill_service(&mut self) -> Result<()> {
+        let mut child = self.service.take().context("the service runs")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// A `billet` command inside the lab.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.lab.command(self.programs.join("billet"));
+        command.args(arguments).env("BILLET_CLIENT", self.path("data/admin.toml")).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a `billet` command; its output, or what it said on standard error.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn billet(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command(arguments).output()?;
+        if !output.status.success() {
+            bail!("billet {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a `billet` command that has to fail; its exit code and sentence.
+    ///
+    /// # Errors
+    /// When it succeeds.
+    pub fn fails(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let Output { status, stderr, .. } = self.command(arguments).output()?;
+        anyhow::ensure!(!status.success(), "billet {} succeeded", arguments.join(" "));
+        Ok((status.code().unwrap_or(-1), String::from_utf8_lossy(&stderr).into_owned()))
+    }
+
+    fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
+        let mut all = vec!["-o", "json"];
+        all.extend(arguments);
+        Ok(serde_json::from_str(&self.billet(&all)?)?)
+    }
+
+    /// A machine.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub fn machine(&self, name: &str) -> Result<Machine> {
+        self.json(&["machine", "show", name])
+    }
+
+    /// An instance.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub fn instance(&self, name: &str) -> Result<Instance> {
+        self.json(&["instance", "show", name])
+    }
+
+    /// A machine's timeline.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub fn events(&self, name: &str) -> Result<Vec<Event>> {
+        self.json(&["machine", "events", name])
+    }
+
+    /// Adds a machine of the lab with this BMC password, by the protocol that its BMC is best at.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn add(&self, name: &str, password: &str) -> Result<()> {
+        let machine = self.lab.machine(name)?;
+        let url = bmc_url(machine);
+        let mut command = self.command(&["machine", "add", name, "--mac", &machine.mac, "--bmc", &url]);
+        let output = command.env("BILLET_BMC_PASSWORD", password).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Adds a machine of the lab.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn enrol(&self, name: &str) -> Result<()> {
+        self.add(name, &self.lab.machine(name)?.bmc.password)
+    }
+
+    /// Imports an image file that has its digest beside it.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn import(&self, name: &str, file: &Path, format: &str) -> Result<()> {
+        let sums = std::fs::read_to_string(format!("{}.sha256", file.display()))?;
+        let digest = format!("sha256:{}", sums.split_whitespace().next().context("a digest")?);
+        let file = file.to_str().context("a UTF-8 path")?;
+        self.billet(&["image", "import", file, "--name", name, "--digest", &digest, "--format", format])
+            .map(drop)
+    }
+
+    /// Waits until a machine is in a state; held is an error.
+    ///
+    /// # Errors
+    /// When it is held or never gets there.
+    pub fn machine_in(&self, name: &str, state: MachineState) -> Result<Machine> {
+        self.until(&format!("machine {name} is {state:?}"), |site| {
+            let machine = site.machine(name)?;
+            if let Some(held) = &machine.status.held {
+                bail!("machine {name} is held: {}", held.why);
+            }
+            Ok((machine.status.state == state).then_some(machine))
+        })
+    }
+
+    /// Waits until a step of a machine's job is in hand.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub fn step_in_hand(&self, name: &str, step: &str) -> Result<()> {
+        self.until(&format!("machine {name} is at {step}"), |site| {
+            let job = site.machine(name)?.status.job;
+            let at = job.iter().flat_map(|job| &job.steps).find(|one| one.name == step);
+            Ok(at.is_some_and(|one| one.phase == provisioner_api::StepPhase::Intent).then_some(()))
+        })
+    }
+
+    /// Waits until an instance is in a state; held is an error.
+    ///
+    /// # Errors
+    /// When it is held or never gets there.
+    pub fn instance_in(&self, name: &str, state: InstanceState) -> Result<Instance> {
+        self.until(&format!("instance {name} is {state:?}"), |site| {
+            let instance = site.instance(name)?;
+            if let Some(held) = &instance.status.held {
+                bail!("instance {name} is held: {}", held.why);
+            }
+            Ok((instance.status.state == state).then_some(instance))
+        })
+    }
+
+    /// Waits until an instance is gone.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub fn instance_gone(&self, name: &str) -> Result<()> {
+        self.until(&format!("instance {name} is gone"), |site| {
+            let names = site.billet(&["-o", "name", "instance", "list"])?;
+            Ok((!names.lines().any(|line| line == name)).then_some(()))
+        })
+    }
+
+    /// Asks until the answer is there. An error ends it, with the last words of service and consoles.
+    ///
+    /// # Errors
+    /// The question's own, or that it took too long.
+    #[expect(clippy::disallowed_methods, reason = "real machines take real time")]
+    pub fn until<T>(&self, what: &str, ask: impl Fn(&Self) -> Result<Option<T>>) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            match ask(self) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) if start.elapsed() < PATIENCE => {}
+                Ok(None) => return Err(self.explain(anyhow::anyhow!("it took too long until {what}"))),
+                Err(error) => return Err(self.explain(error.context(format!("while waiting until {what}")))),
+            }
+            // Between two questions, not a guess how long something takes.
+            std::thread::sleep(Duration::from_millis(250));
+        }
+    }
+
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let mut text = String::new();
+        let mut tail = |title: String, content: String| {
+            let lines: Vec<_> = content.lines().collect();
+            let from = lines.len().saturating_sub(25);
+            let _ = writeln!(text, "--- {title}\n{}", lines[from..].join("\n"));
+        };
+        tail("service".into(), std::fs::read_to_string(self.path("serve.log")).unwrap_or_default());
+        for machine in &self.lab.report().machines {
+            tail(
+                format!("events of {}", machine.name),
+                self.billet(&["machine", "events", &machine.name]).unwrap_or_default(),
+            );
+            tail(
+                format!("console of {}", machine.name),
+                self.lab.console_text(&machine.name).unwrap_or_default(),
+            );
+        }
+        error.context(text)
+    }
+}
+
+impl Drop for LabSite {
+    fn drop(&mut self) {
+        if self.service.is_some() {
+            let _ = self.kill_service();
+        }
+    }
+}
+
+fn bmc_url(machine: &MachineReport) -> String {
+    let user = &machine.bmc.username;
+    match &machine.bmc.redfish {
+        Some(redfish) => format!("redfish://{user}@{}", redfish.url.trim_start_matches("https://")),
+        None => format!("ipmi://{user}@{}?cipher={}", machine.bmc.ipmi.address, machine.bmc.ipmi.cipher),
+    }
+}

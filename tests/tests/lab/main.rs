@@ -1,0 +1,46 @@
+//! Journeys with real firmware, real loaders, a real kernel and real operating systems, in QEMU.
+//!
+//! They need what `make artifacts` builds, and take minutes: `make test` runs them one after the other.
+
+mod debian;
+mod stranger;
+mod whole_way;
+
+use anyhow::Result;
+use lab::{MachineReport, Spec};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
+
+/// A lab from its TOML.
+fn spec(toml: &str) -> Spec {
+    Spec::parse(toml).expect("the spec of a test is right")
+}
+
+/// Whether a machine's disk holds an image, but for the first and last MiB of the image, where the GPT was moved.
+fn holds(machine: &MachineReport, image: &Path) -> Result<bool> {
+    const MIB: u64 = 1 << 20;
+    let (mut disk, mut image) = (File::open(&machine.disks[0].path)?, File::open(image)?);
+    let end = image.metadata()?.len() - MIB;
+    let (mut found, mut wanted) = (vec![0; MIB as usize], vec![0; MIB as usize]);
+    for offset in (MIB..end).step_by(MIB as usize) {
+        let length = (end - offset).min(MIB) as usize;
+        disk.seek(SeekFrom::Start(offset))?;
+        image.seek(SeekFrom::Start(offset))?;
+        disk.read_exact(&mut found[..length])?;
+        image.read_exact(&mut wanted[..length])?;
+        if found[..length] != wanted[..length] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The first bytes of a machine's disk.
+fn start_of(machine: &MachineReport, bytes: usize) -> Result<Vec<u8>> {
+    let mut start = vec![0; bytes];
+    File::open(&machine.disks[0].path)?.read_exact(&mut start)?;
+    Ok(start)
+}
