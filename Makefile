@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk tiny debian artifacts check-images demo demo-down test lint bench generate clean
+.PHONY: help setup agent ramdisk tiny debian artifacts programs check-images demo demo-down test lint bench generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -40,8 +40,28 @@ artifacts: setup ## All of the above
 check-images: tiny debian ## Start both images in QEMU under BIOS and UEFI and see them phone home
 	@for image in tiny debian; do for firmware in bios uefi; do images/os/check $(BUILD)/$$image.raw $$firmware; done; done
 
-test: ## Run the tests
-	$(CARGO) test --locked --workspace
+programs: ## Build the service, the command line and the lab
+	$(CARGO) build --locked --package provisioner --package lab
+
+demo: artifacts programs ## The whole story on two virtual machines, told as it goes (KEEP=1 leaves it running)
+	@lab/demo
+
+demo-down: ## End what KEEP=1 make demo left
+	@lab/demo down
+
+# The journeys with real firmware come last and one by one: two machines at a time are the most that two cores emulate.
+test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, journeys with real firmware
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace --exclude tests
+	$(CARGO) test --locked --package tests --test it
+	$(CARGO) test --locked --package tests --test lab -- --test-threads=1
+
+bench: artifacts ## Time what can be timed without another program beside it (see docs/performance.md)
+	$(CARGO) bench --locked --package images
+
+generate: ## Rewrite the generated files that tests compare
+	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
+	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
 
 lint: ## Formatting, clippy, shell scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check

@@ -18,7 +18,7 @@ use crate::control::{MachineStatus, Reply, Request};
 use crate::layout::Layout;
 use crate::link;
 use crate::qemu::{Accelerator, Console, Ovmf, QemuChassis};
-use crate::report::{DiskReport, MachineReport, Report};
+use crate::report::{BmcReport, DiskReport, MachineReport, Report};
 use crate::spec::{Firmware, Machine, Spec};
 use crate::switch::{PacketSocket, Recorder, Switch, UnixPort};
 
@@ -42,21 +42,12 @@ pub(crate) async fn run(
     clear(layout, &spec.machines)?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let control = UnixListener::bind(layout.control()).context("can't listen for requests")?;
-    // ipmi_sim may ask as soon as it runs, so requests are served before all is up.
-    let (lab, mut chassis) = (Arc::new(start_network(spec, layout)?), Vec::new());
-    for machine in &spec.machines {
-        chassis.push(lab.machines[&machine.name].clone());
-    }
+    let lab = Arc::new(start_machines(spec, layout)?);
     let (end, mut ends) = mpsc::channel(4);
+    // ipmi_sim may ask as soon as it runs, so requests are served before all is up.
     let serving = tokio::spawn(serve(control, lab.clone(), end));
-    let mut machines = Vec::new();
-    for ((number, machine), chassis) in (0..).zip(&spec.machines).zip(chassis) {
-        let around = Surroundings { layout, tasks: &tasks, stop: &stop };
-        let bmc = around.start(number, machine, chassis).await;
-        let bmc = bmc.with_context(|| format!("the BMC of {} does not start", machine.name))?;
-        machines.push(describe(machine, layout, bmc));
-    }
-    let report = describe_all(spec, layout, machines);
+    let around = Surroundings { layout, tasks: &tasks, stop: &stop };
+    let report = describe(spec, layout, start_bmcs(spec, &lab, &around).await?);
     report.write(&layout.report()).context("can't write lab.json")?;
     ready(&report)?;
     let waiting = await_end(&mut ends, hung_up).await?;
@@ -75,6 +66,16 @@ pub(crate) async fn run(
         let _gone = answer(&mut stream, &Ok(Value::Null)).await;
     }
     Ok(())
+}
+
+/// The BMCs, in the spec's order.
+async fn start_bmcs(spec: &Spec, lab: &Lab, around: &Surroundings<'_>) -> anyhow::Result<Vec<BmcReport>> {
+    let mut bmcs = Vec::new();
+    for (number, machine) in (0..).zip(&spec.machines) {
+        let bmc = around.start(number, machine, lab.machine(&machine.name)?.clone()).await;
+        bmcs.push(bmc.with_context(|| format!("the BMC of {} does not start", machine.name))?);
+    }
+    Ok(bmcs)
 }
 
 /// Waits for a request, a signal or the end of whom we serve.
@@ -107,7 +108,7 @@ fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
 }
 
 /// Interfaces, switch, disks and machines; all off.
-fn start_network(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
+fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
     let end = link::make(&spec.network)?;
     let capture =
         Recorder::create(&layout.capture(), spec.network.capture).context("can't write lab.pcap")?;
@@ -144,7 +145,20 @@ fn make_disk(path: &Path, size: u64) -> anyhow::Result<()> {
     file.with_context(|| format!("can't make the disk {}", path.display()))
 }
 
-fn describe(machine: &Machine, layout: &Layout, bmc: crate::report::BmcReport) -> MachineReport {
+fn describe(spec: &Spec, layout: &Layout, bmcs: Vec<BmcReport>) -> Report {
+    let machines = spec.machines.iter().zip(bmcs);
+    Report {
+        pid: std::process::id(),
+        dir: layout.dir().to_owned(),
+        interface: spec.network.interface.clone(),
+        address: spec.network.address,
+        subnet: spec.network.subnet.into(),
+        capture: layout.capture(),
+        machines: machines.map(|(machine, bmc)| describe_machine(machine, layout, bmc)).collect(),
+    }
+}
+
+fn describe_machine(machine: &Machine, layout: &Layout, bmc: BmcReport) -> MachineReport {
     let files = layout.machine(&machine.name);
     let disks = machine.disks().enumerate();
     MachineReport {
@@ -164,18 +178,6 @@ fn describe(machine: &Machine, layout: &Layout, bmc: crate::report::BmcReport) -
         bmc,
         console_log: files.console_log(),
         console: files.console(),
-    }
-}
-
-fn describe_all(spec: &Spec, layout: &Layout, machines: Vec<MachineReport>) -> Report {
-    Report {
-        pid: std::process::id(),
-        dir: layout.dir().to_owned(),
-        interface: spec.network.interface.clone(),
-        address: spec.network.address,
-        subnet: spec.network.subnet.into(),
-        capture: layout.capture(),
-        machines,
     }
 }
 
@@ -222,16 +224,17 @@ impl Lab {
                 Ok(Value::Null)
             }
             Request::Chassis { machine, words } => {
-                Ok(json!(bmc::obey(self.machine(&machine)?, &words).await?))
+                Ok(json!(bmc::obey(self.machine(&machine)?.as_ref(), &words).await?))
             }
             Request::Down => Err(anyhow!("the end is not asked for here")),
         }
     }
 
-    fn machine(&self, name: &str) -> anyhow::Result<&QemuChassis> {
+    fn machine(&self, name: &str) -> anyhow::Result<&Arc<QemuChassis>> {
         let known = || self.machines.keys().cloned().collect::<Vec<_>>().join(", ");
-        let found = self.machines.get(name).map(Arc::as_ref);
-        found.with_context(|| format!("there is no machine `{name}`; there are {}", known()))
+        self.machines
+            .get(name)
+            .with_context(|| format!("there is no machine `{name}`; there are {}", known()))
     }
 
     async fn status(&self) -> anyhow::Result<Value> {

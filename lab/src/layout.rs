@@ -1,6 +1,7 @@
 //! Where a lab keeps its files: one folder, with names that follow from the machines' names.
 
 use anyhow::{Context, bail};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::spec::Machine;
@@ -22,8 +23,12 @@ impl Layout {
 
     /// Makes the folder and its path absolute; refuses one that sockets can't be in.
     pub(crate) fn create(dir: &Path, machines: &[Machine]) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("can't make the lab's folder {}", dir.display()))?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.with_context(|| format!("can't make the lab's folder {}", dir.display()))?;
+        // The usual one is in /tmp, where others may have made it first.
+        if std::fs::metadata(dir)?.uid() != nix::unistd::geteuid().as_raw() {
+            bail!("the lab's folder {} is another user's; use --dir", dir.display());
+        }
         let layout = Self::new(&std::fs::canonicalize(dir)?);
         if layout.dir.to_str().is_none() {
             bail!("the lab's folder {} is not valid UTF-8, which QEMU's options need", dir.display());

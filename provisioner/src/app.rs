@@ -12,15 +12,16 @@ use crate::{
     listener::TlsListener,
     reconcile,
     service::Service,
-    store::Store,
+    store::{Store, StoreError},
     tls,
 };
 use anyhow::Context;
 use axum::Router;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{DhcpMode, Secret};
 use std::{
+    fs::{File, TryLockError},
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -36,6 +37,15 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often what is out of date is thrown away and the certificate looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
 
+/// How long events and jobs are remembered.
+const HISTORY: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// How many events of one machine or instance are remembered.
+const EVENTS: u32 = 10_000;
+
+/// How long a boot window that nobody claimed is remembered after its end, so that a late claim is told why.
+const CLOSED_WINDOWS: SignedDuration = SignedDuration::from_hours(1);
+
 /// How long claimed boot windows, and with them agent sessions, are remembered.
 const WINDOWS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -47,6 +57,7 @@ pub struct App {
     boot: pxe::Server,
     facts: FactWriter,
     first_login: Option<FirstLogin>,
+    lock: File,
 }
 
 /// What the first start made, and what to tell about it.
@@ -65,7 +76,7 @@ impl App {
     /// # Errors
     /// A sentence for the operator with its causes; nothing runs then.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
-        make_folders(&config.data)?;
+        let lock = make_folders(&config.data).await?;
         let key = SiteKey::open(&config.data.join("site.key"))?;
         let store = Store::open(&config.data.join("billet.db")).await?;
         let hostname = tls::hostname();
@@ -86,6 +97,7 @@ impl App {
             key,
             bmcs: Bmcs::default(),
             images: Arc::new(images),
+            image_names: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
             api_port,
             http_port: OnceLock::new(),
@@ -98,7 +110,7 @@ impl App {
         if let Some(first) = boot.addresses().first() {
             service.http_port.get_or_init(|| first.http.port());
         }
-        Ok(Self { service, identity, listener, boot, facts, first_login })
+        Ok(Self { service, identity, listener, boot, facts, first_login, lock })
     }
 
     /// Where the API listens.
@@ -126,7 +138,7 @@ impl App {
     /// # Errors
     /// When a part ends that must not.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { service, identity, listener, boot, facts, .. } = self;
+        let Self { service, identity, listener, boot, facts, lock: _lock, .. } = self;
         let tls = TlsListener::new(listener, identity.server_config()?)?;
         let stop = shutdown.clone();
         let serve = axum::serve(tls, api::router(Arc::clone(&service)))
@@ -196,10 +208,8 @@ async fn housekeeping(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the server's certificate can't be made anew"),
         }
-        if let Ok(before) = now.checked_sub(WINDOWS)
-            && let Err(error) = service.store.window_prune(before).await
-        {
-            tracing::error!(%error, "old boot windows can't be thrown away");
+        if let Err(error) = prune(&service.store, now).await {
+            tracing::error!(%error, "what is out of date can't be thrown away");
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -208,19 +218,48 @@ async fn housekeeping(
     }
 }
 
-fn make_folders(data: &Path) -> anyhow::Result<()> {
+/// Throws away what would grow without end.
+async fn prune(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+    store.window_prune(before(CLOSED_WINDOWS), before(WINDOWS)).await?;
+    store.event_prune(before(HISTORY), EVENTS).await?;
+    store.job_prune(before(HISTORY)).await
+}
+
+/// Only one service works with a data folder: two would know nothing of each other's boot windows and pokes.
+async fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let why = || format!("can't lock {}", path.display());
+    let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(why)?;
+    // One that is just ending gets a moment.
+    for _ in 0..50 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(TryLockError::Error(error)) => return Err(error).with_context(why),
+        }
+    }
+    anyhow::bail!(
+        "another `billet serve` works with {}; stop it, or set another `data` folder",
+        data.display()
+    )
+}
+
+async fn make_folders(data: &Path) -> anyhow::Result<File> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     let why = || format!("can't make the data folder {}; `data` sets it", data.display());
     builder.create(data).with_context(why)?;
+    let lock = lock(data).await?;
     let uploads = data.join("uploads");
     // Uploads that a crash left behind.
     match std::fs::remove_dir_all(&uploads) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(why),
         _ => {}
     }
-    builder.create(uploads).with_context(why)
+    builder.create(uploads).with_context(why)?;
+    Ok(lock)
 }
 
 /// What firmware and loaders may fetch. The ramdisk gets our CA appended, so that the agent trusts nobody else.

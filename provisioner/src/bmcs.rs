@@ -1,9 +1,9 @@
 //! The drivers of the machines' BMCs: one for each, kept while its settings stay, because a BMC has few sessions.
 
 use crate::{
-    keys::SiteKey,
+    keys::{KeyError, Sealed, SiteKey},
     service::ServiceError,
-    store::{MachineRecord, Store},
+    store::{MachineRecord, NewSecret, Store},
 };
 use bmc::{Bmc, Cipher, Credentials, Endpoint, Protocol};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineId};
@@ -17,7 +17,14 @@ const PASSWORD: &str = "bmc-password";
 
 /// The drivers in use.
 #[derive(Default)]
-pub(crate) struct Bmcs(Mutex<HashMap<MachineId, (BmcSpec, Arc<dyn Bmc>)>>);
+pub(crate) struct Bmcs(Mutex<HashMap<MachineId, Known>>);
+
+/// A driver, and the settings and the password that it was made with.
+struct Known {
+    spec: BmcSpec,
+    password: Sealed,
+    driver: Arc<dyn Bmc>,
+}
 
 impl Bmcs {
     /// The driver of a machine's BMC; none when it has no BMC.
@@ -28,54 +35,49 @@ impl Bmcs {
         record: &MachineRecord,
     ) -> Result<Option<Arc<dyn Bmc>>, ServiceError> {
         let Some(spec) = &record.spec.bmc else { return Ok(None) };
-        if let Some((known, driver)) = self.lock().get(&record.id())
-            && known == spec
-        {
-            return Ok(Some(Arc::clone(driver)));
-        }
         let owner = secret_owner(record.id());
+        // Asked for each time: a driver with a password that was changed meanwhile must not be used again.
         let Some(sealed) = store.secret_get(&owner, PASSWORD).await? else { return Ok(None) };
+        if let Some(known) = self.lock().get(&record.id())
+            && known.spec == *spec
+            && known.password == sealed
+        {
+            return Ok(Some(Arc::clone(&known.driver)));
+        }
         let password = key.open_sealed(&owner, PASSWORD, &sealed)?;
         let driver = bmc::connect(endpoint(spec, password));
-        let old = self.lock().insert(record.id(), (spec.clone(), Arc::clone(&driver)));
-        if let Some((_, old)) = old {
-            old.close().await;
+        let known = Known { spec: spec.clone(), password: sealed, driver: Arc::clone(&driver) };
+        let old = self.lock().insert(record.id(), known);
+        if let Some(old) = old {
+            old.driver.close().await;
         }
         Ok(Some(driver))
-    }
-
-    /// Stores a BMC's password and forgets the driver that had another.
-    pub(crate) async fn set_password(
-        &self,
-        store: &Store,
-        key: &SiteKey,
-        id: MachineId,
-        password: &str,
-    ) -> Result<(), ServiceError> {
-        let owner = secret_owner(id);
-        let sealed = key.seal(&owner, PASSWORD, password.as_bytes())?;
-        store.secret_put(&owner, PASSWORD, &sealed).await?;
-        self.forget(id).await;
-        Ok(())
     }
 
     /// Ends a driver's session and forgets it.
     pub(crate) async fn forget(&self, id: MachineId) {
         let old = self.lock().remove(&id);
-        if let Some((_, driver)) = old {
-            driver.close().await;
+        if let Some(old) = old {
+            old.driver.close().await;
         }
     }
 
     /// Ends all sessions, at shutdown.
     pub(crate) async fn close(&self) {
-        let all: Vec<_> = self.lock().drain().map(|(_, (_, driver))| driver).collect();
+        let all: Vec<_> = self.lock().drain().map(|(_, known)| known.driver).collect();
         futures::future::join_all(all.iter().map(|driver| driver.close())).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, (BmcSpec, Arc<dyn Bmc>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A BMC's password, sealed for its place.
+pub(crate) fn new_password(key: &SiteKey, id: MachineId, password: &str) -> Result<NewSecret, KeyError> {
+    let owner = secret_owner(id);
+    let sealed = key.seal(&owner, PASSWORD, password.as_bytes())?;
+    Ok(NewSecret { owner, name: PASSWORD, sealed })
 }
 
 /// Under which name a machine's secrets are kept.

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 /// Now, in whole microseconds, which is what the database keeps.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)

@@ -55,6 +55,8 @@ impl Leases {
         let inside = |address: Ipv4Addr| (first..=last).contains(&u32::from(address));
         let own =
             self.0.values().filter(|lease| lease.mac == mac && !lease.declined && inside(lease.address));
+        // The range or our own address may be another than when the lease was given.
+        let own = own.filter(|lease| lease.address != network.address);
         if let Some(own) = own.max_by_key(|lease| lease.expires) {
             return Some(own.address);
         }
@@ -167,9 +169,7 @@ impl BootDirectory {
             Some(record) if record.machine.want.accepted => {
                 windows::open_window(&self.service, &record).await?
             }
-            Some(_) | None if network.discovery => {
-                Some(windows::discovery_window(&self.service, &text).await?)
-            }
+            Some(_) | None if network.discovery => windows::discovery_window(&self.service, &text).await?,
             Some(_) | None => None,
         };
         let Some(window) = window else { return Ok(BootScript::Disk) };

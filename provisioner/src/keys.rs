@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// Why there is no site key, or a secret can't be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// The file can't be read or written, or others may read it.
     #[error(transparent)]
     File(#[from] SecretFileError),

@@ -6,6 +6,10 @@ use crate::store::InstanceRecord;
 use provisioner_api::agent::SeedFile;
 use serde_json::{Value, json};
 
+/// cloud-init waits 3 s between two tries: half an hour in all, which is how long the report is waited for. A restart
+/// of the service in that time loses none.
+const PHONE_HOME_TRIES: u32 = 600;
+
 /// What a seed is made of.
 pub(crate) struct Seed<'a> {
     /// The instance.
@@ -23,7 +27,8 @@ pub(crate) fn files(seed: &Seed<'_>) -> Vec<SeedFile> {
     let spec = &seed.instance.spec;
     let hostname = spec.hostname.as_deref().unwrap_or(&seed.instance.name);
     let meta = json!({ "instance-id": seed.instance.id.to_string(), "local-hostname": hostname });
-    let vendor = json!({ "phone_home": { "url": seed.phone_home, "post": "all", "tries": 30 } });
+    let vendor =
+        json!({ "phone_home": { "url": seed.phone_home, "post": "all", "tries": PHONE_HOME_TRIES } });
     let file = |name: &str, content: String| SeedFile { name: name.to_owned(), content };
     vec![
         file("meta-data", yaml(&meta)),

@@ -7,11 +7,11 @@ use crate::{
     config::Config,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
-    store::{InstanceRecord, MachineRecord, NewEvent, Store, StoreError, Swap},
+    store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineState};
-use provisioner_lifecycle::{Fact, Refusal, Request, admit, observe};
+use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit, observe};
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -55,6 +55,8 @@ pub(crate) struct Service {
     pub(crate) bmcs: Bmcs,
     /// The chunk store.
     pub(crate) images: Arc<images::import::Store>,
+    /// Held while a name is given to a manifest, and while one that has no name any more is removed.
+    pub(crate) image_names: tokio::sync::Mutex<()>,
     /// Where uploads rest until they are imported.
     pub(crate) uploads: PathBuf,
     /// The configuration.
@@ -73,6 +75,17 @@ pub(crate) struct Change {
     pub(crate) record: MachineRecord,
     /// What to tell.
     pub(crate) events: Vec<NewEvent>,
+    /// The BMC's new password.
+    pub(crate) password: Option<NewSecret>,
+    /// Nobody has to look at it.
+    pub(crate) quiet: bool,
+}
+
+impl Change {
+    /// A change that somebody has to look at.
+    pub(crate) fn new(record: MachineRecord, events: Vec<NewEvent>) -> Self {
+        Self { record, events, password: None, quiet: false }
+    }
 }
 
 /// How often a compare-and-set is tried before somebody is told.
@@ -104,9 +117,12 @@ impl Service {
             };
             let now = clock::now();
             let Some(changed) = change(&record, now)? else { return Ok(Some(record)) };
-            let swap = self.store.machine_update(&changed.record, &changed.events, now).await;
+            let Change { record: next, events, password, .. } = &changed;
+            let swap = self.store.machine_update(&record, next, password.as_ref(), events, now).await;
             if swap.map_err(ServiceError::from)? == Swap::Updated {
-                self.poke_machine(&changed.record);
+                if !changed.quiet {
+                    self.poke_machine(&changed.record);
+                }
                 let version = changed.record.version + 1;
                 return Ok(Some(MachineRecord { version, ..changed.record }));
             }
@@ -133,9 +149,9 @@ impl Service {
     ) -> Result<Option<MachineRecord>, ServiceError> {
         self.machine_change(id, |record, _| {
             let machine = admit(&record.machine, request)?;
-            Ok((machine != record.machine).then(|| Change {
-                record: MachineRecord { machine, ..record.clone() },
-                events: vec![NewEvent::machine(id, "request", event)],
+            Ok((machine != record.machine).then(|| {
+                let events = vec![NewEvent::machine(id, "request", event)];
+                Change::new(MachineRecord { machine, ..record.clone() }, events)
             }))
         })
         .await
@@ -152,8 +168,8 @@ impl Service {
             let machine = observe(&record.machine, fact, now);
             let changed = machine != record.machine || !events.is_empty();
             Ok(changed.then(|| Change {
-                record: MachineRecord { machine, ..record.clone() },
-                events: events.to_vec(),
+                quiet: quiet(&record.machine, fact),
+                ..Change::new(MachineRecord { machine, ..record.clone() }, events.to_vec())
             }))
         })
         .await
@@ -175,5 +191,17 @@ impl Service {
             }
         }
         Err(ServiceError::Contended { what: format!("instance {id}") })
+    }
+}
+
+/// Whether a fact changes no decision. There are many of these: a progress report a second from each machine that is
+/// written, a look at the power of each a minute.
+fn quiet(machine: &Machine, fact: &Fact) -> bool {
+    let facts = &machine.facts;
+    match fact {
+        Fact::AgentSeen | Fact::Netboot => true,
+        Fact::Reported(report) => matches!(report.said, Reported::Progress(_)),
+        Fact::Power { on } => facts.bmc_trouble.is_none() && facts.power.is_some_and(|(was, _)| was == *on),
+        _ => false,
     }
 }

@@ -21,6 +21,9 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a discovery may take.
 const DISCOVERY: SignedDuration = SignedDuration::from_mins(30);
 
+/// How many discoveries may be under way: each MAC address that somebody makes up would cost a row.
+const DISCOVERIES: i64 = 4096;
+
 /// Opens the boot window of the running job and epoch, or leaves it open. The intent is durable before power is.
 pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
     let Some(job) = record.machine.running_job() else { return Ok(()) };
@@ -53,11 +56,15 @@ pub(crate) async fn open_window(
     Ok(window.filter(|window| window.claimed.is_none() && window.expires > clock::now()))
 }
 
-/// The discovery window of a MAC, opened if there is none.
-pub(crate) async fn discovery_window(service: &Service, mac: &str) -> Result<Window, ServiceError> {
+/// The discovery window of a MAC, opened if there is none; `None` when too many are open.
+pub(crate) async fn discovery_window(service: &Service, mac: &str) -> Result<Option<Window>, ServiceError> {
     let now = clock::now();
     if let Some(window) = service.store.window_discovery(mac, now).await? {
-        return Ok(window);
+        return Ok(Some(window));
+    }
+    if service.store.window_discoveries(now).await? >= DISCOVERIES {
+        tracing::warn!(mac, "too many unknown machines boot at once; this one is sent to its disk");
+        return Ok(None);
     }
     let window = Window {
         id: Uuid::new_v4().to_string(),
@@ -70,7 +77,7 @@ pub(crate) async fn discovery_window(service: &Service, mac: &str) -> Result<Win
         claimed: None,
     };
     service.store.window_insert(&window).await?;
-    Ok(window)
+    Ok(Some(window))
 }
 
 /// What the kernel command line carries: good for claiming this window.

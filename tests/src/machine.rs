@@ -331,7 +331,7 @@ fn find_phone_home(content: &[u8]) -> Option<String> {
     String::from_utf8(content[start..at + length].to_vec()).ok()
 }
 
-async fn http_get(server: SocketAddr, path: &str) -> Result<String> {
+pub(crate) async fn http_get(server: SocketAddr, path: &str) -> Result<String> {
     exchange(server, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")).await
 }
 

@@ -182,6 +182,14 @@ impl Site {
         self.boot
     }
 
+    /// The boot script that firmware with this MAC address is given.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub async fn boot_script(&self, mac: &str) -> Result<String> {
+        crate::machine::http_get(self.boot, &format!("/boot/script?mac={mac}")).await
+    }
+
     /// A folder for the test's own files.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

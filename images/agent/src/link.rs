@@ -8,7 +8,10 @@ use provisioner_api::{
     Inventory, MachineId, Secret,
     agent::{ClaimRequest, Order, Report},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 use tokio::sync::Mutex;
 
 /// Who the service says that we are.
@@ -25,6 +28,8 @@ pub(crate) struct Link {
     claim: ClaimRequest,
     pace: Pace,
     claimed: Mutex<Option<Claimed>>,
+    /// What was last said of a service that doesn't answer; none while it does.
+    complaint: std::sync::Mutex<Option<String>>,
 }
 
 /// What became of a report.
@@ -51,7 +56,14 @@ impl Link {
             inventory,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        Ok(Self { host, service, claim, pace, claimed: Mutex::new(None) })
+        Ok(Self {
+            host,
+            service,
+            claim,
+            pace,
+            claimed: Mutex::default(),
+            complaint: std::sync::Mutex::default(),
+        })
     }
 
     /// The session; claims one, however long it takes.
@@ -60,7 +72,7 @@ impl Link {
         if let Some(claimed) = &*claimed {
             return claimed.clone();
         }
-        let mut trouble = Trouble::new(&*self.host, "claim this machine", self.pace);
+        let mut trouble = self.trouble("claim this machine");
         loop {
             match self.service.claim(&self.claim).await {
                 Ok(answer) => {
@@ -91,7 +103,7 @@ impl Link {
     where
         F: Future<Output = Result<T, ServiceError>>,
     {
-        let mut trouble = Trouble::new(&*self.host, what, self.pace);
+        let mut trouble = self.trouble(what);
         loop {
             let session = self.claimed().await.session;
             match call(self.service.clone(), session.clone()).await {
@@ -101,10 +113,30 @@ impl Link {
                     trouble.wait(&error).await;
                 }
                 answer => {
-                    trouble.over();
+                    self.all_well();
                     return answer;
                 }
             }
+        }
+    }
+
+    fn trouble<'a>(&'a self, what: &'a str) -> Trouble<'a> {
+        Trouble { link: self, what, next: self.pace.retry_first }
+    }
+
+    /// Says why a call doesn't get through: once for each reason, whichever of several threads meets it.
+    fn complain(&self, what: &str, why: &str) {
+        let mut said = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.as_deref() != Some(why) {
+            self.host.say(&format!("can't {what}: {why}; trying again"));
+            *said = Some(why.to_owned());
+        }
+    }
+
+    /// Says that the service is back, if it was away.
+    fn all_well(&self) {
+        if self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            self.host.say("the service answers again");
         }
     }
 
@@ -159,39 +191,22 @@ impl Link {
     }
 }
 
-/// A call that doesn't get through: says why, once for each reason, and waits longer each time.
-pub(crate) struct Trouble<'a> {
-    host: &'a dyn Host,
+/// A call that doesn't get through: waits longer each time.
+struct Trouble<'a> {
+    link: &'a Link,
     what: &'a str,
-    pace: Pace,
     next: Duration,
-    said: Option<String>,
 }
 
-impl<'a> Trouble<'a> {
-    pub(crate) fn new(host: &'a dyn Host, what: &'a str, pace: Pace) -> Self {
-        Self { host, what, pace, next: pace.retry_first, said: None }
-    }
-
+impl Trouble<'_> {
     async fn wait(&mut self, error: &ServiceError) {
-        let why = error.to_string();
-        if self.said.as_ref() != Some(&why) {
-            self.host.say(&format!("can't {}: {why}; trying again", self.what));
-            self.said = Some(why);
-        }
+        self.link.complain(self.what, &error.to_string());
         // A refusal won't become an answer soon.
         if matches!(error, ServiceError::Refused { .. }) {
-            self.next = self.pace.retry_most;
+            self.next = self.link.pace.retry_most;
         }
         tokio::time::sleep(spread(self.next)).await;
-        self.next = (self.next * 2).min(self.pace.retry_most);
-    }
-
-    /// It got through at last.
-    fn over(&self) {
-        if self.said.is_some() {
-            self.host.say(&format!("could {} again", self.what));
-        }
+        self.next = (self.next * 2).min(self.link.pace.retry_most);
     }
 }
 

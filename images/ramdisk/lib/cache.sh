@@ -49,7 +49,7 @@ remove_tree() {
 # cached NAME KEY BUILDER [ARGS]: sets CACHED to the entry's folder. When there is none, runs
 # BUILDER with ARGS in a new folder; only if it succeeds the folder becomes the entry.
 cached() {
-    local name=$1 key=$2 entry partial lock
+    local name=$1 key=$2 entry partial lock old
     shift 2
     entry=$BILLET_CACHE/$name-$key
     CACHED=$entry
@@ -63,7 +63,8 @@ cached() {
     if [[ ! -d $entry ]]; then
         say "building $name (kept as $entry)"
         partial=$BILLET_CACHE/partial/$name-$key
-        remove_tree "$partial" # of a build that was killed; nobody else holds the lock
+        # What killed or failed builds of that name left; nobody else holds the lock.
+        for old in "$BILLET_CACHE/partial/$name"-????????????????; do remove_tree "$old"; done
         mkdir "$partial"
         (cd "$partial" && "$@") {lock}>&-
         sync -f "$partial" # a power cut must not leave an entry with empty files

@@ -5,6 +5,7 @@ use nix::unistd::{dup2_stderr, dup2_stdout, setsid};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Mutex;
 use tokio::sync::oneshot;
@@ -76,7 +77,7 @@ fn lock(layout: &Layout) -> anyhow::Result<File> {
 /// Starts this program again, in the background, and waits until it is up.
 fn detach(up: &Up, layout: &Layout) -> anyhow::Result<()> {
     let mut command = std::process::Command::new("/proc/self/exe");
-    command.arg("up").arg("--background").arg("--dir").arg(layout.dir());
+    command.arg0("billet-lab").arg("up").arg("--background").arg("--dir").arg(layout.dir());
     if let Some(spec) = &up.spec {
         command.arg("--spec").arg(spec);
     }

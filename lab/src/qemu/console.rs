@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc};
 
@@ -43,10 +43,10 @@ impl Console {
     }
 
     /// Lets somebody watch and type until they hang up.
-    pub(crate) fn attach<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) {
+    fn attach(&self, stream: UnixStream) {
         let mut output = self.output.subscribe();
         let input = self.input.clone();
-        let (mut read, mut write) = tokio::io::split(stream);
+        let (mut read, mut write) = stream.into_split();
         tokio::spawn(async move {
             let mut buffer = [0; 256];
             loop {

@@ -11,7 +11,7 @@ use crate::{
     hub::Poke,
     seed,
     service::{Service, ServiceError},
-    store::{MachineRecord, NewEvent, Window},
+    store::{EventsOf, MachineRecord, NewEvent, Window},
     windows,
 };
 use axum::{
@@ -36,12 +36,15 @@ const LONGEST_POLL: u64 = 50;
 /// How often "the agent was heard" is written down when it says nothing else.
 const HEARD: jiff::SignedDuration = jiff::SignedDuration::from_secs(20);
 
+fn refused(detail: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "refused", detail)
+}
+
 /// Trades a boot window's token for a session, once.
 pub(crate) async fn claim(
     State(service): State<Arc<Service>>,
     Body(body): Body<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
-    let refused = |detail: &str| ApiError::new(StatusCode::FORBIDDEN, "refused", detail);
     let window = windows::window_of_claim(&service, body.token.reveal()).await?;
     let window = window.ok_or_else(|| refused("this token names no boot window"))?;
     let repeat = window.nonce.as_ref() == Some(&body.nonce);
@@ -59,14 +62,8 @@ pub(crate) async fn claim(
     if !repeat && window.expires < clock::now() {
         return Err(refused("this boot window has closed"));
     }
-    let seen = body.inventory.nics.iter().any(|nic| parse_mac(&nic.mac).as_ref() == Some(&window.mac));
-    if !seen && window.machine.is_none() {
-        return Err(refused(
-            "this boot window was opened for another machine: none of the NICs has its MAC address",
-        ));
-    }
     let machine = match window.machine {
-        Some(machine) => machine,
+        Some(machine) => expected(&service, &window, machine, &body.inventory).await?,
         None => discovered(&service, &window, &body.inventory).await?,
     };
     if !service.store.window_claim(&window.id, &body.nonce, machine, clock::now()).await? {
@@ -82,23 +79,85 @@ pub(crate) async fn claim(
     Ok(Json(ClaimResponse { session, machine, machine_name: record.name }))
 }
 
-/// The machine that a discovery found: the one with that MAC, or a new one, not accepted. Nothing on it is changed.
+/// The MAC addresses of an inventory, in canonical form, each once: a bridge or bond shows its port's again.
+fn macs_of(inventory: &Inventory) -> Vec<String> {
+    let mut macs = Vec::new();
+    for mac in inventory.nics.iter().filter_map(|nic| parse_mac(&nic.mac)) {
+        if !macs.contains(&mac) {
+            macs.push(mac);
+        }
+    }
+    macs
+}
+
+/// The machine that a window was opened for, if it is the one that claims it and its work still waits for that.
+async fn expected(
+    service: &Service,
+    window: &Window,
+    machine: MachineId,
+    inventory: &Inventory,
+) -> Result<MachineId, ApiError> {
+    let record = service.store.machine_get(machine).await?;
+    let record = record.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
+    let nics = macs_of(inventory);
+    if !record.spec.macs.iter().any(|mac| nics.contains(mac)) {
+        let seen = nics.join(", ");
+        let message = format!(
+            "a machine with other NICs ({seen}) claims this one's boot window and is refused; is the BMC that of another machine?"
+        );
+        tell_once(service, machine, message).await?;
+        return Err(refused(
+            "this boot window was opened for another machine: none of the NICs has its MAC address",
+        ));
+    }
+    let running = record.machine.running_job().map(|job| (job.id, job.epoch));
+    if window.job.is_some() && window.job != running {
+        return Err(refused("the work that this boot window was opened for is over"));
+    }
+    Ok(machine)
+}
+
+/// Tells of a refusal, but not again and again: the agent goes on asking.
+async fn tell_once(service: &Service, machine: MachineId, message: String) -> Result<(), ServiceError> {
+    let last = service.store.event_list(EventsOf::Machine(machine), None, 1).await?;
+    if last.last().is_none_or(|event| event.message != message) {
+        tracing::warn!(%machine, message, "a claim is refused");
+        service.store.event_insert(&[NewEvent::machine(machine, "agent", message)], clock::now()).await?;
+    }
+    Ok(())
+}
+
+/// The machine that a discovery found: one with its MACs that nobody accepted yet, or a new one. Nothing on it is
+/// changed. What is known of an accepted machine comes from its own boot windows only.
 async fn discovered(
     service: &Service,
     window: &Window,
     inventory: &Inventory,
-) -> Result<MachineId, ServiceError> {
-    if let Some(known) = service.store.machine_by_mac(&window.mac).await? {
-        return Ok(known.id());
+) -> Result<MachineId, ApiError> {
+    let mut macs = macs_of(inventory);
+    if !macs.contains(&window.mac) {
+        return Err(refused(
+            "this boot window was opened for another machine: none of the NICs has its MAC address",
+        ));
+    }
+    macs.retain(|mac| *mac != window.mac);
+    macs.insert(0, window.mac.clone());
+    for mac in &macs {
+        let Some(known) = service.store.machine_by_mac(mac).await? else { continue };
+        if !known.machine.want.accepted {
+            return Ok(known.id());
+        }
+        if !known.spec.macs.contains(&window.mac) {
+            let (nic, name) = (&window.mac, &known.name);
+            let message = format!(
+                "its agent booted from the NIC {nic}, which is not among its MAC addresses, and is refused; if it is to boot from that one: `billet machine set {name} --mac {nic}`"
+            );
+            tell_once(service, known.id(), message).await?;
+        }
+        return Err(refused("this machine was accepted already, and nothing is to be done on it now"));
     }
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
-    let mut macs = vec![window.mac.clone()];
-    for mac in inventory.nics.iter().filter_map(|nic| parse_mac(&nic.mac)) {
-        if !macs.contains(&mac) && service.store.machine_by_mac(&mac).await?.is_none() {
-            macs.push(mac);
-        }
-    }
     let spec = MachineSpec {
         pool: "default".into(),
         macs,
@@ -108,11 +167,15 @@ async fn discovered(
         maintenance: false,
         labels: Default::default(),
     };
-    let name = format!("found-{}", window.mac.replace(':', ""));
+    let mut name = format!("found-{}", window.mac.replace(':', ""));
+    if service.store.machine_find(&name).await?.is_some() {
+        // It was found before and has other MACs now.
+        name = format!("{name}-{}", &id.0.simple().to_string()[24..]);
+    }
     let record =
         MachineRecord { version: 1, generation: 1, name, spec, machine: Core::new(id, now), created: now };
     let event = NewEvent::machine(id, "agent", "discovered: it netbooted on its own and was inventoried");
-    service.store.machine_insert(&record, &[event], now).await?;
+    service.store.machine_insert(&record, None, &[event], now).await?;
     service.poke_machine(&record);
     Ok(id)
 }
@@ -132,7 +195,7 @@ pub(crate) async fn orders(
     Query(poll): Query<Poll>,
 ) -> Result<Response, ApiError> {
     let mut pokes = service.hub.listen();
-    heard(&service, session.machine).await?;
+    heard(&service, &session).await?;
     let end = tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(LONGEST_POLL));
     loop {
         if let Some(order) = standing_order(&service, &session).await? {
@@ -150,11 +213,14 @@ pub(crate) async fn orders(
     }
 }
 
-async fn heard(service: &Service, id: MachineId) -> Result<(), ServiceError> {
-    let Some(record) = service.store.machine_get(id).await? else { return Ok(()) };
+/// An agent of an earlier boot that still asks must not hide that the one that is waited for fell silent.
+async fn heard(service: &Service, session: &Session) -> Result<(), ServiceError> {
+    let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(()) };
+    let running = record.machine.running_job().map(|job| (job.id, job.epoch));
     let stale = |at: jiff::Timestamp| clock::now().duration_since(at) > HEARD;
-    if record.machine.facts.agent_seen.is_none_or(stale) {
-        service.observe(id, &Fact::AgentSeen, &[]).await?;
+    let ours = running.is_some() && session.window.job == running;
+    if ours && record.machine.facts.agent_seen.is_none_or(stale) {
+        service.observe(session.machine, &Fact::AgentSeen, &[]).await?;
     }
     Ok(())
 }
@@ -249,7 +315,7 @@ pub(crate) async fn report(
     let at = clock::now();
     let report =
         AgentReport { job: report.job, epoch: report.epoch, step, attempt: report.attempt, said, at };
-    if let Some(inventory) = inventory {
+    if let Some(inventory) = inventory.filter(|_| stands) {
         service.observe(record.id(), &Fact::Inventory(inventory), &[]).await?;
     }
     service.observe(record.id(), &Fact::Reported(report), &[]).await?;
@@ -280,11 +346,10 @@ pub(crate) async fn manifest(
 ) -> Result<Response, ApiError> {
     let store = Arc::clone(&service.images);
     let name = sha256.clone();
-    let read = tokio::task::spawn_blocking(move || store.read_manifest(&name)).await;
-    match read {
-        Ok(Ok(manifest)) => {
-            Ok(([(header::CONTENT_TYPE, "application/json")], manifest.to_bytes()).into_response())
-        }
+    // Writing it out takes long too when it is large.
+    let read = move || store.read_manifest(&name).map(|manifest| manifest.to_bytes());
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
         Ok(Err(error)) => {
             tracing::warn!(%error, sha256, "a manifest was asked for that can't be read");
             Err(ApiError::not_found("image", &sha256))

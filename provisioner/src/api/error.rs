@@ -50,6 +50,13 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
+    /// Names the field that it is about.
+    fn about(mut self, field: &str) -> Self {
+        let detail = std::mem::replace(&mut self.0.detail, "this conflicts with what there is".into());
+        self.0.fields = vec![FieldError { field: field.to_owned(), detail }];
+        self
+    }
+
     /// Our own fault. The cause goes to the log with its whole chain, not to the client.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut chain = error.to_string();
@@ -87,7 +94,9 @@ impl From<ServiceError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Taken { .. } | StoreError::InUse { .. } => Self::conflict(error.to_string()),
+            StoreError::Taken { field, .. } => Self::conflict(error.to_string()).about(field),
+            StoreError::ImageGone { .. } => Self::conflict(error.to_string()).about("spec.image"),
+            StoreError::InUse { .. } => Self::conflict(error.to_string()),
             _ => Self::internal(&error),
         }
     }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     clock,
-    service::Service,
-    store::{EventsOf, InstanceRecord, InstanceStanding, NewEvent},
+    keys::KeyError,
+    service::{Service, ServiceError},
+    store::{EventsOf, InstanceRecord, InstanceStanding, NewEvent, NewSecret},
 };
 use axum::{
     Json,
@@ -82,13 +83,12 @@ pub(crate) async fn create(
         user_data_bytes: user_data.as_ref().map(|data| data.len() as u64),
         ..Default::default()
     };
-    if let Some(data) = &user_data {
-        let sealed = service
-            .key
-            .seal(&secret_owner(id), USER_DATA, data.as_bytes())
-            .map_err(crate::service::ServiceError::from)?;
-        service.store.secret_put(&secret_owner(id), USER_DATA, &sealed).await?;
-    }
+    let seal = |data: &String| {
+        let sealed = service.key.seal(&secret_owner(id), USER_DATA, data.as_bytes())?;
+        Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed })
+    };
+    let user_data =
+        user_data.as_ref().map(seal).transpose().map_err(|error: KeyError| ServiceError::from(error))?;
     let record = InstanceRecord {
         id,
         version: 1,
@@ -102,10 +102,7 @@ pub(crate) async fn create(
         created: now,
     };
     let events = [NewEvent::instance(id, "request", format!("asked for: image {}", image.name))];
-    if let Err(error) = service.store.instance_insert(&record, &events, now).await {
-        service.store.secret_delete(&secret_owner(id), USER_DATA).await?;
-        return Err(error.into());
-    }
+    service.store.instance_insert(&record, user_data.as_ref(), &events, now).await?;
     service.hub.poke(crate::hub::Poke::Instance(id));
     let instance = convert::instance(&service, &record, now).await?;
     Ok((StatusCode::CREATED, tagged(instance)).into_response())
@@ -119,7 +116,8 @@ pub(crate) async fn show(
     Ok(tagged(convert::instance(&service, &record, clock::now()).await?))
 }
 
-/// Asks for the instance to be given back. Repeating it changes nothing: the first word on erasing stands.
+/// Asks for the instance to be given back. Repeating it changes nothing: the first word on erasing stands, unless it
+/// came to nothing and the machine is held.
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -132,9 +130,15 @@ pub(crate) async fn delete(
             .map_err(|error| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string()))?
     };
     let record = service.instance(&key).await?;
+    let own = match record.machine {
+        Some(id) => service.store.machine_get(id).await?,
+        None => None,
+    };
+    let held = own.is_some_and(|own| own.machine.state.hold.is_some());
     let changed = service
         .instance_change(record.id, |record, _| {
-            if record.standing.release.is_some() {
+            let known = record.standing.release;
+            if known.is_some() && (!held || body.erase.is_none() || body.erase == known) {
                 return None;
             }
             let erase = body.erase.unwrap_or(record.spec.erase);
@@ -145,6 +149,14 @@ pub(crate) async fn delete(
         })
         .await?;
     let record = changed.ok_or_else(|| ApiError::not_found("instance", &key))?;
+    if let (Some(wanted), Some(stands)) = (body.erase, record.standing.release)
+        && wanted != stands
+    {
+        return Err(ApiError::conflict(format!(
+            "the disks are to be wiped by {} already; another way may be asked for when that is held",
+            word(&stands)
+        )));
+    }
     let instance = convert::instance(&service, &record, clock::now()).await?;
     Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
 }

@@ -6,9 +6,9 @@ use super::{
     validate::Fields,
 };
 use crate::{
-    clock,
+    bmcs, clock,
     service::{Change, Service, ServiceError},
-    store::{EventsOf, MachineRecord, NewEvent, Swap},
+    store::{EventsOf, MachineRecord, NewEvent, NewSecret, Swap},
 };
 use axum::{
     Json,
@@ -18,7 +18,7 @@ use axum::{
 };
 use provisioner_api::{
     Event, EventId, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId, MachineList,
-    MachineSpec, MachineState, MachineUpdate, Why,
+    MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
 use provisioner_lifecycle::{Machine as Core, Request, admit};
 use serde::Deserialize;
@@ -88,13 +88,10 @@ pub(crate) async fn create(
     };
     let record =
         MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
-    // The password first: a machine without one would be held at once.
-    service.bmcs.set_password(&service.store, &service.key, id, body.bmc_password.reveal()).await?;
+    let password = bmcs::new_password(&service.key, id, body.bmc_password.reveal());
+    let password = password.map_err(ServiceError::from)?;
     let events = [NewEvent::machine(id, "request", "added by an operator")];
-    if let Err(error) = service.store.machine_insert(&record, &events, now).await {
-        service.store.secret_delete(&format!("machine {id}"), "bmc-password").await?;
-        return Err(error.into());
-    }
+    service.store.machine_insert(&record, Some(&password), &events, now).await?;
     service.poke_machine(&record);
     let machine = convert::machine(&service, &record, now).await?;
     Ok((StatusCode::CREATED, tagged(machine)).into_response())
@@ -133,22 +130,24 @@ pub(crate) async fn update(
     fields.check(!first || body.bmc_password.is_some(), "bmc_password", "a new BMC needs its password");
     fields.done()?;
     check_version(&headers, &record)?;
-    if let Some(password) = &body.bmc_password {
-        service.bmcs.set_password(&service.store, &service.key, record.id(), password.reveal()).await?;
-    }
+    let seal = |password: &Secret| bmcs::new_password(&service.key, record.id(), password.reveal());
+    let password = body.bmc_password.as_ref().map(seal).transpose().map_err(ServiceError::from)?;
     let body = MachineUpdate { macs, ..body };
     let changed = service
         .machine_change(record.id(), |record, _| {
             check_version(&headers, record)?;
-            changed(record, &body).map(Some)
+            changed(record, &body, password.as_ref())
         })
         .await?;
-    service.bmcs.forget(record.id()).await;
     let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
 }
 
-fn changed(record: &MachineRecord, body: &MachineUpdate) -> Result<Change, ApiError> {
+fn changed(
+    record: &MachineRecord,
+    body: &MachineUpdate,
+    password: Option<&NewSecret>,
+) -> Result<Option<Change>, ApiError> {
     let mut record = record.clone();
     record.generation += 1;
     let mut said = Vec::new();
@@ -173,19 +172,19 @@ fn changed(record: &MachineRecord, body: &MachineUpdate) -> Result<Change, ApiEr
         record.machine = admit(&record.machine, &Request::Bmc(true)).map_err(ServiceError::from)?;
         said.push("BMC");
     }
-    if body.bmc_password.is_some() {
+    if password.is_some() {
         said.push("BMC password");
     }
     if let Some(on) = body.maintenance {
         record.machine = admit(&record.machine, &Request::Maintenance(on)).map_err(ServiceError::from)?;
         said.push("maintenance");
     }
-    let events = vec![NewEvent::machine(
-        record.id(),
-        "request",
-        format!("changed by an operator: {}", said.join(", ")),
-    )];
-    Ok(Change { record, events })
+    if said.is_empty() {
+        return Ok(None);
+    }
+    let message = format!("changed by an operator: {}", said.join(", "));
+    let events = vec![NewEvent::machine(record.id(), "request", message)];
+    Ok(Some(Change { password: password.cloned(), ..Change::new(record, events) }))
 }
 
 /// `If-Match`, where it is given, must name the version that there is.
@@ -217,8 +216,8 @@ pub(crate) async fn delete(
     }
     let events = [NewEvent::machine(record.id(), "request", format!("machine {} is forgotten", record.name))];
     match service.store.machine_delete(&record, &events, clock::now()).await? {
+        // The reconciler ends the session with its BMC.
         Swap::Updated => {
-            service.bmcs.forget(record.id()).await;
             service.poke_machine(&record);
             Ok(StatusCode::NO_CONTENT)
         }

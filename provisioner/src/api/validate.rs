@@ -24,6 +24,17 @@ impl Fields {
     pub(crate) fn name(&mut self, field: &str, name: &str) {
         let detail = format!("`{name}` must be a DNS label: 1 to 63 of a-z, 0-9 and `-`, not first or last");
         self.check(is_dns_label(name), field, detail);
+        self.no_id(field, name);
+    }
+
+    /// Objects are found by name or id: a name that looks like an id could be another's.
+    fn no_id(&mut self, field: &str, name: &str) {
+        let id = name.len() == 36 && uuid::Uuid::parse_str(name).is_ok();
+        self.check(
+            !id,
+            field,
+            format!("`{name}` looks like an id; choose a name that can't be taken for one"),
+        );
     }
 
     /// Boot MACs: at least one, each well-formed, none twice. Answers them in canonical form.
@@ -154,6 +165,7 @@ impl Fields {
             "name",
             "1 to 128 letters, digits, `.`, `_`, `-` are needed, a letter or digit first",
         );
+        self.no_id("name", &spec.name);
         let digest = spec.digest.strip_prefix("sha256:").is_some_and(is_sha256);
         self.check(digest, "digest", "`sha256:` and 64 hex digits are needed; `sha256sum FILE` prints them");
         let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));

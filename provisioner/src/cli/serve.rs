@@ -2,7 +2,7 @@
 
 use super::{error::CliError, ui::Ui};
 use crate::config::{Config, Log};
-use std::path::Path;
+use std::{io::IsTerminal, path::Path};
 use tracing_subscriber::EnvFilter;
 
 /// Reads the configuration and runs the service until it is told to stop.
@@ -38,7 +38,9 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 fn log(log: &Log) {
     // The filter has been checked with the configuration.
     let filter = EnvFilter::builder().parse_lossy(&log.filter);
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Whoever called us may have a log already; that one is kept then.
     drop(if log.json { subscriber.json().try_init() } else { subscriber.try_init() });
 }

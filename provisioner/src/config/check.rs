@@ -152,6 +152,6 @@ fn ports(checker: &mut Checker, config: &Config) {
 }
 
 /// The iPXE files that the boot server hands out.
-pub(super) fn ipxe_files(folder: &Path) -> [PathBuf; 3] {
-    ["undionly.kpxe", "snponly.efi", "ipxe.efi"].map(|name| folder.join(name))
+pub(super) fn ipxe_files(folder: &Path) -> [PathBuf; 2] {
+    ["undionly.kpxe", "snponly.efi"].map(|name| folder.join(name))
 }

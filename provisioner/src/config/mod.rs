@@ -59,7 +59,7 @@ pub struct Boot {
     pub kernel: PathBuf,
     /// The agent's ramdisk.
     pub ramdisk: PathBuf,
-    /// The folder with iPXE: `undionly.kpxe`, `snponly.efi`, `ipxe.efi`.
+    /// The folder with iPXE: `undionly.kpxe`, `snponly.efi`.
     pub ipxe: PathBuf,
     /// Further kernel parameters of the agent, in order; the value is empty for a lone word such as `quiet`.
     pub kernel_parameters: Vec<(String, String)>,

@@ -16,10 +16,15 @@ pub(super) async fn perform(
     record: &MachineRecord,
     effect: Effect,
 ) -> Result<Result<String, Failure>, ServiceError> {
-    let Some(bmc) = service.bmcs.driver(&service.store, &service.key, record).await? else {
-        let why = "the machine has no BMC, or its password is missing: `billet machine set NAME --bmc …`"
-            .to_owned();
-        return Ok(Err(Failure { why, permanent: true }));
+    let refused = |why: String| Ok(Err(Failure { why, permanent: true }));
+    let bmc = match service.bmcs.driver(&service.store, &service.key, record).await {
+        Ok(Some(bmc)) => bmc,
+        Ok(None) => {
+            let why = "the machine has no BMC, or its password is missing: `billet machine set NAME --bmc …`";
+            return refused(why.to_owned());
+        }
+        Err(ServiceError::Key(error)) => return refused(error.to_string()),
+        Err(error) => return Err(error),
     };
     if effect == Effect::BootNetwork {
         windows::open_for_job(service, record).await?;
@@ -79,7 +84,12 @@ async fn set_boot(
 
 /// Asks the BMC for the power state.
 pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
-    let Some(bmc) = service.bmcs.driver(&service.store, &service.key, record).await? else { return Ok(()) };
+    let bmc = match service.bmcs.driver(&service.store, &service.key, record).await {
+        Ok(Some(bmc)) => bmc,
+        Ok(None) => return Ok(()),
+        Err(ServiceError::Key(error)) => return in_trouble(service, record, error.to_string(), true).await,
+        Err(error) => return Err(error),
+    };
     match bmc.power().await {
         Ok(state) => {
             let on = state == PowerState::On;
@@ -104,11 +114,19 @@ pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> 
 }
 
 async fn trouble(service: &Service, record: &MachineRecord, error: &BmcError) -> Result<(), ServiceError> {
-    let why = error.to_string();
+    let authentication = matches!(error, BmcError::AuthenticationFailed { .. });
+    in_trouble(service, record, error.to_string(), authentication).await
+}
+
+async fn in_trouble(
+    service: &Service,
+    record: &MachineRecord,
+    why: String,
+    authentication: bool,
+) -> Result<(), ServiceError> {
     tracing::warn!(machine = record.name, error = why, "BMC");
     let told = record.machine.facts.bmc_trouble.as_ref().is_some_and(|trouble| trouble.why == why);
     let events = if told { Vec::new() } else { vec![NewEvent::machine(record.id(), "bmc", why.clone())] };
-    let authentication = matches!(error, BmcError::AuthenticationFailed { .. });
     service.observe(record.id(), &Fact::BmcTrouble { why, authentication }, &events).await?;
     Ok(())
 }
@@ -138,7 +156,7 @@ async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> R
             }
             let message = format!("the BMC's certificate is pinned from now on: SHA-256 {seen}");
             let events = vec![NewEvent::machine(record.id(), "bmc", message)];
-            Ok(Some(Change { record, events }))
+            Ok(Some(Change::new(record, events)))
         })
         .await?;
     Ok(())

@@ -98,7 +98,7 @@ async fn allocate(
         NewEvent::instance(record.id, "state", format!("gets machine {}", chosen.name)),
         NewEvent::machine(chosen.id(), "request", format!("is given to instance {}", record.name)),
     ];
-    service.store.instance_and_machine_update(&instance, &machine, &events, now).await?;
+    service.store.instance_and_machine_update(&instance, (chosen, &machine), &events, now).await?;
     service.poke_machine(&machine);
     Ok(())
 }
@@ -120,7 +120,7 @@ async fn forget(
     events.extend(
         own.map(|own| NewEvent::machine(own.id(), "request", format!("instance {} is gone", record.name))),
     );
-    service.store.instance_delete(record, disowned.as_ref(), &events, now).await?;
+    service.store.instance_delete(record, own.zip(disowned.as_ref()), &events, now).await?;
     if let Some(machine) = &disowned {
         service.poke_machine(machine);
     }

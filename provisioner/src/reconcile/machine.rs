@@ -1,6 +1,6 @@
 //! One look at a machine: load, decide, perform, settle, write.
 
-use super::{Next, effects};
+use super::{Next, Slots, effects};
 use crate::{
     clock,
     service::{Change, Service, ServiceError},
@@ -14,11 +14,39 @@ use uuid::Uuid;
 /// How often the power of a machine is looked at when nothing else asks.
 const POLL: SignedDuration = SignedDuration::from_secs(60);
 
+/// How often a BMC that refuses our credentials is asked again: many lock the account after a few wrong passwords.
+const POLL_REFUSED: SignedDuration = SignedDuration::from_mins(30);
+
+/// How soon a machine is looked at again whose turn it was while too many others were asked.
+const CROWDED: SignedDuration = SignedDuration::from_secs(5);
+
+/// When a machine's BMC was last asked for its power, and the machine's generation then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Glance {
+    at: Timestamp,
+    generation: u64,
+}
+
 /// Looks at a machine once.
-pub(super) async fn reconcile(service: &Service, id: MachineId) -> Result<Next, ServiceError> {
-    let Some(record) = service.store.machine_get(id).await? else { return Ok(Next::Gone) };
+pub(super) async fn reconcile(
+    service: &Service,
+    id: MachineId,
+    slots: &Slots,
+    glance: &mut Option<Glance>,
+) -> Result<Next, ServiceError> {
+    let Some((mut record, mut decision)) = look(service, id).await? else {
+        service.bmcs.forget(id).await;
+        return Ok(Next::Gone);
+    };
+    let _slot;
+    if let Decision::Act(_) = decision {
+        _slot = slots.deeds.acquire().await;
+        // Waiting for leave may have taken minutes: what was decided then may be wrong now.
+        let Some(again) = look(service, id).await? else { return Ok(Next::Now) };
+        (record, decision) = again;
+    }
     let now = clock::now();
-    match decide(&record.machine, &service.config.limits, now) {
+    match decision {
         Decision::Move(change) => {
             let outcome = Outcome::Moved { change, fresh: JobId(Uuid::now_v7()) };
             settle_if_same(service, &record, &outcome).await?;
@@ -30,19 +58,35 @@ pub(super) async fn reconcile(service: &Service, id: MachineId) -> Result<Next, 
         }
         Decision::Act(effect) => {
             let result = effects::perform(service, &record, effect).await?;
-            let outcome = match effect {
-                Effect::Power { wish: Some(number), .. } => Outcome::WishDone { number },
-                _ => Outcome::Performed(result),
+            let outcome = match (effect, result) {
+                (Effect::Power { wish: Some(number), on }, result) => {
+                    if let Err(failure) = result {
+                        let on = if on { "on" } else { "off" };
+                        let message = format!("power was asked to be {on}, but that failed: {}", failure.why);
+                        let event = NewEvent::machine(id, "bmc", message);
+                        service.store.event_insert(&[event], clock::now()).await?;
+                    }
+                    Outcome::WishDone { number }
+                }
+                (_, result) => Outcome::Performed(result),
             };
             settle_step(service, &record, &outcome).await?;
             Ok(Next::Now)
         }
         Decision::Wait(patience) => {
-            let poll = poll(service, &record, now).await?;
+            let poll = poll(service, &record, slots, glance, now).await?;
             Ok(Next::At(patience.until.map_or(poll, |until| until.min(poll))))
         }
-        Decision::Done => Ok(Next::At(poll(service, &record, now).await?)),
+        Decision::Done => Ok(Next::At(poll(service, &record, slots, glance, now).await?)),
     }
+}
+
+async fn look(service: &Service, id: MachineId) -> Result<Option<(MachineRecord, Decision)>, ServiceError> {
+    let record = service.store.machine_get(id).await?;
+    Ok(record.map(|record| {
+        let decision = decide(&record.machine, &service.config.limits, clock::now());
+        (record, decision)
+    }))
 }
 
 /// Settles what was decided on exactly this version. If somebody was faster, it is decided anew.
@@ -60,7 +104,8 @@ async fn settle_if_same(
     Ok(())
 }
 
-/// Settles a deed that took time: facts may have come in meanwhile, but step, try and epoch must be the same.
+/// Settles a deed that took time: facts may have come in meanwhile, but step, try and epoch must be the same, and the
+/// BMC too: what another one did says nothing of this machine.
 async fn settle_step(
     service: &Service,
     decided: &MachineRecord,
@@ -69,11 +114,20 @@ async fn settle_step(
     let before = position(&decided.machine);
     service
         .machine_change(decided.id(), |record, now| {
-            let same = position(&record.machine) == before || matches!(outcome, Outcome::WishDone { .. });
+            let same = position(&record.machine) == before && same_bmc(decided, record)
+                || matches!(outcome, Outcome::WishDone { .. });
             Ok::<_, ServiceError>(same.then(|| settled(record, outcome, now)))
         })
         .await?;
     Ok(())
+}
+
+/// Whether a BMC was not changed; that its certificate was pinned meanwhile is no change.
+fn same_bmc(before: &MachineRecord, after: &MachineRecord) -> bool {
+    let bmc = |record: &MachineRecord| {
+        record.spec.bmc.as_ref().map(|bmc| (bmc.protocol, bmc.address.clone(), bmc.username.clone()))
+    };
+    bmc(before) == bmc(after)
 }
 
 /// Where in its work a machine is.
@@ -86,7 +140,7 @@ fn position(machine: &Machine) -> Option<(JobId, u64, StepName, u32)> {
 fn settled(record: &MachineRecord, outcome: &Outcome, now: Timestamp) -> Change {
     let machine = settle(&record.machine, outcome, now);
     let events = tell(&record.machine, &machine, outcome);
-    Change { record: MachineRecord { machine, ..record.clone() }, events }
+    Change::new(MachineRecord { machine, ..record.clone() }, events)
 }
 
 /// What the timeline says of an outcome.
@@ -125,21 +179,34 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
 }
 
 /// Looks at the machine's power if that is due; answers when it is due next.
-async fn poll(service: &Service, record: &MachineRecord, now: Timestamp) -> Result<Timestamp, ServiceError> {
-    let facts = &record.machine.facts;
+async fn poll(
+    service: &Service,
+    record: &MachineRecord,
+    slots: &Slots,
+    glance: &mut Option<Glance>,
+    now: Timestamp,
+) -> Result<Timestamp, ServiceError> {
     let next = now.saturating_add(POLL).unwrap_or(now);
     if record.spec.bmc.is_none() || !record.machine.want.accepted {
         return Ok(next);
     }
-    let seen = facts.power.map(|(_, at)| at);
-    let due = seen
-        .and_then(|at| at.saturating_add(POLL).ok())
-        .filter(|due| *due > now && facts.bmc_trouble.is_none());
-    if let Some(due) = due {
+    if let Some(due) = due(record, *glance).filter(|due| *due > now) {
         return Ok(due);
     }
+    let Ok(_slot) = slots.polls.try_acquire() else { return Ok(now.saturating_add(CROWDED).unwrap_or(now)) };
+    *glance = Some(Glance { at: now, generation: record.generation });
     effects::look_at_power(service, record).await?;
     Ok(next)
+}
+
+/// When to ask for the power again; `None`: now. Trouble is asked after as seldom as health, however often others poke;
+/// but at once when a person changed the machine.
+fn due(record: &MachineRecord, glance: Option<Glance>) -> Option<Timestamp> {
+    let facts = &record.machine.facts;
+    let refused = facts.bmc_trouble.as_ref().is_some_and(|trouble| trouble.authentication);
+    let seen = facts.power.map(|(_, at)| at).filter(|_| facts.bmc_trouble.is_none());
+    let asked = glance.filter(|glance| glance.generation == record.generation).map(|glance| glance.at);
+    seen.max(asked)?.saturating_add(if refused { POLL_REFUSED } else { POLL }).ok()
 }
 
 fn word<T: serde::Serialize>(value: &T) -> String {
@@ -147,4 +214,51 @@ fn word<T: serde::Serialize>(value: &T) -> String {
         .ok()
         .and_then(|value| value.as_str().map(ToOwned::to_owned))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provisioner_api::MachineSpec;
+    use provisioner_lifecycle::{Fact, observe};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn record(facts: &[(Fact, i64)]) -> MachineRecord {
+        let mut machine = Machine::new(MachineId(Uuid::from_u128(1)), at(0));
+        for (fact, second) in facts {
+            machine = observe(&machine, fact, at(*second));
+        }
+        let spec = MachineSpec {
+            pool: "default".into(),
+            macs: Vec::new(),
+            bmc: None,
+            boot_mode: None,
+            accepted: true,
+            maintenance: false,
+            labels: Default::default(),
+        };
+        MachineRecord { version: 1, generation: 7, name: "m".into(), spec, machine, created: at(0) }
+    }
+
+    #[test]
+    fn a_bmc_in_trouble_is_not_asked_at_each_poke_and_one_that_refuses_us_seldom() {
+        let trouble = |authentication| Fact::BmcTrouble { why: "x".into(), authentication };
+        let seen = (Fact::Power { on: true }, 100);
+        let glance = |second, generation| Some(Glance { at: at(second), generation });
+        let (minute, long) = (60, 30 * 60);
+        for (facts, glance, expected, why) in [
+            (vec![], None, None, "never asked: at once"),
+            (vec![seen.clone()], None, Some(100 + minute), "a deed showed it"),
+            (vec![seen.clone()], glance(130, 7), Some(130 + minute), "asked since"),
+            (vec![seen.clone(), (trouble(false), 110)], None, None, "in trouble since the service began"),
+            (vec![seen.clone(), (trouble(false), 110)], glance(120, 7), Some(120 + minute), "in trouble"),
+            (vec![seen, (trouble(true), 110)], glance(120, 7), Some(120 + long), "refused"),
+            (vec![(trouble(true), 110)], glance(120, 6), None, "a person changed it"),
+        ] {
+            assert_eq!(due(&record(&facts), glance), expected.map(at), "{why}");
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl NewEvent {
 pub(crate) enum EventsOf {
     /// A machine's.
     Machine(MachineId),
-    /// An instance's, and its machine's since it has it.
+    /// An instance's own; what its machine does is among the machine's.
     Instance(InstanceId),
 }
 
@@ -68,6 +68,31 @@ impl Store {
         let mut transaction = self.writer.begin().await?;
         insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// Forgets events from before a time, and all but the newest `keep` of a machine or instance: one that boots in
+    /// circles tells thousands a day.
+    pub(crate) async fn event_prune(&self, before: Timestamp, keep: u32) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM event WHERE at < $1").bind(micros(before)).execute(&self.writer).await?;
+        let many = [
+            (
+                "SELECT machine FROM event WHERE machine IS NOT NULL GROUP BY machine HAVING COUNT(*) > $1",
+                "DELETE FROM event WHERE machine = $1 AND id <=
+              (SELECT id FROM event WHERE machine = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            ),
+            (
+                "SELECT instance FROM event WHERE instance IS NOT NULL GROUP BY instance HAVING COUNT(*) > $1",
+                "DELETE FROM event WHERE instance = $1 AND id <=
+              (SELECT id FROM event WHERE instance = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            ),
+        ];
+        for (find, forget) in many {
+            let full: Vec<String> = sqlx::query_scalar(find).bind(keep).fetch_all(&self.reader).await?;
+            for id in full {
+                sqlx::query(forget).bind(id).bind(keep).execute(&self.writer).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest `limit` events after an id, oldest first.

@@ -14,7 +14,7 @@ impl Store {
             .bind(json(&image.status))
             .execute(&self.writer)
             .await
-            .map_err(|error| taken(error, || format!("the image name `{}`", image.name)))?;
+            .map_err(|error| taken(error, "name", || format!("the image name `{}`", image.name)))?;
         Ok(())
     }
 
@@ -41,7 +41,7 @@ impl Store {
             .bind(id.to_string())
             .execute(&self.writer)
             .await
-            .map_err(|error| taken(error, || "the image".into()))?;
+            .map_err(|error| taken(error, "image", || "the image".into()))?;
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Instances, and the transactions that bind them to machines.
 
 use super::{
-    MachineRecord, NewEvent, Store, StoreError, Swap, document, event, json, machine, micros, taken, time,
-    word,
+    MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, machine, micros,
+    secret, taken, time, word,
 };
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
@@ -56,10 +56,11 @@ const SELECT_ONE: &str =
     WHERE name = $1 OR id = $1";
 
 impl Store {
-    /// Adds an instance.
+    /// Adds an instance, with its user data if it brought its own.
     pub(crate) async fn instance_insert(
         &self,
         record: &InstanceRecord,
+        user_data: Option<&NewSecret>,
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -79,9 +80,30 @@ impl Store {
         .bind(micros(record.created))
         .execute(&mut *transaction)
         .await
-        .map_err(|error| taken(error, || format!("the instance name `{}`", record.name)))?;
+        .map_err(|error| {
+            match taken(error, "name", || format!("the instance name `{}`", record.name)) {
+                // The only row that it refers to.
+                StoreError::InUse { .. } => StoreError::ImageGone { image: record.spec.image.clone() },
+                other => other,
+            }
+        })?;
+        secret::put_on_conn(&mut transaction, user_data).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
+    }
+
+    /// The ids of all instances.
+    pub(crate) async fn instance_ids(&self) -> Result<Vec<InstanceId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM instance").fetch_all(&self.reader).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// The ids of the instances that have no machine.
+    pub(crate) async fn instance_pending_ids(&self) -> Result<Vec<InstanceId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM instance WHERE machine IS NULL")
+            .fetch_all(&self.reader)
+            .await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// All instances by name.
@@ -125,13 +147,13 @@ impl Store {
     pub(crate) async fn instance_and_machine_update(
         &self,
         instance: &InstanceRecord,
-        machine: &MachineRecord,
+        (before, machine): (&MachineRecord, &MachineRecord),
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let mut transaction = self.writer.begin().await?;
-        let instance = update_on_conn(&mut transaction, instance).await?;
-        if instance == Swap::Stale || machine::update_on_conn(&mut transaction, machine).await? == Swap::Stale
+        if update_on_conn(&mut transaction, instance).await? == Swap::Stale
+            || machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
         {
             return Ok(Swap::Stale);
         }
@@ -144,13 +166,13 @@ impl Store {
     pub(crate) async fn instance_delete(
         &self,
         instance: &InstanceRecord,
-        machine: Option<&MachineRecord>,
+        machine: Option<(&MachineRecord, &MachineRecord)>,
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let mut transaction = self.writer.begin().await?;
-        if let Some(machine) = machine
-            && machine::update_on_conn(&mut transaction, machine).await? == Swap::Stale
+        if let Some((before, machine)) = machine
+            && machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
         {
             return Ok(Swap::Stale);
         }
@@ -186,7 +208,7 @@ async fn update_on_conn(conn: &mut SqliteConnection, record: &InstanceRecord) ->
     .bind(record.version as i64)
     .execute(&mut *conn)
     .await
-    .map_err(|error| taken(error, || "the machine".into()))?;
+    .map_err(|error| taken(error, "machine", || "the machine".into()))?;
     Ok(if changed.rows_affected() == 0 { Swap::Stale } else { Swap::Updated })
 }
 

@@ -1,6 +1,8 @@
 //! Machines, with their MACs, their job and its steps.
 
-use super::{NewEvent, Store, StoreError, Swap, document, event, json, micros, taken, time, word};
+use super::{
+    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, micros, secret, taken, time, word,
+};
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, JobId, MachineId, MachineSpec};
 use provisioner_lifecycle::{Job, Machine, Step};
@@ -36,10 +38,11 @@ impl MachineRecord {
 }
 
 impl Store {
-    /// Adds a machine.
+    /// Adds a machine, with its BMC's password if it has one.
     pub(crate) async fn machine_insert(
         &self,
         record: &MachineRecord,
+        password: Option<&NewSecret>,
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -60,73 +63,109 @@ impl Store {
         .bind(record.generation as i64)
         .execute(&mut *transaction)
         .await
-        .map_err(|error| taken(error, || format!("the machine name `{}`", record.name)))?;
+        .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
         macs_on_conn(&mut transaction, record).await?;
+        secret::put_on_conn(&mut transaction, password).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
     }
 
     /// All machines by name.
     pub(crate) async fn machine_list(&self) -> Result<Vec<MachineRecord>, StoreError> {
-        let mut conn = self.reader.acquire().await?;
+        let mut snapshot = self.reader.begin().await?;
         let rows = sqlx::query("SELECT id, name, version, generation, spec, want, facts, standing, job, created FROM machine ORDER BY name")
-            .fetch_all(&mut *conn)
+            .fetch_all(&mut *snapshot)
             .await?;
         let mut machines = Vec::with_capacity(rows.len());
         for row in &rows {
-            machines.push(from_row(&mut conn, row).await?);
+            machines.push(from_row(&mut snapshot, row).await?);
         }
+        snapshot.commit().await?;
         Ok(machines)
+    }
+
+    /// The ids of all machines.
+    pub(crate) async fn machine_ids(&self) -> Result<Vec<MachineId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM machine").fetch_all(&self.reader).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// The ids of the machines on which a job runs.
+    pub(crate) async fn machine_working_ids(&self) -> Result<Vec<MachineId>, StoreError> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT machine FROM job WHERE ended IS NULL").fetch_all(&self.reader).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// One machine by id.
     pub(crate) async fn machine_get(&self, id: MachineId) -> Result<Option<MachineRecord>, StoreError> {
-        let mut conn = self.reader.acquire().await?;
-        machine_on_conn(&mut conn, id).await
+        let mut snapshot = self.reader.begin().await?;
+        let found = machine_on_conn(&mut snapshot, id).await?;
+        snapshot.commit().await?;
+        Ok(found)
     }
 
     /// One machine by name or id.
     pub(crate) async fn machine_find(&self, key: &str) -> Result<Option<MachineRecord>, StoreError> {
-        let mut conn = self.reader.acquire().await?;
+        let mut snapshot = self.reader.begin().await?;
         let row = sqlx::query(
             "SELECT id, name, version, generation, spec, want, facts, standing, job, created FROM machine WHERE name = $1 OR id = $1",
         )
         .bind(key)
-        .fetch_optional(&mut *conn)
+        .fetch_optional(&mut *snapshot)
         .await?;
-        match row {
-            Some(row) => Ok(Some(from_row(&mut conn, &row).await?)),
-            None => Ok(None),
-        }
+        let found = match row {
+            Some(row) => Some(from_row(&mut snapshot, &row).await?),
+            None => None,
+        };
+        snapshot.commit().await?;
+        Ok(found)
     }
 
     /// The machine that boots from this MAC.
     pub(crate) async fn machine_by_mac(&self, mac: &str) -> Result<Option<MachineRecord>, StoreError> {
-        let mut conn = self.reader.acquire().await?;
+        let mut snapshot = self.reader.begin().await?;
         let id: Option<String> = sqlx::query_scalar("SELECT machine FROM machine_mac WHERE mac = $1")
             .bind(mac)
-            .fetch_optional(&mut *conn)
+            .fetch_optional(&mut *snapshot)
             .await?;
-        match id.and_then(|id| id.parse().ok()) {
-            Some(id) => machine_on_conn(&mut conn, id).await,
-            None => Ok(None),
-        }
+        let found = match id.and_then(|id| id.parse().ok()) {
+            Some(id) => machine_on_conn(&mut snapshot, id).await?,
+            None => None,
+        };
+        snapshot.commit().await?;
+        Ok(found)
     }
 
-    /// Writes a machine if nobody else did since it was loaded; its version grows by one.
+    /// Writes a machine, and its BMC's new password if there is one, if nobody else did since `before` was loaded; its
+    /// version grows by one.
     pub(crate) async fn machine_update(
         &self,
+        before: &MachineRecord,
         record: &MachineRecord,
+        password: Option<&NewSecret>,
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let mut transaction = self.writer.begin().await?;
-        if update_on_conn(&mut transaction, record).await? == Swap::Stale {
+        if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
             return Ok(Swap::Stale);
         }
+        secret::put_on_conn(&mut transaction, password).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         transaction.commit().await?;
         Ok(Swap::Updated)
+    }
+
+    /// Forgets jobs that ended before a time, but for the last one of each machine.
+    pub(crate) async fn job_prune(&self, before: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)",
+        )
+        .bind(micros(before))
+        .execute(&self.writer)
+        .await?;
+        Ok(())
     }
 
     /// Forgets a machine, if nobody changed it since it was loaded. Its events stay.
@@ -142,7 +181,7 @@ impl Store {
             .bind(record.version as i64)
             .execute(&mut *transaction)
             .await
-            .map_err(|error| taken(error, || format!("machine `{}`", record.name)))?;
+            .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
         if gone.rows_affected() == 0 {
             return Ok(Swap::Stale);
         }
@@ -171,9 +210,12 @@ pub(super) async fn machine_on_conn(
     }
 }
 
-/// Writes a machine, its MACs, its job and its steps on a transaction, by compare-and-set.
+/// Writes what is different of a machine, its MACs, its job and its steps on a transaction, by compare-and-set.
+///
+/// Most changes are facts, a progress report a second among them: they don't write ten rows more.
 pub(super) async fn update_on_conn(
     conn: &mut SqliteConnection,
+    before: &MachineRecord,
     record: &MachineRecord,
 ) -> Result<Swap, StoreError> {
     let machine = &record.machine;
@@ -193,12 +235,14 @@ pub(super) async fn update_on_conn(
     .bind(record.generation as i64)
     .execute(&mut *conn)
     .await
-    .map_err(|error| taken(error, || format!("the machine name `{}`", record.name)))?;
+    .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
     if changed.rows_affected() == 0 {
         return Ok(Swap::Stale);
     }
-    macs_on_conn(conn, record).await?;
-    if let Some(job) = &machine.job {
+    if before.spec.macs != record.spec.macs {
+        macs_on_conn(conn, record).await?;
+    }
+    if let Some(job) = machine.job.as_ref().filter(|_| before.machine.job != machine.job) {
         job_on_conn(conn, machine.id, job).await?;
     }
     Ok(Swap::Updated)
@@ -214,12 +258,24 @@ async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Re
         sqlx::query("DELETE FROM machine_mac WHERE mac = $1").bind(mac).execute(&mut *conn).await?;
     }
     for mac in record.spec.macs.iter().filter(|mac| !known.contains(mac)) {
+        let other: Option<String> = sqlx::query_scalar(
+            "SELECT machine.name FROM machine_mac JOIN machine ON machine.id = machine_mac.machine WHERE mac = $1",
+        )
+        .bind(mac)
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some(other) = other {
+            let what = format!("the MAC address {mac}");
+            let mend = format!(
+                "machine `{other}` has it: accept that one and set its BMC, or forget it with `billet machine delete {other}`"
+            );
+            return Err(StoreError::Taken { what, field: "macs", mend });
+        }
         sqlx::query("INSERT INTO machine_mac (mac, machine) VALUES ($1, $2)")
             .bind(mac)
             .bind(&id)
             .execute(&mut *conn)
-            .await
-            .map_err(|error| taken(error, || format!("the MAC address {mac}")))?;
+            .await?;
     }
     Ok(())
 }
@@ -248,6 +304,12 @@ async fn job_on_conn(conn: &mut SqliteConnection, machine: MachineId, job: &Job)
     for (seq, step) in job.steps.iter().enumerate() {
         step_on_conn(conn, job.id, seq, step).await?;
     }
+    // A job that a newer program starts anew may have other steps.
+    sqlx::query("DELETE FROM step WHERE job = $1 AND seq >= $2")
+        .bind(job.id.to_string())
+        .bind(job.steps.len() as i64)
+        .execute(&mut *conn)
+        .await?;
     Ok(())
 }
 
@@ -260,7 +322,7 @@ async fn step_on_conn(
     sqlx::query(
         "INSERT INTO step (job, seq, name, attempt, phase, started, ended, not_before, result)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (job, seq) DO UPDATE SET attempt = excluded.attempt, phase = excluded.phase,
+         ON CONFLICT (job, seq) DO UPDATE SET name = excluded.name, attempt = excluded.attempt, phase = excluded.phase,
          started = excluded.started, ended = excluded.ended, not_before = excluded.not_before, result = excluded.result",
     )
     .bind(job.to_string())

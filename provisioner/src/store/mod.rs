@@ -12,10 +12,14 @@ mod secret;
 mod token;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
 pub(crate) use lease::LeaseRecord;
 pub(crate) use machine::MachineRecord;
+pub(crate) use secret::NewSecret;
 pub(crate) use window::Window;
 
 use jiff::Timestamp;
@@ -27,7 +31,7 @@ use std::{path::Path, time::Duration};
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
@@ -44,10 +48,20 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// A name or a MAC is taken.
-    #[error("{what} is taken already")]
+    #[error("{what} is taken already; {mend}")]
     Taken {
         /// What.
         what: String,
+        /// The field of a request that asked for it.
+        field: &'static str,
+        /// What to do about it.
+        mend: String,
+    },
+    /// The image was deleted meanwhile.
+    #[error("there is no image `{image}` any more; `billet image list` shows what there is")]
+    ImageGone {
+        /// Its name.
+        image: String,
     },
     /// Something else still needs it.
     #[error("{what} is still in use")]
@@ -125,9 +139,11 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 }
 
 /// Tells a unique constraint from other failures.
-fn taken(error: sqlx::Error, what: impl FnOnce() -> String) -> StoreError {
+fn taken(error: sqlx::Error, field: &'static str, what: impl FnOnce() -> String) -> StoreError {
     match &error {
-        sqlx::Error::Database(cause) if cause.is_unique_violation() => StoreError::Taken { what: what() },
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => {
+            StoreError::Taken { what: what(), field, mend: "choose another".into() }
+        }
         sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
             StoreError::InUse { what: what() }
         }

@@ -107,9 +107,20 @@ impl Store {
         Ok(claimed.rows_affected() > 0)
     }
 
-    /// Forgets windows that ended before a time and that no session hangs on.
-    pub(crate) async fn window_prune(&self, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM boot_window WHERE expires < $1 AND (claimed IS NULL OR claimed < $1)")
+    /// How many discovery windows are open.
+    pub(crate) async fn window_discoveries(&self, now: Timestamp) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT COUNT(*) FROM boot_window WHERE job IS NULL AND claimed IS NULL AND expires > $1",
+        )
+        .bind(micros(now))
+        .fetch_one(&self.reader)
+        .await?)
+    }
+
+    /// Forgets windows that closed without a claim, and those whose session began before a time.
+    pub(crate) async fn window_prune(&self, now: Timestamp, before: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM boot_window WHERE expires < $1 AND (claimed IS NULL OR claimed < $2)")
+            .bind(micros(now))
             .bind(micros(before))
             .execute(&self.writer)
             .await?;

@@ -52,22 +52,26 @@ pub(super) enum NoLease {
 /// A DHCP client on one NIC.
 #[derive(Debug)]
 pub(super) struct Client {
-    socket: UdpSocket,
+    interface: String,
     mac: [u8; 6],
 }
 
 impl Client {
     /// A client on this NIC, which needs no address yet.
-    pub(super) fn new(interface: &str, mac: [u8; 6]) -> io::Result<Self> {
+    pub(super) fn new(interface: &str, mac: [u8; 6]) -> Self {
+        Self { interface: interface.to_owned(), mac }
+    }
+
+    /// A socket for one exchange. In between there is none: the agent listens on no port.
+    fn socket(&self) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
         socket.set_broadcast(true)?;
         // Replies on other NICs are not for us, and without an address there is no route to choose the NIC by.
-        socket.bind_device(Some(interface.as_bytes()))?;
+        socket.bind_device(Some(self.interface.as_bytes()))?;
         socket.set_nonblocking(true)?;
         socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT_PORT).into())?;
-        let socket = UdpSocket::from_std(StdUdpSocket::from(socket))?;
-        Ok(Self { socket, mac })
+        UdpSocket::from_std(StdUdpSocket::from(socket))
     }
 
     /// Gets an address by the four-way exchange.
@@ -142,14 +146,15 @@ impl Client {
         message: impl Fn(u16) -> Vec<u8>,
         wanted: impl Fn(Reply) -> Option<Result<Lease, NoLease>>,
     ) -> Result<Lease, NoLease> {
+        let socket = self.socket()?;
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
         for _ in 0..TRIES {
             let secs = u16::try_from(begun.elapsed().as_secs()).unwrap_or(u16::MAX);
-            self.socket.send_to(&message(secs), SERVERS).await?;
+            socket.send_to(&message(secs), SERVERS).await?;
             let until = Instant::now() + wait;
             let mut packet = [0; 1500];
-            while let Ok(received) = timeout_at(until, self.socket.recv_from(&mut packet)).await {
+            while let Ok(received) = timeout_at(until, socket.recv_from(&mut packet)).await {
                 let (length, _) = received?;
                 if let Some(result) = dhcp::read(&packet[..length], self.mac, xid).and_then(&wanted) {
                     return result;

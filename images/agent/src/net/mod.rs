@@ -80,13 +80,7 @@ fn candidates(
 
 /// Asks on one NIC for an address and sets it.
 async fn try_nic(host: &RealHost, name: &str, mac: [u8; 6]) -> Option<(Client, Got)> {
-    let client = match Client::new(name, mac) {
-        Ok(client) => client,
-        Err(error) => {
-            host.say(&format!("can't use {name}: {error}"));
-            return None;
-        }
-    };
+    let client = Client::new(name, mac);
     host.say(&format!("asking for an address on {name}"));
     match client.discover().await {
         Ok(got) => match link::set(name, &got.lease) {

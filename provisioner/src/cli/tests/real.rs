@@ -18,7 +18,7 @@ struct Running {
 impl Running {
     /// Starts one over this data folder.
     async fn start(folder: &Path) -> Self {
-        for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi", "vmlinuz", "initrd.img"] {
+        for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initrd.img"] {
             std::fs::write(folder.join(name), "x").unwrap();
         }
         let text = format!(

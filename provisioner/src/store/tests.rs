@@ -1,0 +1,110 @@
+//! What the store promises beyond single statements: together or not at all, and nothing grows without end.
+
+use super::*;
+use crate::keys::Sealed;
+use jiff::SignedDuration;
+use provisioner_api::{MachineId, MachineSpec};
+use provisioner_lifecycle::{Fact, Machine, observe};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+async fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+    (folder, store)
+}
+
+fn record(number: u128, mac: &str) -> MachineRecord {
+    let spec = MachineSpec {
+        pool: "default".into(),
+        macs: vec![mac.into()],
+        bmc: None,
+        boot_mode: None,
+        accepted: true,
+        maintenance: false,
+        labels: Default::default(),
+    };
+    let machine = Machine::new(MachineId(Uuid::from_u128(number)), NOW);
+    MachineRecord { version: 1, generation: 1, name: format!("m{number}"), spec, machine, created: NOW }
+}
+
+fn password(record: &MachineRecord) -> NewSecret {
+    let sealed = Sealed { nonce: vec![1; 12], ciphertext: vec![2] };
+    NewSecret { owner: format!("machine {}", record.id()), name: "bmc-password", sealed }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac() {
+    let (_folder, store) = store().await;
+    store.machine_insert(&record(1, "52:54:00:00:00:01"), None, &[], NOW).await.unwrap();
+    let twin = record(2, "52:54:00:00:00:01");
+    let secret = password(&twin);
+    let error = store.machine_insert(&twin, Some(&secret), &[], NOW).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Taken { field: "macs", mend, .. } if mend.contains("`m1`")),
+        "{error}"
+    );
+    assert_eq!(store.secret_get(&secret.owner, secret.name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stale_change_changes_no_password() {
+    let (_folder, store) = store().await;
+    let before = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&before, None, &[], NOW).await.unwrap();
+    let machine = observe(&before.machine, &Fact::Netboot, NOW);
+    let next = MachineRecord { machine, ..before.clone() };
+    assert_eq!(store.machine_update(&before, &next, None, &[], NOW).await.unwrap(), Swap::Updated);
+    let secret = password(&before);
+    let swap = store.machine_update(&before, &next, Some(&secret), &[], NOW).await.unwrap();
+    assert_eq!(swap, Swap::Stale);
+    assert_eq!(store.secret_get(&secret.owner, secret.name).await.unwrap(), None);
+    let stored = store.machine_get(before.id()).await.unwrap().unwrap();
+    assert_eq!(stored, MachineRecord { version: 2, ..next });
+}
+
+#[tokio::test]
+async fn old_events_and_more_than_enough_of_them_are_forgotten() {
+    let (_folder, store) = store().await;
+    let (busy, calm) = (MachineId(Uuid::from_u128(1)), MachineId(Uuid::from_u128(2)));
+    let later = NOW.checked_add(SignedDuration::from_hours(1)).unwrap();
+    store.event_insert(&[NewEvent::machine(calm, "boot", "old")], NOW).await.unwrap();
+    store.event_insert(&[NewEvent::machine(calm, "boot", "new")], later).await.unwrap();
+    let many: Vec<_> = (0..9).map(|number| NewEvent::machine(busy, "boot", number.to_string())).collect();
+    store.event_insert(&many, later).await.unwrap();
+    store.event_prune(later, 3).await.unwrap();
+    let messages = async |machine| {
+        let events = store.event_list(EventsOf::Machine(machine), None, 100).await.unwrap();
+        events.into_iter().map(|event| event.message).collect::<Vec<_>>()
+    };
+    assert_eq!(messages(calm).await, ["new"]);
+    assert_eq!(messages(busy).await, ["6", "7", "8"]);
+}
+
+#[tokio::test]
+async fn a_window_that_nobody_claimed_is_forgotten_before_a_session() {
+    let (_folder, store) = store().await;
+    let machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, None, &[], NOW).await.unwrap();
+    for id in ["claimed", "unclaimed"] {
+        let window = Window {
+            id: id.into(),
+            mac: "52:54:00:00:00:01".into(),
+            machine: None,
+            job: None,
+            opened: NOW,
+            expires: NOW,
+            nonce: None,
+            claimed: None,
+        };
+        store.window_insert(&window).await.unwrap();
+    }
+    assert!(store.window_claim("claimed", "nonce", machine.id(), NOW).await.unwrap());
+    let later = NOW.checked_add(SignedDuration::from_hours(1)).unwrap();
+    store.window_prune(later, NOW).await.unwrap();
+    assert!(store.window_get("claimed").await.unwrap().is_some());
+    assert!(store.window_get("unclaimed").await.unwrap().is_none());
+    store.window_prune(later, later).await.unwrap();
+    assert!(store.window_get("claimed").await.unwrap().is_none());
+}
