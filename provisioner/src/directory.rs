@@ -104,7 +104,8 @@ impl BootDirectory {
             Some(record) if record.machine.want.accepted => {
                 windows::open_window(&self.service, &record).await?.is_some()
             }
-            Some(_) | None => discovery,
+            Some(record) => discovery && !inventoried(&record),
+            None => discovery,
         };
         Ok(if boots { BootAnswer::Boot } else { BootAnswer::Disk })
     }
@@ -169,6 +170,7 @@ impl BootDirectory {
             Some(record) if record.machine.want.accepted => {
                 windows::open_window(&self.service, &record).await?
             }
+            Some(record) if inventoried(&record) => None,
             Some(_) | None if network.discovery => windows::discovery_window(&self.service, &text).await?,
             Some(_) | None => None,
         };
@@ -183,6 +185,12 @@ impl BootDirectory {
         parameters.extend(self.service.config.boot.kernel_parameters.iter().cloned());
         Ok(BootScript::Agent { parameters })
     }
+}
+
+/// A machine that is known, but not accepted, has been looked at: from then on it boots from its disk, so that a server
+/// in production that tries the network first runs its own system again.
+fn inventoried(record: &MachineRecord) -> bool {
+    record.machine.facts.inventory.is_some()
 }
 
 /// Our own failure: said once, here, and the client is answered as if nothing were known of it.

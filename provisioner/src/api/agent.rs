@@ -21,10 +21,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
-    InstanceId, Inventory, MachineId, MachineSpec,
+    InstanceId, Inventory, JobId, MachineId, MachineSpec,
     agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
 };
-use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported, Task, order};
+use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported, StepName, Task, order};
 use serde::Deserialize;
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
@@ -32,6 +32,9 @@ use uuid::Uuid;
 
 /// How long an agent's question may stay open at most.
 const LONGEST_POLL: u64 = 50;
+
+/// The job of the one order that a discovery gives.
+const NO_JOB: JobId = JobId(Uuid::nil());
 
 /// How often "the agent was heard" is written down when it says nothing else.
 const HEARD: jiff::SignedDuration = jiff::SignedDuration::from_secs(20);
@@ -228,6 +231,9 @@ async fn heard(service: &Service, session: &Session) -> Result<(), ServiceError>
 async fn standing_order(service: &Service, session: &Session) -> Result<Option<Order>, ServiceError> {
     let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(None) };
     let now = clock::now();
+    if session.window.job.is_none() {
+        return Ok(Some(leave(&record, now)));
+    }
     let Some(draft) = order(&record.machine, now) else { return Ok(None) };
     // An agent of an earlier boot gets nothing.
     if session.window.job != Some((draft.job.id, draft.job.epoch)) {
@@ -254,6 +260,12 @@ async fn standing_order(service: &Service, session: &Session) -> Result<Option<O
         now,
         action,
     }))
+}
+
+/// A discovered machine was inventoried by the claim itself: it goes on to its disk, whatever is there.
+fn leave(record: &MachineRecord, now: jiff::Timestamp) -> Order {
+    let step = StepName::Reboot.to_string();
+    Order { machine: record.id(), job: NO_JOB, epoch: 0, step, attempt: 1, now, action: Action::Reboot }
 }
 
 async fn seed_files(
@@ -298,6 +310,9 @@ pub(crate) async fn report(
     let record = service.store.machine_get(session.machine).await?;
     let Some(record) = record else { return Ok(Json(ReportResponse { stands: false })) };
     let step = report.step.parse().map_err(|why: String| ApiError::field("step", why))?;
+    if session.window.job.is_none() && report.job == NO_JOB {
+        return Ok(Json(ReportResponse { stands: true }));
+    }
     if session.window.job != Some((report.job, report.epoch)) {
         return Ok(Json(ReportResponse { stands: false }));
     }

@@ -28,6 +28,11 @@ async fn an_unknown_machine_is_only_inventoried() -> Result<()> {
     assert_eq!(machine.spec.macs, [sim.mac.clone()]);
     let why = client.machine_why(&machine.name).await?;
     assert!(why.sentence.contains("accept"), "{}", why.sentence);
+    // It is let go: a server in production that netbooted by mistake runs its own system again.
+    eventually("it is back on its disk", async || {
+        Ok(sim.history().ends_with(&["disk: nothing".into(), "script: disk".into()]).then_some(()))
+    })
+    .await?;
     // An instance that would fit it doesn't get it.
     site.import("data", &image).await?;
     site.create("greedy", "data", None).await?;
