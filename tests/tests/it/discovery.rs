@@ -25,7 +25,7 @@ async fn an_unknown_machine_is_only_inventoried() -> Result<()> {
     .await?;
     assert_eq!(machine.status.state, MachineState::Discovered);
     assert!(!machine.spec.accepted);
-    assert_eq!(machine.spec.macs, [sim.mac.clone()]);
+    assert_eq!(machine.spec.macs, std::slice::from_ref(&sim.mac));
     let why = client.machine_why(&machine.name).await?;
     assert!(why.sentence.contains("accept"), "{}", why.sentence);
     // It is let go: a server in production that netbooted by mistake runs its own system again.
