@@ -3,6 +3,8 @@
 mod job;
 mod resting;
 
+pub(crate) use job::choices;
+
 use crate::{limits::Limits, machine::Machine, plan::StepName};
 use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};

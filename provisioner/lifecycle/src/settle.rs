@@ -1,7 +1,7 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
-    decide::Move,
+    decide::{Move, choices as choices_of},
     limits::back_off,
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
@@ -133,16 +133,16 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
 }
 
 fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
+    let kind = machine.job.as_ref().map(|job| job.kind);
     let Some(step) = current(machine) else { return };
     step.result = Some(failure.why.clone());
     step.not_before = now.saturating_add(back_off(step.attempt)).ok();
     step.attempt += 1;
     if failure.permanent {
-        let choices = [
-            "mend the cause, then `billet machine retry NAME`",
-            "correct the BMC with `billet machine set NAME --bmc …`, then retry",
-        ];
-        hold(machine, &failure.why.clone(), choices.map(Into::into).into(), now);
+        let mut choices =
+            vec!["correct the BMC with `billet machine set {machine} --bmc …`, then retry".to_owned()];
+        choices.extend(kind.map(choices_of).unwrap_or_default());
+        hold(machine, &failure.why, choices, now);
     }
 }
 

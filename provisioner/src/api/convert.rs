@@ -28,7 +28,7 @@ pub(crate) async fn machine(
         state: core.state.name,
         since: core.state.since,
         waiting: waiting(record, &service.config.limits, now),
-        held: held(record),
+        held: held(record, &owner_name(service, record).await?),
         power: match core.facts.power {
             Some((true, _)) => Power::On,
             Some((false, _)) => Power::Off,
@@ -77,7 +77,7 @@ fn waiting(record: &MachineRecord, limits: &Limits, now: Timestamp) -> Option<Wa
             why: patience.why,
             since: patience.since,
             until: patience.until,
-            hint: patience.hint,
+            hint: patience.hint.map(|hint| hint.replace("{machine}", &record.name)),
         }),
         Decision::Act(_) | Decision::Move(_) => {
             let step = record.machine.running_job().and_then(|job| job.current());
@@ -92,11 +92,20 @@ fn waiting(record: &MachineRecord, limits: &Limits, now: Timestamp) -> Option<Wa
     }
 }
 
-fn held(record: &MachineRecord) -> Option<Held> {
+fn held(record: &MachineRecord, instance: &str) -> Option<Held> {
     // A hold that somebody asked to lift is as good as gone.
     let hold = record.machine.state.hold.as_ref().filter(|hold| record.machine.want.retry <= hold.retry)?;
-    let choices = hold.choices.iter().map(|choice| choice.replace("NAME", &record.name)).collect();
-    Some(Held { why: hold.why.clone(), since: hold.since, choices })
+    let named = |text: &String| text.replace("{machine}", &record.name).replace("{instance}", instance);
+    Some(Held { why: named(&hold.why), since: hold.since, choices: hold.choices.iter().map(named).collect() })
+}
+
+/// The name of the instance that owns a machine, for the commands that a hold proposes.
+async fn owner_name(service: &Service, record: &MachineRecord) -> Result<String, ServiceError> {
+    let owner = match record.owner() {
+        Some(id) => service.store.instance_get(id).await?,
+        None => None,
+    };
+    Ok(owner.map_or_else(|| "NAME".to_owned(), |owner| owner.name))
 }
 
 fn job(record: &MachineRecord) -> Option<Job> {
@@ -157,7 +166,7 @@ pub(crate) async fn instance(
     let follows = record.state != InstanceState::Running;
     let machines_wait =
         own.as_ref().filter(|_| follows).and_then(|own| waiting(own, &service.config.limits, now));
-    let machines_hold = own.as_ref().and_then(held);
+    let machines_hold = own.as_ref().and_then(|own| held(own, &record.name));
     let mut spec = record.spec.clone();
     spec.user_data = record.standing.user_data_bytes.map(|bytes| format!("<{bytes} bytes, write-only>"));
     let status = InstanceStatus {

@@ -20,7 +20,10 @@ pub(super) async fn perform(
     let bmc = match service.bmcs.driver(&service.store, &service.key, record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => {
-            let why = "the machine has no BMC, or its password is missing: `billet machine set NAME --bmc …`";
+            let why = format!(
+                "the machine has no BMC, or its password is missing: `billet machine set {} --bmc …`",
+                record.name
+            );
             return refused(why.to_owned());
         }
         Err(ServiceError::Key(error)) => return refused(error.to_string()),

@@ -13,6 +13,23 @@ use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
 
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
+    match in_hand(machine, job, limits, now) {
+        Decision::Hold { why, .. } => Decision::Hold { why, choices: choices(job.kind) },
+        decision => decision,
+    }
+}
+
+/// What a person may do about a job that is held.
+pub(crate) fn choices(kind: JobKind) -> Vec<String> {
+    let way_out = match kind {
+        JobKind::Inspect => "`billet machine cancel {machine}` ends the inspection",
+        JobKind::Deploy => "`billet instance delete {instance}` gives the machine back",
+        JobKind::Release => "`billet instance delete {instance} --erase …` wipes it in another way",
+    };
+    vec!["mend the cause, then `billet machine retry {machine}`".to_owned(), way_out.to_owned()]
+}
+
+fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     let Some(step) = job.current() else { return finish(job) };
     if step.phase == StepPhase::Todo {
         return begin(machine, step, now);
@@ -239,11 +256,8 @@ fn anew(job: &Job, limits: &Limits, why: String) -> Decision {
 }
 
 fn hold(why: String) -> Decision {
-    let choices = [
-        "mend the cause, then `billet machine retry NAME`",
-        "`billet instance delete NAME` gives the machine back; `billet machine cancel NAME` ends an inspection",
-    ];
-    Decision::Hold { why, choices: choices.map(Into::into).into() }
+    // The choices follow from the kind of job: see `decide`.
+    Decision::Hold { why, choices: Vec::new() }
 }
 
 fn patience(step: &Step, why: &str, span: Span) -> Patience {

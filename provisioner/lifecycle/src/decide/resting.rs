@@ -46,17 +46,17 @@ fn discovered(machine: &Machine, inspect_wanted: bool) -> Decision {
     if !machine.want.accepted {
         return wait(
             "somebody has to accept it",
-            "`billet machine accept NAME` takes it in; until then nothing on it is changed",
+            "`billet machine accept {machine}` takes it in; until then nothing on it is changed",
         );
     }
     if !machine.want.bmc {
-        return wait("it needs a BMC before it can be inspected", "`billet machine set NAME --bmc …`");
+        return wait("it needs a BMC before it can be inspected", "`billet machine set {machine} --bmc …`");
     }
     if inspect_wanted {
         return start(JobKind::Inspect, "the machine was accepted");
     }
     wait(
         "it has to be inspected",
-        "its inspection was cancelled: `billet machine inspect NAME` starts another",
+        "its inspection was cancelled: `billet machine inspect {machine}` starts another",
     )
 }
