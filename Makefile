@@ -56,8 +56,8 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	$(CARGO) test --locked --package tests --test it
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=1
 
-bench: artifacts ## Time what can be timed without another program beside it (see docs/performance.md)
-	$(CARGO) bench --locked --package images
+bench: setup ## Time importing and writing an image against programs of Debian (see docs/performance.md)
+	$(CARGO) bench --locked --package images --bench image
 
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions

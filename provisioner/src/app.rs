@@ -77,8 +77,9 @@ impl App {
     /// A sentence for the operator with its causes; nothing runs then.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
-        let key = SiteKey::open(&config.data.join("site.key"))?;
-        let store = Store::open(&config.data.join("billet.db")).await?;
+        let database = config.data.join("billet.db");
+        let key = SiteKey::open(&config.data.join("site.key"), &database)?;
+        let store = Store::open(&database).await?;
         let hostname = tls::hostname();
         let identity =
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
@@ -91,7 +92,6 @@ impl App {
         })?;
         let api_port = listener.local_addr()?.port();
         let files = boot_files(&config, identity.ca_pem())?;
-        let first_login = first_login(&config, &store, &identity).await?;
         let service = Arc::new(Service {
             store,
             key,
@@ -110,6 +110,8 @@ impl App {
         if let Some(first) = boot.addresses().first() {
             service.http_port.get_or_init(|| first.http.port());
         }
+        // Last: a start that fails has told nobody how to log in, so the next one must.
+        let first_login = first_login(&service.config, &service.store, &identity).await?;
         Ok(Self { service, identity, listener, boot, facts, first_login, lock })
     }
 

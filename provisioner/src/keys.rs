@@ -26,6 +26,15 @@ pub(crate) enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is gone, but the database that was sealed with it is there.
+    #[error(
+        "the site key {} is gone, but there is a database: without the key no BMC password and no user data in it can be read; restore the key from a backup, or, if there is none, make 32 random bytes with mode 600 there and set all BMC passwords anew",
+        path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// A secret was encrypted under another key or was tampered with.
     #[error(
         "the secret `{name}` of {owner} can't be decrypted: it was written under another site key, or changed"
@@ -54,13 +63,17 @@ pub(crate) struct Sealed {
 pub(crate) struct SiteKey(Zeroizing<[u8; 32]>);
 
 impl SiteKey {
-    /// Reads the key, or makes it when there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, KeyError> {
+    /// Reads the key, or makes it when there is none; but not beside the `database`: a new key would open nothing of it.
+    pub(crate) fn open(path: &Path, database: &Path) -> Result<Self, KeyError> {
         if let Some(bytes) = secret_file::read_secret(path)? {
             let key = <[u8; 32]>::try_from(bytes.as_slice());
             return key
                 .map(|key| Self(Zeroizing::new(key)))
                 .map_err(|_| KeyError::Damaged { path: path.to_owned() });
+        }
+        // The first start writes the key before it makes the database, so that a crash between them does no harm.
+        if database.exists() {
+            return Err(KeyError::Gone { path: path.to_owned() });
         }
         let key = Self(Zeroizing::new(random()?));
         secret_file::write(path, key.0.as_slice(), Readers::Owner)?;
@@ -151,7 +164,7 @@ mod tests {
 
     fn key() -> (tempfile::TempDir, SiteKey) {
         let folder = tempfile::tempdir().unwrap();
-        let key = SiteKey::open(&folder.path().join("site.key")).unwrap();
+        let key = SiteKey::open(&folder.path().join("site.key"), &folder.path().join("billet.db")).unwrap();
         (folder, key)
     }
 
@@ -159,12 +172,17 @@ mod tests {
     fn the_key_is_kept_and_a_damaged_one_refused() {
         let (folder, key) = key();
         let path = folder.path().join("site.key");
-        assert_eq!(SiteKey::open(&path).unwrap().0, key.0);
+        let database = folder.path().join("billet.db");
+        fs::write(&database, b"").unwrap();
+        assert_eq!(SiteKey::open(&path, &database).unwrap().0, key.0);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(SiteKey::open(&path), Err(KeyError::File(_))), "others may read it");
+        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::File(_))), "others may read it");
         fs::write(&path, b"short").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(SiteKey::open(&path), Err(KeyError::Damaged { .. })), "it is too short");
+        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::Damaged { .. })), "it is too short");
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::Gone { .. })), "a database needs it");
+        assert!(!path.exists(), "no key is made in its place");
     }
 
     #[test]

@@ -66,9 +66,11 @@ fn network_config(mac: &str) -> String {
     yaml(&json!({ "version": 2, "ethernets": { "boot": { "match": { "macaddress": mac }, "dhcp4": true } } }))
 }
 
-/// JSON values always have a YAML form.
+/// A mapping as YAML: one line for each key, the values as JSON, in which every text is quoted. Unquoted, YAML 1.1 takes
+/// a MAC address of decimal digits for a number of base 60, and a host called `no` for a false.
 fn yaml(value: &Value) -> String {
-    serde_yaml_ng::to_string(value).unwrap_or_else(|_| value.to_string())
+    let Value::Object(mapping) = value else { return value.to_string() };
+    mapping.iter().map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
 
 #[cfg(test)]
@@ -126,6 +128,27 @@ mod tests {
             content(&instance(None), "user-data")["ssh_authorized_keys"][0],
             "ssh-ed25519 AAAA me: \"quoted\""
         );
+    }
+
+    #[test]
+    fn every_text_is_quoted() {
+        let record = InstanceRecord { name: "no".into(), ..instance(None) };
+        let record =
+            InstanceRecord { spec: InstanceSpec { hostname: None, ..record.spec.clone() }, ..record };
+        let seed = Seed {
+            instance: &record,
+            user_data: None,
+            mac: "52:54:00:00:03:01",
+            phone_home: "http://10.0.0.1:8080/boot/phone-home/t",
+        };
+        let text: String = files(&seed).into_iter().map(|file| file.content).collect();
+        for quoted in [
+            "\"52:54:00:00:03:01\"",
+            "local-hostname: \"no\"",
+            "\"url\":\"http://10.0.0.1:8080/boot/phone-home/t\"",
+        ] {
+            assert!(text.contains(quoted), "{quoted} in\n{text}");
+        }
     }
 
     #[test]

@@ -326,8 +326,9 @@ impl SimChassis {
 fn find_phone_home(content: &[u8]) -> Option<String> {
     let marker = b"/boot/phone-home/";
     let at = content.windows(marker.len()).position(|window| window == marker)?;
-    let start = content[..at].iter().rposition(|byte| byte.is_ascii_whitespace())? + 1;
-    let length = content[at..].iter().position(|byte| byte.is_ascii_whitespace() || *byte == 0)?;
+    let outside = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'"' || *byte == 0;
+    let start = content[..at].iter().rposition(outside)? + 1;
+    let length = content[at..].iter().position(outside)?;
     String::from_utf8(content[start..at + length].to_vec()).ok()
 }
 

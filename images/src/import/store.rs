@@ -234,10 +234,11 @@ impl Store {
     }
 }
 
-/// A store on the same machine feeds the write pipeline directly.
+/// A store on the same machine feeds the write pipeline directly, which compares the bytes with their name itself.
 impl Source for Store {
     fn fetch(&self, chunk: &Chunk) -> Result<Vec<u8>, SourceError> {
-        self.read_chunk(&chunk.stored)
+        self.chunk_path(&chunk.stored)
+            .and_then(|path| read("chunk", &chunk.stored, &path))
             .map_err(|e| SourceError::with_cause("the image store could not give the chunk", e))
     }
 }
@@ -250,14 +251,16 @@ fn check_name(name: &str) -> Result<(), StoreError> {
     }
 }
 
+fn read(what: &'static str, name: &str, path: &Path) -> Result<Vec<u8>, StoreError> {
+    fs::read(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing { what, name: name.into() },
+        _ => StoreError::io("read", path)(e),
+    })
+}
+
+/// [`read`], and the bytes are those of the name.
 fn read_named(what: &'static str, name: &str, path: &Path) -> Result<Vec<u8>, StoreError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(StoreError::Missing { what, name: name.into() });
-        }
-        Err(e) => return Err(StoreError::io("read", path)(e)),
-    };
+    let bytes = read(what, name, path)?;
     if sha256_hex(&bytes) != name {
         return Err(StoreError::Damaged { what, name: name.into() });
     }

@@ -1,4 +1,8 @@
 //! Writing an image: every chunk to its place, then everything read back.
+//!
+//! Hashing is most of the work, so each byte is hashed once on either side of the disk: packed when it arrives, raw
+//! when it is read back. Packed bytes with the right digest unpack to one content only; whether that is the one the
+//! manifest names is seen at the read-back, and only then asked whose fault a difference is.
 
 use super::check::verify_image;
 use super::crew::{Scratch, share_out};
@@ -66,7 +70,8 @@ pub fn write_image(
     };
     share_out(manifest.chunks.len(), manifest.chunk_bytes as usize, cancel, job, &mut note)?;
     target.flush().map_err(WriteError::disk("flush", 0, image))?;
-    written.bytes_verified = verify_image(manifest, target, progress, cancel)?;
+    written.bytes_verified =
+        verify_image(manifest, target, progress, cancel).map_err(|error| writer.blame(error))?;
     Ok(written)
 }
 
@@ -86,22 +91,52 @@ impl Writer<'_> {
         let Some(chunk) = &self.manifest.chunks[index] else {
             return self.put_zeros(offset, bytes, scratch.raw.slice(raw_bytes));
         };
-        let stored = self.fetch(index, chunk)?;
         let raw = scratch.raw.slice(raw_bytes);
-        let wrong = |why: String| WriteError::ChunkContent { index, why };
-        let got = scratch
-            .unpacker
-            .decompress_to_buffer(&stored, raw)
-            .map_err(|e| wrong(format!("unpacking to at most {raw_bytes} bytes failed ({e})")))?;
-        if got != raw_bytes {
-            return Err(wrong(format!("it has {got} bytes instead of {raw_bytes}")));
-        }
-        let found = sha256_hex(raw);
-        if found != chunk.raw {
-            return Err(wrong(format!("its SHA-256 should be {}, but is {found}", chunk.raw)));
-        }
+        self.unpack(index, chunk, &mut scratch.unpacker, raw)?;
         self.target.write_at(raw, offset).map_err(WriteError::disk("write", offset, bytes))?;
         Ok(Written { bytes_written: bytes, ..Written::default() })
+    }
+
+    /// Fetches a chunk and fills all of `raw` with its content.
+    fn unpack(
+        &self,
+        index: usize,
+        chunk: &Chunk,
+        unpacker: &mut zstd::bulk::Decompressor,
+        raw: &mut [u8],
+    ) -> Result<(), WriteError> {
+        let stored = self.fetch(index, chunk)?;
+        let wrong = |why: String| WriteError::ChunkContent { index, why };
+        let got = unpacker
+            .decompress_to_buffer(&stored, raw)
+            .map_err(|e| wrong(format!("unpacking to at most {} bytes failed ({e})", raw.len())))?;
+        if got == raw.len() {
+            Ok(())
+        } else {
+            Err(wrong(format!("it has {got} bytes instead of {}", raw.len())))
+        }
+    }
+
+    /// Whose fault a difference at the read-back is: the disk's, or the chunk's, when its content is not what the
+    /// manifest says. What can't be found out stays the disk's.
+    fn blame(&self, error: WriteError) -> WriteError {
+        let WriteError::ReadBack { offset, .. } = error else { return error };
+        // Less than the number of chunks, which are in memory.
+        let index = (offset / u64::from(self.manifest.chunk_bytes)) as usize;
+        let Some(chunk) = &self.manifest.chunks[index] else { return error };
+        // The span of a chunk is at most chunk_bytes, a u32.
+        let mut raw = vec![0; self.manifest.chunk_span(index).1 as usize];
+        match self.unpack(index, chunk, &mut zstd::bulk::Decompressor::default(), &mut raw) {
+            Ok(()) => {}
+            Err(wrong @ WriteError::ChunkContent { .. }) => return wrong,
+            Err(_) => return error,
+        }
+        let found = sha256_hex(&raw);
+        if found == chunk.raw {
+            return error;
+        }
+        let why = format!("its SHA-256 should be {}, but is {found}", chunk.raw);
+        WriteError::ChunkContent { index, why }
     }
 
     /// The packed bytes of a chunk, checked against its name.

@@ -1,4 +1,4 @@
-//! From a manifest to a disk: fetch, check, unpack, check, write, read back; and wiping.
+//! From a manifest to a disk: fetch, check, unpack, write, read back, check; and wiping.
 //!
 //! The disk ([`Target`]) and the way to the chunks ([`Source`]) are traits: whoever calls brings them. Nothing here
 //! knows partitions to make, permits or the network.

@@ -1,6 +1,9 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
-use crate::machine::{Machine, Owner, PowerWish};
+use crate::{
+    machine::{Job, Machine, Owner, PowerWish},
+    plan::StepName,
+};
 use provisioner_api::{ErasePolicy, InstanceId, MachineState};
 
 /// What somebody asks of a machine.
@@ -64,13 +67,15 @@ pub enum Refusal {
     #[error("no inspection runs on this machine; a deployment is stopped with `billet instance delete`")]
     NothingToCancel,
     /// An operator works on it.
-    #[error("the machine is in maintenance; end that with `billet machine set --maintenance=false`")]
+    #[error("the machine is in maintenance; end that with `billet machine set NAME --maintenance off`")]
     Maintenance,
     /// Another instance owns it.
     #[error("another instance owns this machine")]
     NotYours,
     /// A job runs.
-    #[error("a job runs on this machine; wait for its end or cancel it")]
+    #[error(
+        "a job runs on this machine; wait for its end (an inspection can be cancelled, a deployment be given back)"
+    )]
     Busy,
 }
 
@@ -173,7 +178,9 @@ fn check_power(machine: &Machine) -> Result<(), Refusal> {
     if !machine.want.bmc {
         return Err(Refusal::NoBmc);
     }
-    if machine.running_job().is_some() {
+    // While the new system boots, power is the operator's: the machine may have lost it.
+    let booting = |job: &Job| job.current().is_some_and(|step| step.name == StepName::PhoneHome);
+    if machine.running_job().is_some_and(|job| !booting(job)) {
         return Err(Refusal::Busy);
     }
     Ok(())

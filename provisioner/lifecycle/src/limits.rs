@@ -75,7 +75,7 @@ impl Limits {
             StepName::WriteImage | StepName::WriteSeed => "slow disk or network",
             StepName::Erase => "overwriting takes as long as the disk is large",
             StepName::PhoneHome => {
-                "the operating system doesn't boot, has no network, or its image lacks cloud-init: see its console"
+                "the machine is switched off, its firmware tries another disk first, or the system doesn't boot, has no network or lacks cloud-init: see its console"
             }
         }
     }

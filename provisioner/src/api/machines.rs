@@ -71,6 +71,7 @@ pub(crate) async fn create(
     let macs = fields.macs(&body.macs);
     fields.bmc(&body.bmc);
     fields.bmc_password(body.bmc.protocol, body.bmc_password.reveal());
+    fields.labels("labels", &body.labels);
     fields.done()?;
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
@@ -117,6 +118,7 @@ pub(crate) async fn update(
     body.pool.iter().for_each(|pool| fields.name("pool", pool));
     let macs = body.macs.as_ref().map(|macs| fields.macs(macs));
     body.bmc.iter().for_each(|bmc| fields.bmc(bmc));
+    body.labels.iter().for_each(|labels| fields.labels("labels", labels));
     let protocol = body.bmc.as_ref().or(record.spec.bmc.as_ref()).map(|bmc| bmc.protocol);
     if let (Some(password), Some(protocol)) = (&body.bmc_password, protocol) {
         fields.bmc_password(protocol, password.reveal());

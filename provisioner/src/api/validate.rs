@@ -2,6 +2,7 @@
 
 use crate::bmcs::split_address;
 use provisioner_api::{BmcProtocol, BmcSpec, FieldError, ImageSpec, InstanceSpec};
+use std::collections::BTreeMap;
 
 /// Collects wrong fields.
 #[derive(Debug, Default)]
@@ -35,6 +36,19 @@ impl Fields {
             field,
             format!("`{name}` looks like an id; choose a name that can't be taken for one"),
         );
+    }
+
+    /// Labels, or a selector of them.
+    pub(crate) fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) {
+        let plain = |text: &str| {
+            text.len() <= 63 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
+        };
+        for (key, value) in labels {
+            let detail = format!(
+                "`{key}={value}`: key and value are up to 63 letters, digits, `.`, `_`, `-`, `/`, the key not empty"
+            );
+            self.check(!key.is_empty() && plain(key) && plain(value), field, detail);
+        }
     }
 
     /// Boot MACs: at least one, each well-formed, none twice. Answers them in canonical form.
@@ -107,6 +121,7 @@ impl Fields {
 
     /// An instance's wishes, but for what only the store knows.
     pub(crate) fn instance(&mut self, spec: &InstanceSpec) {
+        self.labels("spec.selector", &spec.selector);
         if let Some(hostname) = &spec.hostname {
             self.name("spec.hostname", hostname);
         }
@@ -125,6 +140,11 @@ impl Fields {
                 "root can't be made; leave `user` out to use the image's own user",
             );
         }
+        self.check(
+            spec.root_disk_serial.as_ref().is_none_or(|serial| !serial.trim().is_empty()),
+            "spec.root_disk_serial",
+            "no disk without a serial number is ever written; leave it out for the smallest disk that fits",
+        );
         for (index, key) in spec.ssh_keys.iter().enumerate() {
             self.check(
                 is_ssh_key(key),
@@ -247,6 +267,28 @@ mod tests {
                 tls_sha256: None,
             });
             assert_eq!(fields.0.is_empty(), good, "{address}: {:?}", fields.0);
+        }
+    }
+
+    #[test]
+    fn an_empty_serial_number_names_no_disk() {
+        for (serial, good) in [(None, true), (Some("WD-1"), true), (Some(""), false), (Some(" "), false)] {
+            let mut spec: InstanceSpec = serde_json::from_str(r#"{"image": "x"}"#).unwrap();
+            spec.root_disk_serial = serial.map(str::to_owned);
+            let mut fields = Fields::default();
+            fields.instance(&spec);
+            assert_eq!(fields.0.is_empty(), good, "{serial:?}: {:?}", fields.0);
+        }
+    }
+
+    #[test]
+    fn labels_have_a_key_and_a_value() {
+        for (key, value, good) in
+            [("rack", "r7", true), ("", "", false), ("a b", "c", false), ("a", "", true)]
+        {
+            let mut fields = Fields::default();
+            fields.labels("labels", &BTreeMap::from([(key.to_owned(), value.to_owned())]));
+            assert_eq!(fields.0.is_empty(), good, "{key}={value}: {:?}", fields.0);
         }
     }
 

@@ -150,7 +150,7 @@ pub(super) fn ssh_keys(content: &str) -> Result<Vec<String>, String> {
         let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-");
         if !known || line.split(' ').count() < 2 || line.chars().any(char::is_control) {
             return Err(
-                "holds a line that is no SSH public key; it should look like `ssh-ed25519 AAAA… name`"
+                "holds a line that is no SSH public key; it should look like `ssh-ed25519 AAAA… name`, without options before it"
                     .to_owned(),
             );
         }

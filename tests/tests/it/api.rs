@@ -98,7 +98,12 @@ async fn bodies_that_make_no_sense_are_told_so() -> Result<()> {
         ),
         ("/v1/nonsense", "{}".to_owned(), StatusCode::NOT_FOUND, "/v1/nonsense"),
     ] {
-        let (code, problem) = site.send(Some(&admin), Method::POST, path, Some(&body)).await?;
+        // A server that refuses a body for its length may close before all of it was sent.
+        let answer = site.send(Some(&admin), Method::POST, path, Some(&body)).await;
+        let Ok((code, problem)) = answer else {
+            assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}: {answer:?}");
+            continue;
+        };
         let problem = problem.expect("a problem document").to_string();
         assert_eq!(code, status, "{path}: {problem}");
         assert!(problem.contains(word), "{path}: {problem}");

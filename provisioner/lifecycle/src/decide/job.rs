@@ -1,6 +1,6 @@
 //! Decisions while a job runs: the step in hand, by what it is made of.
 
-use super::{Decision, Effect, Move, Patience};
+use super::{Decision, Effect, Move, Patience, resting::power_wish};
 use crate::{
     disk::choose_root_disk,
     limits::Limits,
@@ -139,6 +139,9 @@ fn awaited(
     };
     if let Some(result) = came {
         return Decision::Move(Move::StepDone { result: result.into() });
+    }
+    if let Some(effect) = power_wish(machine).filter(|_| step.name == StepName::PhoneHome) {
+        return Decision::Act(effect);
     }
     if now >= span.until {
         let minutes = limits.hard(step.name).as_mins();

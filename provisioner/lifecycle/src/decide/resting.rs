@@ -6,8 +6,8 @@ use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
 pub(super) fn decide(machine: &Machine) -> Decision {
-    if let Some(wish) = machine.want.power.filter(|wish| wish.number > machine.state.power_wish) {
-        return Decision::Act(Effect::Power { on: wish.on, wish: Some(wish.number) });
+    if let Some(effect) = power_wish(machine) {
+        return Decision::Act(effect);
     }
     let inspect_wanted = machine.want.inspect > machine.state.inspect;
     let release = machine.want.owner.as_ref().map(|owner| owner.release.is_some());
@@ -28,6 +28,12 @@ pub(super) fn decide(machine: &Machine) -> Decision {
             choices: vec!["restore the database from a backup".into()],
         },
     }
+}
+
+/// The operator's wish to switch the machine, while nobody else's work hangs on its power.
+pub(super) fn power_wish(machine: &Machine) -> Option<Effect> {
+    let wish = machine.want.power.filter(|wish| wish.number > machine.state.power_wish)?;
+    Some(Effect::Power { on: wish.on, wish: Some(wish.number) })
 }
 
 fn start(kind: JobKind, because: &str) -> Decision {

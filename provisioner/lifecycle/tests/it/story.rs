@@ -298,3 +298,19 @@ fn an_erasure_that_can_not_be_done_may_be_asked_for_in_another_way() {
     world.run_to_rest();
     assert_eq!(world.machine.state.name, MachineState::Available);
 }
+
+#[test]
+fn a_machine_that_lost_power_while_its_system_boots_can_be_switched_on() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    world.request(&Request::Power { on: true }).unwrap();
+    let deed = world.reconcile(|_| Ok("power is on".into()));
+    assert!(
+        matches!(deed, Decision::Act(provisioner_lifecycle::Effect::Power { on: true, wish: Some(1) })),
+        "{deed:?}"
+    );
+    assert!(matches!(world.decide(), Decision::Wait(_)), "and it goes on waiting");
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Deployed);
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    assert!(world.request(&Request::Power { on: false }).is_err(), "but never while it is written");
+}

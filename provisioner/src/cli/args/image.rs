@@ -33,6 +33,6 @@ pub(in crate::cli) enum ImageCommand {
     List,
     /// Show one
     Show(Named),
-    /// Delete one. Instances that were made from it go on
+    /// Delete one; refused while instances are made from it
     Delete(Named),
 }

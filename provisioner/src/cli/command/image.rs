@@ -60,8 +60,11 @@ async fn import(
         }
         Ok(image) => {
             return Err(CliError::Input(format!(
-                "there is an image {} already, made from other data ({}); choose another name or delete it first",
-                image.name, image.spec.digest
+                "there is an image {} already, made from other data or declared otherwise ({}, {}, for {}); choose another name or delete it first",
+                image.name,
+                image.spec.digest,
+                view::word(image.spec.format),
+                image.spec.architecture.as_deref().unwrap_or("any machine"),
             )));
         }
         Err(error) if error.status() == Some(404) => {}
