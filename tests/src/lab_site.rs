@@ -13,8 +13,11 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long nothing may change before a journey gives up: machines here are emulated, and slowly.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// How long no console and no log may say anything before a journey gives up: machines here are emulated, and slowly.
+const SILENCE: Duration = Duration::from_secs(180);
+
+/// How long a single wait may take even if something goes on, such as a machine that starts again and again.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// A lab with the service in it.
 pub struct LabSite {
@@ -272,16 +275,28 @@ impl LabSite {
     #[expect(clippy::disallowed_methods, reason = "real machines take real time")]
     pub fn until<T>(&self, what: &str, ask: impl Fn(&Self) -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
+        let (mut heard, mut last) = (start, 0);
         loop {
+            let said = self.said();
+            if said != last {
+                (heard, last) = (Instant::now(), said);
+            }
             match ask(self) {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) if start.elapsed() < PATIENCE => {}
+                Ok(None) if heard.elapsed() < SILENCE && start.elapsed() < LONGEST => {}
                 Ok(None) => return Err(self.explain(anyhow::anyhow!("it took too long until {what}"))),
                 Err(error) => return Err(self.explain(error.context(format!("while waiting until {what}")))),
             }
             // Between two questions, not a guess how long something takes.
             std::thread::sleep(Duration::from_millis(250));
         }
+    }
+
+    /// How much the consoles and the service have said up to now.
+    fn said(&self) -> u64 {
+        let consoles = self.lab.report().machines.iter().map(|machine| machine.console_log.clone());
+        let files = consoles.chain([self.path("serve.log")]);
+        files.map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum()
     }
 
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {

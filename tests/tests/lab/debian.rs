@@ -1,4 +1,5 @@
 //! A real Debian with cloud-init: hostname, user and key of the user's choice, and a login to prove it.
+//! Its MAC address has decimal digits only, which unquoted YAML takes for a number.
 
 use super::spec;
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use tests::{LabSite, artifacts, can_run};
 #[test]
 fn debian_with_cloud_init() -> Result<()> {
     let spec = spec(
-        "[[machine]]\nname = \"m1\"\nfirmware = \"uefi\"\nbmc = \"mock\"\ndisk = \"4G\"\nmemory = 768\n",
+        "[[machine]]\nname = \"m1\"\nfirmware = \"uefi\"\nbmc = \"mock\"\ndisk = \"4G\"\nmemory = 768\nmac = \"52:54:00:00:03:01\"\n",
     );
     if !can_run(&spec, &["vmlinuz", "initrd.img", "debian.raw.zst"]) {
         return Ok(());
