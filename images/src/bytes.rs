@@ -14,9 +14,9 @@ pub(crate) fn is_sha256_hex(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What zeros are compared with. The compiler makes a few wide loads of a comparison of so many bytes; a longer one
+/// What zeros are compared with. The compiler makes two wide loads of a comparison of so many bytes; a longer one
 /// would be a call of `memcmp`, which musl does byte by byte.
-const ZEROS: [u8; 64] = [0; 64];
+const ZEROS: [u8; 32] = [0; 32];
 
 /// Where the first byte that is not zero lies.
 pub(crate) fn first_nonzero(bytes: &[u8]) -> Option<usize> {
