@@ -56,7 +56,7 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	$(CARGO) test --locked --package tests --test it
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=1
 
-bench: setup ## Time importing and writing an image against programs of Debian (see docs/performance.md)
+bench: setup ## Time importing and writing an image against programs of Debian
 	$(CARGO) bench --locked --package images --bench image
 
 generate: ## Rewrite the generated files that tests compare

@@ -1,6 +1,6 @@
 //! `make bench`: importing an image and writing it to a disk, against programs of Debian, in turn in one run.
 //!
-//! What the figures mean is in `docs/performance.md`. The network is not here: every program reads its input from the
+//! Its closing lines name the goals. The network is not here: every program reads its input from the
 //! page cache and writes to a file on the disk that holds the temporary folder (`TMPDIR` chooses it). CPU is what the
 //! programs used, user and system, the kernel's own threads not counted.
 
