@@ -7,11 +7,13 @@ mod convert;
 mod error;
 mod images;
 mod instances;
+mod linger;
 mod machines;
 mod networks;
 mod phone_home;
 mod validate;
 
+pub(crate) use linger::linger;
 pub(crate) use phone_home::router as phone_home_router;
 pub(crate) use validate::format_mac;
 
@@ -62,5 +64,6 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::map_request(async |request| linger(request)))
         .with_state(service)
 }

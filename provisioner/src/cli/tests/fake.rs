@@ -120,7 +120,6 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
         |name: header::HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let (authorization, if_match) = (header(header::AUTHORIZATION), header(header::IF_MATCH));
     if authorization != Some(format!("Bearer {TOKEN}")) {
-        // As the service does it: without reading the body.
         return respond(401, &serde_json::to_vec(&problem(401, "this token is not known")).unwrap());
     }
     let line = format!("{} {}", parts.method, parts.uri.path_and_query().unwrap());

@@ -2,8 +2,8 @@
 
 use super::{Ran, User, write_private};
 use crate::{app::App, config::Config};
-use provisioner_api::{Image, Machine};
-use provisioner_client::Connection;
+use provisioner_api::{Image, ImageFormat, ImageSpec, Machine, Secret};
+use provisioner_client::{Client, Connection};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ struct Running {
 impl Running {
     /// Starts one over this data folder.
     async fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
         for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initrd.img"] {
             std::fs::write(folder.join(name), "x").unwrap();
         }
@@ -124,9 +125,35 @@ async fn a_wrong_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let service = Running::start(folder.path()).await;
     let stranger =
-        Connection { token: provisioner_api::Secret::new("billet_no"), ..service.connection.clone() };
+        Connection { token: Secret::new("billet_no"), ..service.connection.clone() };
     let ran = User::of(&stranger).run("machine list").await;
     assert_eq!(ran.code, 2, "{ran:?}");
+    service.end().await;
+}
+
+/// A refusal that comes while a large body is on its way is heard, not lost in a broken connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_upload_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(&folder.path().join("service")).await;
+    let file = folder.path().join("i.img");
+    std::fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
+    let mut spec = ImageSpec {
+        name: "d".to_owned(),
+        digest: "x".to_owned(),
+        format: ImageFormat::Raw,
+        architecture: None,
+    };
+    let stranger = Connection { token: Secret::new("billet_no"), ..service.connection.clone() };
+    for (connection, name, status) in [(&stranger, "d", 401), (&service.connection, "No name", 422)] {
+        let client = Client::new(connection).unwrap();
+        spec.name = name.to_owned();
+        // More than once, since who is first, the answer or the broken pipe, is a matter of luck.
+        for _ in 0..10 {
+            let refused = client.import_image(&spec, &file, |_| ()).await.unwrap_err();
+            assert_eq!(refused.status(), Some(status), "{refused:?}");
+        }
+    }
     service.end().await;
 }
 

@@ -345,25 +345,6 @@ async fn importing_sends_the_file_with_its_digest() {
     assert_eq!(user.run("image list -o json").await.out, "[]\n");
 }
 
-/// A refusal that comes while a large body is on its way is heard, not lost in a broken connection.
-#[tokio::test]
-async fn a_refused_upload_says_why() {
-    let fake = Fake::start().await;
-    let connection = Connection { token: provisioner_api::Secret::new("wrong"), ..fake.connection().clone() };
-    let client = Client::new(&connection).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("i.img");
-    std::fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
-    let spec = ImageSpec {
-        name: "d".to_owned(),
-        digest: "x".to_owned(),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
-    let refused = client.import_image(&spec, &file, |_| ()).await.unwrap_err();
-    assert_eq!(refused.status(), Some(401), "{refused:?}");
-}
-
 #[tokio::test]
 async fn why_asks_for_both_kinds() {
     let fake = Fake::start().await;
