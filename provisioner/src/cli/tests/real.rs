@@ -124,8 +124,7 @@ fn ok_but_progress(ran: Ran) -> String {
 async fn a_wrong_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let service = Running::start(folder.path()).await;
-    let stranger =
-        Connection { token: Secret::new("billet_no"), ..service.connection.clone() };
+    let stranger = Connection { token: Secret::new("billet_no"), ..service.connection.clone() };
     let ran = User::of(&stranger).run("machine list").await;
     assert_eq!(ran.code, 2, "{ran:?}");
     service.end().await;
