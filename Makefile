@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk tiny debian artifacts programs check-images demo demo-down test lint bench generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test lint bench generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -28,6 +28,18 @@ agent: ## Build the ramdisk's program, static and small, to build/billet-agent
 ramdisk: agent ## Build the kernel and the ramdisk that machines netboot, to build/
 	@images/ramdisk/build $(BUILD)/billet-agent $(BUILD) $(FLAVOUR)
 
+agent-arm64: ## The ramdisk's program for arm64, to build/billet-agent-arm64
+	@CARGO='$(CARGO)' CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' images/ramdisk/agent-arm64 $(BUILD)/billet-agent-arm64
+
+ramdisk-arm64: agent-arm64 ## Kernel and ramdisk for arm64, to build/
+	@images/ramdisk/build $(BUILD)/billet-agent-arm64 $(BUILD) $(FLAVOUR)
+
+arm64: ## The same, if this machine can build for arm64; otherwise it says why not, and goes on
+	@if images/ramdisk/agent-arm64 --check; then $(MAKE) --no-print-directory ramdisk-arm64; fi
+
+stubs: ## Fetch the UEFI stubs of unified kernel images, to build/
+	@images/ramdisk/stubs $(BUILD)
+
 tiny: ## Build the tiny test system, to build/tiny.raw.zst
 	@images/os/tiny $(BUILD)/tiny.raw
 
@@ -35,7 +47,7 @@ debian: ## Build the Debian image with cloud-init, to build/debian.raw.zst
 	@images/os/debian $(BUILD)/debian.raw $(FLAVOUR)
 
 artifacts: setup ## All of the above
-	@$(MAKE) --no-print-directory ramdisk tiny debian
+	@$(MAKE) --no-print-directory ramdisk arm64 stubs tiny debian
 
 check-images: tiny debian ## Start both images in QEMU under BIOS and UEFI and see them phone home
 	@for image in tiny debian; do for firmware in bios uefi; do images/os/check $(BUILD)/$$image.raw $$firmware; done; done

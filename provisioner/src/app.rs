@@ -270,7 +270,7 @@ fn boot_files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> 
         std::fs::read(path).with_context(|| format!("can't read {}; `{key}` sets it", path.display()))
     };
     let files = pxe::Files::new();
-    files.insert(pxe_proto::boot::KERNEL, read(&config.boot.kernel, "boot.kernel")?);
+    files.insert(pxe_proto::boot::Arch::X64.kernel(), read(&config.boot.kernel, "boot.kernel")?);
     let mut ramdisk = read(&config.boot.ramdisk, "boot.ramdisk")?;
     let ca = images::cpio::Archive::new().dir("etc").dir("etc/billet").file(
         "etc/billet/ca.pem",
@@ -278,7 +278,7 @@ fn boot_files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> 
         ca_pem.as_bytes(),
     );
     ramdisk.extend(ca.finish_behind(ramdisk.len() as u64));
-    files.insert(pxe_proto::boot::RAMDISK, Bytes::from(ramdisk));
+    files.insert(pxe_proto::boot::Arch::X64.ramdisk(), Bytes::from(ramdisk));
     for name in ["undionly.kpxe", "snponly.efi"] {
         files.insert(name, read(&config.boot.ipxe.join(name), "boot.ipxe")?);
     }
@@ -290,11 +290,19 @@ fn boot_config(config: &Config, files: Arc<pxe::Files>, routes: Router) -> pxe::
         name: network.name.clone(),
         interface: network.interface.clone(),
         address: network.address,
-        prefix: network.subnet.1,
-        router: network.gateway,
-        dns: network.dns.clone(),
-        dhcp: network.dhcp == DhcpMode::Full,
-        leases: pxe::Leases::default(),
+        dhcp: (network.dhcp == DhcpMode::Full).then(|| pxe::Dhcp {
+            mode: pxe_proto::dhcp::Mode::Full,
+            identifier: network.address,
+            subnets: vec![pxe_proto::dhcp::Subnet {
+                routers: network.gateway.into_iter().collect(),
+                dns: network.dns.clone(),
+                ..pxe_proto::dhcp::Subnet::new(network.subnet.0, network.subnet.1)
+            }],
+            conflict_probe: true,
+            rogue: pxe::RoguePolicy::Silent,
+            known_servers: Vec::new(),
+        }),
+        router_advertisements: true,
     };
     pxe::Config {
         networks: config.networks.iter().map(network).collect(),
@@ -305,6 +313,7 @@ fn boot_config(config: &Config, files: Arc<pxe::Files>, routes: Router) -> pxe::
             ..pxe::Ports::default()
         },
         files,
+        peers: Arc::new(pxe::Peers::new()),
         routes,
     }
 }

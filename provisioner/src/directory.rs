@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_lifecycle::Fact as MachineFact;
 use pxe::{BootAnswer, Client, Directory, Fact, Mac};
-use pxe_proto::boot::{BootScript, Firmware};
+use pxe_proto::boot::{Arch, BootScript, Chain, Firmware};
+use pxe_proto::trace::Entry;
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc};
 use tokio::sync::{Mutex, mpsc};
 
@@ -107,7 +108,7 @@ impl BootDirectory {
             Some(record) => discovery && !inventoried(&record),
             None => discovery,
         };
-        Ok(if boots { BootAnswer::Boot } else { BootAnswer::Disk })
+        Ok(if boots { BootAnswer::Boot(Chain::Snponly) } else { BootAnswer::Disk })
     }
 
     async fn lease_address(&self, client: &Client, offer: bool) -> Result<Option<Ipv4Addr>, ServiceError> {
@@ -228,7 +229,7 @@ impl Directory for BootDirectory {
         }
     }
 
-    async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr) -> BootScript {
+    async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr, _arch: Arch) -> BootScript {
         self.boot_script(mac, from).await.unwrap_or_else(|error| {
             failed("its boot script", &error);
             BootScript::Disk
@@ -240,6 +241,8 @@ impl Directory for BootDirectory {
             tracing::warn!("more is observed than can be written down; a fact is dropped");
         }
     }
+
+    fn trace(&self, _entry: Entry) {}
 }
 
 /// Takes down what the boot server observed.
@@ -289,7 +292,7 @@ impl FactWriter {
         let told = address.map_or("no answer".to_owned(), |address| address.to_string());
         let boots = match (client.firmware, boot) {
             (None, _) => "",
-            (Some(_), BootAnswer::Boot) => ", boots our agent",
+            (Some(_), BootAnswer::Boot(_)) => ", boots our agent",
             (Some(_), BootAnswer::Disk) => ", not expected: boots from its disk",
         };
         let event = NewEvent::machine(record.id(), "dhcp", format!("{message} by {who}: {told}{boots}"));
@@ -323,10 +326,10 @@ impl FactWriter {
 fn firmware(firmware: Firmware) -> &'static str {
     match firmware {
         Firmware::BiosPxe => "a BIOS PXE ROM",
-        Firmware::UefiPxe => "UEFI PXE",
-        Firmware::UefiHttp => "UEFI HTTP boot",
+        Firmware::UefiPxe(_) => "UEFI PXE",
+        Firmware::UefiHttp(_) => "UEFI HTTP boot",
         Firmware::IpxeBios => "iPXE on BIOS",
-        Firmware::IpxeUefi => "iPXE on UEFI",
+        Firmware::IpxeUefi(_) => "iPXE on UEFI",
     }
 }
 

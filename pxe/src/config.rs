@@ -1,10 +1,11 @@
 //! What the boot server serves, and where: plain values, already checked by the caller.
 
 use crate::files::Files;
-use pxe_proto::dhcp::Settings;
+use crate::peers::Peers;
+use pxe_proto::dhcp::{Mode, Settings, Subnet};
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One network that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,32 +16,40 @@ pub struct Network {
     pub interface: String,
     /// Our address on it.
     pub address: Ipv4Addr,
-    /// Length of the subnet's prefix.
-    pub prefix: u8,
-    /// Router given to clients.
-    pub router: Option<Ipv4Addr>,
-    /// Name servers given to clients.
-    pub dns: Vec<Ipv4Addr>,
-    /// Whether DHCP is answered on it. TFTP and HTTP are served either way.
-    pub dhcp: bool,
-    /// How long addresses are lent.
-    pub leases: Leases,
+    /// What DHCP does on it; `None`: nothing. TFTP and HTTP are served either way.
+    pub dhcp: Option<Dhcp>,
+    /// Whether router solicitations are answered ("no router here").
+    pub router_advertisements: bool,
 }
 
-/// How long addresses are lent; the directory must keep an address for at least as long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leases {
-    /// To firmware and loaders (`Client::firmware` is set): short, the next stage asks again.
-    pub firmware: Duration,
-    /// To everything else.
-    pub system: Duration,
+/// DHCP on one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dhcp {
+    /// What it does.
+    pub mode: Mode,
+    /// The server identifier (option 54); it stays the same for as long as leases run.
+    pub identifier: Ipv4Addr,
+    /// The link's own subnet, then those behind relays. Never empty.
+    pub subnets: Vec<Subnet>,
+    /// Whether an address is probed when it is offered.
+    pub conflict_probe: bool,
+    /// What is done about another DHCP server.
+    pub rogue: RoguePolicy,
+    /// Other DHCP servers that may be there.
+    pub known_servers: Vec<Ipv4Addr>,
 }
 
-impl Default for Leases {
-    /// Ten minutes for firmware, twelve hours for systems.
-    fn default() -> Self {
-        Leases { firmware: Duration::from_secs(600), system: Duration::from_secs(12 * 3600) }
-    }
+/// What is done when another DHCP server is noticed on a network (requirement R-47).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoguePolicy {
+    /// It is shown, and we keep silent until it is gone: the network is not ours.
+    #[default]
+    Silent,
+    /// It is shown.
+    Alarm,
+    /// Nothing; nothing is sent to find one.
+    Ignore,
 }
 
 /// The ports that are used. Zero for `tftp` and `http` takes any free one (tests).
@@ -72,23 +81,23 @@ pub struct Config {
     pub ports: Ports,
     /// The files, by name.
     pub files: Arc<Files>,
+    /// Whose addresses they are; the caller may keep a handle.
+    pub peers: Arc<Peers>,
     /// Further routes of the boot HTTP server, such as `/boot/phone-home/…`. Handlers find the peer in
     /// `axum::extract::ConnectInfo<SocketAddr>`.
     pub routes: axum::Router,
 }
 
 impl Network {
-    /// The network as `pxe-proto` wants it.
-    pub(crate) fn settings(&self, http_port: u16) -> Settings {
-        let seconds = |lease: Duration| u32::try_from(lease.as_secs()).unwrap_or(u32::MAX);
-        Settings {
+    /// DHCP on the network as `pxe-proto` wants it.
+    pub(crate) fn settings(&self, http_port: u16) -> Option<Settings> {
+        let dhcp = self.dhcp.as_ref()?;
+        Some(Settings {
+            mode: dhcp.mode,
             server: self.address,
-            prefix: self.prefix,
-            router: self.router,
-            dns: self.dns.clone(),
-            firmware_lease: seconds(self.leases.firmware),
-            system_lease: seconds(self.leases.system),
+            identifier: dhcp.identifier,
             http_port,
-        }
+            subnets: dhcp.subnets.clone(),
+        })
     }
 }

@@ -47,7 +47,7 @@ impl DhcpServer {
     pub(crate) fn bind(
         network: &Network,
         ports: Ports,
-        http_port: u16,
+        settings: Settings,
         directory: Arc<dyn Directory>,
     ) -> io::Result<Self> {
         let socket = Socket::bind(&network.interface, ports.dhcp_server)?;
@@ -56,7 +56,6 @@ impl DhcpServer {
                 info!(network = network.name, %error, "no packet socket: DHCP replies are broadcast");
             })
             .ok();
-        let settings = network.settings(http_port);
         let inner = Inner { name: network.name.clone(), settings, ports, socket, link, directory };
         Ok(DhcpServer { inner: Arc::new(inner) })
     }

@@ -3,7 +3,8 @@
 //! `pxe` itself knows no machines, states or tables. Implemented by `provisioner/src/directory.rs`.
 
 use async_trait::async_trait;
-use pxe_proto::boot::{BootScript, Firmware};
+use pxe_proto::boot::{Arch, BootScript, Firmware};
+use pxe_proto::trace::Entry;
 use std::net::Ipv4Addr;
 
 pub use pxe_proto::Mac;
@@ -75,7 +76,9 @@ pub trait Directory: Send + Sync + 'static {
     /// The client found its address in use by another: keep it out of use for a while.
     async fn decline(&self, client: &Client, address: Ipv4Addr);
     /// The boot script for the machine with this MAC: our agent if its window is open, else the disk.
-    async fn script(&self, mac: Mac, uuid: Option<&str>, from: Ipv4Addr) -> BootScript;
+    async fn script(&self, mac: Mac, uuid: Option<&str>, from: Ipv4Addr, arch: Arch) -> BootScript;
     /// Something was observed. Must not block.
     fn observe(&self, fact: Fact);
+    /// Something of a boot conversation was observed. Must not block.
+    fn trace(&self, entry: Entry);
 }

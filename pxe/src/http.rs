@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pxe_proto::Mac;
-use pxe_proto::boot::{BootScript, ScriptSource, render};
+use pxe_proto::boot::{Arch, BootScript, ScriptSource, render};
 use range::Wanted;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -182,12 +182,14 @@ async fn script(
     };
     let from = ipv4(peer);
     let uuid = query.get("uuid").map(String::as_str);
-    let answer = shared.directory.script(mac, uuid, from).await;
+    let arch =
+        query.get("arch").filter(|arch| *arch == Arch::Arm64.word()).map_or(Arch::X64, |_| Arch::Arm64);
+    let answer = shared.directory.script(mac, uuid, from, arch).await;
     let name = match &answer {
         BootScript::Agent { .. } => "agent",
         BootScript::Disk => "disk",
     };
-    let (response, answer) = match render(&answer, &shared.source, mac) {
+    let (response, answer) = match render(&answer, &shared.source, mac, arch) {
         Ok(text) => {
             info!(%peer, ?mac, answer = name, "boot script");
             (([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))], text).into_response(), name)

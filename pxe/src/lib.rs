@@ -8,11 +8,13 @@ mod dhcp;
 mod directory;
 mod files;
 mod http;
+mod peers;
 mod ra;
 mod server;
 mod tftp;
 
-pub use config::{Config, Leases, Network, Ports};
+pub use config::{Config, Dhcp, Network, Ports, RoguePolicy};
 pub use directory::{BootAnswer, Client, Directory, Fact, Mac};
 pub use files::Files;
+pub use peers::Peers;
 pub use server::{Addresses, BindError, Server};

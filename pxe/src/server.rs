@@ -135,15 +135,16 @@ async fn bind_network(
     let (files, routes) = (Arc::clone(&config.files), config.routes.clone());
     let http =
         HttpServer::bind(at, files, Arc::clone(directory), routes).await.map_err(failed("HTTP", at))?;
-    let (dhcp, responder) = if network.dhcp {
-        let dhcp = DhcpServer::bind(network, ports, http.local_addr().port(), Arc::clone(directory));
+    let settings = network.settings(http.local_addr().port());
+    let (dhcp, responder) = if let Some(settings) = settings {
+        let dhcp = DhcpServer::bind(network, ports, settings, Arc::clone(directory));
         let dhcp = dhcp.map_err(|source| BindError::Dhcp {
             network: network.name.clone(),
             interface: network.interface.clone(),
             port: ports.dhcp_server,
             source,
         })?;
-        (Some(dhcp), responder(network))
+        (Some(dhcp), network.router_advertisements.then(|| responder(network)).flatten())
     } else {
         (None, None)
     };

@@ -16,8 +16,8 @@ ESP_START=4096
 
 # build_loaders: ./shimx64.efi and ./grubx64.efi, signed, and ./busybox, from Debian's packages.
 build_loaders() {
-    apt_update
-    fetch_packages "$PWD/package" shim-signed grub-efi-amd64-signed busybox-static
+    apt_update amd64
+    fetch_packages amd64 "$PWD/package" shim-signed grub-efi-amd64-signed busybox-static
     mv package/usr/lib/shim/shimx64.efi.signed shimx64.efi
     mv package/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed grubx64.efi
     mv package/bin/busybox busybox || mv package/usr/bin/busybox busybox

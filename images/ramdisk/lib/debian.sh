@@ -2,8 +2,9 @@
 # Debian packages for the recipes: of one fixed suite, whatever this machine runs (any
 # Debian or Ubuntu), without installing them and without root. Needs cache.sh.
 #
-# apt-get works on lists of its own under $BILLET_CACHE/apt, because those of the machine
-# may be of another suite, out of date or removed (container images do that).
+# apt-get works on lists of its own in the cache, because those of the machine may be of another
+# suite, out of date or removed (container images do that). Each architecture (amd64,
+# arm64, as Debian calls them) has its own, so that none need be added to the machine's dpkg.
 
 DEBIAN_SUITE=bookworm
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -18,9 +19,9 @@ debian_mirror() {
     printf '%s\n' "${found:-$2}"
 }
 
-# debian_sources: the lines of sources.list for the suite.
+# debian_sources [ARCHITECTURE]: the lines of sources.list for the suite.
 debian_sources() {
-    local main security option="[arch=amd64 signed-by=$DEBIAN_KEYRING]"
+    local main security option="[arch=${1:-amd64} signed-by=$DEBIAN_KEYRING]"
     main=${BILLET_DEBIAN_MIRROR:-$(debian_mirror Debian http://deb.debian.org/debian)}
     security=${BILLET_DEBIAN_SECURITY_MIRROR:-$(debian_mirror Debian-Security http://deb.debian.org/debian-security)}
     printf 'deb %s %s %s main\n' "$option" "$main" "$DEBIAN_SUITE" \
@@ -33,14 +34,20 @@ apt_network_options() {
     apt-config dump | grep -E '^Acquire::(https?|ftp)::' || true
 }
 
-# apt_update: makes or refreshes our own lists (at most hourly), under a lock.
+# apt_folder ARCHITECTURE: where its lists are.
+apt_folder() {
+    if [[ $1 == amd64 ]]; then echo "$BILLET_CACHE/apt"; else echo "$BILLET_CACHE/apt-$1"; fi
+}
+
+# apt_update ARCHITECTURE: makes or refreshes our own lists (at most hourly), under a lock.
 apt_update() {
-    local base=$BILLET_CACHE/apt lock
+    local base lock
+    base=$(apt_folder "$1")
     [[ -r $DEBIAN_KEYRING ]] || die "$DEBIAN_KEYRING is missing; run lab/setup, or install the package debian-archive-keyring"
     mkdir -p "$base"/{state/lists/partial,cache/archives/partial} "$BILLET_CACHE/lock"
-    exec {lock}>"$BILLET_CACHE/lock/apt"
+    exec {lock}>"$BILLET_CACHE/lock/${base##*/}"
     flock "$lock"
-    debian_sources >"$base/sources.list.new"
+    debian_sources "$1" >"$base/sources.list.new"
     if ! cmp -s "$base/sources.list.new" "$base/sources.list" ||
         [[ -z $(find "$base/updated" -mmin -60 2>/dev/null) ]]; then
         : >"$base/status"
@@ -51,38 +58,39 @@ apt_update() {
                 Dir::Etc::SourceList "$base/sources.list" Dir::Etc::SourceParts /dev/null \
                 Dir::Etc::PreferencesParts /dev/null Dir::Etc::Preferences /dev/null \
                 Dir::State "$base/state" Dir::State::Status "$base/status" Dir::Cache "$base/cache" \
-                APT::Architecture amd64 APT::Architectures amd64 APT::Sandbox::User root \
+                APT::Architecture "$1" APT::Architectures "$1" APT::Sandbox::User root \
                 Acquire::Languages none Acquire::Retries 3
         } >"$base/apt.conf"
         mv "$base/sources.list.new" "$base/sources.list"
         rm -f "$base/updated"
-        say "reading Debian's package lists ($DEBIAN_SUITE)"
+        say "reading Debian's package lists ($DEBIAN_SUITE, $1)"
         APT_CONFIG=$base/apt.conf apt-get -qq update </dev/null >&2
         touch "$base/updated"
     fi
     exec {lock}>&-
 }
 
-# fetch_packages FOLDER PACKAGE...: the newest version of each package, unpacked over FOLDER.
+# fetch_packages ARCHITECTURE FOLDER PACKAGE...: the newest version of each package, unpacked over FOLDER.
 fetch_packages() {
-    local folder=$1 debs deb
-    shift
+    local config folder=$2 debs deb
+    config=$(apt_folder "$1")/apt.conf
+    shift 2
     debs=$(mktemp -d "$PWD/debs.XXXXXX")
-    (cd "$debs" && APT_CONFIG=$BILLET_CACHE/apt/apt.conf apt-get -qq download "$@" </dev/null >&2)
+    (cd "$debs" && APT_CONFIG=$config apt-get -qq download "$@" </dev/null >&2)
     for deb in "$debs"/*.deb; do
         dpkg-deb -x "$deb" "$folder"
     done
     rm -rf "$debs"
 }
 
-# newest_kernel FLAVOUR: the package that the kernel's meta package asks for now.
+# newest_kernel ARCHITECTURE FLAVOUR: the package that the kernel's meta package asks for now.
 newest_kernel() {
     local meta
-    case $1 in
-        cloud) meta=linux-image-cloud-amd64 ;;
-        generic) meta=linux-image-amd64 ;;
-        *) die "the kernel flavour is 'cloud' (virtual machines) or 'generic' (all hardware), not '$1'" ;;
+    case $2 in
+        cloud) meta=linux-image-cloud-$1 ;;
+        generic) meta=linux-image-$1 ;;
+        *) die "the kernel flavour is 'cloud' (virtual machines) or 'generic' (all hardware), not '$2'" ;;
     esac
-    APT_CONFIG=$BILLET_CACHE/apt/apt.conf apt-cache depends "$meta" |
+    APT_CONFIG=$(apt_folder "$1")/apt.conf apt-cache depends "$meta" |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1
 }

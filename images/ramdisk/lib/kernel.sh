@@ -3,14 +3,14 @@
 # looked up with all that they need, in the order in which a program without modprobe must load them.
 # Needs cache.sh and debian.sh.
 
-# build_kernel FLAVOUR: ./vmlinuz, ./version and ./lib/modules/VERSION with plain .ko files.
+# build_kernel ARCHITECTURE FLAVOUR: ./vmlinuz, ./version and ./lib/modules/VERSION with plain .ko files.
 build_kernel() {
     local package version
-    apt_update
-    package=$(newest_kernel "$1")
-    [[ -n $package ]] || die "Debian's package lists name no kernel for the flavour $1"
+    apt_update "$1"
+    package=$(newest_kernel "$1" "$2")
+    [[ -n $package ]] || die "Debian's package lists name no $1 kernel for the flavour $2"
     say "kernel: $package"
-    fetch_packages "$PWD/package" "$package"
+    fetch_packages "$1" "$PWD/package" "$package"
     version=${package#linux-image-}
     mv "package/boot/vmlinuz-$version" vmlinuz
     mkdir lib
@@ -24,9 +24,12 @@ build_kernel() {
     chmod 0644 vmlinuz
 }
 
-# kernel FLAVOUR: sets CACHED to the folder that build_kernel makes.
+# kernel FLAVOUR [ARCHITECTURE]: sets CACHED to the folder that build_kernel makes.
 kernel() {
-    cached "kernel-$1" "$(hash_of "$(declare -f build_kernel newest_kernel)" "$DEBIAN_SUITE" "$1")" build_kernel "$1"
+    local name=$1 architecture=${2:-amd64}
+    [[ $architecture == amd64 ]] || name=$1-$architecture
+    cached "kernel-$name" "$(hash_of "$(declare -f build_kernel newest_kernel)" "$DEBIAN_SUITE" "$architecture" "$1")" \
+        build_kernel "$architecture" "$1"
 }
 
 # module_order KERNEL MODULE...: paths below lib/modules/VERSION of those modules and of all that

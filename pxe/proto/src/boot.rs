@@ -2,23 +2,69 @@
 //!
 //! Whether a machine may boot at all is not decided here: that is the `Directory` of `pxe`.
 
+mod chain;
 mod script;
 
-pub use script::{MAX_PARAMETERS, ParameterError, ScriptSource, agent_script, disk_script, render};
+use serde::{Deserialize, Serialize};
+
+pub use chain::{Chain, Preference, choose};
+pub use script::{
+    MAX_PARAMETERS, ParameterError, ScriptSource, agent_command_line, agent_script, disk_script, render,
+};
+
+/// A processor architecture that we have an agent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// x86_64.
+    X64,
+    /// 64-bit Arm.
+    Arm64,
+}
+
+impl Arch {
+    /// The word for it in file names: `x64`, `arm64`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Arch::X64 => "x64",
+            Arch::Arm64 => "arm64",
+        }
+    }
+
+    /// The kernel of the agent, by the name under which TFTP and HTTP serve it.
+    #[must_use]
+    pub fn kernel(self) -> &'static str {
+        match self {
+            Arch::X64 => "vmlinuz",
+            Arch::Arm64 => "vmlinuz-arm64",
+        }
+    }
+
+    /// The agent's ramdisk, by the name under which TFTP and HTTP serve it.
+    #[must_use]
+    pub fn ramdisk(self) -> &'static str {
+        match self {
+            Arch::X64 => "initrd.img",
+            Arch::Arm64 => "initrd-arm64.img",
+        }
+    }
+}
 
 /// What kind of firmware or loader a DHCP client is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// Legacy BIOS PXE ROM (arch 0).
     BiosPxe,
-    /// x86_64 UEFI PXE over TFTP (arch 7, 9).
-    UefiPxe,
-    /// x86_64 UEFI HTTP boot (arch 16).
-    UefiHttp,
+    /// UEFI PXE over TFTP (arch 7, 9; 11).
+    UefiPxe(Arch),
+    /// UEFI HTTP boot (arch 16; 19).
+    UefiHttp(Arch),
     /// iPXE on BIOS.
     IpxeBios,
     /// iPXE on UEFI.
-    IpxeUefi,
+    IpxeUefi(Arch),
 }
 
 /// What a machine is told to boot.
@@ -34,22 +80,22 @@ pub enum BootScript {
 }
 
 /// Whether a client may boot from us now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BootAnswer {
-    /// A boot window is open, or discovery is on for this unknown machine: hand it our loader.
-    Boot,
+    /// A boot window is open, or discovery is on for this unknown machine: hand it the loader of this chain.
+    Boot(Chain),
     /// Nothing is expected of it: it gets an address, but no loader, so that it boots from its disk.
     Disk,
 }
 
-/// The kernel of the agent, by the name under which TFTP and HTTP serve it.
-pub const KERNEL: &str = "vmlinuz";
-/// The agent's ramdisk, by the name under which TFTP and HTTP serve it.
-pub const RAMDISK: &str = "initrd.img";
 /// Path of the boot script on the boot HTTP server.
 pub const SCRIPT_PATH: &str = "/boot/script";
 /// Path under which the boot HTTP server serves files; a name follows.
 pub const FILES_PATH: &str = "/boot/files";
+/// Path of unified kernel images on the boot HTTP server, and without its `/boot/` of those on TFTP:
+/// `<architecture>/<MAC with dashes>.efi` follows.
+pub const UKI_PATH: &str = "/boot/uki";
 /// Path on the boot HTTP server under which there is never anything.
 pub const NO_FILE_PATH: &str = "/boot/none";
 
@@ -62,18 +108,35 @@ pub enum Loader {
     Http(&'static str),
     /// It is iPXE already: the boot script by HTTP.
     Script,
+    /// The machine's own unified kernel image, by TFTP from the next server.
+    TftpUki(Arch),
+    /// The machine's own unified kernel image, by HTTP.
+    HttpUki(Arch),
 }
 
 impl Firmware {
+    /// The architecture that it starts programs of.
+    #[must_use]
+    pub fn arch(self) -> Arch {
+        match self {
+            Firmware::BiosPxe | Firmware::IpxeBios => Arch::X64,
+            Firmware::UefiPxe(arch) | Firmware::UefiHttp(arch) | Firmware::IpxeUefi(arch) => arch,
+        }
+    }
+
     /// The loader that brings this firmware one stage further.
     #[must_use]
-    pub fn loader(self) -> Loader {
-        match self {
-            Firmware::BiosPxe => Loader::Tftp("undionly.kpxe"),
-            Firmware::UefiPxe => Loader::Tftp("snponly.efi"),
-            // Not ipxe.efi: its own drivers take the firmware's away, and OVMF hangs when it leaves for the disk.
-            Firmware::UefiHttp => Loader::Http("snponly.efi"),
-            Firmware::IpxeBios | Firmware::IpxeUefi => Loader::Script,
+    pub fn loader(self, chain: Chain) -> Loader {
+        // Over HTTP `ipxe.efi` is not offered unasked: its own drivers take the firmware's away, and OVMF hangs
+        // when it leaves for the disk.
+        let ipxe = if chain == Chain::Ipxe { "ipxe.efi" } else { "snponly.efi" };
+        match (self, chain) {
+            (Firmware::BiosPxe, _) => Loader::Tftp("undionly.kpxe"),
+            (Firmware::IpxeBios | Firmware::IpxeUefi(_), _) => Loader::Script,
+            (Firmware::UefiPxe(arch), Chain::Uki) => Loader::TftpUki(arch),
+            (Firmware::UefiHttp(arch), Chain::Uki) => Loader::HttpUki(arch),
+            (Firmware::UefiPxe(_), _) => Loader::Tftp(ipxe),
+            (Firmware::UefiHttp(_), _) => Loader::Http(ipxe),
         }
     }
 }

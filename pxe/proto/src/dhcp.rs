@@ -7,10 +7,12 @@ mod class;
 mod decide;
 mod reply;
 mod request;
+mod settings;
 
-pub use decide::{Answer, Ask, Settings, Silence, Verdict, ask, decide};
+pub use decide::{Answer, Ask, Silence, Verdict, ask, decide};
 pub use reply::{Destination, Reply, ReplyKind, route};
 pub use request::{Arrival, Ignored, Kind, Request, parse};
+pub use settings::{Mode, Route, Settings, Subnet};
 
 /// Option codes (RFC 2132 and the IANA registry) that are read or written here.
 mod code {

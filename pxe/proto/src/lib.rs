@@ -7,6 +7,8 @@ pub mod dhcp;
 pub mod frame;
 pub mod ra;
 pub mod tftp;
+pub mod trace;
+pub mod uki;
 
 /// A hardware address.
 pub type Mac = [u8; 6];

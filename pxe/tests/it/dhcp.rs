@@ -6,7 +6,7 @@
 
 use crate::support::{Fixed, PATIENCE, network};
 use pxe::{BootAnswer, Config, Directory, Fact, Files, Ports, Server};
-use pxe_proto::boot::{BootScript, Firmware};
+use pxe_proto::boot::{Arch, BootScript, Chain, Firmware};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -69,12 +69,13 @@ async fn inside() {
     ip("addr add 10.77.0.1/24 dev v0");
     ip("link set v0 up");
     ip("link set v1 up");
-    let directory = Fixed::new(Some(CLIENT), BootAnswer::Boot, BootScript::Disk);
+    let directory = Fixed::new(Some(CLIENT), BootAnswer::Boot(Chain::Snponly), BootScript::Disk);
     let shared: Arc<dyn Directory> = directory.clone();
     let config = Config {
         networks: vec![network("v0", SERVER, true)],
         ports: Ports::default(),
         files: Arc::new(Files::new()),
+        peers: Default::default(),
         routes: axum::Router::new(),
     };
     let server = Server::bind(config, shared).await.unwrap();
@@ -152,8 +153,8 @@ async fn firmware(directory: &Fixed) {
     }
     directory
         .fact(|fact| match fact {
-            Fact::Dhcp { client, message: "DISCOVER", boot: BootAnswer::Boot, .. } => {
-                (client.firmware == Some(Firmware::UefiPxe)).then_some(())
+            Fact::Dhcp { client, message: "DISCOVER", boot: BootAnswer::Boot(_), .. } => {
+                (client.firmware == Some(Firmware::UefiPxe(Arch::X64))).then_some(())
             }
             _ => None,
         })

@@ -1,8 +1,12 @@
 //! A directory with fixed answers that remembers what it was told, and a server on loopback.
 
 use async_trait::async_trait;
-use pxe::{BootAnswer, Client, Config, Directory, Fact, Files, Leases, Mac, Network, Ports, Server};
-use pxe_proto::boot::BootScript;
+use pxe::{
+    BootAnswer, Client, Config, Dhcp, Directory, Fact, Files, Mac, Network, Peers, Ports, RoguePolicy, Server,
+};
+use pxe_proto::boot::{Arch, BootScript};
+use pxe_proto::dhcp::{Mode, Subnet};
+use pxe_proto::trace::Entry;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,14 +22,15 @@ pub(crate) struct Fixed {
     pub(crate) boot: BootAnswer,
     pub(crate) script: BootScript,
     facts: Mutex<Vec<Fact>>,
+    entries: Mutex<Vec<Entry>>,
     returned: Mutex<Vec<(&'static str, Client)>>,
     told: Notify,
 }
 
 impl Fixed {
     pub(crate) fn new(address: Option<Ipv4Addr>, boot: BootAnswer, script: BootScript) -> Arc<Self> {
-        let (facts, returned, told) = Default::default();
-        Arc::new(Fixed { address, boot, script, facts, returned, told })
+        let (facts, entries, returned, told) = Default::default();
+        Arc::new(Fixed { address, boot, script, facts, entries, returned, told })
     }
 
     /// Waits until a fact is there that `choose` takes.
@@ -70,12 +75,17 @@ impl Directory for Fixed {
         self.returned.lock().unwrap().push(("decline", client.clone()));
     }
 
-    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr) -> BootScript {
+    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
         self.script.clone()
     }
 
     fn observe(&self, fact: Fact) {
         self.facts.lock().unwrap().push(fact);
+        self.told.notify_waiters();
+    }
+
+    fn trace(&self, entry: Entry) {
+        self.entries.lock().unwrap().push(entry);
         self.told.notify_waiters();
     }
 }
@@ -101,11 +111,19 @@ pub(crate) fn network(interface: &str, address: Ipv4Addr, dhcp: bool) -> Network
         name: "lab".to_owned(),
         interface: interface.to_owned(),
         address,
-        prefix: 24,
-        router: Some(Ipv4Addr::new(10, 77, 0, 254)),
-        dns: vec![Ipv4Addr::new(10, 77, 0, 53)],
-        dhcp,
-        leases: Leases::default(),
+        dhcp: dhcp.then(|| Dhcp {
+            mode: Mode::Full,
+            identifier: address,
+            subnets: vec![Subnet {
+                routers: vec![Ipv4Addr::new(10, 77, 0, 254)],
+                dns: vec![Ipv4Addr::new(10, 77, 0, 53)],
+                ..Subnet::new(Ipv4Addr::from(u32::from(address) & 0xffff_ff00), 24)
+            }],
+            conflict_probe: false,
+            rogue: RoguePolicy::Ignore,
+            known_servers: Vec::new(),
+        }),
+        router_advertisements: true,
     }
 }
 
@@ -117,6 +135,7 @@ pub(crate) async fn loopback(script: BootScript, routes: axum::Router) -> Runnin
         networks: vec![network("lo", Ipv4Addr::LOCALHOST, false)],
         ports: Ports { tftp: 0, http: 0, ..Ports::default() },
         files: Arc::clone(&files),
+        peers: Arc::new(Peers::new()),
         routes,
     };
     let shared: Arc<dyn Directory> = directory.clone();

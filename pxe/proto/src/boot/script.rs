@@ -3,7 +3,7 @@
 //! Requirement R-13: a value can't end its line, start a command, expand a setting or name another kernel.
 //! The scripts use only what iPXE 1.0.0+git-20190125 (Debian's) understands.
 
-use super::{BootScript, FILES_PATH, KERNEL, RAMDISK};
+use super::{Arch, BootScript, FILES_PATH};
 use crate::Mac;
 use std::fmt::Write as _;
 
@@ -84,9 +84,14 @@ pub struct ScriptSource {
 ///
 /// # Errors
 /// A kernel parameter that is not allowed.
-pub fn render(script: &BootScript, source: &ScriptSource, mac: Mac) -> Result<String, ParameterError> {
+pub fn render(
+    script: &BootScript,
+    source: &ScriptSource,
+    mac: Mac,
+    arch: Arch,
+) -> Result<String, ParameterError> {
     match script {
-        BootScript::Agent { parameters } => agent_script(parameters, source, mac),
+        BootScript::Agent { parameters } => agent_script(parameters, source, mac, arch),
         BootScript::Disk => Ok(disk_script()),
     }
 }
@@ -102,8 +107,10 @@ pub fn agent_script(
     parameters: &[(String, String)],
     source: &ScriptSource,
     mac: Mac,
+    arch: Arch,
 ) -> Result<String, ParameterError> {
-    let command_line = command_line(parameters, mac)?;
+    let (kernel, ramdisk) = (arch.kernel(), arch.ramdisk());
+    let command_line = format!("initrd={ramdisk} {}", agent_command_line(parameters, mac)?);
     let ScriptSource { address, port } = source;
     let files = format!("http://{address}:{port}{FILES_PATH}");
     let mut script = format!(
@@ -111,8 +118,8 @@ pub fn agent_script(
          set tries:int32 0\n\
          :retry\n\
          imgfree\n\
-         kernel {files}/{KERNEL} {command_line} || goto failed\n\
-         initrd --name {RAMDISK} {files}/{RAMDISK} || goto failed\n\
+         kernel {files}/{kernel} {command_line} || goto failed\n\
+         initrd --name {ramdisk} {files}/{ramdisk} || goto failed\n\
          boot || goto failed\n\
          :failed\n\
          inc tries\n\
@@ -134,10 +141,14 @@ pub fn disk_script() -> String {
         .to_owned()
 }
 
-/// `initrd=… BOOTIF=… key=value …`, or the first parameter that is not allowed.
-fn command_line(parameters: &[(String, String)], mac: Mac) -> Result<String, ParameterError> {
+/// The kernel command line of the agent: `BOOTIF` (the NIC that it boots from), then `parameters`. A loader that
+/// names the ramdisk itself, such as the stub of a unified kernel image, takes it as it is.
+///
+/// # Errors
+/// A kernel parameter that is not allowed.
+pub fn agent_command_line(parameters: &[(String, String)], mac: Mac) -> Result<String, ParameterError> {
     let [a, b, c, d, e, f] = mac;
-    let mut line = format!("initrd={RAMDISK} BOOTIF=01-{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
+    let mut line = format!("BOOTIF=01-{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{f:02x}");
     for (key, value) in parameters {
         check(key, value)?;
         line.push(' ');

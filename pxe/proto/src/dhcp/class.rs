@@ -4,7 +4,7 @@
 
 use super::code;
 use super::request::Options;
-use crate::boot::Firmware;
+use crate::boot::{Arch, Firmware};
 
 /// x86 BIOS.
 const X86_BIOS: u16 = 0;
@@ -23,20 +23,20 @@ pub(super) fn classify(options: &Options) -> Option<Firmware> {
 
     if is_ipxe(options) {
         return match architectures.first() {
-            None if ipxe_has(options, IPXE_EFI) => Some(Firmware::IpxeUefi),
+            None if ipxe_has(options, IPXE_EFI) => Some(Firmware::IpxeUefi(Arch::X64)),
             None | Some(&X86_BIOS) => Some(Firmware::IpxeBios),
-            _ if is(&X64_UEFI) || is(&[X64_UEFI_HTTP]) => Some(Firmware::IpxeUefi),
+            _ if is(&X64_UEFI) || is(&[X64_UEFI_HTTP]) => Some(Firmware::IpxeUefi(Arch::X64)),
             _ => None,
         };
     }
     if vendor.starts_with(b"HTTPClient") {
-        return is(&[X64_UEFI_HTTP]).then_some(Firmware::UefiHttp);
+        return is(&[X64_UEFI_HTTP]).then_some(Firmware::UefiHttp(Arch::X64));
     }
     if vendor.starts_with(b"PXEClient") {
         return match architectures.first() {
             // Before RFC 4578 there was only the BIOS.
             None | Some(&X86_BIOS) => Some(Firmware::BiosPxe),
-            _ if is(&X64_UEFI) => Some(Firmware::UefiPxe),
+            _ if is(&X64_UEFI) => Some(Firmware::UefiPxe(Arch::X64)),
             _ => None,
         };
     }
@@ -85,19 +85,22 @@ mod tests {
             (&[(60, b"PXEClient"), (93, &[0, 0])], Some(Firmware::BiosPxe)),
             (&[(60, b"PXEClient")], Some(Firmware::BiosPxe)),
             (&[(60, b"PXEClient:Arch:00000:UNDI:002001")], Some(Firmware::BiosPxe)),
-            (&[(60, pxe), (93, &[0, 7])], Some(Firmware::UefiPxe)),
-            (&[(60, pxe), (93, &[0, 9])], Some(Firmware::UefiPxe)),
-            (&[(60, pxe)], Some(Firmware::UefiPxe)),
-            (&[(60, pxe), (93, &[0, 6, 0, 7])], Some(Firmware::UefiPxe)),
+            (&[(60, pxe), (93, &[0, 7])], Some(Firmware::UefiPxe(Arch::X64))),
+            (&[(60, pxe), (93, &[0, 9])], Some(Firmware::UefiPxe(Arch::X64))),
+            (&[(60, pxe)], Some(Firmware::UefiPxe(Arch::X64))),
+            (&[(60, pxe), (93, &[0, 6, 0, 7])], Some(Firmware::UefiPxe(Arch::X64))),
             (&[(60, pxe), (93, &[0, 11])], None),
             (&[(60, pxe), (93, &[0, 6])], None),
-            (&[(60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, &[0, 16])], Some(Firmware::UefiHttp)),
-            (&[(60, b"HTTPClient:Arch:00016:UNDI:003001")], Some(Firmware::UefiHttp)),
+            (
+                &[(60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, &[0, 16])],
+                Some(Firmware::UefiHttp(Arch::X64)),
+            ),
+            (&[(60, b"HTTPClient:Arch:00016:UNDI:003001")], Some(Firmware::UefiHttp(Arch::X64))),
             (&[(60, b"HTTPClient:Arch:00019:UNDI:003001"), (93, &[0, 19])], None),
             (&[(60, b"PXEClient"), (77, b"iPXE"), (93, &[0, 0])], Some(Firmware::IpxeBios)),
-            (&[(60, b"PXEClient"), (77, b"\x04iPXE"), (93, &[0, 7])], Some(Firmware::IpxeUefi)),
+            (&[(60, b"PXEClient"), (77, b"\x04iPXE"), (93, &[0, 7])], Some(Firmware::IpxeUefi(Arch::X64))),
             (&[(77, b"iPXE"), (93, &[0, 11])], None),
-            (&[(77, b"iPXE"), (175, &[36, 1, 1])], Some(Firmware::IpxeUefi)),
+            (&[(77, b"iPXE"), (175, &[36, 1, 1])], Some(Firmware::IpxeUefi(Arch::X64))),
             (&[(77, b"iPXE"), (175, &[19, 1, 1, 36, 1, 0])], Some(Firmware::IpxeBios)),
             (&[(77, b"iPXE"), (175, &[19, 200, 1])], Some(Firmware::IpxeBios)),
             (&[(60, b"udhcp 1.35.0")], None),

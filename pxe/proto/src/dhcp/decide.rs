@@ -4,46 +4,9 @@
 
 use super::reply::{self, Reply, ReplyKind};
 use super::request::{Kind, Request};
+use super::settings::Settings;
 use crate::boot::BootAnswer;
 use std::net::Ipv4Addr;
-
-/// One network, as DHCP clients are told about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Our address on it: server identifier, TFTP and HTTP server.
-    pub server: Ipv4Addr,
-    /// Length of the subnet's prefix, 0 to 32.
-    pub prefix: u8,
-    /// The router, if there is one.
-    pub router: Option<Ipv4Addr>,
-    /// Name servers.
-    pub dns: Vec<Ipv4Addr>,
-    /// Lease of firmware and loaders, in seconds: short, the next stage asks again.
-    pub firmware_lease: u32,
-    /// Lease of operating systems and of our agent, in seconds.
-    pub system_lease: u32,
-    /// Port of the boot HTTP server at `server`.
-    pub http_port: u16,
-}
-
-impl Settings {
-    /// Whether an address belongs to the subnet, as a host.
-    #[must_use]
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        let mask = u32::from(self.mask());
-        let (address, server) = (u32::from(address), u32::from(self.server));
-        let host = address & !mask;
-        let is_host = self.prefix >= 31 || (host != 0 && host != !mask);
-        address & mask == server & mask && is_host
-    }
-
-    /// The subnet mask.
-    #[must_use]
-    pub fn mask(&self) -> Ipv4Addr {
-        let bits = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
-        Ipv4Addr::from(bits)
-    }
-}
 
 /// What the caller must do, or find out, before it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,10 +76,10 @@ pub enum Verdict {
 /// # Errors
 /// The message is not for this server on this network: nothing to do.
 pub fn ask(request: &Request, settings: &Settings) -> Result<Ask, Silence> {
-    if !request.giaddr.is_unspecified() && !settings.contains(request.giaddr) {
+    if !request.giaddr.is_unspecified() && !settings.link().contains(request.giaddr) {
         return Err(Silence::UndeclaredRelay { relay: request.giaddr });
     }
-    let another = request.server.filter(|server| *server != settings.server);
+    let another = request.server.filter(|server| *server != settings.identifier);
     match (request.kind, another) {
         // Choosing another server is how a client declines our offer (RFC 2131, 3.1).
         (Kind::Select { .. }, Some(_)) => Ok(Ask::Release),
@@ -132,7 +95,7 @@ pub fn ask(request: &Request, settings: &Settings) -> Result<Ask, Silence> {
 }
 
 fn on_network(address: Ipv4Addr, settings: &Settings) -> Result<(), Silence> {
-    if settings.contains(address) { Ok(()) } else { Err(Silence::ForeignAddress { address }) }
+    if settings.link().contains(address) { Ok(()) } else { Err(Silence::ForeignAddress { address }) }
 }
 
 /// What the client is told, given what the caller found out.
@@ -141,14 +104,15 @@ pub fn decide(request: &Request, answer: &Answer, settings: &Settings) -> Verdic
     if let Err(silence) = ask(request, settings) {
         return Verdict::Silent(silence);
     }
-    let address = answer.address.filter(|address| settings.contains(*address) && *address != settings.server);
+    let address =
+        answer.address.filter(|address| settings.link().contains(*address) && *address != settings.server);
     let reply = |kind, address| Verdict::Reply(reply::build(kind, address, answer.boot, request, settings));
     match request.kind {
         Kind::Discover => match address {
             Some(address) => reply(ReplyKind::Offer, Some(address)),
             None => Verdict::Silent(Silence::NoAddress),
         },
-        Kind::Select { server, .. } if server != settings.server => {
+        Kind::Select { server, .. } if server != settings.identifier => {
             Verdict::Silent(Silence::AnotherServer { server })
         }
         Kind::Select { address: wanted, .. } | Kind::Reboot { address: wanted } => {

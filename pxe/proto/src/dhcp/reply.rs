@@ -1,10 +1,12 @@
 //! Writing replies, and where they go (RFC 2131, 4.1 and 4.3.1).
 
 use super::code;
-use super::decide::Settings;
 use super::request::{Kind, Request};
+use super::settings::Settings;
 use crate::Mac;
-use crate::boot::{BootAnswer, FILES_PATH, Firmware, Loader, NO_FILE_PATH, SCRIPT_PATH};
+use crate::boot::{
+    Arch, BootAnswer, Chain, FILES_PATH, Firmware, Loader, NO_FILE_PATH, SCRIPT_PATH, UKI_PATH,
+};
 use dhcproto::v4::{self, encode_long_opt_bytes};
 use dhcproto::{Encodable, Encoder};
 use std::net::Ipv4Addr;
@@ -87,9 +89,11 @@ pub(super) fn build(
 ) -> Reply {
     let loader = match (kind, boot, request.firmware) {
         (ReplyKind::Nak, ..) | (_, BootAnswer::Disk, _) | (.., None) => None,
-        (_, BootAnswer::Boot, Some(firmware)) => Some(BootFile::new(firmware, request, settings)),
+        (_, BootAnswer::Boot(chain), Some(firmware)) => {
+            Some(BootFile::new(firmware, chain, request, settings))
+        }
     };
-    let boot = if loader.is_some() { BootAnswer::Boot } else { BootAnswer::Disk };
+    let boot = if loader.is_some() { boot } else { BootAnswer::Disk };
     let mut datagram = header(kind, address, loader.as_ref(), request, settings);
     options(&mut datagram, kind, loader.as_ref(), request, settings);
     datagram.resize(datagram.len().max(SHORTEST), 0);
@@ -107,23 +111,33 @@ struct BootFile {
 }
 
 impl BootFile {
-    fn new(firmware: Firmware, request: &Request, settings: &Settings) -> Self {
+    fn new(firmware: Firmware, chain: Chain, request: &Request, settings: &Settings) -> Self {
         let base = format!("http://{}:{}", settings.server, settings.http_port);
-        let name = match firmware.loader() {
+        let loader = firmware.loader(chain);
+        let uki = |arch: Arch| format!("{UKI_PATH}/{}/{}.efi", arch.word(), mac_text(request.mac, "-"));
+        let name = match loader {
             Loader::Tftp(name) => name.to_owned(),
             Loader::Http(name) => format!("{base}{FILES_PATH}/{name}"),
             Loader::Script => {
-                let mac: Vec<_> = request.mac.iter().map(|byte| format!("{byte:02x}")).collect();
-                let mut url = format!("{base}{SCRIPT_PATH}?mac={}", mac.join(":"));
+                let (mac, arch) = (mac_text(request.mac, ":"), firmware.arch().word());
+                let mut url = format!("{base}{SCRIPT_PATH}?mac={mac}&arch={arch}");
                 if let Some(uuid) = request.uuid {
                     url.push_str("&uuid=");
                     url.push_str(&uuid_text(uuid));
                 }
                 url
             }
+            Loader::TftpUki(arch) => uki(arch).trim_start_matches("/boot/").to_owned(),
+            Loader::HttpUki(arch) => format!("{base}{}", uki(arch)),
         };
-        BootFile { name, tftp: matches!(firmware.loader(), Loader::Tftp(_)), firmware }
+        BootFile { name, tftp: matches!(loader, Loader::Tftp(_) | Loader::TftpUki(_)), firmware }
     }
+}
+
+/// A hardware address as text.
+fn mac_text(mac: Mac, separator: &str) -> String {
+    let bytes: Vec<_> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(separator)
 }
 
 /// A UUID in wire order as text, its first three fields little-endian as in SMBIOS (DSP0134, 7.2.1).
@@ -179,16 +193,17 @@ fn options(
         ReplyKind::Nak => 6,
     };
     list.put(code::MESSAGE_TYPE, &[message_type]);
-    list.put(code::SERVER_IDENTIFIER, &settings.server.octets());
+    list.put(code::SERVER_IDENTIFIER, &settings.identifier.octets());
     if kind == ReplyKind::Nak {
         list.put(code::MESSAGE, b"this address is not yours here");
     } else {
         if request.kind != Kind::Inform {
             lease(&mut list, request, settings);
         }
-        list.put(code::SUBNET_MASK, &settings.mask().octets());
-        list.put_addresses(code::ROUTER, settings.router.as_slice());
-        list.put_addresses(code::DNS, &settings.dns);
+        let subnet = settings.link();
+        list.put(code::SUBNET_MASK, &subnet.mask().octets());
+        list.put_addresses(code::ROUTER, &subnet.routers);
+        list.put_addresses(code::DNS, &subnet.dns);
     }
     match (loader, request.firmware) {
         (Some(loader), _) => boot_options(&mut list, loader, settings),
@@ -207,7 +222,11 @@ fn options(
 
 /// The lease, to be renewed at half and rebound at seven eighths of it (RFC 2131, 4.4.5).
 fn lease(list: &mut OptionList, request: &Request, settings: &Settings) {
-    let seconds = if request.firmware.is_some() { settings.firmware_lease } else { settings.system_lease };
+    let seconds = if request.firmware.is_some() {
+        settings.link().firmware_lease
+    } else {
+        settings.link().system_lease
+    };
     list.put(code::LEASE_TIME, &seconds.to_be_bytes());
     list.put(code::RENEWAL_TIME, &(seconds / 2).to_be_bytes());
     list.put(code::REBINDING_TIME, &(seconds - seconds / 8).to_be_bytes());
@@ -221,27 +240,27 @@ fn boot_options(list: &mut OptionList, loader: &BootFile, settings: &Settings) {
     }
     match loader.firmware {
         // UEFI takes only an offer that says so for an offer of HTTP boot (UEFI 2.10, 24.7.3.1).
-        Firmware::UefiHttp => list.put(code::VENDOR_CLASS, b"HTTPClient"),
-        Firmware::IpxeBios | Firmware::IpxeUefi => list.put(code::IPXE, &NO_PXEDHCP),
-        Firmware::BiosPxe | Firmware::UefiPxe => {}
+        Firmware::UefiHttp(_) => list.put(code::VENDOR_CLASS, b"HTTPClient"),
+        Firmware::IpxeBios | Firmware::IpxeUefi(_) => list.put(code::IPXE, &NO_PXEDHCP),
+        Firmware::BiosPxe | Firmware::UefiPxe(_) => {}
     }
 }
 
 /// What makes each firmware go on to its disk at once. Given an address alone, UEFI asks on for 60 s.
 fn disk_options(list: &mut OptionList, firmware: Firmware, settings: &Settings) {
     match firmware {
-        Firmware::BiosPxe | Firmware::UefiPxe => {
+        Firmware::BiosPxe | Firmware::UefiPxe(_) => {
             list.put(code::VENDOR_OPTIONS, LOCAL_BOOT);
             list.put(code::VENDOR_CLASS, b"PXEClient");
         }
         // HTTP boot has no word for it; a file that is never there ends it.
-        Firmware::UefiHttp => {
+        Firmware::UefiHttp(_) => {
             let url = format!("http://{}:{}{NO_FILE_PATH}", settings.server, settings.http_port);
             list.put(code::VENDOR_CLASS, b"HTTPClient");
             list.put(code::BOOT_FILE, url.as_bytes());
         }
         // It would wait three seconds for a proxyDHCP server.
-        Firmware::IpxeBios | Firmware::IpxeUefi => list.put(code::IPXE, &NO_PXEDHCP),
+        Firmware::IpxeBios | Firmware::IpxeUefi(_) => list.put(code::IPXE, &NO_PXEDHCP),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whole conversations: golden packets of real firmware, tables of verdicts, and noise.
 
 use super::*;
-use crate::boot::{BootAnswer, Firmware};
+use crate::boot::{Arch, BootAnswer, Chain, Firmware};
 use dhcproto::v4::{self, DhcpOption, OptionCode};
 use dhcproto::{Decodable, Decoder};
 use proptest::prelude::*;
@@ -22,13 +22,15 @@ const UNICAST: Arrival = Arrival { source: CLIENT, destination: SERVER };
 
 fn settings() -> Settings {
     Settings {
+        mode: Mode::Full,
         server: SERVER,
-        prefix: 24,
-        router: Some(Ipv4Addr::new(10, 77, 0, 254)),
-        dns: vec![Ipv4Addr::new(10, 77, 0, 53), Ipv4Addr::new(10, 77, 0, 54)],
-        firmware_lease: 600,
-        system_lease: 43_200,
+        identifier: SERVER,
         http_port: 8080,
+        subnets: vec![Subnet {
+            routers: vec![Ipv4Addr::new(10, 77, 0, 254)],
+            dns: vec![Ipv4Addr::new(10, 77, 0, 53), Ipv4Addr::new(10, 77, 0, 54)],
+            ..Subnet::new(Ipv4Addr::new(10, 77, 0, 0), 24)
+        }],
     }
 }
 
@@ -52,7 +54,7 @@ fn request(message_type: u8, ciaddr: Ipv4Addr, arrival: &Arrival, options: &[(u8
 }
 
 fn answer(address: Option<Ipv4Addr>) -> Answer {
-    Answer { address, boot: BootAnswer::Boot }
+    Answer { address, boot: BootAnswer::Boot(Chain::Snponly) }
 }
 
 fn reply(request: &Request, answer: &Answer) -> (Reply, v4::Message) {
@@ -69,8 +71,8 @@ fn reply(request: &Request, answer: &Answer) -> (Reply, v4::Message) {
 fn golden_discovers_are_understood() {
     let table: [(&[u8], u8, Option<Firmware>, bool); 4] = [
         (IPXE, 1, Some(Firmware::IpxeBios), false),
-        (OVMF_PXE, 2, Some(Firmware::UefiPxe), true),
-        (OVMF_HTTP, 3, Some(Firmware::UefiHttp), true),
+        (OVMF_PXE, 2, Some(Firmware::UefiPxe(Arch::X64)), true),
+        (OVMF_HTTP, 3, Some(Firmware::UefiHttp(Arch::X64)), true),
         (UDHCPC, 0, None, false),
     ];
     for (packet, number, firmware, broadcast) in table {
@@ -97,7 +99,7 @@ fn every_stage_gets_its_loader() {
         (&bios, "undionly.kpxe".to_owned(), true, None),
         (OVMF_PXE, "snponly.efi".to_owned(), true, None),
         (OVMF_HTTP, format!("{base}/boot/files/snponly.efi"), false, Some(b"HTTPClient")),
-        (IPXE, format!("{base}/boot/script?mac=52:54:00:00:00:01"), false, None),
+        (IPXE, format!("{base}/boot/script?mac=52:54:00:00:00:01&arch=x64"), false, None),
         (
             &ipxe,
             format!("{base}/boot/script?mac=52:54:00:aa:bb:cc&uuid=00112233-4455-6677-8899-010203040506"),
@@ -108,7 +110,7 @@ fn every_stage_gets_its_loader() {
     for (packet, file, tftp, class) in table {
         let request = parse(packet, &BROADCAST).unwrap();
         let (reply, message) = reply(&request, &answer(Some(CLIENT)));
-        assert_eq!((reply.kind, reply.boot), (ReplyKind::Offer, BootAnswer::Boot));
+        assert_eq!((reply.kind, reply.boot), (ReplyKind::Offer, BootAnswer::Boot(Chain::Snponly)));
         assert_eq!((message.yiaddr(), message.siaddr(), message.xid()), (CLIENT, SERVER, request.xid));
         // dhcproto keeps the zero that ends the name.
         assert_eq!(message.fname(), Some([file.as_bytes(), &[0]].concat().as_slice()));
@@ -303,9 +305,9 @@ fn an_address_that_is_not_of_the_network_is_never_given() {
 fn masks_by_table() {
     let table = [(24, [255, 255, 255, 0]), (0, [0, 0, 0, 0]), (32, [255; 4]), (20, [255, 255, 240, 0])];
     for (prefix, mask) in table {
-        assert_eq!(Settings { prefix, ..settings() }.mask().octets(), mask);
+        assert_eq!(Subnet::new(SERVER, prefix).mask().octets(), mask);
     }
-    let point_to_point = Settings { prefix: 31, server: Ipv4Addr::new(10, 0, 0, 0), ..settings() };
+    let point_to_point = Subnet::new(Ipv4Addr::new(10, 0, 0, 0), 31);
     assert!(point_to_point.contains(Ipv4Addr::new(10, 0, 0, 1)));
 }
 
@@ -343,7 +345,7 @@ fn options_in_the_file_field_and_in_pieces_are_read() {
     packet.splice(end.., [12, 1, b'x', 60, 4, b'i', b'e', b'n', b't', 255]);
     packet[108..115].copy_from_slice(&[93, 2, 0, 7, 0, 0, 255]);
     let request = parse(&packet, &BROADCAST).unwrap();
-    assert_eq!(request.firmware, Some(Firmware::UefiPxe));
+    assert_eq!(request.firmware, Some(Firmware::UefiPxe(Arch::X64)));
 }
 
 /// Everything that can be done with a datagram.
@@ -351,7 +353,7 @@ fn exercise(datagram: &[u8]) {
     for arrival in [BROADCAST, UNICAST] {
         let Ok(request) = parse(datagram, &arrival) else { continue };
         for address in [None, Some(CLIENT), request.requested] {
-            for boot in [BootAnswer::Boot, BootAnswer::Disk] {
+            for boot in [BootAnswer::Boot(Chain::Snponly), BootAnswer::Disk] {
                 if let Verdict::Reply(reply) = decide(&request, &Answer { address, boot }, &settings()) {
                     let _ = route(&request, &reply);
                     assert!(reply.datagram.len() >= 300);

@@ -35,7 +35,7 @@ fn the_agent_script_is_this() {
         ("console", "ttyS0,115200"),
         ("quiet", ""),
     ]);
-    let script = render(&BootScript::Agent { parameters }, &source(), MAC).unwrap();
+    let script = render(&BootScript::Agent { parameters }, &source(), MAC, Arch::X64).unwrap();
     assert_eq!(
         script,
         "#!ipxe\n\
@@ -57,7 +57,7 @@ fn the_agent_script_is_this() {
 
 #[test]
 fn the_disk_script_loads_nothing() {
-    let script = render(&BootScript::Disk, &source(), MAC).unwrap();
+    let script = render(&BootScript::Disk, &source(), MAC, Arch::X64).unwrap();
     assert!(script.starts_with("#!ipxe\n"));
     assert!(!script.contains("kernel") && !script.contains("http"), "{script}");
 }
@@ -80,7 +80,7 @@ fn keys_that_would_start_something_else_are_refused() {
         "initcall-blacklist",
         "1",
     ] {
-        let refused = agent_script(&pairs(&[(key, "/bin/sh")]), &source(), MAC);
+        let refused = agent_script(&pairs(&[(key, "/bin/sh")]), &source(), MAC, Arch::X64);
         assert_eq!(refused, Err(ParameterError::Reserved { key: key.to_owned() }));
     }
 }
@@ -90,14 +90,14 @@ fn text_that_could_leave_its_place_is_refused() {
     for text in
         ["a b", "a\nkernel", "a\r", "a||b", "a&&b", "${net0/mac}", "a#b", "a;b", "\"", "'", "a\0", "é", "a\\"]
     {
-        let key = agent_script(&pairs(&[(text, "")]), &source(), MAC);
+        let key = agent_script(&pairs(&[(text, "")]), &source(), MAC, Arch::X64);
         assert_eq!(key, Err(ParameterError::Key { key: text.to_owned() }), "{text:?}");
-        let value = agent_script(&pairs(&[("key", text)]), &source(), MAC);
+        let value = agent_script(&pairs(&[("key", text)]), &source(), MAC, Arch::X64);
         assert_eq!(value, Err(ParameterError::Value { key: "key".to_owned() }), "{text:?}");
     }
     for key in ["", "a=b", "--", "-x"] {
         assert!(matches!(
-            agent_script(&pairs(&[(key, "")]), &source(), MAC),
+            agent_script(&pairs(&[(key, "")]), &source(), MAC, Arch::X64),
             Err(ParameterError::Key { .. })
         ));
     }
@@ -108,12 +108,12 @@ fn a_command_line_that_the_kernel_would_cut_is_refused() {
     let long = "x".repeat(256);
     let parameters: Vec<_> = (0..8).map(|n| (format!("k{n}"), long.clone())).collect();
     assert!(matches!(
-        agent_script(&parameters, &source(), MAC),
+        agent_script(&parameters, &source(), MAC, Arch::X64),
         Err(ParameterError::TooLong { count: 8, .. })
     ));
-    assert!(agent_script(&parameters[..6], &source(), MAC).is_ok());
+    assert!(agent_script(&parameters[..6], &source(), MAC, Arch::X64).is_ok());
     assert!(matches!(
-        agent_script(&pairs(&[("k", &"x".repeat(257))]), &source(), MAC),
+        agent_script(&pairs(&[("k", &"x".repeat(257))]), &source(), MAC, Arch::X64),
         Err(ParameterError::Value { .. })
     ));
 }
@@ -124,7 +124,7 @@ proptest! {
     fn a_built_script_reads_back(
         parameters in proptest::collection::vec(("k[A-Za-z0-9_./:,@%+-]{0,20}", "[A-Za-z0-9_./:,@%+=-]{0,40}"), 0..12)
     ) {
-        let script = agent_script(&parameters, &source(), MAC).unwrap();
+        let script = agent_script(&parameters, &source(), MAC, Arch::X64).unwrap();
         let read = parse(&script);
         prop_assert_eq!(&read[0], &("initrd".to_owned(), "initrd.img".to_owned()));
         prop_assert_eq!(&read[1], &("BOOTIF".to_owned(), "01-52-54-00-00-00-0a".to_owned()));
@@ -134,8 +134,8 @@ proptest! {
     /// Whatever is given: refused, or a script of which only the kernel line differs.
     #[test]
     fn no_text_changes_the_rest_of_the_script(key in "\\PC{0,12}|[ -~\\n\\r\\t]{0,12}", value in "\\PC{0,12}|[ -~\\n\\r\\t]{0,12}") {
-        let plain = agent_script(&[], &source(), MAC).unwrap();
-        if let Ok(script) = agent_script(&[(key, value)], &source(), MAC) {
+        let plain = agent_script(&[], &source(), MAC, Arch::X64).unwrap();
+        if let Ok(script) = agent_script(&[(key, value)], &source(), MAC, Arch::X64) {
             let differing = plain.lines().zip(script.lines()).filter(|(a, b)| a != b).count();
             prop_assert_eq!(differing, 1);
             prop_assert_eq!(plain.lines().count(), script.lines().count());
