@@ -248,7 +248,7 @@ impl SimChassis {
                 }
             };
             match exit {
-                Some(Exit::Reboot) => {}
+                Some(Exit::Reboot | Exit::RebootToDisk) => {}
                 Some(Exit::PowerOff | Exit::Cancelled) => return Ok(()),
                 // Nothing to boot anywhere: a line on the screen, for ever.
                 None => std::future::pending().await,

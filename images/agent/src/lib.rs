@@ -8,11 +8,12 @@
 //! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
 //! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads;
 //! - `host`: [`RealHost`] (sysfs, `O_DIRECT`) and [`FakeHost`] (disks in memory or in files);
-//! - [`init`]: what a PID 1 has to do; `net`: DHCP and addresses.
+//! - [`init`]: what a PID 1 has to do; `boot_next`: the firmware entry of the machine's own system; `net`: DHCP and addresses.
 //!
 //! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed.
 
 pub mod boot;
+mod boot_next;
 mod host;
 pub mod init;
 mod ledger;

@@ -85,7 +85,9 @@ impl Work {
             Action::WriteImage { manifest, permit } => self.write_image(manifest, permit),
             Action::WriteSeed { files, permit } => self.write_seed(files, permit),
             Action::Erase { policy, permit } => self.erase(*policy, permit),
-            Action::Reboot | Action::PowerOff => Err(Undone::Failed("a restart is no work".to_owned())),
+            Action::Reboot | Action::RebootToDisk | Action::PowerOff => {
+                Err(Undone::Failed("a restart is no work".to_owned()))
+            }
         };
         match deed {
             Ok(outcome) => outcome,

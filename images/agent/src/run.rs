@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Exit {
     /// The machine is to restart; that was reported as done.
     Reboot,
+    /// Reboot into the system that the machine has, past the network.
+    RebootToDisk,
     /// The machine is to switch off; that was reported as done.
     PowerOff,
     /// The caller asked to stop.
@@ -135,6 +137,7 @@ impl Agent {
     async fn obey(&self, order: Order, ledger: &mut Ledger) -> Option<Exit> {
         let exit = match order.action {
             Action::Reboot => Some(Exit::Reboot),
+            Action::RebootToDisk => Some(Exit::RebootToDisk),
             Action::PowerOff => Some(Exit::PowerOff),
             _ => None,
         };
@@ -220,7 +223,7 @@ fn report(order: &Order, outcome: Outcome) -> Report {
 
 fn step(exit: Exit) -> &'static str {
     match exit {
-        Exit::Reboot => "reboot",
+        Exit::Reboot | Exit::RebootToDisk => "reboot",
         Exit::PowerOff => "switch off",
         Exit::Cancelled => "stop",
     }

@@ -82,6 +82,8 @@ pub enum Action {
     },
     /// Reboot. Reported as done before the deed.
     Reboot,
+    /// Reboot into the system that the machine has, past the network. Reported as done before the deed.
+    RebootToDisk,
     /// Switch off. Reported as done before the deed.
     PowerOff,
 }

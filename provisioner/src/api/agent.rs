@@ -265,7 +265,7 @@ async fn standing_order(service: &Service, session: &Session) -> Result<Option<O
 /// A discovered machine was inventoried by the claim itself: it goes on to its disk, whatever is there.
 fn leave(record: &MachineRecord, now: jiff::Timestamp) -> Order {
     let step = StepName::Reboot.to_string();
-    Order { machine: record.id(), job: NO_JOB, epoch: 0, step, attempt: 1, now, action: Action::Reboot }
+    Order { machine: record.id(), job: NO_JOB, epoch: 0, step, attempt: 1, now, action: Action::RebootToDisk }
 }
 
 async fn seed_files(

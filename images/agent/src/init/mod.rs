@@ -4,6 +4,7 @@
 //! there for ten seconds, and ends in a reboot.
 
 mod clock;
+mod firmware;
 mod modules;
 
 use crate::{BootParameters, Exit, Host, Pace, RealHost, net, perform::whole, run};
@@ -56,6 +57,15 @@ pub fn first_process() -> ! {
     host.say(&format!("agent {} is up", env!("CARGO_PKG_VERSION")));
     match life(&host) {
         Ok(Exit::PowerOff) => end(&host, RebootMode::RB_POWER_OFF),
+        Ok(Exit::RebootToDisk) => {
+            // Without it the firmware finds its disk too, only later.
+            match firmware::boot_own_system_next() {
+                Ok(Some(number)) => host.say(&format!("the firmware boots its entry {number:04X} next")),
+                Ok(None) => {}
+                Err(error) => host.say(&format!("the firmware takes no next boot: {error}")),
+            }
+            end(&host, RebootMode::RB_AUTOBOOT)
+        }
         Ok(Exit::Reboot | Exit::Cancelled) => end(&host, RebootMode::RB_AUTOBOOT),
         Err(error) => die(&host, &whole(&*error)),
     }

@@ -1,0 +1,131 @@
+//! Which boot entry of a UEFI machine is its own system, for a machine that netbooted without having been asked to.
+//!
+//! A firmware that is told "not from here" by a network boot server tries its other network boots first, which takes
+//! minutes; `BootNext` (UEFI 2.10, 3.3) takes it to its disk at once. Reading and writing the variables is not here.
+
+/// A load option that may be started (UEFI 2.10, 3.1.3).
+const ACTIVE: u32 = 1;
+/// The bits that tell applications, such as a set-up menu, from systems.
+const CATEGORY: u32 = 0x1f00;
+
+/// Device path nodes (UEFI 2.10, 10.3): type and subtype.
+const END: u8 = 0x7f;
+const MESSAGING: u8 = 3;
+/// MAC address, IPv4, IPv6, URI.
+const NETWORK: [u8; 4] = [11, 12, 13, 24];
+const MEDIA: u8 = 4;
+/// A program inside the firmware: file, volume.
+const FIRMWARE: [u8; 2] = [6, 7];
+const BBS: u8 = 5;
+/// The BBS device type of a hard disk (BIOS Boot Specification, 3.1).
+const BBS_HARD_DISK: [u8; 2] = [2, 0];
+
+/// The first entry of `order` that is neither the network nor a part of the firmware. `option` gives an entry's
+/// `EFI_LOAD_OPTION`.
+pub(crate) fn own_system(order: &[u8], option: impl Fn(u16) -> Option<Vec<u8>>) -> Option<u16> {
+    order
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .find(|number| option(*number).is_some_and(|option| is_system(&option) == Some(true)))
+}
+
+/// Whether a load option starts a system from something else than the network; `None` when it can't be read.
+fn is_system(option: &[u8]) -> Option<bool> {
+    let attributes = u32::from_le_bytes(option.get(..4)?.try_into().ok()?);
+    let length = usize::from(u16::from_le_bytes(option.get(4..6)?.try_into().ok()?));
+    let text = option.get(6..)?.chunks_exact(2).position(|unit| unit == [0, 0])?;
+    let start = 6 + 2 * (text + 1);
+    let mut path = option.get(start..start + length)?;
+    let mut system = attributes & ACTIVE != 0 && attributes & CATEGORY == 0;
+    while let [kind, subtype, low, high, ..] = *path {
+        let size = usize::from(u16::from_le_bytes([low, high]));
+        if kind == END {
+            return Some(system);
+        }
+        let data = path.get(4..size)?;
+        system &= match kind {
+            MESSAGING => !NETWORK.contains(&subtype),
+            MEDIA => !FIRMWARE.contains(&subtype),
+            BBS => data.starts_with(&BBS_HARD_DISK),
+            _ => true,
+        };
+        path = path.get(size..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load option with these device path nodes.
+    fn option(attributes: u32, nodes: &[&[u8]]) -> Vec<u8> {
+        let mut path: Vec<u8> = Vec::new();
+        for node in nodes {
+            path.extend([node[0], node[1]]);
+            path.extend((node.len() as u16 + 2).to_le_bytes());
+            path.extend(&node[2..]);
+        }
+        path.extend([END, 0xff, 4, 0]);
+        let mut option = attributes.to_le_bytes().to_vec();
+        option.extend((path.len() as u16).to_le_bytes());
+        option.extend("Entry".encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
+        option.extend(path);
+        option
+    }
+
+    const PCI: &[u8] = &[1, 1, 0, 3];
+    const MAC: &[u8] = &[3, 11, 0x52, 0x54, 0, 1, 2, 3];
+    const HARD_DRIVE: &[u8] = &[4, 1, 1, 0, 0, 0];
+    const FIRMWARE_FILE: &[u8] = &[4, 6, 1, 2, 3, 4];
+
+    #[test]
+    fn systems_are_told_from_the_network_and_the_firmware() {
+        let table: [(&str, Vec<u8>, Option<bool>); 9] = [
+            ("a disk as OVMF lists it", option(1, &[PCI]), Some(true)),
+            ("an installed system", option(1, &[HARD_DRIVE]), Some(true)),
+            ("PXE", option(1, &[PCI, MAC, &[3, 12, 0, 0]]), Some(false)),
+            ("HTTP boot", option(1, &[PCI, MAC, &[3, 13, 0], &[3, 24]]), Some(false)),
+            ("the shell", option(1, &[&[4, 7, 9], FIRMWARE_FILE]), Some(false)),
+            ("the set-up menu", option(0x101, &[PCI]), Some(false)),
+            ("switched off", option(0, &[HARD_DRIVE]), Some(false)),
+            ("a legacy disk", option(1, &[&[5, 1, 2, 0, 0, 0]]), Some(true)),
+            ("a legacy NIC", option(1, &[&[5, 1, 0x80, 0, 0, 0]]), Some(false)),
+        ];
+        for (what, option, expected) in table {
+            assert_eq!(is_system(&option), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_cut_off_is_taken_for_a_system() {
+        let whole = option(1, &[PCI, HARD_DRIVE]);
+        for length in 0..whole.len() {
+            assert_ne!(is_system(&whole[..length]), Some(true), "{length} bytes");
+        }
+        // A node of length zero must not be read for ever.
+        assert_eq!(
+            is_system(
+                &option(1, &[PCI])
+                    .into_iter()
+                    .map(|byte| if byte == 6 { 0 } else { byte })
+                    .collect::<Vec<_>>()
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn the_first_system_in_the_boot_order_is_chosen() {
+        let entries = [
+            (0, option(1, &[FIRMWARE_FILE])),
+            (3, option(1, &[PCI, MAC])),
+            (0x1a, option(1, &[HARD_DRIVE])),
+            (4, option(1, &[PCI])),
+        ];
+        let find = |number: u16| entries.iter().find(|entry| entry.0 == number).map(|entry| entry.1.clone());
+        assert_eq!(own_system(&[0, 0, 3, 0, 9, 0, 0x1a, 0, 4, 0], find), Some(0x1a));
+        assert_eq!(own_system(&[0, 0, 3, 0], find), None);
+        assert_eq!(own_system(&[], find), None);
+    }
+}
