@@ -12,10 +12,10 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test lint bench generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe generate clean
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 
 setup: ## Install the Debian packages that the builds and the lab need
 	@lab/setup
@@ -61,15 +61,23 @@ demo: artifacts programs ## The whole story on two virtual machines, told as it 
 demo-down: ## End what KEEP=1 make demo left
 	@lab/demo down
 
-# The journeys with real firmware come last and one by one: two machines at a time are the most that two cores emulate.
-test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, journeys with real firmware
+# The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
+test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked --package tests --test it
-	$(CARGO) test --locked --package tests --test lab -- --test-threads=1
+	$(CARGO) test --locked --package tests --test net
+	tests/fuzz/run
+	$(CARGO) test --locked --package tests --test lab -- --test-threads=2
+
+fuzz: ## Throw coverage-guided nonsense at the boot server's protocols, 60 s a target (SECONDS=n for others)
+	tests/fuzz/run $(or $(SECONDS),60)
 
 bench: setup ## Time importing and writing an image against programs of Debian
 	$(CARGO) bench --locked --package images --bench image
+
+bench-pxe: ## Time DHCP, TFTP and HTTP boot against Kea, dnsmasq, atftpd and nginx (as root)
+	tests/bench/run
 
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
@@ -77,6 +85,7 @@ generate: ## Rewrite the generated files that tests compare
 
 lint: ## Formatting, clippy, shell scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	.ci/shell-lint
 	.ci/cargo-deny

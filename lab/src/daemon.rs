@@ -17,10 +17,10 @@ use crate::bmc::{self, Surroundings};
 use crate::control::{MachineStatus, Reply, Request};
 use crate::layout::Layout;
 use crate::link;
-use crate::qemu::{Accelerator, Console, Ovmf, QemuChassis};
+use crate::qemu::{Accelerator, Console, QemuChassis, UefiImage};
 use crate::report::{BmcReport, DiskReport, MachineReport, Report};
 use crate::spec::{Firmware, Machine, Spec};
-use crate::switch::{PacketSocket, Recorder, Switch, UnixPort};
+use crate::switch::{PacketSocket, PlainRom, Recorder, Switch, UnixPort};
 
 /// The parts that requests act on.
 struct Lab {
@@ -115,22 +115,24 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
     let switch = Switch::new(spec.network.faults, capture);
     switch.connect_packet(PacketSocket::open(&end)?);
     let accelerator = Accelerator::of_this_host();
-    let uefi = spec.machines.iter().any(|machine| machine.firmware == Firmware::Uefi);
-    let ovmf = if uefi { Some(Ovmf::find()?) } else { None };
     let mut machines = BTreeMap::new();
     for machine in &spec.machines {
         let files = layout.machine(&machine.name);
         for (number, (_, size)) in machine.disks().enumerate() {
             make_disk(&files.disk(number), size.bytes())?;
         }
-        if let Some(ovmf) = ovmf.as_ref().filter(|_| machine.firmware == Firmware::Uefi) {
-            ovmf.give_variables(&files.variables())?;
+        let uefi =
+            if machine.firmware.is_uefi() { Some(UefiImage::find(machine.architecture)?) } else { None };
+        if let Some(uefi) = &uefi {
+            uefi.give_variables(&files.variables())?;
         }
         Console::open(&files)?;
+        let rom = (machine.firmware == Firmware::BiosPxe).then(PlainRom::default);
         switch.connect_machine(
             UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?,
+            rom.clone(),
         );
-        let chassis = QemuChassis::new(machine.clone(), files, accelerator, ovmf.clone());
+        let chassis = QemuChassis::new(machine.clone(), files, accelerator, uefi, rom);
         machines.insert(machine.name.clone(), Arc::new(chassis));
     }
     Ok(Lab { switch, machines })
@@ -163,6 +165,7 @@ fn describe_machine(machine: &Machine, layout: &Layout, bmc: BmcReport) -> Machi
     let disks = machine.disks().enumerate();
     MachineReport {
         name: machine.name.clone(),
+        architecture: machine.architecture,
         firmware: machine.firmware,
         memory: machine.memory,
         mac: machine.mac.clone(),

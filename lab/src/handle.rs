@@ -1,6 +1,7 @@
 //! A lab for tests: started and ended with the value that stands for it.
 
 use anyhow::{Context, bail};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ use std::process::{Child, Command, Stdio};
 use crate::child;
 use crate::control::{self, MachineStatus, Request};
 use crate::layout::Layout;
-use crate::qemu::PROGRAM as QEMU;
+use crate::qemu;
 use crate::report::{MachineReport, Report};
-use crate::spec::{BmcKind, Firmware, Spec};
+use crate::spec::{BmcKind, Spec};
 use crate::switch::Faults;
 
 /// A running lab. Dropping it ends it; so does the death of this process.
@@ -133,13 +134,16 @@ fn find_program() -> anyhow::Result<PathBuf> {
 /// What of the programs that a lab needs is not installed, as a sentence. Tests skip with it.
 pub fn missing(spec: &Spec) -> Option<String> {
     let with_ipmi_sim = spec.machines.iter().any(|machine| machine.bmc == BmcKind::IpmiSim);
-    let uefi = spec.machines.iter().any(|machine| machine.firmware == Firmware::Uefi);
-    let programs = [QEMU, "ip"].into_iter().chain(with_ipmi_sim.then_some("ipmi_sim"));
-    let mut absent: Vec<_> =
-        programs.filter(|program| child::find(program).is_none()).map(str::to_owned).collect();
-    if uefi && let Err(error) = crate::qemu::Ovmf::find() {
-        absent.push(error.to_string());
-    }
-    (!absent.is_empty())
-        .then(|| format!("not installed: {}; lab/setup installs all that a lab needs", absent.join(", ")))
+    let emulators = spec.machines.iter().map(|machine| qemu::program(machine.architecture));
+    let programs = emulators.chain(["ip"]).chain(with_ipmi_sim.then_some("ipmi_sim"));
+    let missing = programs.filter(|program| child::find(program).is_none()).map(str::to_owned);
+    let uefi = spec.machines.iter().filter(|machine| machine.firmware.is_uefi());
+    let no_image = uefi.filter_map(|machine| qemu::UefiImage::find(machine.architecture).err());
+    let absent: BTreeSet<_> = missing.chain(no_image.map(|error| error.to_string())).collect();
+    (!absent.is_empty()).then(|| {
+        format!(
+            "not installed: {}; lab/setup installs all that a lab needs",
+            absent.into_iter().collect::<Vec<_>>().join(", ")
+        )
+    })
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! One daemon, `billet-lab up`, holds the namespaces and all of this; it ends, and everything ends. Tests use
-//! [`Lab`], people the program `billet-lab`.
+//! [`Lab`], people the program `billet-lab`. Its [`Switch`] also joins hosts that are network namespaces.
 //!
 //! Deliberately not here: how images and the ramdisk are made, and anything of the service.
 
@@ -26,6 +26,9 @@ mod switch;
 
 pub use control::MachineStatus;
 pub use handle::{Lab, missing};
+pub use namespace::enter_new as enter_new_namespaces;
 pub use report::{BmcReport, DiskReport, IpmiReport, MachineReport, RedfishReport, Report};
-pub use spec::{BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError, Subnet};
-pub use switch::Faults;
+pub use spec::{
+    Architecture, BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError, Subnet,
+};
+pub use switch::{Faults, PacketSocket, Switch, without_offloads};

@@ -10,8 +10,11 @@ use nix::unistd::{getgid, getuid};
 use std::fs::{File, metadata, write};
 use std::os::unix::fs::MetadataExt;
 
-/// Moves this process into new namespaces, where it is root.
-pub(crate) fn enter_new() -> anyhow::Result<()> {
+/// Moves this process into new user, network and mount namespaces, where it is root. It must have one thread yet.
+///
+/// # Errors
+/// The system doesn't allow it; the error says what an administrator can do.
+pub fn enter_new() -> anyhow::Result<()> {
     let (user, group) = (getuid(), getgid());
     let others = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
     match unshare(CloneFlags::CLONE_NEWUSER | others) {

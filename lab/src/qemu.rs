@@ -8,6 +8,6 @@ mod firmware;
 mod qmp;
 
 pub(crate) use chassis::QemuChassis;
-pub(crate) use command::{Accelerator, PROGRAM};
+pub(crate) use command::{Accelerator, program};
 pub(crate) use console::Console;
-pub(crate) use firmware::Ovmf;
+pub(crate) use firmware::UefiImage;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::spec::{BmcKind, Firmware};
+use crate::spec::{Architecture, BmcKind, Firmware};
 
 /// A running lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Report {
 pub struct MachineReport {
     /// Its name.
     pub name: String,
+    /// Its processor.
+    pub architecture: Architecture,
     /// Its firmware.
     pub firmware: Firmware,
     /// RAM in MiB.

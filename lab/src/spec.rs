@@ -112,6 +112,8 @@ pub enum Capture {
 pub struct Machine {
     /// Its name: 1 to 20 of `a-z`, `0-9`, `-`.
     pub name: String,
+    /// Its processor.
+    pub architecture: Architecture,
     /// Its firmware.
     pub firmware: Firmware,
     /// Its BMC.
@@ -137,6 +139,7 @@ impl Machine {
     pub fn new(name: &str, firmware: Firmware, bmc: BmcKind) -> Self {
         Self {
             name: name.to_owned(),
+            architecture: Architecture::default(),
             firmware,
             bmc,
             disk: Size::gib(4),
@@ -172,6 +175,8 @@ impl Machine {
 #[serde(deny_unknown_fields)]
 struct WrittenMachine {
     name: String,
+    #[serde(default)]
+    architecture: Architecture,
     firmware: Firmware,
     bmc: BmcKind,
     disk: Option<Size>,
@@ -190,6 +195,7 @@ impl From<WrittenMachine> for Machine {
     fn from(written: WrittenMachine) -> Self {
         let usual = Self::new(&written.name, written.firmware, written.bmc);
         Self {
+            architecture: written.architecture,
             disk: written.disk.unwrap_or(usual.disk),
             disk_serial: written.disk_serial.unwrap_or(usual.disk_serial),
             data_disks: written.data_disks,
@@ -204,14 +210,37 @@ impl From<WrittenMachine> for Machine {
     }
 }
 
+/// The processor of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// 64-bit x86, QEMU's `q35` board.
+    #[default]
+    X86_64,
+    /// 64-bit ARM, QEMU's `virt` board. Its firmware is UEFI, its first serial port `ttyAMA0`.
+    Aarch64,
+}
+
 /// The firmware of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// SeaBIOS; the network card's own ROM is iPXE.
     Bios,
-    /// OVMF; its own PXE, over TFTP.
+    /// The same, but on the wire the ROM looks like a plain PXE ROM until it has asked for its loader, so that
+    /// the loader is `undionly.kpxe` by TFTP.
+    BiosPxe,
+    /// UEFI of EDK2 (OVMF, AAVMF); its own PXE, over TFTP, comes before its HTTP boot.
     Uefi,
+    /// The same with PXE switched off, so that it boots by HTTP.
+    UefiHttp,
+}
+
+impl Firmware {
+    /// Whether it is UEFI.
+    pub fn is_uefi(self) -> bool {
+        matches!(self, Self::Uefi | Self::UefiHttp)
+    }
 }
 
 /// The BMC of a machine.
@@ -348,6 +377,9 @@ fn check_machine(machine: &Machine) -> Result<(), SpecError> {
     if !derive::is_unicast_mac(&machine.mac) {
         let problem = format!("`{}` must be a unicast address like 52:54:00:12:34:56", machine.mac);
         return Err(wrong(&field("mac"), problem));
+    }
+    if machine.architecture == Architecture::Aarch64 && !machine.firmware.is_uefi() {
+        return Err(wrong(&field("firmware"), "must be uefi or uefi-http: aarch64 has no BIOS".into()));
     }
     if !(128..=65536).contains(&machine.memory) {
         return Err(wrong(&field("memory"), format!("{} must be 128 to 65536 MiB", machine.memory)));

@@ -5,12 +5,14 @@
 mod capture;
 mod faults;
 mod packet;
+mod plain;
 mod port;
 mod table;
 
 pub(crate) use capture::Recorder;
 pub use faults::Faults;
-pub(crate) use packet::{PacketSocket, without_offloads};
+pub use packet::{PacketSocket, without_offloads};
+pub(crate) use plain::PlainRom;
 pub(crate) use port::UnixPort;
 
 use faults::Dice;
@@ -30,7 +32,7 @@ const QUEUE: usize = 2048;
 
 /// A running switch. Clones are the same switch.
 #[derive(Clone)]
-pub(crate) struct Switch {
+pub struct Switch {
     state: Arc<Mutex<State>>,
 }
 
@@ -54,15 +56,21 @@ impl Switch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A switch for hosts alone, whose frames nobody records.
+    #[must_use]
+    pub fn of_hosts(faults: Faults) -> Self {
+        Self::new(faults, Recorder::off())
+    }
+
     /// From now on, this goes wrong.
-    pub(crate) fn set_faults(&self, faults: Faults) {
+    pub fn set_faults(&self, faults: Faults) {
         let mut state = self.state();
         state.dice = Dice::new(faults.seed);
         state.faults = faults;
     }
 
-    /// Connects the cable to the host.
-    pub(crate) fn connect_packet(&self, socket: PacketSocket) {
+    /// Connects the cable to a host. Must be called inside a tokio runtime.
+    pub fn connect_packet(&self, socket: PacketSocket) {
         let socket = Arc::new(socket);
         let (port, mut queue) = self.add_port();
         let writer = socket.clone();
@@ -87,8 +95,8 @@ impl Switch {
         });
     }
 
-    /// Connects a machine's cable.
-    pub(crate) fn connect_machine(&self, socket: UnixPort) {
+    /// Connects a machine's cable; its card's ROM may have to look like another.
+    pub(crate) fn connect_machine(&self, socket: UnixPort, rom: Option<PlainRom>) {
         let (receiver, mut sender) = socket.split();
         let (port, mut queue) = self.add_port();
         tokio::spawn(async move {
@@ -101,7 +109,13 @@ impl Switch {
             let mut buffer = vec![0; LONGEST_FRAME];
             loop {
                 match receiver.recv(&mut buffer).await {
-                    Ok(length) => switch.take(port, &buffer[..length]),
+                    Ok(length) => {
+                        let frame = &mut buffer[..length];
+                        if let Some(rom) = &rom {
+                            rom.disguise(frame);
+                        }
+                        switch.take(port, frame);
+                    }
                     Err(error) => break tracing::error!(%error, "a machine's port broke; it is cut off"),
                 }
             }
@@ -193,6 +207,7 @@ mod tests {
             let path = dir.join(name);
             switch.connect_machine(
                 UnixPort::bind(&path.with_extension("port"), &path.with_extension("nic")).unwrap(),
+                None,
             );
             Nic::plug_in(dir, name)
         });

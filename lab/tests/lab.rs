@@ -12,13 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Starts the usual lab; `None`, with a word, where the programs for it are missing.
 fn start(dir: &Path) -> Option<Lab> {
-    let spec = Spec::default();
-    if let Some(sentence) = lab::missing(&spec) {
+    start_of(&Spec::default(), dir)
+}
+
+/// Starts a lab; `None`, with a word, where the programs for it are missing.
+fn start_of(spec: &Spec, dir: &Path) -> Option<Lab> {
+    if let Some(sentence) = lab::missing(spec) {
         assert!(std::env::var("CI").is_err(), "a lab is wanted here: {sentence}");
         eprintln!("skipped: {sentence}");
         return None;
     }
-    Some(Lab::start(&spec, dir).unwrap())
+    Some(Lab::start(spec, dir).unwrap())
 }
 
 /// Runs ipmitool on a machine's BMC; gives what it says.
@@ -43,23 +47,23 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     assert!(so, "waited {PATIENCE:?} in vain for this: {what}");
 }
 
-/// Whether a DHCPDISCOVER of this card is in the capture (RFC 2131 section 2, option 53 of RFC 2132).
-fn has_discover(capture: &[u8], mac: &str) -> bool {
+/// The options of this card's first DHCPDISCOVER in the capture (RFC 2131 section 2, option 53 of RFC 2132).
+fn discover(capture: &[u8], mac: &str) -> Option<Vec<u8>> {
     let mac: Vec<u8> = mac.split(':').map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
     let mut rest = &capture[24..];
     while let Some(length) = rest.get(8..12) {
         let length = u32::from_le_bytes(length.try_into().unwrap()) as usize;
-        let Some(frame) = rest.get(16..16 + length) else { return false };
+        let frame = rest.get(16..16 + length)?;
         let is_dhcp = frame.get(23) == Some(&17) && frame.get(36..38) == Some(&[0, 67]);
         // Ethernet, IPv4 without options, UDP, then 240 bytes with the hardware address at 28.
-        let is_discover =
-            frame.get(282..).is_some_and(|options| options.windows(3).any(|three| three == [53, 1, 1]));
+        let options = frame.get(282..).unwrap_or_default();
+        let is_discover = options.windows(3).any(|three| three == [53, 1, 1]);
         if is_dhcp && is_discover && frame.get(70..76) == Some(&mac[..]) {
-            return true;
+            return Some(options.to_vec());
         }
         rest = &rest[16 + length..];
     }
-    false
+    None
 }
 
 /// Waits until a machine has said this after `from`; gives all that came after `from`, and the new end.
@@ -101,7 +105,7 @@ fn machines_are_switched_on_by_their_bmcs_and_ask_for_an_address() {
     let report = lab.report().clone();
     for machine in &report.machines {
         wait_for(&format!("{} asks for an address", machine.name), || {
-            has_discover(&std::fs::read(&report.capture).unwrap(), &machine.mac)
+            discover(&std::fs::read(&report.capture).unwrap(), &machine.mac).is_some()
         });
     }
     assert!(lab.console_text("m1").unwrap().contains("iPXE"));
@@ -114,6 +118,43 @@ fn machines_are_switched_on_by_their_bmcs_and_ask_for_an_address() {
     lab.stop().unwrap();
     assert_eq!(processes_of(folder.path()), [""; 0]);
     assert!(!report.capture.with_file_name("lab.json").exists());
+}
+
+/// By the vendor class (option 60) and iPXE's user class: a ROM in disguise, HTTP alone, and another processor.
+#[test]
+fn each_firmware_asks_in_its_own_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = |name: &str, more: &str| {
+        format!("[[machine]]\nname = \"{name}\"\nboot_order = \"network-first\"\nmemory = 256\n{more}\n")
+    };
+    let table = [
+        ("rom", "firmware = \"bios\"\nbmc = \"mock\"", "PXEClient:Arch:00000:UNDI:", true),
+        ("plain", "firmware = \"bios-pxe\"\nbmc = \"mock\"", "PXEClient:Arch:00000:UNDI:", false),
+        ("http", "firmware = \"uefi-http\"\nbmc = \"mock\"", "HTTPClient:Arch:00016:UNDI:", false),
+        (
+            "arm",
+            "firmware = \"uefi\"\narchitecture = \"aarch64\"\nbmc = \"ipmi-sim\"",
+            "PXEClient:Arch:00011:UNDI:",
+            false,
+        ),
+    ];
+    let text: String = table.iter().map(|(name, more, ..)| machine(name, more)).collect();
+    let Some(lab) = start_of(&Spec::parse(&text).unwrap(), folder.path()) else { return };
+    for (name, _, class, is_ipxe) in table {
+        ipmi(&lab, name, &["power", "on"]);
+        let mac = &lab.machine(name).unwrap().mac;
+        let mut options = Vec::new();
+        wait_for(&format!("{name} asks for an address"), || {
+            let capture = std::fs::read(&lab.report().capture).unwrap();
+            options = discover(&capture, mac).unwrap_or_default();
+            !options.is_empty()
+        });
+        let says = |text: &[u8]| options.windows(text.len()).any(|part| part == text);
+        assert!(says(class.as_bytes()), "{name}: {options:?}");
+        assert_eq!(says(b"iPXE"), is_ipxe, "{name}: {options:?}");
+        ipmi(&lab, name, &["power", "off"]);
+        assert_eq!(ipmi(&lab, name, &["power", "status"]), "Chassis Power is off");
+    }
 }
 
 /// Firmware reads the order at a reset, and SeaBIOS resets twice: the override must last through both, and no longer.

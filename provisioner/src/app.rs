@@ -1,25 +1,29 @@
 //! The whole composition on one page: open everything, know every address, then run until told to stop.
 
+mod boot;
+#[cfg(test)]
+mod tests;
+
 use crate::{
     api,
     bmcs::Bmcs,
     clock,
-    config::{Config, Network},
-    directory::{BootDirectory, FactWriter},
+    config::Config,
+    directory::BootDirectory,
     first_start,
     hub::Hub,
     keys::{SiteKey, sha256_hex},
+    leases,
     listener::TlsListener,
     reconcile,
-    service::Service,
+    service::{BootServer, Service},
     store::{Store, StoreError},
     tls,
+    trace::{self, TraceWriter, Traces},
 };
 use anyhow::Context;
-use axum::Router;
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{DhcpMode, Secret};
+use provisioner_api::Secret;
 use std::{
     fs::{File, TryLockError},
     io::Write,
@@ -40,6 +44,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
 /// How long events and jobs are remembered.
 const HISTORY: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// How long boot conversations are remembered.
+const TRACES: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How many entries of boot conversations are remembered, of all machines together.
+const TRACE_ENTRIES: u32 = 500_000;
+
 /// How many events of one machine or instance are remembered.
 const EVENTS: u32 = 10_000;
 
@@ -55,7 +65,8 @@ pub struct App {
     identity: tls::Identity,
     listener: TcpListener,
     boot: pxe::Server,
-    facts: FactWriter,
+    keeper: pxe::leases::Keeper,
+    traces: TraceWriter,
     first_login: Option<FirstLogin>,
     lock: File,
 }
@@ -79,7 +90,7 @@ impl App {
         let lock = make_folders(&config.data).await?;
         let database = config.data.join("billet.db");
         let key = SiteKey::open(&config.data.join("site.key"), &database)?;
-        let store = Store::open(&database).await?;
+        let store = Arc::new(Store::open(&database).await?);
         let hostname = tls::hostname();
         let identity =
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
@@ -91,7 +102,11 @@ impl App {
             )
         })?;
         let api_port = listener.local_addr()?.port();
-        let files = boot_files(&config, identity.ca_pem())?;
+        let files = boot::files(&config, identity.ca_pem())?;
+        let counters = Arc::new(pxe::Counters::new());
+        let (leases, keeper) = leases::open(&store, &config).await?;
+        let keeper = keeper.counting(Arc::clone(&counters));
+        let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
         let service = Arc::new(Service {
             store,
             key,
@@ -101,18 +116,22 @@ impl App {
             uploads: config.data.join("uploads"),
             api_port,
             http_port: OnceLock::new(),
+            boot: BootServer { leases, status: Arc::new(pxe::Status::new()), counters },
+            traces,
             hub: Hub::new(),
             config,
         });
-        let (directory, facts) = BootDirectory::new(Arc::clone(&service)).await?;
+        let traces = TraceWriter::new(Arc::clone(&service), observed);
+        let directory = BootDirectory::new(Arc::clone(&service), Arc::clone(&files));
         let routes = api::phone_home_router(Arc::clone(&service));
-        let boot = pxe::Server::bind(boot_config(&service.config, files, routes), directory).await?;
+        let config = boot::server(&service.config, files, &service.boot, routes);
+        let boot = pxe::Server::bind(config, directory).await?;
         if let Some(first) = boot.addresses().first() {
             service.http_port.get_or_init(|| first.http.port());
         }
         // Last: a start that fails has told nobody how to log in, so the next one must.
         let first_login = first_login(&service.config, &service.store, &identity).await?;
-        Ok(Self { service, identity, listener, boot, facts, first_login, lock })
+        Ok(Self { service, identity, listener, boot, keeper, traces, first_login, lock })
     }
 
     /// Where the API listens.
@@ -140,7 +159,7 @@ impl App {
     /// # Errors
     /// When a part ends that must not.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { service, identity, listener, boot, facts, lock: _lock, .. } = self;
+        let Self { service, identity, listener, boot, keeper, traces, lock: _lock, .. } = self;
         let tls = TlsListener::new(listener, identity.server_config()?)?;
         let stop = shutdown.clone();
         let serve = axum::serve(tls, api::router(Arc::clone(&service)))
@@ -148,13 +167,17 @@ impl App {
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(async move { serve.await.context("the API server failed") });
         tasks.spawn(run_boot(boot, shutdown.clone()));
+        let stop = shutdown.clone();
+        tasks.spawn(async move {
+            keeper.run(stop).await;
+            Ok(())
+        });
         let reconciler = reconcile::run(Arc::clone(&service), shutdown.clone());
         tasks.spawn(async move { reconciler.await.context("the reconciler failed") });
         tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
-        let facts = tokio::spawn(facts.run());
+        tasks.spawn(run_traces(traces, shutdown.clone()));
         let ended = supervise(&mut tasks, &shutdown).await;
         drain(&mut tasks).await;
-        facts.abort();
         service.bmcs.close().await;
         service.store.close().await;
         ended
@@ -198,6 +221,12 @@ async fn run_boot(boot: pxe::Server, shutdown: CancellationToken) -> anyhow::Res
     Ok(())
 }
 
+/// What is observed until the end is written down.
+async fn run_traces(traces: TraceWriter, shutdown: CancellationToken) -> anyhow::Result<()> {
+    traces.run(shutdown).await;
+    Ok(())
+}
+
 async fn housekeeping(
     service: Arc<Service>,
     identity: tls::Identity,
@@ -225,6 +254,8 @@ async fn prune(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
     store.window_prune(before(CLOSED_WINDOWS), before(WINDOWS)).await?;
     store.event_prune(before(HISTORY), EVENTS).await?;
+    let oldest = u64::try_from(before(TRACES).as_millisecond()).unwrap_or(0);
+    store.boot_trace_prune(trace::first_id(oldest), TRACE_ENTRIES).await?;
     store.job_prune(before(HISTORY)).await
 }
 
@@ -262,60 +293,6 @@ async fn make_folders(data: &Path) -> anyhow::Result<File> {
     }
     builder.create(uploads).with_context(why)?;
     Ok(lock)
-}
-
-/// What firmware and loaders may fetch. The ramdisk gets our CA appended, so that the agent trusts nobody else.
-fn boot_files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> {
-    let read = |path: &Path, key: &str| {
-        std::fs::read(path).with_context(|| format!("can't read {}; `{key}` sets it", path.display()))
-    };
-    let files = pxe::Files::new();
-    files.insert(pxe_proto::boot::Arch::X64.kernel(), read(&config.boot.kernel, "boot.kernel")?);
-    let mut ramdisk = read(&config.boot.ramdisk, "boot.ramdisk")?;
-    let ca = images::cpio::Archive::new().dir("etc").dir("etc/billet").file(
-        "etc/billet/ca.pem",
-        0o644,
-        ca_pem.as_bytes(),
-    );
-    ramdisk.extend(ca.finish_behind(ramdisk.len() as u64));
-    files.insert(pxe_proto::boot::Arch::X64.ramdisk(), Bytes::from(ramdisk));
-    for name in ["undionly.kpxe", "snponly.efi"] {
-        files.insert(name, read(&config.boot.ipxe.join(name), "boot.ipxe")?);
-    }
-    Ok(Arc::new(files))
-}
-
-fn boot_config(config: &Config, files: Arc<pxe::Files>, routes: Router) -> pxe::Config {
-    let network = |network: &Network| pxe::Network {
-        name: network.name.clone(),
-        interface: network.interface.clone(),
-        address: network.address,
-        dhcp: (network.dhcp == DhcpMode::Full).then(|| pxe::Dhcp {
-            mode: pxe_proto::dhcp::Mode::Full,
-            identifier: network.address,
-            subnets: vec![pxe_proto::dhcp::Subnet {
-                routers: network.gateway.into_iter().collect(),
-                dns: network.dns.clone(),
-                ..pxe_proto::dhcp::Subnet::new(network.subnet.0, network.subnet.1)
-            }],
-            conflict_probe: true,
-            rogue: pxe::RoguePolicy::Silent,
-            known_servers: Vec::new(),
-        }),
-        router_advertisements: true,
-    };
-    pxe::Config {
-        networks: config.networks.iter().map(network).collect(),
-        ports: pxe::Ports {
-            dhcp_server: config.boot.dhcp_port,
-            tftp: config.boot.tftp_port,
-            http: config.boot.http_port,
-            ..pxe::Ports::default()
-        },
-        files,
-        peers: Arc::new(pxe::Peers::new()),
-        routes,
-    }
 }
 
 /// Makes the administrator's token if there is none yet. The file comes first: a token that nobody knows is worse

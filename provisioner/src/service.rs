@@ -8,6 +8,7 @@ use crate::{
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
+    trace::Traces,
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineState};
@@ -48,7 +49,7 @@ pub(crate) enum ServiceError {
 /// What every part of the service shares.
 pub(crate) struct Service {
     /// The database.
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     /// The site key.
     pub(crate) key: SiteKey,
     /// The drivers of the machines' BMCs.
@@ -65,8 +66,22 @@ pub(crate) struct Service {
     pub(crate) api_port: u16,
     /// The port of the boot server's HTTP, once bound.
     pub(crate) http_port: OnceLock<u16>,
+    /// What the boot server knows of its networks.
+    pub(crate) boot: BootServer,
+    /// Boot conversations.
+    pub(crate) traces: Traces,
     /// Pokes.
     pub(crate) hub: Hub,
+}
+
+/// What the boot server keeps that others look at.
+pub(crate) struct BootServer {
+    /// Who has which address.
+    pub(crate) leases: pxe::leases::Leases,
+    /// Other DHCP servers and undeclared relays.
+    pub(crate) status: Arc<pxe::Status>,
+    /// What is counted.
+    pub(crate) counters: Arc<pxe::Counters>,
 }
 
 /// A new version of a machine, and what to tell of it.

@@ -43,23 +43,10 @@ pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> R
     Ok(service.store.window_insert(&window).await?)
 }
 
-/// The window in which this machine may netboot now: its running job's, not yet claimed, not expired.
-pub(crate) async fn open_window(
-    service: &Service,
-    record: &MachineRecord,
-) -> Result<Option<Window>, ServiceError> {
-    if record.machine.state.hold.is_some() {
-        return Ok(None);
-    }
-    let Some(job) = record.machine.running_job() else { return Ok(None) };
-    let window = service.store.window_of_job(job.id, job.epoch).await?;
-    Ok(window.filter(|window| window.claimed.is_none() && window.expires > clock::now()))
-}
-
 /// The discovery window of a MAC, opened if there is none; `None` when too many are open.
 pub(crate) async fn discovery_window(service: &Service, mac: &str) -> Result<Option<Window>, ServiceError> {
     let now = clock::now();
-    if let Some(window) = service.store.window_discovery(mac, now).await? {
+    if let Some(window) = service.store.boot_discovery(mac, now).await? {
         return Ok(Some(window));
     }
     if service.store.window_discoveries(now).await? >= DISCOVERIES {

@@ -1,7 +1,10 @@
 //! What the boot server serves, and where: plain values, already checked by the caller.
 
+use crate::counters::Counters;
 use crate::files::Files;
+use crate::leases::Leases;
 use crate::peers::Peers;
+use crate::status::Status;
 use pxe_proto::dhcp::{Mode, Settings, Subnet};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -59,6 +62,8 @@ pub struct Ports {
     pub dhcp_server: u16,
     /// DHCP, the clients'.
     pub dhcp_client: u16,
+    /// ProxyDHCP: where PXE ROMs ask what to boot.
+    pub proxy_dhcp: u16,
     /// TFTP.
     pub tftp: u16,
     /// Boot HTTP.
@@ -66,9 +71,9 @@ pub struct Ports {
 }
 
 impl Default for Ports {
-    /// 67, 68, 69 and 8080.
+    /// 67, 68, 4011, 69 and 8080.
     fn default() -> Self {
-        Ports { dhcp_server: 67, dhcp_client: 68, tftp: 69, http: 8080 }
+        Ports { dhcp_server: 67, dhcp_client: 68, proxy_dhcp: 4011, tftp: 69, http: 8080 }
     }
 }
 
@@ -83,21 +88,26 @@ pub struct Config {
     pub files: Arc<Files>,
     /// Whose addresses they are; the caller may keep a handle.
     pub peers: Arc<Peers>,
+    /// Who has which address. The caller runs its keeper.
+    pub leases: Leases,
+    /// What is counted; the caller keeps a handle for `/metrics`.
+    pub counters: Arc<Counters>,
+    /// What is known of the networks now; the caller keeps a handle for the API.
+    pub status: Arc<Status>,
     /// Further routes of the boot HTTP server, such as `/boot/phone-home/…`. Handlers find the peer in
     /// `axum::extract::ConnectInfo<SocketAddr>`.
     pub routes: axum::Router,
 }
 
-impl Network {
-    /// DHCP on the network as `pxe-proto` wants it.
-    pub(crate) fn settings(&self, http_port: u16) -> Option<Settings> {
-        let dhcp = self.dhcp.as_ref()?;
-        Some(Settings {
-            mode: dhcp.mode,
-            server: self.address,
-            identifier: dhcp.identifier,
+impl Dhcp {
+    /// The same as `pxe-proto` wants it; `server` is our address, `http_port` that of the boot HTTP server there.
+    pub(crate) fn settings(&self, server: Ipv4Addr, http_port: u16) -> Settings {
+        Settings {
+            mode: self.mode,
+            server,
+            identifier: self.identifier,
             http_port,
-            subnets: dhcp.subnets.clone(),
-        })
+            subnets: self.subnets.clone(),
+        }
     }
 }

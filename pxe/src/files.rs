@@ -1,14 +1,45 @@
-//! The files that TFTP and HTTP serve: a map of names to bytes in memory.
+//! The files that TFTP and HTTP serve: a map of names to contents, and the unified kernel images of machines.
 //!
-//! Requirement R-15: the text of a request is only ever a key here; no file system is behind it.
+//! Requirement R-15: the text of a request is only ever a key here, or read strictly as an architecture and a hardware
+//! address; it never reaches a file system call. Deliberately not here: which machine may boot (the `Directory`).
 
+mod content;
+mod memory;
+
+use crate::clock::wall_clock;
+use crate::directory::{Directory, Mac};
 use bytes::Bytes;
+pub use content::Content;
+pub(crate) use content::Piece;
+use pxe_proto::boot::{Arch, BootScript, agent_command_line};
+use pxe_proto::uki::{Template, command_line_block, parse_name};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::net::Ipv4Addr;
 use std::sync::{PoisonError, RwLock};
+use tracing::error;
+
+/// What names of unified kernel images begin with.
+const UKI: &str = "uki/";
 
 /// Names and contents.
 #[derive(Debug, Default)]
-pub struct Files(RwLock<HashMap<String, Bytes>>);
+pub struct Files {
+    named: RwLock<HashMap<String, Content>>,
+    /// The images in which only the command line is missing.
+    images: RwLock<HashMap<Arch, Image>>,
+}
+
+/// A unified kernel image without its command line.
+#[derive(Debug, Clone)]
+struct Image {
+    before: Piece,
+    after: Piece,
+    /// Of everything but the command line.
+    digest: [u8; 32],
+}
 
 impl Files {
     /// An empty map.
@@ -19,39 +50,85 @@ impl Files {
 
     /// Adds a file, or replaces it; transfers that run keep what they began with.
     pub fn insert(&self, name: impl Into<String>, content: impl Into<Bytes>) {
+        self.put(name.into(), Content::memory(content.into(), wall_clock()));
+    }
+
+    /// Adds an open file of any size, or replaces it: HTTP sends it from the page cache, TFTP refuses it. It must not
+    /// change while it is served; a shorter one breaks transfers off.
+    ///
+    /// # Errors
+    /// It is no regular file, or can't be looked at.
+    pub fn insert_file(&self, name: impl Into<String>, file: File) -> io::Result<()> {
+        self.put(name.into(), Content::file(file)?);
+        Ok(())
+    }
+
+    /// From now on machines of this architecture can have unified kernel images.
+    pub fn insert_uki(&self, template: Template) {
+        let arch = template.arch();
+        let (before, after) = template.into_parts();
+        let digest = Sha256::new().chain_update(&before).chain_update(&after).finalize().into();
+        let image = Image { before: Piece::sealed(before), after: Piece::sealed(after), digest };
+        self.images.write().unwrap_or_else(PoisonError::into_inner).insert(arch, image);
+    }
+
+    /// Whether machines of this architecture can have unified kernel images.
+    #[must_use]
+    pub fn has_uki(&self, arch: Arch) -> bool {
+        self.images.read().unwrap_or_else(PoisonError::into_inner).contains_key(&arch)
+    }
+
+    /// Whether there is a file of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
+    /// The file of this name, or the unified kernel image that the name stands for (`uki/x64/52-54-00-aa-bb-cc.efi`).
+    /// One slash before it is as good as none. An image exists only for as long as its machine may boot our agent.
+    pub async fn lookup(&self, name: &str, peer: Ipv4Addr, directory: &dyn Directory) -> Option<Content> {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        if let Some(content) = self.named(name) {
+            return Some(content);
+        }
+        let (arch, mac) = parse_name(name.strip_prefix(UKI)?)?;
+        self.uki(arch, mac, peer, directory).await
+    }
+
+    /// The file of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Content> {
+        self.named.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The unified kernel image of a machine, if it may boot our agent now.
+    pub(crate) async fn uki(
+        &self,
+        arch: Arch,
+        mac: Mac,
+        peer: Ipv4Addr,
+        directory: &dyn Directory,
+    ) -> Option<Content> {
+        // Before the directory is asked: a question may open a window.
+        let image = self.images.read().unwrap_or_else(PoisonError::into_inner).get(&arch).cloned()?;
+        let BootScript::Agent { parameters } = directory.script(mac, None, peer, arch).await else {
+            return None;
+        };
+        let line = agent_command_line(&parameters, mac)
+            .inspect_err(|reason| error!(?mac, %reason, "a kernel command line could not be made"))
+            .ok()?;
+        let block = command_line_block(&line)
+            .inspect_err(|reason| error!(?mac, %reason, "a unified kernel image could not be made"))
+            .ok()?;
+        let digest = Sha256::new().chain_update(image.digest).chain_update(&block).finalize();
+        let pieces = vec![image.before, Piece::Memory(block, None), image.after];
+        Some(Content::new(pieces, &digest, wall_clock()))
+    }
+
+    fn put(&self, name: String, content: Content) {
         // A panic can't leave the map half written: one call is one change.
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), content.into());
-    }
-
-    /// The content of a file.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Bytes> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    /// All names, sorted.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        names.sort_unstable();
-        names
+        self.named.write().unwrap_or_else(PoisonError::into_inner).insert(name, content);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_found_by_its_exact_name_only() {
-        let files = Files::new();
-        files.insert("vmlinuz", &b"kernel"[..]);
-        files.insert("vmlinuz", &b"newer"[..]);
-        assert_eq!(files.get("vmlinuz").as_deref(), Some(&b"newer"[..]));
-        for name in ["/vmlinuz", "./vmlinuz", "../vmlinuz", "VMLINUZ", "vmlinuz\0", ""] {
-            assert_eq!(files.get(name), None, "{name:?}");
-        }
-        assert_eq!(files.names(), ["vmlinuz"]);
-    }
-}
+mod tests;

@@ -4,17 +4,27 @@
 
 mod clock;
 mod config;
+mod counters;
 mod dhcp;
 mod directory;
 mod files;
 mod http;
+pub mod leases;
+mod limit;
 mod peers;
+mod probe;
 mod ra;
+mod rate;
+mod rogue;
 mod server;
+mod status;
 mod tftp;
 
 pub use config::{Config, Dhcp, Network, Ports, RoguePolicy};
-pub use directory::{BootAnswer, Client, Directory, Fact, Mac};
-pub use files::Files;
+pub use counters::Counters;
+pub use directory::{BootAnswer, Client, Directory, Mac};
+pub use files::{Content, Files};
+pub use limit::raise_file_limit;
 pub use peers::Peers;
 pub use server::{Addresses, BindError, Server};
+pub use status::{NetworkStatus, OtherServer, Status, UndeclaredRelay};

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_last_word_counts_and_memory_is_bounded() {
         let peers = Peers::new();
-        let address = Ipv4Addr::new(192, 0, 2, 1);
+        let address = Ipv4Addr::new(203, 0, 113, 77);
         peers.learn(address, [2, 0, 0, 0, 0, 1]);
         peers.learn(address, [2, 0, 0, 0, 0, 2]);
         assert_eq!(peers.mac_of(address), Some([2, 0, 0, 0, 0, 2]));

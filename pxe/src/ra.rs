@@ -4,12 +4,14 @@
 
 #![allow(unsafe_code, reason = "tokio takes a descriptor of its own kind of socket only by an unsafe call")]
 
+use crate::counters::Counters;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg};
 use pxe_proto::ra::{ALL_ROUTERS, HOP_LIMIT, advertisement, solicited_by};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -24,11 +26,12 @@ pub(crate) struct Responder {
     network: String,
     index: u32,
     socket: AsyncFd<Socket>,
+    counters: Arc<Counters>,
 }
 
 impl Responder {
     /// Opens the raw ICMPv6 socket; needs CAP_NET_RAW and IPv6 on the interface.
-    pub(crate) fn bind(network: &str, interface: &str) -> io::Result<Self> {
+    pub(crate) fn bind(network: &str, interface: &str, counters: Arc<Counters>) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
         let index = nix::net::if_::if_nametoindex(interface)?;
         socket.bind_device(Some(interface.as_bytes()))?;
@@ -39,7 +42,7 @@ impl Responder {
         socket.join_multicast_v6(&ALL_ROUTERS, index)?;
         // SAFETY: the socket owns one descriptor from here to its end, and nothing replaces it within the AsyncFd.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? };
-        Ok(Responder { network: network.to_owned(), index, socket })
+        Ok(Responder { network: network.to_owned(), index, socket, counters })
     }
 
     /// Answers until cancelled.
@@ -87,7 +90,10 @@ impl Responder {
     fn answer(&self, destination: Ipv6Addr) {
         let to = SockAddr::from(SocketAddrV6::new(destination, 0, 0, self.index));
         match self.socket.get_ref().send_to(&advertisement(), &to) {
-            Ok(_) => debug!(network = self.network, %destination, "answered a router solicitation"),
+            Ok(_) => {
+                self.counters.advertisement(&self.network);
+                debug!(network = self.network, %destination, "answered a router solicitation");
+            }
             Err(error) => {
                 debug!(network = self.network, %destination, %error, "could not answer a router solicitation");
             }

@@ -1,11 +1,15 @@
 //! All sockets of all networks, opened together and run together.
 
-use crate::config::{Config, Network};
-use crate::dhcp::DhcpServer;
+use crate::config::{Config, Dhcp, Network};
+use crate::dhcp::{DhcpServer, Parts};
 use crate::directory::Directory;
-use crate::http::HttpServer;
+use crate::http::{HttpParts, HttpServer};
+use crate::probe::Prober;
 use crate::ra::Responder;
+use crate::rogue::{Pulse, Rogues};
+use crate::status::{NetworkStatus, Status};
 use crate::tftp::TftpServer;
+use pxe_proto::dhcp::Mode;
 use std::io;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -64,12 +68,15 @@ pub struct Addresses {
 /// The boot server, its sockets open.
 pub struct Server {
     networks: Vec<Bound>,
+    status: Arc<Status>,
 }
 
 /// One network's sockets.
 struct Bound {
     addresses: Addresses,
     dhcp: Option<DhcpServer>,
+    prober: Option<Arc<Prober>>,
+    rogues: Option<Rogues>,
     responder: Option<Responder>,
     tftp: TftpServer,
     http: HttpServer,
@@ -85,7 +92,13 @@ impl Server {
         for network in &config.networks {
             networks.push(bind_network(network, &config, &directory).await?);
         }
-        Ok(Server { networks })
+        Ok(Server { networks, status: config.status })
+    }
+
+    /// What is known of the networks now. The handle in [`Config`] says the same while the server runs.
+    #[must_use]
+    pub fn status(&self) -> Vec<NetworkStatus> {
+        self.status.networks()
     }
 
     /// Where it listens, network by network.
@@ -98,11 +111,17 @@ impl Server {
     pub async fn run(self, cancel: CancellationToken) {
         let mut tasks = JoinSet::new();
         for network in self.networks {
-            let Bound { addresses, dhcp, responder, tftp, http } = network;
+            let Bound { addresses, dhcp, prober, rogues, responder, tftp, http } = network;
             info!(network = addresses.network, tftp = %addresses.tftp, http = %addresses.http,
                 dhcp = dhcp.is_some(), "boot server");
             if let Some(dhcp) = dhcp {
                 tasks.spawn(dhcp.run(cancel.clone()));
+            }
+            if let Some(prober) = prober {
+                tasks.spawn(prober.run(cancel.clone()));
+            }
+            if let Some(rogues) = rogues {
+                tasks.spawn(rogues.run(cancel.clone()));
             }
             if let Some(responder) = responder {
                 tasks.spawn(responder.run(cancel.clone()));
@@ -129,33 +148,71 @@ async fn bind_network(
         move |source| BindError::Address { network, service, address, source }
     };
     let at = SocketAddrV4::new(network.address, ports.tftp);
-    let tftp = TftpServer::bind(at, Arc::clone(&config.files), Arc::clone(directory)).await;
+    let tftp = TftpServer::bind(at, &network.name, config, Arc::clone(directory)).await;
     let tftp = tftp.map_err(failed("TFTP", at))?;
     let at = SocketAddrV4::new(network.address, ports.http);
-    let (files, routes) = (Arc::clone(&config.files), config.routes.clone());
-    let http =
-        HttpServer::bind(at, files, Arc::clone(directory), routes).await.map_err(failed("HTTP", at))?;
-    let settings = network.settings(http.local_addr().port());
-    let (dhcp, responder) = if let Some(settings) = settings {
-        let dhcp = DhcpServer::bind(network, ports, settings, Arc::clone(directory));
-        let dhcp = dhcp.map_err(|source| BindError::Dhcp {
-            network: network.name.clone(),
-            interface: network.interface.clone(),
-            port: ports.dhcp_server,
-            source,
-        })?;
-        (Some(dhcp), network.router_advertisements.then(|| responder(network)).flatten())
-    } else {
-        (None, None)
+    let parts = HttpParts {
+        network: network.name.clone(),
+        files: Arc::clone(&config.files),
+        directory: Arc::clone(directory),
+        peers: Arc::clone(&config.peers),
+        counters: Arc::clone(&config.counters),
+        routes: config.routes.clone(),
     };
-    let addresses =
-        Addresses { network: network.name.clone(), tftp: tftp.local_addr(), http: http.local_addr() };
-    Ok(Bound { addresses, dhcp, responder, tftp, http })
+    let http = HttpServer::bind(at, parts).await.map_err(failed("HTTP", at))?;
+    let mut bound = Bound {
+        addresses: Addresses {
+            network: network.name.clone(),
+            tftp: tftp.local_addr(),
+            http: http.local_addr(),
+        },
+        dhcp: None,
+        prober: None,
+        rogues: None,
+        responder: network.router_advertisements.then(|| responder(network, config)).flatten(),
+        tftp,
+        http,
+    };
+    if let Some(dhcp) = &network.dhcp {
+        bind_dhcp(network, dhcp, config, directory, &mut bound)?;
+    }
+    Ok(bound)
+}
+
+/// DHCP, and what watches over it.
+fn bind_dhcp(
+    network: &Network,
+    dhcp: &Dhcp,
+    config: &Config,
+    directory: &Arc<dyn Directory>,
+    bound: &mut Bound,
+) -> Result<(), BindError> {
+    let ports = config.ports;
+    let settings = dhcp.settings(network.address, bound.addresses.http.port());
+    let pulse = Arc::new(Pulse::default());
+    let probes = dhcp.conflict_probe && dhcp.mode != Mode::Proxy;
+    let prober = probes.then(|| Arc::new(Prober::bind(network, dhcp, config, Arc::clone(directory))));
+    let port_pair = (ports.dhcp_server, ports.dhcp_client);
+    let rogues = Rogues::bind(network, dhcp, port_pair, Arc::clone(&pulse), config);
+    bound.rogues = rogues.unwrap_or_else(|error| {
+        info!(network = network.name, %error, "other DHCP servers are not looked for here");
+        None
+    });
+    let parts = Parts { prober: prober.clone(), pulse };
+    let server = DhcpServer::bind(network, config, settings, Arc::clone(directory), parts);
+    bound.prober = prober;
+    bound.dhcp = Some(server.map_err(|source| BindError::Dhcp {
+        network: network.name.clone(),
+        interface: network.interface.clone(),
+        port: ports.dhcp_server,
+        source,
+    })?);
+    Ok(())
 }
 
 /// The answer to router solicitations, if the system allows it.
-fn responder(network: &Network) -> Option<Responder> {
-    Responder::bind(&network.name, &network.interface)
+fn responder(network: &Network, config: &Config) -> Option<Responder> {
+    Responder::bind(&network.name, &network.interface, Arc::clone(&config.counters))
         .inspect_err(|error| {
             info!(network = network.name, %error,
                 "router solicitations stay unanswered here: each start of iPXE takes some seconds longer");

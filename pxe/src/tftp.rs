@@ -1,12 +1,19 @@
-//! TFTP at one of our addresses: requests in, a task and a socket of its own for each transfer.
+//! TFTP at one of our addresses: requests come in here, are judged and looked up; a thread of its own sends the files.
+//!
+//! Nothing of a request's text reaches a file system: it is a key of [`Files`].
 
-mod transfer;
+mod engine;
+mod outlet;
+mod report;
 
-use crate::clock::Clock;
-use crate::directory::Directory;
-use crate::files::Files;
-use pxe_proto::tftp::{ErrorCode, ReadRequest, error, name_of, parse_request};
-use std::collections::HashMap;
+use crate::config::Config;
+use crate::directory::{Directory, Mac};
+use crate::files::{Content, Files};
+use crate::peers::Peers;
+use engine::{Engine, Job};
+use nix::sys::socket::{setsockopt, sockopt};
+use pxe_proto::tftp::{Body, ErrorCode, Refused, error, parse_request, shown_name};
+use report::{Asked, Reporter};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -14,54 +21,48 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
-use transfer::{Control, Key, Sending};
+use tracing::{error, warn};
 
-/// Most transfers of one address at once; more are dropped, clients ask again.
-const MAX_TRANSFERS: usize = 512;
-/// Most transfers that one client (address and port) has at once.
-const MAX_PER_CLIENT: usize = 4;
+/// Most requests whose answer is being looked up; more are dropped, clients ask again.
+const MAX_LOOKUPS: usize = 256;
 /// Pause after the socket failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Room for the requests of a rack that was switched on at once, in bytes.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// Longer than any request that is read; what is cut off here is refused for its length.
+const REQUEST: usize = 2048;
 
 /// The TFTP server at one address.
 pub(crate) struct TftpServer {
     socket: UdpSocket,
     local: SocketAddrV4,
     files: Arc<Files>,
-    directory: Arc<dyn Directory>,
-    clock: Clock,
-    running: HashMap<Key, Running>,
-    work: JoinSet<Key>,
-    next_number: u64,
-}
-
-/// A transfer that runs.
-struct Running {
-    /// The request that started it, as it came.
-    request: Vec<u8>,
-    control: Arc<Control>,
+    peers: Arc<Peers>,
+    reporter: Arc<Reporter>,
+    engine: Engine,
+    lookups: JoinSet<(Asked, Option<Content>)>,
 }
 
 impl TftpServer {
-    /// Binds the port at one of our addresses, so that replies come from the address that was asked.
+    /// Binds the port at our address on a network, so that replies come from the address that was asked. Must be
+    /// called within a tokio runtime.
     pub(crate) async fn bind(
         address: SocketAddrV4,
-        files: Arc<Files>,
+        network: &str,
+        config: &Config,
         directory: Arc<dyn Directory>,
     ) -> io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;
         let local = SocketAddrV4::new(*address.ip(), socket.local_addr()?.port());
-        Ok(TftpServer {
-            socket,
-            local,
-            files,
-            directory,
-            clock: Clock::start(),
-            running: HashMap::new(),
-            work: JoinSet::new(),
-            next_number: 0,
-        })
+        // Beyond the system's limit only with a capability; what can be had without is enough for some hundreds.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
+        }
+        let counters = Arc::clone(&config.counters);
+        let reporter = Arc::new(Reporter { network: network.to_owned(), directory, counters });
+        let engine = Engine::start(local, Arc::clone(&reporter))?;
+        let (files, peers) = (Arc::clone(&config.files), Arc::clone(&config.peers));
+        Ok(TftpServer { socket, local, files, peers, reporter, engine, lookups: JoinSet::new() })
     }
 
     /// Where it listens.
@@ -71,51 +72,85 @@ impl TftpServer {
 
     /// Serves until cancelled.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
-        let mut buffer = vec![0; 2048];
+        let mut buffer = vec![0; REQUEST];
         loop {
-            let received = tokio::select! {
+            tokio::select! {
                 () = cancel.cancelled() => break,
-                Some(done) = self.work.join_next() => {
-                    match done {
-                        Ok(key) => { self.running.remove(&key); }
-                        Err(error) => warn!(address = %self.local, %error, "a TFTP transfer failed"),
+                () = self.engine.ended() => {
+                    error!(address = %self.local, "TFTP ended here: its thread is gone");
+                    break;
+                }
+                Some(found) = self.lookups.join_next() => match found {
+                    Ok((asked, content)) => self.found(asked, content).await,
+                    Err(error) => warn!(address = %self.local, %error, "the look-up of a TFTP file failed"),
+                },
+                received = self.socket.recv_from(&mut buffer) => match received {
+                    Ok((length, SocketAddr::V4(peer))) => self.request(&buffer[..length], peer).await,
+                    // The socket is bound to an IPv4 address.
+                    Ok((_, SocketAddr::V6(_))) => {}
+                    // A refusal that we sent met a closed port; nothing is wrong here.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                    Err(error) => {
+                        warn!(address = %self.local, %error, "the TFTP socket failed");
+                        tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                     }
-                    continue;
-                }
-                received = self.socket.recv_from(&mut buffer) => received,
-            };
-            match received {
-                Ok((length, SocketAddr::V4(peer))) => self.request(&buffer[..length], peer).await,
-                // The socket is bound to an IPv4 address.
-                Ok((_, SocketAddr::V6(_))) => {}
-                // A refusal that we sent met a closed port; nothing is wrong here.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => {
-                    warn!(address = %self.local, %error, "the TFTP socket failed");
-                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-                }
+                },
             }
         }
-        self.work.shutdown().await;
+        self.lookups.shutdown().await;
+        self.engine.stop().await;
     }
 
     async fn request(&mut self, datagram: &[u8], peer: SocketAddrV4) {
         let request = match parse_request(datagram) {
             Ok(request) => request,
+            Err(refused @ Refused::NotARequest) => return self.reporter.count(refused.word()),
             Err(refused) => {
-                debug!(%peer, reason = %refused, "refused a TFTP request");
+                let (mac, name) = (self.mac_of(peer), shown_name(datagram));
+                self.reporter.refused(peer, mac, name, refused.word(), &refused.to_string());
                 return self.refuse(peer, refused.packet()).await;
             }
         };
-        if self.repeated(datagram, peer) {
-            debug!(%peer, file = ?request.name, "a TFTP request came again");
-            return;
+        let (mac, shown) = (self.mac_of(peer), shown_name(datagram));
+        let asked = Asked { peer, mac, shown, request, datagram: datagram.to_vec() };
+        if let Some(content) = self.files.named(asked.name()) {
+            return self.found(asked, Some(content)).await;
         }
-        let Some(body) = self.files.get(name_of(&request.name)) else {
-            debug!(%peer, file = ?request.name, "a TFTP client asked for an unknown file");
-            return self.refuse(peer, Some(error(ErrorCode::NotFound, "file not found"))).await;
+        if self.lookups.len() >= MAX_LOOKUPS {
+            return self.busy(asked);
+        }
+        let (files, reporter) = (Arc::clone(&self.files), Arc::clone(&self.reporter));
+        self.lookups.spawn(async move {
+            let content = files.lookup(asked.name(), *asked.peer.ip(), &*reporter.directory).await;
+            (asked, content)
+        });
+    }
+
+    /// The look-up of a request's file is done.
+    async fn found(&mut self, asked: Asked, content: Option<Content>) {
+        let Some(content) = content else {
+            return self.reject(asked, ErrorCode::NotFound, "not-found", "file not found").await;
         };
-        self.start(datagram, peer, &request, body).await;
+        let Some(pieces) = content.in_memory() else {
+            return self
+                .reject(asked, ErrorCode::Undefined, "too-large", "too large for TFTP, use HTTP")
+                .await;
+        };
+        if let Err(asked) = self.engine.send(Job { asked, body: Body::new(pieces) }) {
+            self.busy(asked);
+        }
+    }
+
+    /// Dropped without an answer: the client asks again.
+    fn busy(&self, asked: Asked) {
+        let Asked { peer, mac, shown, .. } = asked;
+        self.reporter.refused(peer, mac, shown, "busy", "too many requests at once");
+    }
+
+    async fn reject(&self, asked: Asked, code: ErrorCode, word: &'static str, reason: &str) {
+        let Asked { peer, mac, shown, .. } = asked;
+        self.reporter.refused(peer, mac, shown, word, reason);
+        self.refuse(peer, Some(error(code, reason))).await;
     }
 
     async fn refuse(&self, peer: SocketAddrV4, packet: Option<Vec<u8>>) {
@@ -125,50 +160,7 @@ impl TftpServer {
         }
     }
 
-    /// Whether this request started a transfer that the client has not answered yet: that one starts again,
-    /// from the same port, so that a request that the network doubled does no harm.
-    fn repeated(&self, datagram: &[u8], peer: SocketAddrV4) -> bool {
-        let same = self.running.iter().find(|(key, running)| {
-            key.peer == peer && running.request == datagram && !running.control.has_begun()
-        });
-        if let Some((_, running)) = same {
-            running.control.restart();
-        }
-        same.is_some()
-    }
-
-    async fn start(
-        &mut self,
-        datagram: &[u8],
-        peer: SocketAddrV4,
-        request: &ReadRequest,
-        body: bytes::Bytes,
-    ) {
-        let of_peer = self.running.keys().filter(|key| key.peer == peer).count();
-        if self.running.len() >= MAX_TRANSFERS || of_peer >= MAX_PER_CLIENT {
-            debug!(%peer, file = ?request.name, "too many TFTP transfers at once: dropped a request");
-            return;
-        }
-        let socket = match self.open(peer).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                warn!(%peer, %error, "no socket for a TFTP transfer");
-                return;
-            }
-        };
-        let key = Key { peer, number: self.next_number };
-        self.next_number += 1;
-        let control = Arc::new(Control::default());
-        self.running.insert(key, Running { request: datagram.to_vec(), control: Arc::clone(&control) });
-        let directory = Arc::clone(&self.directory);
-        let sending = Sending { key, socket, clock: self.clock, control, directory };
-        self.work.spawn(sending.run(request.clone(), body));
-    }
-
-    /// A socket for one transfer: a port of its own (its TID), and only this client is heard on it.
-    async fn open(&self, peer: SocketAddrV4) -> io::Result<UdpSocket> {
-        let socket = UdpSocket::bind(SocketAddrV4::new(*self.local.ip(), 0)).await?;
-        socket.connect(peer).await?;
-        Ok(socket)
+    fn mac_of(&self, peer: SocketAddrV4) -> Option<Mac> {
+        self.peers.mac_of(*peer.ip())
     }
 }

@@ -1,10 +1,11 @@
 //! The service as a process in a lab of machines with real firmware, driven as people do: by the command line.
 
 use anyhow::{Context, Result, bail};
-use lab::{Lab, MachineReport, Spec};
-use provisioner_api::{Event, Instance, InstanceState, Machine, MachineState};
+use lab::{Architecture, Lab, MachineReport, Spec};
+use provisioner_api::{BootTrace, Event, Instance, InstanceState, Machine, MachineState};
 use serde::de::DeserializeOwned;
 use std::{
+    cell::RefCell,
     fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
@@ -25,7 +26,7 @@ pub struct LabSite {
     pub lab: Lab,
     folder: TempDir,
     programs: PathBuf,
-    service: Option<Child>,
+    service: Option<RefCell<Child>>,
 }
 
 /// Where `make artifacts` puts kernel, ramdisk and images.
@@ -53,6 +54,19 @@ pub fn can_run(spec: &Spec, needed: &[&str]) -> bool {
     false
 }
 
+/// Whether the agent was built for arm64, which needs a Rust target that not every machine can have; says why not.
+pub fn has_arm64() -> bool {
+    let absent = ["vmlinuz-arm64", "initrd-arm64.img"].iter().find(|name| !artifacts().join(name).is_file());
+    let Some(name) = absent else { return true };
+    let path = artifacts().join(name);
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: {} is not there; `make arm64` makes it, or says why not",
+        path.display()
+    );
+    false
+}
+
 impl LabSite {
     /// Starts a lab and the service in it.
     ///
@@ -76,12 +90,22 @@ impl LabSite {
     fn write_config(&self) -> Result<()> {
         let report = self.lab.report();
         let artifacts = artifacts();
+        let mut boot = String::new();
+        let mut add = |key: &str, name: &str| _ = writeln!(boot, "{key} = {:?}", artifacts.join(name));
+        if artifacts.join("linuxx64.efi.stub").is_file() {
+            add("stub_x64", "linuxx64.efi.stub");
+        }
+        if report.machines.iter().any(|machine| machine.architecture == Architecture::Aarch64) {
+            add("stub_arm64", "linuxaa64.efi.stub");
+            add("kernel_arm64", "vmlinuz-arm64");
+            add("ramdisk_arm64", "initrd-arm64.img");
+        }
         let base = report.address.octets();
         let range = |last: u8| format!("{}.{}.{}.{last}", base[0], base[1], base[2]);
         let text = format!(
             "data = {data:?}\n[api]\nlisten = \"0.0.0.0:7443\"\n\
-             [boot]\nkernel = {kernel:?}\nramdisk = {ramdisk:?}\nkernel_parameters = [\"console=ttyS0,115200\", \"quiet\"]\n\
-             [[networks]]\nname = \"lab\"\ninterface = \"{interface}\"\naddress = \"{address}\"\nsubnet = \"{subnet}\"\n\
+             [boot]\nkernel = {kernel:?}\nramdisk = {ramdisk:?}\nkernel_parameters = [\"console=ttyAMA0\", \"console=ttyS0,115200\", \"quiet\"]\n\
+             {boot}[[networks]]\nname = \"lab\"\ninterface = \"{interface}\"\naddress = \"{address}\"\nsubnet = \"{subnet}\"\n\
              range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n",
             data = self.path("data"),
             kernel = artifacts.join("vmlinuz"),
@@ -101,17 +125,18 @@ impl LabSite {
     /// When it doesn't answer.
     pub fn serve(&mut self) -> Result<()> {
         let log = std::fs::File::options().create(true).append(true).open(self.path("serve.log"))?;
-        let child = self
-            .lab
-            .command(self.programs.join("billet"))
-            .args(["serve", "--config"])
-            .arg(self.path("billet.toml"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        self.service = Some(child);
-        self.until("the service answers", |site| Ok(site.billet(&["network", "list"]).is_ok().then_some(())))
+        let mut command = self.lab.command(self.programs.join("billet"));
+        command.args(["serve", "--config"]).arg(self.path("billet.toml"));
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        self.service = Some(RefCell::new(command.spawn()?));
+        self.until("the service answers", |site| {
+            let ended =
+                site.service.as_ref().map(|child| child.borrow_mut().try_wait()).transpose()?.flatten();
+            if let Some(status) = ended {
+                bail!("it ended: {status}");
+            }
+            Ok(site.billet(&["network", "list"]).is_ok().then_some(()))
+        })
     }
 
     /// SIGKILL.
@@ -119,9 +144,9 @@ impl LabSite {
     /// # Errors
     /// When there is no service.
     pub fn kill_service(&mut self) -> Result<()> {
-        let mut child = self.service.take().context("the service runs")?;
-        child.kill()?;
-        child.wait()?;
+        let child = self.service.take().context("the service runs")?;
+        child.borrow_mut().kill()?;
+        child.borrow_mut().wait()?;
         Ok(())
     }
 
@@ -176,6 +201,14 @@ impl LabSite {
         self.json(&["instance", "show", name])
     }
 
+    /// What a machine said to the boot server, and was answered.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub fn trace(&self, name: &str) -> Result<BootTrace> {
+        self.json(&["boot-trace", name])
+    }
+
     /// A machine's timeline.
     ///
     /// # Errors
@@ -189,10 +222,18 @@ impl LabSite {
     /// # Errors
     /// When it is refused.
     pub fn add(&self, name: &str, password: &str) -> Result<()> {
+        self.add_with(name, password, &[])
+    }
+
+    /// Adds a machine of the lab with further options.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn add_with(&self, name: &str, password: &str, options: &[&str]) -> Result<()> {
         let machine = self.lab.machine(name)?;
         let url = bmc_url(machine);
         let mut command = self.command(&["machine", "add", name, "--mac", &machine.mac, "--bmc", &url]);
-        let output = command.env("BILLET_BMC_PASSWORD", password).output()?;
+        let output = command.args(options).env("BILLET_BMC_PASSWORD", password).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
@@ -203,6 +244,14 @@ impl LabSite {
     /// When it is refused.
     pub fn enrol(&self, name: &str) -> Result<()> {
         self.add(name, &self.lab.machine(name)?.bmc.password)
+    }
+
+    /// Adds a machine of the lab that boots by this chain.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn enrol_by(&self, name: &str, chain: &str) -> Result<()> {
+        self.add_with(name, &self.lab.machine(name)?.bmc.password, &["--boot-chain", chain])
     }
 
     /// Imports an image file that has its digest beside it.
@@ -308,10 +357,12 @@ impl LabSite {
         };
         tail("service".into(), std::fs::read_to_string(self.path("serve.log")).unwrap_or_default());
         for machine in &self.lab.report().machines {
-            tail(
-                format!("events of {}", machine.name),
-                self.billet(&["machine", "events", &machine.name]).unwrap_or_default(),
-            );
+            for (title, words) in
+                [("events", &["machine", "events"][..]), ("boot trace", &["boot-trace"][..])]
+            {
+                let said = self.billet(&[words, &[machine.name.as_str()]].concat());
+                tail(format!("{title} of {}", machine.name), said.unwrap_or_else(|error| error.to_string()));
+            }
             tail(
                 format!("console of {}", machine.name),
                 self.lab.console_text(&machine.name).unwrap_or_default(),

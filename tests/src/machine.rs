@@ -131,6 +131,7 @@ impl Sim {
             },
             bmc_password: Secret::new(PASSWORD),
             boot_mode: None,
+            boot_chain: None,
             labels: Default::default(),
         }
     }

@@ -62,6 +62,12 @@ impl Site {
             artefact(loader)?;
         }
         let local = Ipv4Addr::LOCALHOST;
+        // DHCP itself is not part of these journeys: simulated machines know their boot server.
+        let mut network = Network::new("loopback", "lo", local, (Ipv4Addr::new(127, 0, 0, 0), 8));
+        network.dhcp = DhcpMode::Off;
+        network.discovery = true;
+        network.router_advertisements = false;
+        network.subnets[0].ranges = vec![(Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 0, 99))];
         let config = Config {
             data: folder.path().join("data"),
             api: Api { listen: SocketAddr::from((local, 0)), names: Vec::new() },
@@ -71,21 +77,14 @@ impl Site {
                 tftp_port: 0,
                 kernel: artefact("vmlinuz")?,
                 ramdisk: artefact("ramdisk")?,
+                kernel_arm64: None,
+                ramdisk_arm64: None,
+                stub_x64: None,
+                stub_arm64: None,
                 ipxe: folder.path().to_owned(),
                 kernel_parameters: Vec::new(),
             },
-            // DHCP itself is not part of these journeys: simulated machines know their boot server.
-            networks: vec![Network {
-                name: "loopback".into(),
-                interface: "lo".into(),
-                address: local,
-                subnet: (Ipv4Addr::new(127, 0, 0, 0), 8),
-                range: (Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 0, 99)),
-                gateway: None,
-                dns: Vec::new(),
-                discovery: true,
-                dhcp: DhcpMode::Off,
-            }],
+            networks: vec![network],
             limits,
             log: Log { filter: "info".into(), json: false },
         };

@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::boot::{Boot, SETTLED, Tell};
-use super::command::{Accelerator, PROGRAM, Parts};
-use super::firmware::Ovmf;
+use super::command::{Accelerator, Parts, program};
+use super::firmware::UefiImage;
 use super::qmp::Qmp;
 use crate::child;
 use crate::layout::MachineFiles;
 use crate::spec::Machine;
+use crate::switch::PlainRom;
 
 /// How long QEMU may take to connect to its monitor's socket.
 const START: Duration = Duration::from_secs(30);
@@ -32,7 +33,9 @@ pub(crate) struct QemuChassis {
     machine: Machine,
     files: MachineFiles,
     accelerator: Accelerator,
-    ovmf: Option<Ovmf>,
+    uefi: Option<UefiImage>,
+    /// A ROM that must know when it starts to speak.
+    rom: Option<PlainRom>,
     /// Held through every change of power, so that there is never a second QEMU.
     running: tokio::sync::Mutex<Option<Running>>,
     state: Arc<Shared>,
@@ -57,11 +60,12 @@ impl QemuChassis {
         machine: Machine,
         files: MachineFiles,
         accelerator: Accelerator,
-        ovmf: Option<Ovmf>,
+        uefi: Option<UefiImage>,
+        rom: Option<PlainRom>,
     ) -> Self {
         let boot = Mutex::new(Boot::new(machine.boot_order.into()));
         let state = Arc::new(Shared { boot, telling: tokio::sync::Mutex::default() });
-        Self { machine, files, accelerator, ovmf, running: tokio::sync::Mutex::default(), state }
+        Self { machine, files, accelerator, uefi, rom, running: tokio::sync::Mutex::default(), state }
     }
 
     /// Switches it on. The caller holds `running`.
@@ -73,9 +77,9 @@ impl QemuChassis {
         }
         let listener = UnixListener::bind(&monitor).context("can't listen for QEMU's monitor")?;
         let (machine, files, accelerator) = (&self.machine, &self.files, self.accelerator);
-        let parts = Parts { machine, files, accelerator, ovmf: self.ovmf.as_ref(), order };
+        let parts = Parts { machine, files, accelerator, uefi: self.uefi.as_ref(), order };
         let log = File::create(files.qemu_log()).context("can't write QEMU's log")?;
-        let mut child = child::command(PROGRAM)
+        let mut child = child::command(program(machine.architecture))
             .args(parts.arguments())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -89,12 +93,14 @@ impl QemuChassis {
         let (qmp, events) = Qmp::new(stream).await?;
         let qmp = Arc::new(qmp);
         self.state.tell(&qmp, later).await?;
+        self.rom.iter().for_each(PlainRom::starts);
         qmp.execute("cont", json!({})).await?;
         tracing::info!(machine = machine.name, pid = child.id(), ?order, "on");
         let (kill, killed) = mpsc::channel(1);
         let (mark_gone, gone) = watch::channel(false);
         tokio::spawn(await_end(machine.name.clone(), child, killed, mark_gone));
-        tokio::spawn(follow(machine.name.clone(), self.state.clone(), qmp.clone(), events));
+        let (name, rom) = (machine.name.clone(), self.rom.clone());
+        tokio::spawn(follow(name, self.state.clone(), rom, qmp.clone(), events));
         Ok(Running { qmp, kill, gone })
     }
 
@@ -180,7 +186,13 @@ async fn await_end(name: String, mut child: Child, mut kill: mpsc::Receiver<()>,
 }
 
 /// Follows QEMU's events until it ends; uses up boot flags.
-async fn follow(name: String, state: Arc<Shared>, qmp: Arc<Qmp>, mut events: mpsc::Receiver<String>) {
+async fn follow(
+    name: String,
+    state: Arc<Shared>,
+    rom: Option<PlainRom>,
+    qmp: Arc<Qmp>,
+    mut events: mpsc::Receiver<String>,
+) {
     let mut settled: Option<Instant> = None;
     loop {
         let settling = async {
@@ -194,6 +206,7 @@ async fn follow(name: String, state: Arc<Shared>, qmp: Arc<Qmp>, mut events: mps
                 let Some(event) = event else { return };
                 tracing::info!(machine = name, event, "QEMU");
                 if event == "RESET" {
+                    rom.iter().for_each(PlainRom::starts);
                     state.boot().reset();
                     settled = Some(Instant::now() + SETTLED);
                 }

@@ -3,12 +3,17 @@
 use std::path::Path;
 
 use super::boot::Order;
-use super::firmware::Ovmf;
+use super::firmware::UefiImage;
 use crate::layout::MachineFiles;
-use crate::spec::{Firmware, Machine, Nic};
+use crate::spec::{Architecture, Firmware, Machine, Nic};
 
-/// The program.
-pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
+/// The program that plays a machine.
+pub(crate) fn program(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "qemu-system-x86_64",
+        Architecture::Aarch64 => "qemu-system-aarch64",
+    }
+}
 
 /// How the processor is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +25,7 @@ pub(crate) enum Accelerator {
 }
 
 impl Accelerator {
-    /// What this host can. `/dev/kvm` alone proves nothing: it opens on hosts whose KVM hangs at a guest's kernel.
+    /// What this host can do for an x86 machine; ARM ones are always emulated. `/dev/kvm` alone proves nothing: it opens on hosts whose KVM hangs at a guest's kernel.
     pub(crate) fn of_this_host() -> Self {
         let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let may_open = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
@@ -39,7 +44,7 @@ pub(super) struct Parts<'a> {
     pub(super) files: &'a MachineFiles,
     pub(super) accelerator: Accelerator,
     /// Must be there for a UEFI machine.
-    pub(super) ovmf: Option<&'a Ovmf>,
+    pub(super) uefi: Option<&'a UefiImage>,
     pub(super) order: Order,
 }
 
@@ -49,10 +54,7 @@ impl Parts<'_> {
         let machine = self.machine;
         let mut all = Arguments::default();
         all.add("-name", machine.name.clone());
-        all.add("-accel", if self.accelerator == Accelerator::Kvm { "kvm" } else { "tcg,thread=multi" });
-        if self.accelerator == Accelerator::Kvm {
-            all.add("-cpu", "host");
-        }
+        self.add_processor(&mut all);
         all.add("-m", machine.memory.to_string());
         all.flag("-nodefaults").flag("-no-user-config").flag("-S");
         all.add("-display", "none");
@@ -72,14 +74,31 @@ impl Parts<'_> {
         all.0
     }
 
+    fn add_processor(&self, all: &mut Arguments) {
+        let emulated = "tcg,thread=multi";
+        match (self.machine.architecture, self.accelerator) {
+            (Architecture::X86_64, Accelerator::Kvm) => all.add("-accel", "kvm").add("-cpu", "host"),
+            (Architecture::X86_64, Accelerator::Tcg) => all.add("-accel", emulated),
+            // `max` has features whose emulation costs twice the time.
+            (Architecture::Aarch64, _) => all.add("-accel", emulated).add("-cpu", "cortex-a57"),
+        };
+    }
+
     fn add_firmware(&self, all: &mut Arguments) {
-        match self.ovmf.filter(|_| self.machine.firmware == Firmware::Uefi) {
+        let board = match (self.machine.architecture, self.machine.firmware) {
             // Without graphics SeaBIOS and iPXE talk on the serial port.
-            None => _ = all.add("-machine", "q35,graphics=off"),
-            Some(ovmf) => {
-                all.add("-machine", "q35");
-                all.add("-drive", format!("if=pflash,format=raw,readonly=on,file={}", path(&ovmf.code)));
-                all.add("-drive", format!("if=pflash,format=raw,file={}", path(&self.files.variables())));
+            (Architecture::X86_64, Firmware::Bios | Firmware::BiosPxe) => "q35,graphics=off",
+            (Architecture::X86_64, Firmware::Uefi | Firmware::UefiHttp) => "q35",
+            (Architecture::Aarch64, _) => "virt",
+        };
+        all.add("-machine", board);
+        let Some(uefi) = self.uefi.filter(|_| self.machine.firmware.is_uefi()) else { return };
+        all.add("-drive", format!("if=pflash,format=raw,readonly=on,file={}", path(&uefi.code)));
+        all.add("-drive", format!("if=pflash,format=raw,file={}", path(&self.files.variables())));
+        if self.machine.firmware == Firmware::UefiHttp {
+            // EDK2's switches (OvmfPkg/README, "Network Support"); PXE would come first and take minutes to give up.
+            for protocol in ["IPv4", "IPv6"] {
+                all.add("-fw_cfg", format!("name=opt/org.tianocore/{protocol}PXESupport,string=no"));
             }
         }
     }
@@ -108,8 +127,8 @@ impl Parts<'_> {
         );
         // Without its ROM, which is iPXE, OVMF's own PXE drives the card. It can only drive virtio.
         let (model, rom) = match (self.machine.nic, self.machine.firmware) {
-            (Nic::Virtio, Firmware::Uefi) => ("virtio-net-pci", ",romfile="),
-            (Nic::Virtio, Firmware::Bios) => ("virtio-net-pci", ""),
+            (Nic::Virtio, Firmware::Uefi | Firmware::UefiHttp) => ("virtio-net-pci", ",romfile="),
+            (Nic::Virtio, Firmware::Bios | Firmware::BiosPxe) => ("virtio-net-pci", ""),
             (Nic::E1000e, _) => ("e1000e", ""),
         };
         let (mac, index) = (&self.machine.mac, self.order.network());
@@ -151,9 +170,9 @@ mod tests {
 
     fn arguments(machine: &Machine, order: Order) -> String {
         let files = Layout::new(Path::new("/l,b")).machine(&machine.name);
-        let ovmf = Ovmf::fixture();
+        let uefi = UefiImage::fixture();
         let accelerator = Accelerator::Tcg;
-        Parts { machine, files: &files, accelerator, ovmf: Some(&ovmf), order }.arguments().join(" ")
+        Parts { machine, files: &files, accelerator, uefi: Some(&uefi), order }.arguments().join(" ")
     }
 
     #[test]
@@ -184,6 +203,29 @@ mod tests {
             line.contains("id=disk1,drive=drive1,serial=m2-disk0-1 "),
             "a data disk is not booted from: {line}"
         );
+    }
+
+    #[test]
+    fn a_machine_that_boots_by_http_has_no_pxe() {
+        let machine = Machine::new("m3", Firmware::UefiHttp, BmcKind::Mock);
+        let line = arguments(&machine, Order::NetworkFirst);
+        for switch in
+            ["opt/org.tianocore/IPv4PXESupport,string=no", "opt/org.tianocore/IPv6PXESupport,string=no"]
+        {
+            assert!(line.contains(switch), "{line}");
+        }
+        assert!(line.contains("readonly=on,file=/code") && line.contains("romfile="), "{line}");
+    }
+
+    #[test]
+    fn arm_is_another_board_and_always_emulated() {
+        let mut machine = Machine::new("m4", Firmware::Uefi, BmcKind::Mock);
+        machine.architecture = Architecture::Aarch64;
+        let line = arguments(&machine, Order::NetworkFirst);
+        assert!(line.contains("-accel tcg,thread=multi -cpu cortex-a57"), "{line}");
+        assert!(line.contains("-machine virt ") && line.contains("readonly=on,file=/code"), "{line}");
+        assert!(!line.contains("q35") && !line.contains("PXESupport"), "{line}");
+        assert_eq!(program(machine.architecture), "qemu-system-aarch64");
     }
 
     #[test]

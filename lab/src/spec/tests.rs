@@ -30,7 +30,8 @@ fn all_fields_are_read() {
         faults = { drop = 0.1, duplicate = 0.2, delay_ms = 3, jitter_ms = 4, seed = 5 }
         [[machine]]
         name = "a"
-        firmware = "uefi"
+        architecture = "aarch64"
+        firmware = "uefi-http"
         bmc = "mock"
         disk = "64M"
         disk_serial = "S1"
@@ -43,6 +44,7 @@ fn all_fields_are_read() {
     let spec = Spec::parse(text).unwrap();
     let machine = &spec.machines[0];
     assert_eq!(machine.mac, "52:54:00:aa:00:01");
+    assert_eq!((machine.architecture, machine.firmware), (Architecture::Aarch64, Firmware::UefiHttp));
     assert_eq!(
         (machine.boot_order, machine.nic, machine.memory),
         (BootOrder::NetworkFirst, Nic::E1000e, 1024)
@@ -81,6 +83,11 @@ fn wrong_fields_are_named_with_the_mend() {
             machine("[[machine]]\nname=\"M2\"\nfirmware=\"bios\"\nbmc=\"mock\""),
             "machine: name `M2` must be 1 to 20 of",
         ),
+        (
+            machine("architecture = \"aarch64\""),
+            "machine m1: firmware must be uefi or uefi-http: aarch64 has no BIOS",
+        ),
+        (machine("architecture = \"arm\""), "unknown variant `arm`, expected `x86_64` or `aarch64`"),
         (machine("[network]\nsubnet=\"10.1.0.0\""), "`10.1.0.0` is not a subnet; write it like 10.77.0.0/24"),
         (
             machine("[network]\naddress=\"10.1.0.1\""),

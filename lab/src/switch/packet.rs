@@ -16,13 +16,16 @@ const SIOCETHTOOL: libc::c_ulong = 0x8946;
 const RECEIVE_BUFFER: libc::c_int = 8 << 20;
 
 /// A packet socket that sees each frame that the host sends.
-pub(crate) struct PacketSocket {
+pub struct PacketSocket {
     fd: AsyncFd<OwnedFd>,
 }
 
 impl PacketSocket {
     /// Opens one on an interface. Must be called inside a tokio runtime.
-    pub(crate) fn open(interface: &str) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// There is no such interface, or no leave for packet sockets.
+    pub fn open(interface: &str) -> anyhow::Result<Self> {
         let index = nix::net::if_::if_nametoindex(interface)?;
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket(2) takes no pointers.
@@ -101,7 +104,10 @@ struct EthtoolValue {
 
 /// Switches off everything that a network card would do after us: checksums left open and frames of up to 64 KiB
 /// would reach the machines as they are.
-pub(crate) fn without_offloads(interface: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// There is no such interface, or it can't be switched.
+pub fn without_offloads(interface: &str) -> anyhow::Result<()> {
     let socket =
         std::net::UdpSocket::bind("127.0.0.1:0").context("can't open a socket for ethtool's call")?;
     // ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO.

@@ -5,6 +5,7 @@
 //! stay compatible while the core changes.
 
 pub mod agent;
+mod boot;
 mod error;
 mod event;
 mod id;
@@ -16,6 +17,7 @@ pub mod paths;
 mod progress;
 mod secret;
 
+pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};
 pub use event::Event;
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
@@ -29,6 +31,9 @@ pub use machine::{
     MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };
-pub use network::{DhcpMode, Lease, LeaseList, Network, NetworkList};
+pub use network::{
+    DhcpMode, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
+    Reservation, ReservationList, Subnet, UndeclaredRelay,
+};
 pub use progress::{Held, Progress, Waiting, Why};
 pub use secret::Secret;

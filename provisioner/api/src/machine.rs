@@ -1,6 +1,6 @@
 //! Machines: the server, its BMC, its inventory and what is being done to it.
 
-use crate::{Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
+use crate::{BootChain, Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,9 @@ pub struct MachineSpec {
     /// How its firmware boots; none until observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_mode: Option<BootMode>,
+    /// How it gets from its firmware to our agent; none: as its network says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_chain: Option<BootChain>,
     /// Whether somebody accepted it. Until then nothing on it is changed.
     pub accepted: bool,
     /// Whether an operator works on it: no new instance is placed on it.
@@ -346,6 +349,9 @@ pub struct MachineCreate {
     /// `bios` or `uefi`; found out at the first boot when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_mode: Option<BootMode>,
+    /// How it gets from its firmware to our agent; as its network says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_chain: Option<BootChain>,
     /// Labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -373,9 +379,17 @@ pub struct MachineUpdate {
     /// In or out of maintenance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,
+    /// How it is to get from its firmware to our agent; `null`: as its network says.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub boot_chain: Option<Option<BootChain>>,
     /// New labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Tells a value that is `null` from one that is not there.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// `POST /v1/machines/{machine}/actions`.

@@ -30,6 +30,14 @@ pub const NETWORKS: &str = "/v1/networks";
 pub const NETWORK: &str = "/v1/networks/{network}";
 /// `GET` its leases.
 pub const LEASES: &str = "/v1/networks/{network}/leases";
+/// `GET` its reservations, `POST` one.
+pub const RESERVATIONS: &str = "/v1/networks/{network}/reservations";
+/// `DELETE` the reservation of a MAC address.
+pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";
+/// `GET` the boot conversation of a machine by name or id, or of a MAC address (`?after=`: only newer than that entry).
+pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
+/// `GET` the metrics, in the text format of Prometheus.
+pub const METRICS: &str = "/metrics";
 
 /// The agent: `POST` a `ClaimRequest` with the boot window's token.
 pub const AGENT_CLAIM: &str = "/agent/v1/claim";

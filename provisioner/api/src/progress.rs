@@ -1,6 +1,6 @@
 //! Waiting, held, progress: nothing waits without saying why.
 
-use crate::{Event, Job};
+use crate::{Diagnosis, Event, Job};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,9 @@ pub struct Why {
     /// The running job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
+    /// What its boot conversation means, while it waits for its agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnoses: Vec<Diagnosis>,
     /// The last facts, newest last.
     pub facts: Vec<Event>,
 }

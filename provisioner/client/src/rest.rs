@@ -4,9 +4,9 @@
 
 use crate::{ClientError, answer, tls, url};
 use provisioner_api::{
-    DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList, Lease,
-    LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Secret, Why, paths,
+    BootTrace, DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList,
+    Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
+    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::Serialize;
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How long a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most that we take of metrics, in bytes.
+const METRICS_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Where the service is and how to log in.
 #[derive(Debug, Clone)]
@@ -242,6 +245,40 @@ impl Client {
     /// A network's leases, by address.
     pub async fn leases(&self, network: &str) -> Result<Vec<Lease>, ClientError> {
         Ok(self.get::<LeaseList>(paths::LEASES, &[network]).await?.items)
+    }
+
+    /// A network's reservations, by address.
+    pub async fn reservations(&self, network: &str) -> Result<Vec<Reservation>, ClientError> {
+        Ok(self.get::<ReservationList>(paths::RESERVATIONS, &[network]).await?.items)
+    }
+
+    /// Reserves an address; the same again changes nothing.
+    pub async fn add_reservation(
+        &self,
+        network: &str,
+        reservation: &Reservation,
+    ) -> Result<Reservation, ClientError> {
+        answer::json(self.request(Method::POST, paths::RESERVATIONS, &[network])?.json(reservation)).await
+    }
+
+    /// Takes the reservation of a MAC address away.
+    pub async fn delete_reservation(&self, network: &str, mac: &str) -> Result<(), ClientError> {
+        answer::send(self.request(Method::DELETE, paths::RESERVATION, &[network, mac])?).await.map(drop)
+    }
+
+    /// The boot conversation of a machine by name or id, or of a MAC address; of its entries only those that are
+    /// newer than `after`. What it means is told of the whole.
+    pub async fn boot_trace(&self, target: &str, after: Option<u64>) -> Result<BootTrace, ClientError> {
+        let after = after.map(|id| id.to_string());
+        let query: Vec<_> = after.iter().map(|id| ("after", id.as_str())).collect();
+        answer::json(self.request_with(Method::GET, paths::BOOT_TRACE, &[target], &query)?).await
+    }
+
+    /// The metrics, in the text format of Prometheus.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let response = answer::send(self.request(Method::GET, paths::METRICS, &[])?).await?;
+        let text = answer::bytes(response, METRICS_LIMIT).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }
 

@@ -69,7 +69,7 @@ impl Limits {
             | StepName::BootDisk
             | StepName::Rest => "slow or unreachable BMC: check its address, cable and credentials",
             StepName::Agent => {
-                "the machine boots from something else, or its network port is not in a declared network: see its console and `billet machine events`"
+                "the machine boots from something else, or its network port is not in a declared network: see its console and `billet boot-trace {machine}`"
             }
             StepName::Inspect | StepName::Reboot => "the agent hangs: see the machine's console",
             StepName::WriteImage | StepName::WriteSeed => "slow disk or network",

@@ -4,7 +4,7 @@ use super::{
     auth::Session,
     error::{ApiError, Body, Query},
     instances::{USER_DATA, secret_owner},
-    validate::parse_mac,
+    validate::{parse_mac, parse_mac_bytes},
 };
 use crate::{
     clock,
@@ -25,6 +25,7 @@ use provisioner_api::{
     agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
 };
 use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported, StepName, Task, order};
+use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
@@ -77,9 +78,28 @@ pub(crate) async fn claim(
     let fact = Fact::Claimed { job: window.job, inventory: body.inventory };
     let record = service.observe(machine, &fact, &events).await?;
     let record = record.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
+    if !repeat {
+        called_in(&service, &window, &record.spec.macs);
+    }
     let session = windows::session_token(&service.key, &window.id, &body.nonce);
     let session = provisioner_api::Secret::new(session);
     Ok(Json(ClaimResponse { session, machine, machine_name: record.name }))
+}
+
+/// Ends the boot conversations of a machine: its agent is here.
+fn called_in(service: &Service, window: &Window, macs: &[String]) {
+    let at = u64::try_from(clock::now().as_millisecond()).unwrap_or(0);
+    let named = std::iter::once(&window.mac).chain(macs).filter_map(|mac| parse_mac_bytes(mac));
+    let mut told = Vec::new();
+    for mac in named {
+        // The one that it booted from is the one that was heard; which that is, nobody says.
+        let last = service.traces.of(&[mac]).pop();
+        if !told.contains(&mac) && last.is_some() {
+            let network = last.map(|(_, entry)| entry.network.clone()).unwrap_or_default();
+            service.traces.record(Entry { at, mac, network, what: What::Agent });
+            told.push(mac);
+        }
+    }
 }
 
 /// The MAC addresses of an inventory, in canonical form, each once: a bridge or bond shows its port's again.
@@ -166,6 +186,7 @@ async fn discovered(
         macs,
         bmc: None,
         boot_mode: inventory.boot_mode,
+        boot_chain: None,
         accepted: false,
         maintenance: false,
         labels: Default::default(),
@@ -295,7 +316,7 @@ async fn seed_files(
 
 /// Our address on the network on which this MAC has its lease.
 async fn our_address(service: &Service, mac: &str) -> Result<Ipv4Addr, ServiceError> {
-    let lease = service.store.lease_address(mac).await?;
+    let lease = crate::leases::address_of(service, mac);
     let networks = &service.config.networks;
     let on = lease.and_then(|lease| networks.iter().find(|network| network.contains(lease)));
     Ok(on.or(networks.first()).map_or(Ipv4Addr::LOCALHOST, |network| network.address))

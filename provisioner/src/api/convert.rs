@@ -6,8 +6,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcHealth, BmcProtocol, BmcStatus, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
-    MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
+    BmcHealth, BmcProtocol, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job,
+    Machine, MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
 };
 use provisioner_lifecycle::{Decision, Limits, Reported, decide};
 
@@ -21,7 +21,7 @@ pub(crate) async fn machine(
     let mut address = None;
     for mac in &record.spec.macs {
         if address.is_none() {
-            address = service.store.lease_address(mac).await?;
+            address = crate::leases::address_of(service, mac);
         }
     }
     let status = MachineStatus {
@@ -152,7 +152,7 @@ pub(crate) async fn instance(
     };
     let mut addresses = Vec::new();
     for mac in own.iter().flat_map(|own| &own.spec.macs) {
-        addresses.extend(service.store.lease_address(mac).await?.map(|address| address.to_string()));
+        addresses.extend(crate::leases::address_of(service, mac).map(|address| address.to_string()));
     }
     let own_wait =
         record.standing.waiting.as_ref().filter(|_| record.machine.is_none()).map(|(why, since)| Waiting {
@@ -190,6 +190,7 @@ pub(crate) fn why(
     waiting: Option<Waiting>,
     held: Option<Held>,
     job: Option<Job>,
+    diagnoses: Vec<Diagnosis>,
     facts: Vec<Event>,
 ) -> Why {
     let sentence = match (&held, &waiting) {
@@ -209,5 +210,5 @@ pub(crate) fn why(
         }
         (None, None) => format!("{object} is {state} and waits for nothing."),
     };
-    Why { object, state, sentence, waiting, held, job, facts }
+    Why { object, state, sentence, waiting, held, job, diagnoses, facts }
 }

@@ -51,7 +51,7 @@ impl ApiError {
     }
 
     /// Names the field that it is about.
-    fn about(mut self, field: &str) -> Self {
+    pub(super) fn about(mut self, field: &str) -> Self {
         let detail = std::mem::replace(&mut self.0.detail, "this conflicts with what there is".into());
         self.0.fields = vec![FieldError { field: field.to_owned(), detail }];
         self

@@ -1,7 +1,7 @@
 //! `/v1/instances`.
 
 use super::{
-    convert,
+    boot_trace, convert,
     error::{ApiError, Body, Query},
     machines::{After, EVENTS, FACTS, etag, word},
     validate::Fields,
@@ -190,12 +190,17 @@ pub(crate) async fn why(
     };
     let status = instance.status;
     let state = word(&status.state);
+    let diagnoses = match &own {
+        Some(own) => boot_trace::of_waiting(&service, own).await?,
+        None => Vec::new(),
+    };
     Ok(Json(convert::why(
         format!("instance {}", record.name),
         state,
         status.waiting,
         status.held,
         job,
+        diagnoses,
         facts,
     )))
 }

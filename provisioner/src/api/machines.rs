@@ -1,7 +1,7 @@
 //! `/v1/machines`.
 
 use super::{
-    convert,
+    boot_trace, convert,
     error::{ApiError, Body, Query},
     validate::Fields,
 };
@@ -83,6 +83,7 @@ pub(crate) async fn create(
         macs,
         bmc: Some(body.bmc),
         boot_mode: body.boot_mode,
+        boot_chain: body.boot_chain,
         accepted: true,
         maintenance: false,
         labels: body.labels,
@@ -168,6 +169,10 @@ fn changed(
     if let Some(labels) = &body.labels {
         record.spec.labels.clone_from(labels);
         said.push("labels");
+    }
+    if let Some(chain) = body.boot_chain {
+        record.spec.boot_chain = chain;
+        said.push("boot chain");
     }
     if let Some(bmc) = &body.bmc {
         record.spec.bmc = Some(bmc.clone());
@@ -266,18 +271,20 @@ pub(crate) async fn why(
     let facts = service.store.event_list(EventsOf::Machine(record.id()), None, FACTS).await?;
     let state = word(&machine.status.state);
     let status = machine.status;
+    let diagnoses = boot_trace::of_waiting(&service, &record).await?;
     Ok(Json(convert::why(
         format!("machine {}", record.name),
         state,
         status.waiting,
         status.held,
         status.job,
+        diagnoses,
         facts,
     )))
 }
 
 /// An enum's word, as serde writes it.
-pub(super) fn word<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_value(value)
         .ok()
         .and_then(|value| value.as_str().map(ToOwned::to_owned))

@@ -3,26 +3,30 @@
 
 mod agent;
 mod auth;
+mod boot_trace;
 mod convert;
 mod error;
 mod images;
 mod instances;
 mod linger;
 mod machines;
+mod metrics;
 mod networks;
 mod phone_home;
+mod reservations;
 mod validate;
 
 pub(crate) use linger::linger;
+pub(crate) use machines::word;
 pub(crate) use phone_home::router as phone_home_router;
-pub(crate) use validate::format_mac;
+pub(crate) use validate::{format_mac, parse_mac_bytes};
 
 use crate::service::Service;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use provisioner_api::paths;
 use std::sync::Arc;
@@ -47,6 +51,10 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::NETWORKS, get(networks::list))
         .route(paths::NETWORK, get(networks::show))
         .route(paths::LEASES, get(networks::leases))
+        .route(paths::RESERVATIONS, get(reservations::list).post(reservations::add))
+        .route(paths::RESERVATION, delete(reservations::remove))
+        .route(paths::BOOT_TRACE, get(boot_trace::show))
+        .route(paths::METRICS, get(metrics::show))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
     let agents = Router::new()
         .route(paths::AGENT_ORDERS, get(agent::orders))

@@ -1,17 +1,27 @@
-//! `/v1/networks`: read-only, they are declared in the configuration.
+//! `/v1/networks`: declared in the configuration, so read-only; with what is so on them, and their leases.
 
 use super::error::ApiError;
 use crate::{
-    clock,
-    config::Network as Declared,
+    api::format_mac,
+    config::{Network as Declared, Subnet as DeclaredSubnet},
     service::{Service, ServiceError},
 };
 use axum::{
     Json,
     extract::{Path, State},
 };
-use provisioner_api::{Lease, LeaseList, Network, NetworkList};
-use std::sync::Arc;
+use jiff::Timestamp;
+use provisioner_api::{
+    BootChain, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
+    Subnet, UndeclaredRelay,
+};
+use pxe::leases::{Lease as Kept, LeaseState as KeptState, Reservation};
+use pxe_proto::boot::Preference;
+use std::{
+    collections::{HashMap, HashSet},
+    net::Ipv4Addr,
+    sync::Arc,
+};
 
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<NetworkList>, ApiError> {
     let mut items = Vec::new();
@@ -35,43 +45,133 @@ pub(crate) async fn leases(
     Path(name): Path<String>,
 ) -> Result<Json<LeaseList>, ApiError> {
     find(&service, &name)?;
-    let now = clock::now();
-    let mut items = Vec::new();
-    for lease in service.store.lease_list(&name).await? {
-        if lease.expires > now && !lease.declined {
-            let machine = service.store.machine_by_mac(&lease.mac).await?.map(|record| record.id());
-            let address = lease.address.to_string();
-            items.push(Lease {
-                network: name.clone(),
-                address,
-                mac: lease.mac,
-                machine,
-                expires: lease.expires,
-            });
+    let now = service.boot.leases.now();
+    let machines: HashMap<String, _> = service.store.machine_macs().await?.into_iter().collect();
+    let wire = |kept: Kept| {
+        let mac = format_mac(kept.mac);
+        Lease {
+            network: name.clone(),
+            address: kept.address.to_string(),
+            state: state(&kept, now),
+            machine: machines.get(&mac).copied(),
+            mac,
+            hostname: kept.hostname.clone(),
+            relay: kept.relay.as_ref().map(|relay| LeaseRelay {
+                address: relay.address.map(|address| address.to_string()),
+                circuit: relay.circuit_id.as_deref().map(readable),
+                remote: relay.remote_id.as_deref().map(readable),
+            }),
+            expires: time(kept.expires),
         }
-    }
+    };
+    let items = service.store.lease_list(&name).await?.into_iter().map(wire).collect();
     Ok(Json(LeaseList { items }))
 }
 
-fn find<'a>(service: &'a Service, name: &str) -> Result<&'a Declared, ApiError> {
+/// A declared network.
+pub(super) fn find<'a>(service: &'a Service, name: &str) -> Result<&'a Declared, ApiError> {
     let found = service.config.networks.iter().find(|network| network.name == name);
     found.ok_or_else(|| ApiError::not_found("network", name))
 }
 
 async fn network(service: &Service, declared: &Declared) -> Result<Network, ServiceError> {
-    let now = clock::now();
+    let now = service.boot.leases.now();
     let leases = service.store.lease_list(&declared.name).await?;
-    let in_use = leases.iter().filter(|lease| lease.expires > now && !lease.declined).count();
+    let reservations = service.store.reservation_list(&declared.name).await?;
+    let seen = service.boot.status.network(&declared.name).unwrap_or_default();
+    let other = |server: &pxe::OtherServer| OtherServer {
+        server: server.server.to_string(),
+        mac: format_mac(server.mac),
+        gives_addresses: server.gives_addresses,
+        first_seen: time(server.first_seen),
+        last_seen: time(server.last_seen),
+    };
+    let relay = |relay: &pxe::UndeclaredRelay| UndeclaredRelay {
+        relay: relay.relay.to_string(),
+        packets: relay.packets,
+        last_seen: time(relay.last_seen),
+    };
+    let count = |wanted| leases.iter().filter(|lease| state(lease, now) == wanted).count() as u64;
+    let status = NetworkStatus {
+        silent: seen.silent,
+        warnings: seen.warnings.clone(),
+        leases: count(LeaseState::Active),
+        reservations: reservations.len() as u64,
+        quarantined: count(LeaseState::Quarantined),
+        rogues: seen.rogues.iter().map(other).collect(),
+        known: seen.known.iter().map(other).collect(),
+        undeclared_relays: seen.undeclared_relays.iter().map(relay).collect(),
+    };
     Ok(Network {
         name: declared.name.clone(),
         interface: declared.interface.clone(),
-        subnet: format!("{}/{}", declared.subnet.0, declared.subnet.1),
-        range: (declared.range.0.to_string(), declared.range.1.to_string()),
         dhcp: declared.dhcp,
         address: declared.address.to_string(),
-        gateway: declared.gateway.map(|gateway| gateway.to_string()),
-        dns: declared.dns.iter().map(ToString::to_string).collect(),
+        server_identifier: declared.server_identifier.to_string(),
         discovery: declared.discovery,
-        leases: in_use as u64,
+        boot_chain: chain(declared.boot_chain),
+        subnets: declared.subnets.iter().map(|part| subnet(part, &leases, &reservations, now)).collect(),
+        status,
     })
+}
+
+fn subnet(declared: &DeclaredSubnet, leases: &[Kept], reservations: &[Reservation], now: u64) -> Subnet {
+    let told = &declared.told;
+    let running = |wanted: LeaseState| {
+        leases.iter().filter(move |lease| state(lease, now) == wanted && declared.leases(lease.address))
+    };
+    let mut occupied: HashSet<Ipv4Addr> = running(LeaseState::Active).map(|lease| lease.address).collect();
+    let used = occupied.len() as u64;
+    occupied.extend(running(LeaseState::Quarantined).map(|lease| lease.address));
+    let reserved = reservations.iter().map(|reservation| reservation.address);
+    occupied.extend(reserved.filter(|address| declared.leases(*address)));
+    let spans = |spans: &[(Ipv4Addr, Ipv4Addr)]| {
+        spans.iter().map(|(first, last)| (first.to_string(), last.to_string())).collect()
+    };
+    Subnet {
+        subnet: format!("{}/{}", told.address, told.prefix),
+        relay: told.relay.map(|relay| relay.to_string()),
+        ranges: spans(&declared.ranges),
+        exclude: spans(&declared.exclude),
+        gateway: told.routers.first().map(ToString::to_string),
+        dns: told.dns.iter().map(ToString::to_string).collect(),
+        addresses: declared.size(),
+        used,
+        free: declared.size().saturating_sub(occupied.len() as u64),
+    }
+}
+
+/// What a lease is by now.
+fn state(lease: &Kept, now: u64) -> LeaseState {
+    match lease.state {
+        KeptState::Released => LeaseState::Released,
+        _ if lease.expires <= now => LeaseState::Expired,
+        KeptState::Leased => LeaseState::Active,
+        KeptState::Quarantined => LeaseState::Quarantined,
+    }
+}
+
+fn chain(preference: Preference) -> BootChain {
+    match preference {
+        Preference::Auto => BootChain::Auto,
+        Preference::Snponly => BootChain::Snponly,
+        Preference::Ipxe => BootChain::Ipxe,
+        Preference::Uki => BootChain::Uki,
+    }
+}
+
+/// What a relay says, as text if it is some.
+fn readable(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() && !text.contains(char::is_control) => text.to_owned(),
+        _ => hex::encode(bytes),
+    }
+}
+
+/// A time in milliseconds since 1970.
+fn time(millis: u64) -> Timestamp {
+    i64::try_from(millis)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .unwrap_or(Timestamp::MAX)
 }

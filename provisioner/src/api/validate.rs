@@ -195,9 +195,14 @@ impl Fields {
 
 /// A MAC address in canonical form: lower case, colons. Only unicast, not zero.
 pub(crate) fn parse_mac(text: &str) -> Option<String> {
+    parse_mac_bytes(text).map(format_mac)
+}
+
+/// A MAC address, with colons, hyphens, dots or nothing between its digits. Only unicast, not zero.
+pub(crate) fn parse_mac_bytes(text: &str) -> Option<[u8; 6]> {
     let digits: String = text.chars().filter(|c| !":-.".contains(*c)).collect();
     let bytes: [u8; 6] = hex::decode(digits).ok()?.try_into().ok()?;
-    (bytes[0] & 1 == 0 && bytes != [0; 6]).then(|| format_mac(bytes))
+    (bytes[0] & 1 == 0 && bytes != [0; 6]).then_some(bytes)
 }
 
 /// A MAC address as text.

@@ -10,7 +10,7 @@ mod network;
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Create, Delete, InstanceCommand};
 pub(super) use machine::{Add, MachineCommand, PowerCommand, Set, Switch};
-pub(super) use network::NetworkCommand;
+pub(super) use network::{AddReservation, NetworkCommand, ReservationCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -88,21 +88,36 @@ pub(super) enum Command {
     /// Images: what can be written to a disk
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Networks that are served, and their leases
+    /// Networks that are served, their leases and reservations
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
+    BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it
     Why {
         /// Its name or id; `machine/NAME` or `instance/NAME` when there are both
         #[arg(value_name = "NAME", value_parser = validate::why_target)]
         target: validate::WhyTarget,
     },
+    /// Print the metrics, as Prometheus reads them
+    Metrics,
     /// Print a script that completes commands in a shell
     Completion {
         /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// `billet boot-trace`.
+#[derive(Debug, Args)]
+pub(super) struct BootTrace {
+    /// A machine's name or id, or a MAC address, known or not
+    #[arg(value_name = "MACHINE|MAC")]
+    pub(super) target: String,
+    /// Go on printing what happens, until interrupted
+    #[arg(short, long)]
+    pub(super) watch: bool,
 }
 
 /// `billet config`.

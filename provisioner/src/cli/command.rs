@@ -1,5 +1,6 @@
 //! Doing what was typed: one file for each noun.
 
+mod boot_trace;
 mod follow;
 mod image;
 mod instance;
@@ -35,7 +36,12 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Instance(command) => instance::run(&mut session, command).await,
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
+        Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
+        Command::Metrics => {
+            let text = session.client.metrics().await?;
+            session.ui.raw(text.as_bytes())
+        }
         // These need no service and have been done.
         Command::Serve { .. } | Command::Config(_) | Command::Completion { .. } => Ok(()),
     }

@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn serve(file: &Path) -> Result<(), CliError> {
     let config = Config::load(file, variables())?;
     log(&config.log);
+    if let Err(error) = pxe::raise_file_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is: a storm of booting machines may reach it");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -3,7 +3,8 @@
 //! The service checks all of this again; here it is checked so that the answer comes at once.
 
 use crate::config::value::dns_label;
-use provisioner_api::{ImageFormat, MachineState};
+use provisioner_api::{BootChain, ImageFormat, MachineState};
+use std::net::Ipv4Addr;
 
 /// What `billet why` is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +112,29 @@ pub(super) fn architecture(text: &str) -> Result<String, String> {
 pub(super) fn machine_state(text: &str) -> Result<MachineState, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|_| "use discovered, inspecting, available, deploying, deployed or releasing".to_owned())
+}
+
+/// A boot chain of a machine's own; none for its network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChainChoice(pub(super) Option<BootChain>);
+
+/// Reads a boot chain, or `network` for what the machine's network says.
+pub(super) fn chain_choice(text: &str) -> Result<ChainChoice, String> {
+    if text == "network" {
+        return Ok(ChainChoice(None));
+    }
+    boot_chain(text).map(|chain| ChainChoice(Some(chain))).map_err(|known| format!("{known}, or network"))
+}
+
+/// Reads a boot chain.
+pub(super) fn boot_chain(text: &str) -> Result<BootChain, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "use auto, snponly, ipxe or uki".to_owned())
+}
+
+/// Reads an address.
+pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("`{text}` is not an IPv4 address; write it like 10.77.0.150"))
 }
 
 /// Reads a hostname: DNS labels with dots between (RFC 1123 section 2.1).

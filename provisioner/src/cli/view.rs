@@ -1,5 +1,6 @@
 //! How things look to people: tables and pages, one file for each kind of object. Pure.
 
+mod boot_trace;
 mod event;
 mod image;
 mod instance;
@@ -9,12 +10,13 @@ mod machine;
 mod network;
 mod why;
 
+pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
 pub(super) use event::events;
 pub(super) use image::{image, images};
 pub(super) use instance::{instance, instances};
 pub(super) use job::{current, phase};
 pub(super) use machine::{Owners, machine, machines};
-pub(super) use network::{leases, network, networks};
+pub(super) use network::{leases, network, networks, reservations};
 pub(super) use why::why;
 
 use serde::Serialize;

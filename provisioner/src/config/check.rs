@@ -70,15 +70,44 @@ fn boot(checker: &mut Checker, boot: wire::Boot) -> Boot {
             Err(detail) => checker.problem("boot.kernel_parameters", detail),
         }
     }
-    Boot {
+    let boot = Boot {
         http_port: boot.http_port.unwrap_or(8080),
         dhcp_port: boot.dhcp_port.unwrap_or(67),
         tftp_port: boot.tftp_port.unwrap_or(69),
         kernel: path(checker, "boot.kernel", boot.kernel, "/usr/lib/billet/vmlinuz"),
         ramdisk: path(checker, "boot.ramdisk", boot.ramdisk, "/usr/lib/billet/initrd.img"),
+        kernel_arm64: optional(checker, "boot.kernel_arm64", boot.kernel_arm64),
+        ramdisk_arm64: optional(checker, "boot.ramdisk_arm64", boot.ramdisk_arm64),
+        stub_x64: optional(checker, "boot.stub_x64", boot.stub_x64),
+        stub_arm64: optional(checker, "boot.stub_arm64", boot.stub_arm64),
         ipxe: path(checker, "boot.ipxe", boot.ipxe, "/usr/lib/ipxe"),
         kernel_parameters,
+    };
+    arm64(checker, &boot);
+    boot
+}
+
+/// The files for 64-bit Arm belong together. There is no iPXE for it, so the stub is needed too.
+fn arm64(checker: &mut Checker, boot: &Boot) {
+    let files = [
+        ("boot.kernel_arm64", &boot.kernel_arm64),
+        ("boot.ramdisk_arm64", &boot.ramdisk_arm64),
+        ("boot.stub_arm64", &boot.stub_arm64),
+    ];
+    if files.iter().all(|(_, file)| file.is_none()) {
+        return;
     }
+    for (key, _) in files.iter().filter(|(_, file)| file.is_none()) {
+        checker.problem(
+            *key,
+            "it is missing: machines with 64-bit Arm boot with kernel, ramdisk and stub together, or not at all",
+        );
+    }
+}
+
+/// A path that need not be given.
+fn optional(checker: &mut Checker, key: &str, text: Option<String>) -> Option<PathBuf> {
+    text.map(|text| path(checker, key, Some(text), ""))
 }
 
 /// An absolute path: where the service was started from must not matter.

@@ -13,6 +13,15 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         "build it with the ramdisk or name the right file",
     ));
     problems.extend(unreadable("boot.ramdisk", &boot.ramdisk, "build it or name the right file"));
+    let optional = [
+        ("boot.kernel_arm64", &boot.kernel_arm64, "build it or name the right file"),
+        ("boot.ramdisk_arm64", &boot.ramdisk_arm64, "build it or name the right file"),
+        ("boot.stub_x64", &boot.stub_x64, "install the package `systemd-boot-efi` or name the right file"),
+        ("boot.stub_arm64", &boot.stub_arm64, "take it from `systemd-boot-efi:arm64` or name the right file"),
+    ];
+    for (key, file, mend) in optional {
+        problems.extend(file.as_ref().and_then(|file| unreadable(key, file, mend)));
+    }
     for file in ipxe_files(&boot.ipxe) {
         problems.extend(unreadable(
             "boot.ipxe",

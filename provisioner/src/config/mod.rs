@@ -7,16 +7,19 @@ mod check;
 mod environment;
 mod files;
 mod network;
+mod option;
 mod problem;
+mod subnet;
 pub(crate) mod value;
 mod wire;
 
+pub use network::Network;
 pub use problem::{ConfigError, Problem};
+pub use subnet::Subnet;
 
-use provisioner_api::DhcpMode;
 use provisioner_lifecycle::Limits;
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -59,41 +62,18 @@ pub struct Boot {
     pub kernel: PathBuf,
     /// The agent's ramdisk.
     pub ramdisk: PathBuf,
-    /// The folder with iPXE: `undionly.kpxe`, `snponly.efi`.
+    /// The agent's kernel for 64-bit Arm; such machines boot with it, the next and `stub_arm64`, or not at all.
+    pub kernel_arm64: Option<PathBuf>,
+    /// The agent's ramdisk for 64-bit Arm.
+    pub ramdisk_arm64: Option<PathBuf>,
+    /// The stub of unified kernel images for x86_64 (systemd's `linuxx64.efi.stub`); without it there are none.
+    pub stub_x64: Option<PathBuf>,
+    /// The stub of unified kernel images for 64-bit Arm (systemd's `linuxaa64.efi.stub`).
+    pub stub_arm64: Option<PathBuf>,
+    /// The folder with iPXE: `undionly.kpxe`, `snponly.efi`, and `ipxe.efi` if it is there.
     pub ipxe: PathBuf,
     /// Further kernel parameters of the agent, in order; the value is empty for a lone word such as `quiet`.
     pub kernel_parameters: Vec<(String, String)>,
-}
-
-/// A network on which machines are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// Its name.
-    pub name: String,
-    /// The interface that it is on.
-    pub interface: String,
-    /// Our address on it.
-    pub address: Ipv4Addr,
-    /// Its first address and the length of its prefix.
-    pub subnet: (Ipv4Addr, u8),
-    /// First and last address that may be leased.
-    pub range: (Ipv4Addr, Ipv4Addr),
-    /// The router that clients are told.
-    pub gateway: Option<Ipv4Addr>,
-    /// The name servers that clients are told.
-    pub dns: Vec<Ipv4Addr>,
-    /// Whether unknown machines that netboot are inventoried.
-    pub discovery: bool,
-    /// What DHCP does.
-    pub dhcp: DhcpMode,
-}
-
-impl Network {
-    /// Whether an address belongs to this network.
-    pub(crate) fn contains(&self, address: Ipv4Addr) -> bool {
-        let mask = u32::MAX.checked_shl(32 - u32::from(self.subnet.1)).unwrap_or(0);
-        u32::from(address) & mask == u32::from(self.subnet.0) & mask
-    }
 }
 
 /// The log's settings.

@@ -2,6 +2,7 @@
 
 use super::{Config, ConfigError};
 use provisioner_api::DhcpMode;
+use pxe_proto::{boot::Preference, dhcp};
 use std::{fs, path::Path};
 
 /// The example that operators are given.
@@ -54,9 +55,13 @@ fn a_small_one_is_filled_with_defaults() {
     let (config, problems) = Config::read(GOOD, []).unwrap();
     assert_eq!(problems, []);
     let network = &config.networks[0];
-    assert_eq!(network.subnet, ([10, 77, 0, 0].into(), 24));
-    assert_eq!(network.range, ([10, 77, 0, 100].into(), [10, 77, 0, 199].into()));
-    assert_eq!((network.dhcp, network.discovery, network.gateway), (DhcpMode::Full, false, None));
+    let mut expected = super::Network::new("lab", "lab0", [10, 77, 0, 1].into(), ([10, 77, 0, 0].into(), 24));
+    expected.subnets[0].ranges = vec![([10, 77, 0, 100].into(), [10, 77, 0, 199].into())];
+    assert_eq!(*network, expected);
+    assert_eq!(
+        (network.dhcp, network.discovery, network.boot_chain),
+        (DhcpMode::Full, false, Preference::Auto)
+    );
     assert_eq!((config.boot.http_port, config.boot.dhcp_port, config.boot.tftp_port), (8080, 67, 69));
 }
 
@@ -120,7 +125,6 @@ fn further_lines_that_are_wrong() {
             "networks.lab.gateway: 10.9.9.9 is outside of 10.77.0.0/24: clients could not",
         ),
         ("dns = ['dns.example']", "networks.lab.dns: `dns.example` is not an IPv4 address"),
-        ("dhcp = 'proxy'", "unknown variant `proxy`, expected `full` or `off`"),
         ("rang = 1", "unknown field `rang`"),
         ("[api]\nlisten = '7443'", "api.listen: `7443` is not an address with a port; write it like"),
         ("[api]\nlisten = '0.0.0.0:0'", "api.listen: port 0 is none"),
@@ -144,6 +148,84 @@ fn further_lines_that_are_wrong() {
     }
 }
 
+/// A line of a network that is wrong, and what must be said of it.
+const WRONG_LINES: &[(&str, &str)] = &[
+    ("dhcp = 'snoop'", "unknown variant `snoop`, expected one of `full`, `reserved-only`, `proxy`, `off`"),
+    ("boot_chain = 'grub'", "unknown variant `grub`"),
+    ("rogue = 'shout'", "unknown variant `shout`"),
+    ("server_identifier = 'x'", "networks.lab.server_identifier: `x` is not an IPv4 address"),
+    ("server_identifier = '224.0.0.1'", "networks.lab.server_identifier: `224.0.0.1` is not an IPv4 address"),
+    ("known_servers = ['10.77.0.1']", "networks.lab.known_servers: 10.77.0.1 is our own address"),
+    (
+        "ranges = [['10.77.0.150', '10.77.0.210']]",
+        "networks.lab.ranges: 10.77.0.150 to 10.77.0.210 overlaps with",
+    ),
+    ("ranges = [['10.77.0.5']]", "expected an array of length 2"),
+    (
+        "exclude = ['10.77.0.50']",
+        "networks.lab.exclude: 10.77.0.50 is in no range, so that it excludes nothing",
+    ),
+    (
+        "exclude = ['10.77.0.120-10.77.0.110']",
+        "networks.lab.exclude: 10.77.0.120-10.77.0.110 ends before it begins",
+    ),
+    ("exclude = ['10.77.0.120-130']", "networks.lab.exclude: `10.77.0.120-130` is neither an address nor"),
+    ("mtu = 575", "networks.lab.mtu: 575 is no MTU: it is 576 to 9216 bytes"),
+    ("mtu = 9217", "networks.lab.mtu: 9217 is no MTU"),
+    ("mtu = -1", "mtu = -1"),
+    ("routes = ['10.0.0.0/8']", "networks.lab.routes: `10.0.0.0/8` is not a route; write it like"),
+    ("routes = ['10.0.0.0/8 via 10.9.9.9']", "networks.lab.routes: 10.9.9.9 is outside of 10.77.0.0/24"),
+    ("domain = 'a b'", "networks.lab.domain: `a b` is not a domain name"),
+    ("search = ['ok.example', '-']", "networks.lab.search: `-` is not a domain name"),
+    ("ntp = ['pool.ntp.org']", "networks.lab.ntp: `pool.ntp.org` is not an IPv4 address"),
+    ("url = 'portal'", "networks.lab.url: `portal` is not an http or https address"),
+    (
+        "options = [{ code = 6, address = '1.2.3.4' }]",
+        "networks.lab.options: option 6 is not yours to set: `dns` sets it",
+    ),
+    ("options = [{ code = 150 }]", "networks.lab.options: option 150 needs exactly one value"),
+    (
+        "options = [{ code = 9, u8 = 1 }, { code = 9, u8 = 2 }]",
+        "networks.lab.options: option 9 is there twice",
+    ),
+    ("options = [{ code = 300, u8 = 1 }]", "code = 300"),
+    ("lease = { firmware = '5s' }", "networks.lab.lease.firmware: 5 s is too short"),
+    ("lease = { system = 'long' }", "networks.lab.lease.system: `long` is not a duration"),
+    ("lease = { system = '1h', t2 = '2h' }", "networks.lab.lease.t2: it must be shorter than the lease"),
+    ("lease = { system = '1h', t1 = '58m' }", "networks.lab.lease.t1: renewing comes before rebinding"),
+    ("lease = { t1 = '1h', t2 = '30m' }", "networks.lab.lease.t1: renewing comes before rebinding"),
+    (
+        "[[networks.subnets]]\nsubnet = '10.78.0.1/24'",
+        "networks.lab.subnets.10.78.0.1/24.subnet: 10.78.0.1/24 begins",
+    ),
+    (
+        "[[networks.subnets]]\nsubnet = '10.77.0.128/25'",
+        "networks.lab.subnets.10.77.0.128/25.subnet: it overlaps with 10.77.0.0/24 of the same network",
+    ),
+    (
+        "[[networks.subnets]]\nsubnet = '10.78.0.0/24'\nrelay = '10.99.0.1'",
+        "networks.lab.subnets.10.78.0.0/24.relay: the relay 10.99.0.1 is in none of this network's subnets",
+    ),
+    (
+        "[[networks.subnets]]\nsubnet = '10.78.0.0/24'\nrelay = '10.77.0.150'",
+        "networks.lab.subnets.10.78.0.0/24.relay: the relay 10.77.0.150 is in a range; exclude it there",
+    ),
+    (
+        "[[networks.subnets]]\nsubnet = '10.78.0.0/24'\nrange = ['10.78.0.1', '10.79.0.9']",
+        "networks.lab.subnets.10.78.0.0/24.range: 10.79.0.9 is outside of 10.78.0.0/24",
+    ),
+    ("[boot]\nstub_arm64 = '/x'", "boot.kernel_arm64: it is missing: machines with 64-bit Arm boot with"),
+    ("[boot]\nstub_x64 = 'x'", "boot.stub_x64: `x` is a relative path"),
+];
+
+#[test]
+fn lines_of_a_network_that_are_wrong() {
+    for (line, want) in WRONG_LINES {
+        let said = said(&format!("{GOOD}{line}\n"));
+        assert!(said.contains(want), "{line}: {said}");
+    }
+}
+
 #[test]
 fn networks_are_not_in_each_others_way() {
     let table = [
@@ -159,6 +241,96 @@ fn networks_are_not_in_each_others_way() {
     let wide = SECOND.replace("10.78.0.0/24", "10.76.0.0/14");
     let said = said(&format!("{GOOD}{wide}"));
     assert_eq!(said, "networks.two.subnet: it overlaps with that of network `lab`, 10.77.0.0/24\n");
+}
+
+#[test]
+fn subnets_behind_relays_are_not_in_each_others_way() {
+    let relayed = "[[networks.subnets]]\nsubnet = '10.78.0.0/24'\n";
+    let said = said(&format!("{GOOD}{relayed}{SECOND}"));
+    assert_eq!(said, "networks.two.subnet: it overlaps with that of network `lab`, 10.78.0.0/24\n");
+}
+
+#[test]
+fn addresses_are_given_where_the_mode_says_so() {
+    let bare = GOOD.replace("range = [\"10.77.0.100\", \"10.77.0.199\"]\n", "");
+    for mode in ["proxy", "reserved-only", "off"] {
+        assert_eq!(said(&format!("{bare}dhcp = \"{mode}\"\n")), "", "{mode}");
+        assert_eq!(
+            said(&format!("{GOOD}dhcp = \"{mode}\"\n")),
+            "",
+            "a range is kept for another day: {mode}"
+        );
+    }
+    let full = said(&bare);
+    assert!(full.starts_with("networks.lab.range: `dhcp = \"full\"` gives addresses and has none"), "{full}");
+    let relayed = "[[networks.subnets]]\nsubnet = '10.78.0.0/24'\nrange = ['10.78.0.9', '10.78.0.99']\n";
+    assert_eq!(said(&format!("{bare}{relayed}")), "", "those behind the relay get some");
+}
+
+#[test]
+fn all_that_a_network_can_say() {
+    let text = format!(
+        "{}{}",
+        GOOD.replace("range = [\"10.77.0.100\", \"10.77.0.199\"]\n", ""),
+        r#"
+ranges = [["10.77.0.1", "10.77.0.9"], ["10.77.0.100", "10.77.0.199"]]
+exclude = ["10.77.0.1", "10.77.0.130 - 10.77.0.139"]
+dhcp = "reserved-only"
+server_identifier = "10.77.0.2"
+gateway = "10.77.0.254"
+dns = ["10.77.0.254", "9.9.9.9"]
+ntp = ["10.77.0.254"]
+domain = "lab.example."
+search = ["lab.example", "example"]
+mtu = 9000
+routes = ["10.0.0.0/8 via 10.77.0.254"]
+options = [{ code = 150, address = "10.77.0.1" }, { code = 252, text = "http://wpad/" }]
+url = "https://portal.example/api"
+lease = { firmware = "5m", system = "2h", t1 = "30m", t2 = "1h" }
+boot_chain = "uki"
+router_advertisements = false
+conflict_probe = false
+rogue = "alarm"
+known_servers = ["10.77.0.3"]
+discovery = true
+[[networks.subnets]]
+subnet = "10.78.0.0/24"
+relay = "10.77.0.20"
+range = ["10.78.0.100", "10.78.0.199"]
+"#
+    );
+    let (config, problems) = Config::read(&text, []).unwrap();
+    assert_eq!(problems, [], "our own address may be in a range that excludes it");
+    let network = &config.networks[0];
+    let host = |last| [10, 77, 0, last].into();
+    let told = dhcp::Subnet {
+        relay: None,
+        routers: vec![host(254)],
+        dns: vec![host(254), [9, 9, 9, 9].into()],
+        ntp: vec![host(254)],
+        domain: Some("lab.example".into()),
+        search: vec!["lab.example".into(), "example".into()],
+        mtu: Some(9000),
+        routes: vec![dhcp::Route { to: [10, 0, 0, 0].into(), prefix: 8, via: host(254) }],
+        options: vec![(150, vec![10, 77, 0, 1]), (252, b"http://wpad/".to_vec())],
+        url: Some("https://portal.example/api".into()),
+        firmware_lease: 300,
+        system_lease: 7200,
+        t1: Some(1800),
+        t2: Some(3600),
+        ..dhcp::Subnet::new(host(0), 24)
+    };
+    assert_eq!(network.link().told, told);
+    assert_eq!(network.link().size(), 109 - 1 - 10);
+    assert_eq!(network.subnets[1].told.relay, Some(host(20)));
+    let served = network.served();
+    let of_dhcp = served.dhcp.unwrap();
+    assert_eq!((of_dhcp.mode, of_dhcp.identifier), (dhcp::Mode::ReservedOnly, host(2)));
+    assert_eq!((of_dhcp.rogue, of_dhcp.conflict_probe), (pxe::RoguePolicy::Alarm, false));
+    assert_eq!((of_dhcp.known_servers, of_dhcp.subnets.len()), (vec![host(3)], 2));
+    assert!(!served.router_advertisements && network.discovery);
+    assert_eq!(network.boot_chain, Preference::Uki);
+    assert!(network.contains([10, 78, 0, 7].into()) && !network.contains([10, 79, 0, 7].into()));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What may be written into the configuration file, word for word. Nothing is judged here but the shape.
 
 use provisioner_api::DhcpMode;
+use pxe::RoguePolicy;
+use pxe_proto::boot::Preference;
 use serde::{Deserialize, Serialize};
 
 /// The file.
@@ -32,32 +34,166 @@ pub(super) struct Boot {
     pub(super) tftp_port: Option<u16>,
     pub(super) kernel: Option<String>,
     pub(super) ramdisk: Option<String>,
+    pub(super) kernel_arm64: Option<String>,
+    pub(super) ramdisk_arm64: Option<String>,
+    pub(super) stub_x64: Option<String>,
+    pub(super) stub_arm64: Option<String>,
     pub(super) ipxe: Option<String>,
     pub(super) kernel_parameters: Vec<String>,
 }
 
-/// `[[networks]]`
+/// `[[networks]]`: the link itself, and what is said of the network as a whole.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Network {
     pub(super) name: String,
     pub(super) interface: String,
     pub(super) address: String,
+    #[serde(default = "full")]
+    pub(super) dhcp: DhcpMode,
+    #[serde(default)]
+    pub(super) server_identifier: Option<String>,
+    #[serde(default)]
+    pub(super) discovery: bool,
+    #[serde(default)]
+    pub(super) boot_chain: Preference,
+    #[serde(default = "yes")]
+    pub(super) router_advertisements: bool,
+    #[serde(default = "yes")]
+    pub(super) conflict_probe: bool,
+    #[serde(default)]
+    pub(super) rogue: RoguePolicy,
+    #[serde(default)]
+    pub(super) known_servers: Vec<String>,
+    #[serde(default)]
+    pub(super) subnets: Vec<Subnet>,
+    // The link's own subnet, word for word as `Subnet`: serde can't refuse unknown keys and flatten at once.
     pub(super) subnet: String,
-    pub(super) range: [String; 2],
+    #[serde(default)]
+    pub(super) range: Option<[String; 2]>,
+    #[serde(default)]
+    pub(super) ranges: Vec<[String; 2]>,
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
     #[serde(default)]
     pub(super) gateway: Option<String>,
     #[serde(default)]
     pub(super) dns: Vec<String>,
     #[serde(default)]
-    pub(super) discovery: bool,
-    #[serde(default = "full")]
-    pub(super) dhcp: DhcpMode,
+    pub(super) ntp: Vec<String>,
+    #[serde(default)]
+    pub(super) domain: Option<String>,
+    #[serde(default)]
+    pub(super) search: Vec<String>,
+    #[serde(default)]
+    pub(super) mtu: Option<u32>,
+    #[serde(default)]
+    pub(super) routes: Vec<String>,
+    #[serde(default)]
+    pub(super) options: Vec<FreeOption>,
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) lease: Lease,
+}
+
+impl Network {
+    /// Takes the link's own subnet out.
+    pub(super) fn take_link(&mut self) -> Subnet {
+        use std::mem::take;
+        Subnet {
+            subnet: take(&mut self.subnet),
+            relay: None,
+            range: self.range.take(),
+            ranges: take(&mut self.ranges),
+            exclude: take(&mut self.exclude),
+            gateway: self.gateway.take(),
+            dns: take(&mut self.dns),
+            ntp: take(&mut self.ntp),
+            domain: self.domain.take(),
+            search: take(&mut self.search),
+            mtu: self.mtu,
+            routes: take(&mut self.routes),
+            options: take(&mut self.options),
+            url: self.url.take(),
+            lease: take(&mut self.lease),
+        }
+    }
+}
+
+/// `[[networks.subnets]]`: one that lies behind a relay.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Subnet {
+    pub(super) subnet: String,
+    #[serde(default)]
+    pub(super) relay: Option<String>,
+    #[serde(default)]
+    pub(super) range: Option<[String; 2]>,
+    #[serde(default)]
+    pub(super) ranges: Vec<[String; 2]>,
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    #[serde(default)]
+    pub(super) gateway: Option<String>,
+    #[serde(default)]
+    pub(super) dns: Vec<String>,
+    #[serde(default)]
+    pub(super) ntp: Vec<String>,
+    #[serde(default)]
+    pub(super) domain: Option<String>,
+    #[serde(default)]
+    pub(super) search: Vec<String>,
+    #[serde(default)]
+    pub(super) mtu: Option<u32>,
+    #[serde(default)]
+    pub(super) routes: Vec<String>,
+    #[serde(default)]
+    pub(super) options: Vec<FreeOption>,
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) lease: Lease,
+}
+
+/// One of `options`: a code and exactly one value.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreeOption {
+    pub(super) code: u8,
+    #[serde(default)]
+    pub(super) text: Option<String>,
+    #[serde(default)]
+    pub(super) address: Option<String>,
+    #[serde(default)]
+    pub(super) addresses: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) hex: Option<String>,
+    #[serde(default)]
+    pub(super) u8: Option<u8>,
+    #[serde(default)]
+    pub(super) u16: Option<u16>,
+    #[serde(default)]
+    pub(super) u32: Option<u32>,
+}
+
+/// `lease`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lease {
+    pub(super) firmware: Option<String>,
+    pub(super) system: Option<String>,
+    pub(super) t1: Option<String>,
+    pub(super) t2: Option<String>,
 }
 
 /// A network is declared in order to be served.
 fn full() -> DhcpMode {
     DhcpMode::Full
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `[limits]`

@@ -236,6 +236,7 @@ mod tests {
             macs: Vec::new(),
             bmc: None,
             boot_mode: None,
+            boot_chain: None,
             accepted: true,
             maintenance: false,
             labels: Default::default(),

@@ -151,6 +151,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let _changing = self.boot_index.changing_machine(machine, Some(before));
         let mut transaction = self.writer.begin().await?;
         if update_on_conn(&mut transaction, instance).await? == Swap::Stale
             || machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
@@ -170,6 +171,8 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let _changing =
+            machine.map(|(before, machine)| self.boot_index.changing_machine(machine, Some(before)));
         let mut transaction = self.writer.begin().await?;
         if let Some((before, machine)) = machine
             && machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale

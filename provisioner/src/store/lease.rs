@@ -1,83 +1,147 @@
 //! DHCP leases: an address is durable here before it is told to anybody.
+//!
+//! Which replica may write which is decided in `replica.rs`; here a write only meets the fence.
 
-use super::{Store, StoreError, micros, time};
-use jiff::Timestamp;
-use sqlx::{Row, sqlite::SqliteRow};
-use std::net::Ipv4Addr;
+use super::{Store, StoreError};
+use pxe::leases::{Lease, LeaseState, NetworkWrite, RelayInfo};
+use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
+use std::{fmt::Write as _, net::Ipv4Addr, sync::OnceLock};
 
-/// A lease, or an address that a client declined.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LeaseRecord {
-    /// The network.
-    pub(crate) network: String,
-    /// The address.
-    pub(crate) address: Ipv4Addr,
-    /// Who has it.
-    pub(crate) mac: String,
-    /// Until when.
-    pub(crate) expires: Timestamp,
-    /// Somebody else was found to use it: nobody gets it until then.
-    pub(crate) declined: bool,
-}
+/// The columns of a lease, in the order of [`from_row`] and of [`commit_text`].
+const COLUMNS: &str =
+    "address, mac, state, expires, client_id, hostname, relay, circuit_id, remote_id, firmware";
+
+/// Most leases in one statement.
+const MOST: usize = 256;
 
 impl Store {
-    /// All leases of a network by address, expired ones too.
-    pub(crate) async fn lease_list(&self, network: &str) -> Result<Vec<LeaseRecord>, StoreError> {
-        let rows =
-            sqlx::query("SELECT network, address, mac, expires, declined FROM lease WHERE network = $1")
-                .bind(network)
-                .fetch_all(&self.reader)
-                .await?;
-        let mut leases = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
-        leases.sort_by_key(|lease| lease.address);
-        Ok(leases)
-    }
-
-    /// Writes a lease over whatever was known of that address.
-    pub(crate) async fn lease_put(&self, lease: &LeaseRecord) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO lease (network, address, mac, expires, declined) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (network, address) DO UPDATE SET mac = excluded.mac, expires = excluded.expires,
-             declined = excluded.declined",
-        )
-        .bind(&lease.network)
-        .bind(lease.address.to_string())
-        .bind(&lease.mac)
-        .bind(micros(lease.expires))
-        .bind(lease.declined)
-        .execute(&self.writer)
+    /// All leases of a network by address, whichever replica gave them, also those that ended.
+    pub(crate) async fn lease_list(&self, network: &str) -> Result<Vec<Lease>, StoreError> {
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM lease WHERE network = $1 ORDER BY address"
+        )))
+        .bind(network)
+        .fetch_all(&self.reader)
         .await?;
-        Ok(())
+        Ok(rows.iter().map(from_row).collect::<Result<_, _>>()?)
     }
 
-    /// Who has an address.
-    pub(crate) async fn lease_mac(&self, address: Ipv4Addr) -> Result<Option<String>, StoreError> {
-        let mac = sqlx::query_scalar("SELECT mac FROM lease WHERE address = $1 AND declined = FALSE LIMIT 1")
-            .bind(address.to_string())
-            .fetch_optional(&self.reader)
-            .await?;
-        Ok(mac)
-    }
-
-    /// The newest address of a MAC on any network.
-    pub(crate) async fn lease_address(&self, mac: &str) -> Result<Option<Ipv4Addr>, StoreError> {
-        let address: Option<String> = sqlx::query_scalar(
-            "SELECT address FROM lease WHERE mac = $1 AND declined = FALSE ORDER BY expires DESC LIMIT 1",
-        )
-        .bind(mac)
-        .fetch_optional(&self.reader)
-        .await?;
-        Ok(address.and_then(|address| address.parse().ok()))
+    /// Writes leases, each over whatever is stored of its address, unless its block is not this owner's. How many were
+    /// written: one transaction for each [`MOST`].
+    pub(crate) async fn lease_commit(&self, owner: &str, writes: &[NetworkWrite]) -> Result<u64, StoreError> {
+        let mut written = 0;
+        for writes in writes.chunks(MOST) {
+            let size = writes.len().next_power_of_two();
+            let mut query = sqlx::query(commit_text(size));
+            for NetworkWrite { network, write } in writes {
+                let lease = &write.lease;
+                let relay = lease.relay.as_ref();
+                query = query
+                    .bind(std::sync::Arc::clone(network))
+                    .bind(number_of(lease.address))
+                    .bind(mac_number(lease.mac))
+                    .bind(state_number(lease.state))
+                    .bind(i64::try_from(lease.expires).unwrap_or(i64::MAX))
+                    .bind(lease.client_id.as_deref())
+                    .bind(lease.hostname.as_deref())
+                    .bind(relay.and_then(|relay| relay.address).map(number_of))
+                    .bind(relay.and_then(|relay| relay.circuit_id.as_deref()))
+                    .bind(relay.and_then(|relay| relay.remote_id.as_deref()))
+                    .bind(lease.firmware)
+                    .bind(i64::from(write.block.first));
+            }
+            // Rows without a network are nobody's block and so not written: with them there are few texts to prepare.
+            for _ in writes.len()..size {
+                for _ in 0..12 {
+                    query = query.bind(None::<i64>);
+                }
+            }
+            written += query.bind(owner).execute(&self.writer).await?.rows_affected();
+        }
+        Ok(written)
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<LeaseRecord, StoreError> {
-    let address: String = row.try_get("address")?;
-    Ok(LeaseRecord {
-        network: row.try_get("network")?,
-        address: address.parse().unwrap_or(Ipv4Addr::UNSPECIFIED),
-        mac: row.try_get("mac")?,
-        expires: time(row.try_get("expires")?),
-        declined: row.try_get("declined")?,
+/// The statement that writes so many leases, a power of two. One statement is one transaction.
+fn commit_text(size: usize) -> &'static str {
+    static TEXTS: [OnceLock<String>; 9] = [const { OnceLock::new() }; 9];
+    // MOST is the largest size, and the ninth power.
+    let text = &TEXTS[(size.trailing_zeros() as usize).min(TEXTS.len() - 1)];
+    text.get_or_init(|| {
+        let rows = vec!["(?,?,?,?,?,?,?,?,?,?,?,?)"; size].join(",");
+        let mut text = format!("INSERT INTO lease (network, {COLUMNS}) SELECT column1");
+        for column in 2..=11 {
+            // Writing to a String can't fail.
+            let _ = write!(text, ", column{column}");
+        }
+        let _ = write!(
+            text,
+            " FROM (VALUES {rows}) WHERE EXISTS (SELECT 1 FROM lease_block WHERE network = column1
+             AND first = column12 AND owner = ?) ON CONFLICT (network, address) DO UPDATE SET "
+        );
+        let columns: Vec<String> = COLUMNS
+            .split(", ")
+            .filter(|column| *column != "address")
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        text + &columns.join(", ")
     })
+}
+
+/// Reads the columns of [`COLUMNS`].
+pub(super) fn from_row(row: &SqliteRow) -> Result<Lease, sqlx::Error> {
+    let relay: Option<i64> = row.try_get("relay")?;
+    let circuit_id: Option<Vec<u8>> = row.try_get("circuit_id")?;
+    let remote_id: Option<Vec<u8>> = row.try_get("remote_id")?;
+    let relayed = relay.is_some() || circuit_id.is_some() || remote_id.is_some();
+    let expires: i64 = row.try_get("expires")?;
+    Ok(Lease {
+        address: address_of(row.try_get("address")?),
+        mac: mac_of(row.try_get("mac")?),
+        state: match row.try_get("state")? {
+            0 => LeaseState::Leased,
+            1 => LeaseState::Released,
+            // A state of a newer version: nobody gets the address until it expires.
+            _ => LeaseState::Quarantined,
+        },
+        expires: u64::try_from(expires).unwrap_or(0),
+        client_id: row.try_get("client_id")?,
+        hostname: row.try_get("hostname")?,
+        relay: relayed.then(|| RelayInfo { address: relay.map(address_of), circuit_id, remote_id }),
+        firmware: row.try_get("firmware")?,
+    })
+}
+
+/// The query for leases of a network between two addresses.
+pub(super) fn range_text() -> String {
+    format!("SELECT {COLUMNS} FROM lease WHERE network = $1 AND address BETWEEN $2 AND $3")
+}
+
+fn state_number(state: LeaseState) -> i64 {
+    match state {
+        LeaseState::Leased => 0,
+        LeaseState::Released => 1,
+        LeaseState::Quarantined => 2,
+    }
+}
+
+/// An address as the database keeps it.
+pub(super) fn number_of(address: Ipv4Addr) -> i64 {
+    i64::from(u32::from(address))
+}
+
+/// An address from the database.
+pub(super) fn address_of(number: i64) -> Ipv4Addr {
+    u32::try_from(number).map_or(Ipv4Addr::UNSPECIFIED, Ipv4Addr::from)
+}
+
+/// A hardware address as the database keeps it.
+pub(super) fn mac_number(mac: [u8; 6]) -> i64 {
+    mac.iter().fold(0, |number, byte| number << 8 | i64::from(*byte))
+}
+
+/// A hardware address from the database.
+pub(super) fn mac_of(number: i64) -> [u8; 6] {
+    let [_, _, mac @ ..] = number.to_be_bytes();
+    mac
 }

@@ -46,6 +46,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let _changing = self.boot_index.changing_machine(record, None);
         let mut transaction = self.writer.begin().await?;
         sqlx::query(
             "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created)
@@ -82,6 +83,13 @@ impl Store {
         }
         snapshot.commit().await?;
         Ok(machines)
+    }
+
+    /// The MACs of all machines.
+    pub(crate) async fn machine_macs(&self) -> Result<Vec<(String, MachineId)>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT mac, machine FROM machine_mac").fetch_all(&self.reader).await?;
+        Ok(rows.into_iter().filter_map(|(mac, id)| Some((mac, id.parse().ok()?))).collect())
     }
 
     /// The ids of all machines.
@@ -137,6 +145,15 @@ impl Store {
         Ok(found)
     }
 
+    /// Whose a MAC is.
+    pub(crate) async fn machine_id_by_mac(&self, mac: &str) -> Result<Option<MachineId>, StoreError> {
+        let id: Option<String> = sqlx::query_scalar("SELECT machine FROM machine_mac WHERE mac = $1")
+            .bind(mac)
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(id.and_then(|id| id.parse().ok()))
+    }
+
     /// Writes a machine, and its BMC's new password if there is one, if nobody else did since `before` was loaded; its
     /// version grows by one.
     pub(crate) async fn machine_update(
@@ -147,6 +164,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let _changing = self.boot_index.changing_machine(record, Some(before));
         let mut transaction = self.writer.begin().await?;
         if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
             return Ok(Swap::Stale);
@@ -175,6 +193,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let _changing = self.boot_index.changing_machine(record, None);
         let mut transaction = self.writer.begin().await?;
         let gone = sqlx::query("DELETE FROM machine WHERE id = $1 AND version = $2")
             .bind(record.id().to_string())

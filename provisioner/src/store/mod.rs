@@ -3,11 +3,14 @@
 //! Every change is a compare-and-set on `version`; a change that meets another one answers `Stale`, and the caller
 //! loads and decides again. A state change and its events are one transaction; no transaction waits for a network.
 
+mod boot_trace;
 mod event;
 mod image;
 mod instance;
 mod lease;
 mod machine;
+mod replica;
+mod reservation;
 mod secret;
 mod token;
 mod window;
@@ -15,13 +18,14 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use boot_trace::Numbered;
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
-pub(crate) use lease::LeaseRecord;
 pub(crate) use machine::MachineRecord;
 pub(crate) use secret::NewSecret;
 pub(crate) use window::Window;
 
+use crate::boot_index::BootIndex;
 use jiff::Timestamp;
 use sqlx::{
     SqlitePool,
@@ -84,6 +88,11 @@ pub(crate) enum Swap {
 pub(crate) struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
+    /// What booting clients are answered from.
+    pub(crate) boot_index: BootIndex,
+    /// What the database's clock shows, in milliseconds since 1970; zero for the time of day.
+    #[cfg(test)]
+    pub(crate) clock: std::sync::atomic::AtomicI64,
 }
 
 impl Store {
@@ -96,11 +105,26 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // Asking a file before each use whether it is still there costs more than most statements.
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
-        let reader =
-            SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
-        Ok(Self { writer, reader })
+        let reader = pool().max_connections(4).connect_with(options.read_only(true)).await?;
+        Ok(Self {
+            writer,
+            reader,
+            boot_index: BootIndex::default(),
+            #[cfg(test)]
+            clock: Default::default(),
+        })
+    }
+
+    /// What the database's clock shows, where a test sets it.
+    fn test_clock(&self) -> Option<i64> {
+        #[cfg(test)]
+        return Some(self.clock.load(std::sync::atomic::Ordering::Relaxed)).filter(|now| *now > 0);
+        #[cfg(not(test))]
+        None
     }
 
     /// Ends all connections, so that the write-ahead log is folded in.

@@ -21,6 +21,7 @@ fn record(number: u128, mac: &str) -> MachineRecord {
         macs: vec![mac.into()],
         bmc: None,
         boot_mode: None,
+        boot_chain: None,
         accepted: true,
         maintenance: false,
         labels: Default::default(),

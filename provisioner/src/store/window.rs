@@ -29,6 +29,7 @@ pub(crate) struct Window {
 impl Store {
     /// Opens a window.
     pub(crate) async fn window_insert(&self, window: &Window) -> Result<(), StoreError> {
+        let _changing = self.boot_index.changing(window.machine).and_mac(&window.mac);
         sqlx::query(
             "INSERT INTO boot_window (id, mac, machine, job, epoch, opened, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
@@ -94,6 +95,12 @@ impl Store {
         machine: MachineId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        // A window never changes its MAC.
+        let mac: Option<String> = sqlx::query_scalar("SELECT mac FROM boot_window WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.reader)
+            .await?;
+        let _changing = self.boot_index.changing(Some(machine)).and_mac(mac.as_deref().unwrap_or_default());
         let claimed = sqlx::query(
             "UPDATE boot_window SET nonce = $1, machine = $2, claimed = COALESCE(claimed, $3)
              WHERE id = $4 AND (nonce IS NULL OR nonce = $1)",

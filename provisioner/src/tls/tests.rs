@@ -212,6 +212,10 @@ fn the_names_of_a_service() {
             names: vec!["Billet.Example.org".to_owned(), "FD00::0001".to_owned()],
         },
         boot: config::Boot {
+            kernel_arm64: None,
+            ramdisk_arm64: None,
+            stub_x64: None,
+            stub_arm64: None,
             http_port: 1,
             dhcp_port: 2,
             tftp_port: 3,

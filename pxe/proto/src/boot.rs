@@ -7,7 +7,7 @@ mod script;
 
 use serde::{Deserialize, Serialize};
 
-pub use chain::{Chain, Preference, choose};
+pub use chain::{Chain, Preference, choose, failures};
 pub use script::{
     MAX_PARAMETERS, ParameterError, ScriptSource, agent_command_line, agent_script, disk_script, render,
 };

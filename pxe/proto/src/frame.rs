@@ -46,7 +46,7 @@ pub fn udp_packet(source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8
 }
 
 /// The Internet checksum (RFC 1071) over `parts`, each but the last of an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum: u32 = 0;
     for part in parts {
         for pair in part.chunks(2) {

@@ -2,10 +2,14 @@
 //!
 //! No socket, no clock, no table of machines: `pxe` brings those.
 
+pub mod arp;
 pub mod boot;
 pub mod dhcp;
 pub mod frame;
+pub mod icmp;
+pub mod lease;
 pub mod ra;
+pub mod rogue;
 pub mod tftp;
 pub mod trace;
 pub mod uki;

@@ -2,6 +2,16 @@
 //!
 //! Where entries are kept is not here.
 
+mod attempt;
+mod diagnose;
+mod role;
+mod silence;
+#[cfg(test)]
+mod tests;
+
+pub use diagnose::{Diagnosis, Fault, diagnose, nothing_to_boot, unheard};
+pub use role::Role;
+
 use crate::Mac;
 use crate::boot::{BootAnswer, Firmware};
 use serde::{Deserialize, Serialize};
@@ -51,6 +61,8 @@ pub enum What {
         /// `agent`, `disk`, or `refused` when none could be made.
         answer: String,
     },
+    /// The agent called in.
+    Agent,
     /// The address that it was offered is used by another host.
     Conflict {
         /// The address.

@@ -9,6 +9,7 @@ mod pe;
 
 pub use pe::PeError;
 
+use crate::Mac;
 use crate::boot::Arch;
 use bytes::Bytes;
 use pe::Addition;
@@ -16,7 +17,7 @@ use pe::Addition;
 /// Room for a command line, in bytes; at least one of them stays zero.
 pub const COMMAND_LINE_ROOM: usize = 4096;
 
-/// What systemd's stub carries in its section `.sdmagic`.
+/// What systemd's stub carries to be told from other programs.
 const MAGIC: &[u8] = b"#### LoaderInfo: systemd-stub ";
 
 /// Why no unified kernel image can be made.
@@ -79,7 +80,8 @@ impl Template {
     pub fn new(parts: &Parts<'_>) -> Result<Self, UkiError> {
         let stub = pe::read(parts.stub).map_err(UkiError::Stub)?;
         let arch = stub.arch;
-        if !is_stub(parts.stub, &stub) {
+        // Not in a section of its own everywhere: the stub for arm64 has only two.
+        if !parts.stub.windows(MAGIC.len()).any(|window| window == MAGIC) {
             return Err(UkiError::NotAStub);
         }
         let kernel = pe::read(parts.kernel).map_err(UkiError::Kernel)?.arch;
@@ -125,23 +127,47 @@ impl Template {
     /// # Errors
     /// A command line that is too long, or holds anything but printable ASCII.
     pub fn with_command_line(&self, text: &str) -> Result<[Bytes; 3], UkiError> {
-        if text.len() >= COMMAND_LINE_ROOM || !text.bytes().all(|c| c == b' ' || c.is_ascii_graphic()) {
-            return Err(UkiError::CommandLine { bytes: text.len() });
-        }
-        // Zeros behind it, not spaces: stub and kernel stop at a zero, while a long tail of spaces is longer than
-        // what the kernel takes, and it complains.
-        let mut line = vec![0; COMMAND_LINE_ROOM];
-        line[..text.len()].copy_from_slice(text.as_bytes());
-        Ok([self.before.clone(), Bytes::from(line), self.after.clone()])
+        Ok([self.before.clone(), command_line_block(text)?, self.after.clone()])
+    }
+
+    /// What comes before the block with the command line, and what comes behind it.
+    #[must_use]
+    pub fn into_parts(self) -> (Bytes, Bytes) {
+        (self.before, self.after)
     }
 }
 
-/// Whether an EFI program is systemd's stub.
-fn is_stub(file: &[u8], headers: &pe::Headers) -> bool {
-    headers.sections.iter().filter(|section| section.name == b".sdmagic").any(|section| {
-        let begin = section.raw_offset as usize;
-        file.get(begin..).is_some_and(|rest| rest.starts_with(MAGIC))
-    })
+/// The block of [`COMMAND_LINE_ROOM`] bytes that carries this command line.
+///
+/// # Errors
+/// A command line that is too long, or holds anything but printable ASCII.
+pub fn command_line_block(text: &str) -> Result<Bytes, UkiError> {
+    if text.len() >= COMMAND_LINE_ROOM || !text.bytes().all(|c| c == b' ' || c.is_ascii_graphic()) {
+        return Err(UkiError::CommandLine { bytes: text.len() });
+    }
+    // Zeros behind it, not spaces: stub and kernel stop at a zero, while a long tail of spaces is longer than
+    // what the kernel takes, and it complains.
+    let mut line = vec![0; COMMAND_LINE_ROOM];
+    line[..text.len()].copy_from_slice(text.as_bytes());
+    Ok(Bytes::from(line))
+}
+
+/// The architecture and the hardware address that the name of a machine's image stands for: `x64/52-54-00-aa-bb-cc.efi`,
+/// `arm64/…`. `None` for any other text.
+#[must_use]
+pub fn parse_name(name: &str) -> Option<(Arch, Mac)> {
+    let (word, file) = name.split_once('/')?;
+    let arch = [Arch::X64, Arch::Arm64].into_iter().find(|arch| arch.word() == word)?;
+    let mut parts = file.strip_suffix(".efi")?.split('-');
+    let mut mac: Mac = [0; 6];
+    for byte in &mut mac {
+        let part = parts.next()?;
+        if part.len() != 2 || !part.bytes().all(|c| c.is_ascii_hexdigit()) {
+            return None;
+        }
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some((arch, mac))
 }
 
 #[cfg(test)]

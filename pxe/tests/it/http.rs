@@ -3,11 +3,13 @@
 use crate::support::{PATIENCE, Running, content, loopback};
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use pxe::Fact;
 use pxe_proto::boot::BootScript;
+use pxe_proto::trace::{Entry, Transfer, What};
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 
 fn agent(parameters: &[(&str, &str)]) -> BootScript {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
@@ -18,6 +20,7 @@ async fn server(script: BootScript) -> Running {
     let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
     let running = loopback(script, axum::Router::new().route("/boot/phone-home/{token}", get(peer))).await;
     running.files.insert("vmlinuz", content(1_000_000));
+    running.peers.learn(Ipv4Addr::LOCALHOST, MAC);
     running
 }
 
@@ -33,16 +36,24 @@ async fn ask(running: &Running, method: &str, target: &str, headers: &str) -> (S
     (String::from_utf8(answer).unwrap().to_lowercase(), body)
 }
 
-async fn file_fact(running: &Running) -> (u64, bool) {
-    running
-        .directory
-        .fact(|fact| match fact {
-            Fact::File { over: "HTTP", bytes, complete, to: Ipv4Addr::LOCALHOST, .. } => {
-                Some((*bytes, *complete))
-            }
-            _ => None,
-        })
-        .await
+/// What was sent of the file that was asked for last, and whether that was all.
+async fn sent(running: &Running) -> (u64, bool) {
+    let end = |entry: &Entry| match entry.what {
+        What::Http { stage: Transfer::Done { bytes, .. }, .. } => Some((bytes, true)),
+        What::Http { stage: Transfer::Broken { bytes, .. }, .. } => Some((bytes, false)),
+        _ => None,
+    };
+    let entries = running.directory.entries_that(|entries| entries.last().and_then(end).is_some()).await;
+    assert!(entries.iter().all(|entry| (entry.mac, entry.network.as_str()) == (MAC, "lab")));
+    entries.last().and_then(end).unwrap()
+}
+
+fn answers(running: &Running) -> Vec<String> {
+    let answer = |entry: Entry| match entry.what {
+        What::Script { from: Ipv4Addr::LOCALHOST, answer } => Some(answer),
+        _ => None,
+    };
+    running.directory.entries().into_iter().filter_map(answer).collect()
 }
 
 #[tokio::test]
@@ -52,7 +63,7 @@ async fn a_whole_file_with_its_length() {
     assert!(head.starts_with("http/1.1 200 ok\r\n"), "{head}");
     assert!(head.contains("content-length: 1000000\r\n") && !head.contains("transfer-encoding"), "{head}");
     assert!(body == content(1_000_000));
-    assert_eq!(file_fact(&running).await, (1_000_000, true));
+    assert_eq!(sent(&running).await, (1_000_000, true));
 }
 
 #[tokio::test]
@@ -63,7 +74,7 @@ async fn head_has_the_length_and_no_body() {
         head.starts_with("http/1.1 200 ok\r\n") && head.contains("content-length: 1000000\r\n"),
         "{head}"
     );
-    assert!(body.is_empty() && running.directory.facts().is_empty());
+    assert!(body.is_empty());
 }
 
 #[tokio::test]
@@ -73,7 +84,7 @@ async fn ranges() {
     assert!(head.starts_with("http/1.1 206 "), "{head}");
     assert!(head.contains("content-range: bytes 999990-999999/1000000\r\n"), "{head}");
     assert_eq!(body, content(1_000_000)[999_990..]);
-    assert_eq!(file_fact(&running).await, (10, true));
+    assert_eq!(sent(&running).await, (10, true));
     let (head, _) = ask(&running, "GET", "/boot/files/vmlinuz", "Range: bytes=1000000-\r\n").await;
     assert!(
         head.starts_with("http/1.1 416 ") && head.contains("content-range: bytes */1000000\r\n"),
@@ -89,7 +100,7 @@ async fn a_download_that_breaks_off_is_told() {
     stream.write_all(b"GET /boot/files/initrd.img HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     stream.read_exact(&mut [0; 1000]).await.unwrap();
     drop(stream);
-    let (bytes, complete) = file_fact(&running).await;
+    let (bytes, complete) = sent(&running).await;
     assert!(!complete && bytes > 0 && bytes < 64 << 20, "{bytes}");
 }
 
@@ -129,8 +140,7 @@ async fn scripts() {
         running.http
     );
     assert!(text.starts_with("#!ipxe\n") && text.contains(&kernel), "{text}");
-    let fact = Fact::Script { mac: [0x52, 0x54, 0, 0, 0, 1], from: Ipv4Addr::LOCALHOST, answer: "agent" };
-    assert_eq!(running.directory.facts(), [fact]);
+    assert_eq!(answers(&running), ["agent"]);
 
     for target in ["/boot/script", "/boot/script?mac=", "/boot/script?mac=nonsense", "/boot/script?mac=%0a"] {
         let (head, _) = ask(&running, "GET", target, "").await;
@@ -142,6 +152,7 @@ async fn scripts() {
 async fn a_script_that_is_not_allowed_is_not_sent() {
     let running = server(agent(&[("x", "1\nkernel http://evil/")])).await;
     let (head, body) = ask(&running, "GET", "/boot/script?mac=52:54:00:00:00:01", "").await;
-    assert!(head.starts_with("http/1.1 500 ") && body.is_empty(), "{head}");
-    assert!(matches!(running.directory.facts()[..], [Fact::Script { answer: "refused", .. }]));
+    let text = String::from_utf8(body).unwrap();
+    assert!(head.starts_with("http/1.1 500 ") && !text.contains("kernel"), "{head}{text}");
+    assert_eq!(answers(&running), ["refused"]);
 }

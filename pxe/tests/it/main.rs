@@ -2,5 +2,6 @@
 
 mod dhcp;
 mod http;
+mod memory;
 mod support;
 mod tftp;

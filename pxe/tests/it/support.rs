@@ -1,8 +1,10 @@
 //! A directory with fixed answers that remembers what it was told, and a server on loopback.
 
+use crate::memory::no_leases;
 use async_trait::async_trait;
 use pxe::{
-    BootAnswer, Client, Config, Dhcp, Directory, Fact, Files, Mac, Network, Peers, Ports, RoguePolicy, Server,
+    BootAnswer, Client, Config, Counters, Dhcp, Directory, Files, Mac, Network, Peers, Ports, RoguePolicy,
+    Server,
 };
 use pxe_proto::boot::{Arch, BootScript};
 use pxe_proto::dhcp::{Mode, Subnet};
@@ -18,42 +20,36 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory with fixed answers.
 pub(crate) struct Fixed {
-    pub(crate) address: Option<Ipv4Addr>,
     pub(crate) boot: BootAnswer,
     pub(crate) script: BootScript,
-    facts: Mutex<Vec<Fact>>,
     entries: Mutex<Vec<Entry>>,
-    returned: Mutex<Vec<(&'static str, Client)>>,
     told: Notify,
 }
 
 impl Fixed {
-    pub(crate) fn new(address: Option<Ipv4Addr>, boot: BootAnswer, script: BootScript) -> Arc<Self> {
-        let (facts, entries, returned, told) = Default::default();
-        Arc::new(Fixed { address, boot, script, facts, entries, returned, told })
+    pub(crate) fn new(boot: BootAnswer, script: BootScript) -> Arc<Self> {
+        let (entries, told) = Default::default();
+        Arc::new(Fixed { boot, script, entries, told })
     }
 
-    /// Waits until a fact is there that `choose` takes.
-    pub(crate) async fn fact<T>(&self, choose: impl Fn(&Fact) -> Option<T>) -> T {
+    /// What was told of boot conversations.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().unwrap().clone()
+    }
+
+    /// Waits until the entries are as `fit` wants them.
+    pub(crate) async fn entries_that(&self, fit: impl Fn(&[Entry]) -> bool) -> Vec<Entry> {
         let wait = async {
             loop {
                 let told = self.told.notified();
-                if let Some(found) = self.facts.lock().unwrap().iter().find_map(&choose) {
-                    return found;
+                let entries = self.entries();
+                if fit(&entries) {
+                    return entries;
                 }
                 told.await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("facts: {:?}", self.facts()))
-    }
-
-    pub(crate) fn facts(&self) -> Vec<Fact> {
-        self.facts.lock().unwrap().clone()
-    }
-
-    /// Clients that gave their address back or declined it.
-    pub(crate) fn returned(&self) -> Vec<(&'static str, Client)> {
-        self.returned.lock().unwrap().clone()
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("entries: {:?}", self.entries()))
     }
 }
 
@@ -63,25 +59,8 @@ impl Directory for Fixed {
         self.boot
     }
 
-    async fn lease(&self, _: &Client, _: bool) -> Option<Ipv4Addr> {
-        self.address
-    }
-
-    async fn release(&self, client: &Client) {
-        self.returned.lock().unwrap().push(("release", client.clone()));
-    }
-
-    async fn decline(&self, client: &Client, _: Ipv4Addr) {
-        self.returned.lock().unwrap().push(("decline", client.clone()));
-    }
-
     async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
         self.script.clone()
-    }
-
-    fn observe(&self, fact: Fact) {
-        self.facts.lock().unwrap().push(fact);
-        self.told.notify_waiters();
     }
 
     fn trace(&self, entry: Entry) {
@@ -94,6 +73,8 @@ impl Directory for Fixed {
 pub(crate) struct Running {
     pub(crate) directory: Arc<Fixed>,
     pub(crate) files: Arc<Files>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) tftp: SocketAddrV4,
     pub(crate) http: SocketAddrV4,
     cancel: CancellationToken,
@@ -129,13 +110,17 @@ pub(crate) fn network(interface: &str, address: Ipv4Addr, dhcp: bool) -> Network
 
 /// Starts TFTP and HTTP on loopback, with `script` as the answer to every machine.
 pub(crate) async fn loopback(script: BootScript, routes: axum::Router) -> Running {
-    let directory = Fixed::new(None, BootAnswer::Disk, script);
+    let directory = Fixed::new(BootAnswer::Disk, script);
     let files = Arc::new(Files::new());
+    let (peers, counters): (Arc<Peers>, Arc<Counters>) = Default::default();
     let config = Config {
         networks: vec![network("lo", Ipv4Addr::LOCALHOST, false)],
         ports: Ports { tftp: 0, http: 0, ..Ports::default() },
         files: Arc::clone(&files),
-        peers: Arc::new(Peers::new()),
+        peers: Arc::clone(&peers),
+        leases: no_leases().await,
+        counters: Arc::clone(&counters),
+        status: Default::default(),
         routes,
     };
     let shared: Arc<dyn Directory> = directory.clone();
@@ -143,7 +128,7 @@ pub(crate) async fn loopback(script: BootScript, routes: axum::Router) -> Runnin
     let addresses = server.addresses().remove(0);
     let cancel = CancellationToken::new();
     tokio::spawn(server.run(cancel.clone()));
-    Running { directory, files, tftp: addresses.tftp, http: addresses.http, cancel }
+    Running { directory, files, peers, counters, tftp: addresses.tftp, http: addresses.http, cancel }
 }
 
 /// Bytes that differ from block to block.

@@ -1,16 +1,19 @@
 //! TFTP over loopback, with a client that can lose, probe and repeat; and with curl.
 
 use crate::support::{PATIENCE, Running, content, loopback};
-use pxe::Fact;
 use pxe_proto::boot::BootScript;
+use pxe_proto::trace::{Entry, Transfer, What};
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::UdpSocket;
 
 const ACK: u8 = 4;
+/// Whose address the loopback's is said to be.
+const MAC: pxe::Mac = [0x52, 0x54, 0, 0, 0, 7];
 
 async fn server() -> Running {
     let running = loopback(BootScript::Disk, axum::Router::new()).await;
     running.files.insert("snponly.efi", content(150_000));
+    running.peers.learn(Ipv4Addr::LOCALHOST, MAC);
     running
 }
 
@@ -89,14 +92,16 @@ impl Client {
     }
 }
 
-async fn complete_fact(running: &Running) -> (Ipv4Addr, String, u64) {
-    running
-        .directory
-        .fact(|fact| match fact {
-            Fact::File { to, name, over: "TFTP", bytes, complete: true } => Some((*to, name.clone(), *bytes)),
+/// Waits for the first file that arrived whole.
+async fn arrived(running: &Running) -> (String, u64) {
+    let whole = |entries: &[Entry]| {
+        entries.iter().find_map(|entry| match &entry.what {
+            What::Tftp { name, stage: Transfer::Done { bytes, .. } } => Some((name.clone(), *bytes)),
             _ => None,
         })
-        .await
+    };
+    let entries = running.directory.entries_that(|entries| whole(entries).is_some()).await;
+    whole(&entries).unwrap()
 }
 
 #[tokio::test]
@@ -114,8 +119,7 @@ async fn a_file_arrives_whole_whatever_the_window_and_the_losses() {
         let file = client.fetch("/snponly.efi", 1468, 8, |count| lost.contains(&count)).await;
         assert!(file == content(150_000), "lost {lost:?}");
     }
-    let (to, name, bytes) = complete_fact(&running).await;
-    assert_eq!((to, name.as_str(), bytes), (Ipv4Addr::LOCALHOST, "snponly.efi", 150_000));
+    assert_eq!(arrived(&running).await, ("snponly.efi".to_owned(), 150_000));
 }
 
 /// What EDK2 and most ROMs do: ask for the size, break off, and fetch from the same port.
@@ -129,9 +133,9 @@ async fn a_size_probe_and_the_fetch_after_it_share_a_port() {
     client.send(5, 8, from).await;
     let file = client.fetch("snponly.efi", 1468, 4, |_| false).await;
     assert!(file == content(150_000));
-    complete_fact(&running).await;
-    let files = running.directory.facts().iter().filter(|fact| matches!(fact, Fact::File { .. })).count();
-    assert_eq!(files, 1, "the probe is no fact");
+    arrived(&running).await;
+    let probes = |entry: &&Entry| matches!(&entry.what, What::Tftp { stage: Transfer::SizeProbe { .. }, .. });
+    assert_eq!(running.directory.entries().iter().filter(probes).count(), 1, "the probe is told as one");
 }
 
 #[tokio::test]
@@ -146,14 +150,125 @@ async fn a_doubled_request_is_one_transfer() {
     assert_eq!((first, from), (second, again), "the same packet from the same port");
 }
 
+/// What the boot trace holds of TFTP.
+fn stages(entries: &[pxe_proto::trace::Entry]) -> Vec<(&str, &Transfer)> {
+    let stage = |entry: &'_ pxe_proto::trace::Entry| matches!(entry.what, What::Tftp { .. });
+    assert!(entries.iter().all(|entry| (entry.mac, entry.network.as_str()) == (MAC, "lab")));
+    entries
+        .iter()
+        .filter(|entry| stage(entry))
+        .filter_map(|entry| match &entry.what {
+            What::Tftp { name, stage } => Some((name.as_str(), stage)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_conversation_is_told() {
+    let running = server().await;
+    let client = Client::new(&running).await;
+    client.request(1, "/snponly.efi", "octet", &[("tsize", "0")]).await;
+    let (_, from) = client.receive().await;
+    client.send(5, 8, from).await;
+    client.fetch("snponly.efi", 1468, 4, |_| false).await;
+    client.request(1, "absent", "octet", &[]).await;
+    client.receive().await;
+    let entries = running.directory.entries_that(|entries| entries.len() >= 5).await;
+    let stages = stages(&entries);
+    let size = 150_000;
+    assert_eq!(stages[0], ("/snponly.efi", &Transfer::Begun { size }));
+    assert_eq!(stages[1], ("/snponly.efi", &Transfer::SizeProbe { size }));
+    assert_eq!(stages[2], ("snponly.efi", &Transfer::Begun { size }));
+    assert!(matches!(stages[3], ("snponly.efi", Transfer::Done { bytes: 150_000, .. })), "{stages:?}");
+    assert!(matches!(stages[4], ("absent", Transfer::Refused { reason }) if reason == "file not found"));
+    let counted = running.counters.encode().unwrap();
+    for line in [
+        "billet_tftp_requests_total{outcome=\"size-probe\"} 1",
+        "billet_tftp_requests_total{outcome=\"done\"} 1",
+        "billet_tftp_requests_total{outcome=\"not-found\"} 1",
+        "billet_tftp_bytes_total 150000",
+    ] {
+        assert!(counted.lines().any(|told| told == line), "{line} is missing from\n{counted}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_missed_at_once() {
+    let running = server().await;
+    let client = Client::new(&running).await;
+    client.request(1, "snponly.efi", "octet", &[]).await;
+    for block in 1..=3 {
+        let (_, from) = client.receive().await;
+        client.send(ACK, block, from).await;
+    }
+    client.receive().await;
+    drop(client);
+    let broken = Transfer::Broken { bytes: 3 * 512, size: 150_000, reason: "vanished".to_owned() };
+    running.directory.entries_that(|entries| stages(entries).contains(&("snponly.efi", &broken))).await;
+    let said = Client::new(&running).await;
+    said.request(1, "snponly.efi", "octet", &[]).await;
+    let (_, from) = said.receive().await;
+    said.socket.send_to(b"\0\x05\0\x03disk full\0", from).await.unwrap();
+    let reason = "the client broke off: error 3 disk full".to_owned();
+    let broken = Transfer::Broken { bytes: 0, size: 150_000, reason };
+    running.directory.entries_that(|entries| stages(entries).contains(&("snponly.efi", &broken))).await;
+}
+
+/// Firmware whose break-off got lost, or that was reset: what runs for its port is dead.
+#[tokio::test]
+async fn another_request_from_the_same_port_ends_the_first() {
+    let running = server().await;
+    running.files.insert("second", content(700));
+    let client = Client::new(&running).await;
+    client.request(1, "snponly.efi", "octet", &[("tsize", "0")]).await;
+    let (_, first) = client.receive().await;
+    client.request(1, "second", "octet", &[]).await;
+    let (packet, second) = client.receive().await;
+    assert_ne!(first, second);
+    assert!(packet[4..] == content(700)[..512]);
+    // Nobody listens any more where the first came from.
+    client.send(ACK, 0, first).await;
+    client.send(ACK, 1, second).await;
+    let (packet, from) = client.receive().await;
+    assert!(packet[4..] == content(700)[512..] && from == second);
+    let anew = Transfer::Broken { bytes: 0, size: 150_000, reason: "asked for anew".to_owned() };
+    running.directory.entries_that(|entries| stages(entries).contains(&("snponly.efi", &anew))).await;
+}
+
+#[tokio::test]
+async fn many_clients_at_once_get_what_they_asked_for() {
+    let running = server().await;
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..200usize {
+        let name = format!("file-{}", number % 20);
+        let expected = content(10_000 + number % 20);
+        running.files.insert(&name, expected.clone());
+        let client = Client::new(&running).await;
+        clients.spawn(async move {
+            let window = 1 + number as u64 % 8;
+            assert!(client.fetch(&name, 1024, window, |_| false).await == expected, "{name}");
+        });
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn refusals_have_their_code() {
     let running = server().await;
     let client = Client::new(&running).await;
-    let table: [(u8, &str, &str, u8); 6] = [
+    let long = "a".repeat(60_000);
+    let table: [(u8, &str, &str, u8); 11] = [
         (1, "unknown", "octet", 1),
         (1, "../../etc/passwd", "octet", 1),
         (1, "/etc/passwd", "octet", 1),
+        (1, "./snponly.efi", "octet", 1),
+        (1, "uki/x64/52-54-00-00-00-07.efi", "octet", 1),
+        (1, "uki/x64/../../../etc/passwd", "octet", 1),
+        (1, "snponly.efi\0/etc/passwd", "octet", 4),
+        (1, &long, "octet", 4),
         (2, "snponly.efi", "octet", 4),
         (1, "snponly.efi", "netascii", 4),
         (1, "snponly.efi", "mail", 4),
@@ -161,7 +276,8 @@ async fn refusals_have_their_code() {
     for (opcode, name, mode, code) in table {
         client.request(opcode, name, mode, &[]).await;
         let (packet, from) = client.receive().await;
-        assert_eq!((&packet[..4], from), ([0, 5, 0, code].as_slice(), client.server), "{name} {mode}");
+        let shown = &name[..name.len().min(40)];
+        assert_eq!((&packet[..4], from), ([0, 5, 0, code].as_slice(), client.server), "{shown} {mode}");
     }
     // Noise ends nothing: the server still answers.
     for noise in [&b""[..], b"\0", b"\xff\xff\xff", b"\0\x01", b"\0\x03\0\x01data", b"\0\x05\0\0\0"] {
@@ -169,6 +285,19 @@ async fn refusals_have_their_code() {
     }
     let file = Client::new(&running).await.fetch("snponly.efi", 1468, 1, |_| false).await;
     assert_eq!(file.len(), 150_000);
+    let counted = running.counters.encode().unwrap();
+    let reasons = [
+        ("not-found", 6),
+        ("mode", 3),
+        ("too-long", 1),
+        ("write", 1),
+        ("malformed", 1),
+        ("not-a-request", 5),
+    ];
+    for (reason, count) in reasons {
+        let line = format!("billet_tftp_requests_total{{outcome=\"{reason}\"}} {count}");
+        assert!(counted.lines().any(|told| told == line), "{line} is missing from\n{counted}");
+    }
 }
 
 /// A client that we didn't write.

@@ -18,8 +18,18 @@ fn enrolment() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_without_a_token() -> Result<()> {
     let site = Site::start().await?;
-    let paths =
-        ["/v1/machines", "/v1/instances", "/v1/images", "/v1/networks", "/v1/machines/x", "/agent/v1/orders"];
+    let paths = [
+        "/v1/machines",
+        "/v1/instances",
+        "/v1/images",
+        "/v1/networks",
+        "/v1/networks/loopback/reservations",
+        "/v1/networks/loopback/leases",
+        "/v1/boot-traces/x",
+        "/metrics",
+        "/v1/machines/x",
+        "/agent/v1/orders",
+    ];
     for path in paths {
         for token in [None, Some("billet_guess"), Some("")] {
             let (status, problem) = site.send(token, Method::GET, path, None).await?;

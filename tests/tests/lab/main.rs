@@ -2,12 +2,14 @@
 //!
 //! They need what `make artifacts` builds, and take minutes: `make test` runs them one after the other.
 
+mod chains;
 mod debian;
 mod stranger;
 mod whole_way;
 
 use anyhow::Result;
 use lab::{MachineReport, Spec};
+use provisioner_api::BootTrace;
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -43,4 +45,10 @@ fn start_of(machine: &MachineReport, bytes: usize) -> Result<Vec<u8>> {
     let mut start = vec![0; bytes];
     File::open(&machine.disks[0].path)?.read_exact(&mut start)?;
     Ok(start)
+}
+
+/// The files that were fetched whole, in order: how, and their names.
+fn fetched(trace: &BootTrace) -> Vec<(String, String)> {
+    let whole = trace.entries.iter().filter(|entry| entry.stage.as_deref() == Some("done"));
+    whole.filter_map(|entry| Some((entry.kind.clone(), entry.file.clone()?))).collect()
 }

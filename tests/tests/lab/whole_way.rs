@@ -1,7 +1,7 @@
 //! From discovery to deployed and released, over BIOS with IPMI and UEFI with Redfish, with the service killed in the
 //! midst of it, and what may go wrong on the way.
 
-use super::{holds, spec, start_of};
+use super::{fetched, holds, spec, start_of};
 use anyhow::Result;
 use provisioner_api::{InstanceState, MachineState, Power, StepPhase};
 use tests::{LabSite, artifacts, can_run};
@@ -10,8 +10,9 @@ const NEEDED: [&str; 4] = ["vmlinuz", "initrd.img", "tiny.raw", "tiny.raw.zst"];
 
 #[test]
 fn bios_with_ipmi() -> Result<()> {
+    // Its ROM is no iPXE, as far as the service can see: it fetches undionly.kpxe by TFTP.
     whole_way(
-        "[[machine]]\nname = \"m1\"\nfirmware = \"bios\"\nbmc = \"ipmi-sim\"\ndisk = \"1G\"\nmemory = 512\n",
+        "[[machine]]\nname = \"m1\"\nfirmware = \"bios-pxe\"\nbmc = \"ipmi-sim\"\ndisk = \"1G\"\nmemory = 512\n",
     )
 }
 
@@ -32,7 +33,7 @@ fn whole_way(machine: &str) -> Result<()> {
     inspected_through_a_kill(&mut site)?;
     deployed_through_a_kill(&mut site)?;
     // OVMF takes two minutes for its way through PXE and HTTP over IPv4 and IPv6 before it comes to the disk.
-    if spec.machines[0].firmware == lab::Firmware::Bios {
+    if !spec.machines[0].firmware.is_uefi() {
         a_reboot_is_not_an_install(&site)?;
     }
     released(&site)?;
@@ -66,6 +67,9 @@ fn inspected_through_a_kill(site: &mut LabSite) -> Result<()> {
     assert_eq!(disks, [(Some(report.disks[0].serial.clone()), report.disks[0].size)]);
     assert_eq!(inventory.nics[0].mac, report.mac);
     assert!(start_of(report, 1 << 20)?.iter().all(|byte| *byte == 0), "inspecting writes nothing");
+    let loader = if report.firmware.is_uefi() { "snponly.efi" } else { "undionly.kpxe" };
+    let files = fetched(&site.trace("m1")?);
+    assert!(files.contains(&("tftp".into(), loader.into())), "{files:?}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! A trait, so that the simulated fleet and the tests run the real agent. Restarting is not here: `run` says how it
 //! ended, and whoever called it does the deed.
 
+mod arm;
 mod device;
 mod fake;
 mod ioctl;

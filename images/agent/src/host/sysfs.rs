@@ -3,7 +3,7 @@
 //! Everything is read below a root folder, so that tests lay out their own. What a machine does not tell is left
 //! empty: only memory and the lists themselves have to be there.
 
-use super::HostError;
+use super::{HostError, arm};
 use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
 use std::{
     collections::BTreeSet,
@@ -178,6 +178,9 @@ fn cpu(cpuinfo: &str) -> Cpu {
             }
             _ => {}
         }
+    }
+    if found.model.is_empty() {
+        found.model = arm::model(cpuinfo).unwrap_or_default();
     }
     let count = |n: usize, least: u32| u32::try_from(n).ok().filter(|&n| n > 0).unwrap_or(least);
     found.sockets = count(sockets.len(), 1);

@@ -3,7 +3,7 @@
 use super::{Events, Named, NamedWait, Wait, boot_mode};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use provisioner_api::{BmcSpec, BootMode, MachineState};
+use provisioner_api::{BmcSpec, BootChain, BootMode, MachineState};
 use std::path::PathBuf;
 
 /// The verbs.
@@ -76,6 +76,9 @@ pub(in crate::cli) struct Add {
     /// How its firmware boots, bios or uefi; found out at the first boot if not given
     #[arg(long, value_name = "MODE", value_parser = boot_mode)]
     pub(in crate::cli) boot_mode: Option<BootMode>,
+    /// How it gets from UEFI to the agent: auto, snponly, ipxe or uki; as its network says if not given
+    #[arg(long, value_name = "CHAIN", value_parser = validate::boot_chain)]
+    pub(in crate::cli) boot_chain: Option<BootChain>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
 }
@@ -113,6 +116,9 @@ pub(in crate::cli) struct Set {
     /// In maintenance no new instance is placed on it
     #[arg(long, group = "change", value_enum)]
     pub(in crate::cli) maintenance: Option<Switch>,
+    /// How it gets from UEFI to the agent: auto, snponly, ipxe or uki; `network` for what its network says
+    #[arg(long, group = "change", value_name = "CHAIN", value_parser = validate::chain_choice)]
+    pub(in crate::cli) boot_chain: Option<validate::ChainChoice>,
     /// A label to add or change; may be given more than once
     #[arg(long = "label", group = "change", value_name = "KEY=VALUE", value_parser = validate::label)]
     pub(in crate::cli) labels: Vec<(String, String)>,

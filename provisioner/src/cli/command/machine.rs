@@ -71,6 +71,7 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         bmc: add.bmc,
         bmc_password,
         boot_mode: add.boot_mode,
+        boot_chain: add.boot_chain,
         labels: add.labels.into_iter().collect(),
     };
     let machine = session.client.add_machine(&create).await?;
@@ -138,6 +139,7 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
         bmc: set.bmc,
         bmc_password: password::given(session, set.bmc_password_file.as_deref())?,
         maintenance: set.maintenance.map(|switch| switch == Switch::On),
+        boot_chain: set.boot_chain.map(|chain| chain.0),
         labels,
     };
     let machine = session.client.update_machine(&set.machine, before.version, &update).await?;

@@ -1,7 +1,12 @@
 //! `billet network …`.
 
 use super::{Session, context};
-use crate::cli::{args::NetworkCommand, error::CliError, view};
+use crate::cli::{
+    args::{AddReservation, NetworkCommand, ReservationCommand},
+    error::CliError,
+    view,
+};
+use provisioner_api::{LeaseState, Reservation};
 use provisioner_client::MachineFilter;
 use std::collections::HashMap;
 
@@ -14,18 +19,39 @@ pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> R
         }
         NetworkCommand::Show(named) => {
             let network = session.client.network(&named.name).await?;
-            session.ui.object(&network, || view::network(&network))
+            session.ui.object(&network, || view::network(&network, &context()))
         }
-        NetworkCommand::Leases(named) => {
-            let filter = MachineFilter::default();
-            let (leases, machines) =
-                tokio::join!(session.client.leases(&named.name), session.client.machines(&filter));
-            let (leases, machines) = (leases?, machines?);
-            let names: HashMap<_, _> =
-                machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
-            session.ui.list(&leases, |_| {
-                view::leases(&leases, &context(), |lease| names.get(&lease.machine?).cloned())
-            })
+        NetworkCommand::Leases(which) => leases(session, &which.name, which.all).await,
+        NetworkCommand::Reservation(command) => reservations(session, command).await,
+    }
+}
+
+async fn leases(session: &mut Session<'_>, network: &str, all: bool) -> Result<(), CliError> {
+    let filter = MachineFilter::default();
+    let (leases, machines) = tokio::join!(session.client.leases(network), session.client.machines(&filter));
+    let (mut leases, machines) = (leases?, machines?);
+    leases.retain(|lease| all || matches!(lease.state, LeaseState::Active | LeaseState::Quarantined));
+    let names: HashMap<_, _> = machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
+    session.ui.list(&leases, |wide| {
+        view::leases(&leases, wide, &context(), |lease| names.get(&lease.machine?).cloned())
+    })
+}
+
+async fn reservations(session: &mut Session<'_>, command: ReservationCommand) -> Result<(), CliError> {
+    match command {
+        ReservationCommand::List(named) => {
+            let reservations = session.client.reservations(&named.name).await?;
+            session.ui.list(&reservations, |_| view::reservations(&reservations))
+        }
+        ReservationCommand::Add(AddReservation { network, mac, address }) => {
+            let wanted = Reservation { mac, address: address.to_string() };
+            let made = session.client.add_reservation(&network, &wanted).await?;
+            let sentence = format!("{} on network {network} is reserved for {}", made.address, made.mac);
+            session.ui.outcome(&made, &sentence)
+        }
+        ReservationCommand::Remove { network, mac } => {
+            session.client.delete_reservation(&network, &mac).await?;
+            session.ui.done(&format!("nothing on network {network} is reserved for {mac} any more"))
         }
     }
 }

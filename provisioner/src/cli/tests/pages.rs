@@ -6,7 +6,7 @@ use crate::cli::{
     view::{self, Owners},
 };
 use jiff::tz::TimeZone;
-use provisioner_api::{Event, EventId, MachineState, Why};
+use provisioner_api::{Diagnosis, Event, EventId, MachineState, Why};
 use uuid::Uuid;
 
 fn context() -> Context {
@@ -144,10 +144,19 @@ fn why_shows_the_facts() {
         waiting: Some(samples::waiting()),
         held: None,
         job: None,
+        diagnoses: vec![Diagnosis {
+            kind: "no-loader-request".to_owned(),
+            sentence: "It never asked for the loader.".to_owned(),
+            mend: "Open UDP 69.".to_owned(),
+        }],
         facts: vec![event(1, "DISCOVER"), event(2, "OFFER 10.77.0.100\x1b[31m")],
     };
     let text = view::why(&why, &context());
     assert!(text.contains("Why:          m1 waits for the agent.\n"), "{text}");
+    assert!(
+        text.contains("  It never asked for the loader. (no-loader-request)\n    Open UDP 69.\n"),
+        "{text}"
+    );
     assert!(text.ends_with("OFFER 10.77.0.100\u{fffd}[31m\n"), "{text}");
     assert!(!text.contains('\x1b'));
 }

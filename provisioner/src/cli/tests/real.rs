@@ -82,6 +82,8 @@ async fn a_machine_is_added_looked_at_changed_and_forgotten() {
     let missing = user.run("machine show nobody").await;
     assert_eq!(missing.code, 5, "{missing:?}");
     assert_eq!(ok(user.run("network list -o name").await), "");
+    assert!(ok(user.run("metrics").await).contains("billet_machines{state=\"inspecting\"} 1\n"));
+    assert!(ok(user.run("boot-trace m1").await).contains("nothing was heard"));
     assert_eq!(ok(user.run("instance list -o name").await), "");
     service.end().await;
 }

@@ -32,6 +32,7 @@ pub(in crate::cli) fn machine(name: &str) -> Machine {
                 tls_sha256: None,
             }),
             boot_mode: Some(BootMode::Bios),
+            boot_chain: None,
             accepted: true,
             maintenance: false,
             labels: BTreeMap::from([("rack".to_owned(), "r7".to_owned())]),

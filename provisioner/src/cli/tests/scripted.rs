@@ -7,8 +7,11 @@ use super::{
 };
 use crate::{clock, tls::Identity};
 use provisioner_api::{
-    ErasePolicy, Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate,
-    InstanceList, InstanceState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate,
+    BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Image, ImageFormat, ImageId, ImageList,
+    ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceList, InstanceState, Lease, LeaseList,
+    LeaseRelay, LeaseState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
+    NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet, TraceEntry,
+    UndeclaredRelay,
 };
 use provisioner_client::{Client, ClientError, Connection};
 use std::net::TcpListener;
@@ -355,6 +358,7 @@ async fn why_asks_for_both_kinds() {
         waiting: None,
         held: None,
         job: None,
+        diagnoses: Vec::new(),
         facts: Vec::new(),
     };
     fake.says("GET /v1/machines/m1/why", 200, &why("machine m1"));
@@ -369,4 +373,194 @@ async fn why_asks_for_both_kinds() {
     assert!(ran.err.starts_with("billet: there is neither a machine nor an instance `other`"), "{}", ran.err);
     fake.says("GET /v1/instances/m1/why", 200, &why("instance m1"));
     assert_eq!(user.run("why m1 -o name").await.out, "instance m1\nmachine m1\n");
+}
+
+/// A network with all that can be wrong on one.
+fn network() -> Network {
+    let at = samples::at("2026-11-21T03:30:00Z");
+    Network {
+        name: "lab".to_owned(),
+        interface: "eth1".to_owned(),
+        dhcp: DhcpMode::ReservedOnly,
+        address: "10.77.0.1".to_owned(),
+        server_identifier: "10.77.0.2".to_owned(),
+        discovery: true,
+        boot_chain: BootChain::Uki,
+        subnets: vec![Subnet {
+            subnet: "10.77.0.0/24".to_owned(),
+            relay: None,
+            ranges: vec![("10.77.0.100".to_owned(), "10.77.0.199".to_owned())],
+            exclude: Vec::new(),
+            gateway: Some("10.77.0.254".to_owned()),
+            dns: Vec::new(),
+            addresses: 100,
+            used: 1,
+            free: 98,
+        }],
+        status: NetworkStatus {
+            silent: true,
+            leases: 1,
+            quarantined: 1,
+            rogues: vec![OtherServer {
+                server: "10.77.0.66".to_owned(),
+                mac: "02:00:00:00:00:66".to_owned(),
+                gives_addresses: true,
+                first_seen: at,
+                last_seen: at,
+            }],
+            undeclared_relays: vec![UndeclaredRelay {
+                relay: "10.99.0.1".to_owned(),
+                packets: 3,
+                last_seen: at,
+            }],
+            ..NetworkStatus::default()
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_network_shows_what_is_wrong_on_it() {
+    let fake = Fake::start().await;
+    fake.says("GET /v1/networks", 200, &NetworkList { items: vec![network()] });
+    fake.says("GET /v1/networks/lab", 200, &network());
+    let user = User::of(fake.connection());
+    let ran = user.run("network list").await;
+    assert_eq!(
+        ran.out,
+        "\
+NAME  SUBNET        INTERFACE  DHCP           DISCOVERY  LEASES  FREE  TROUBLE
+lab   10.77.0.0/24  eth1       reserved-only  yes        1       98    other DHCP server 10.77.0.66; silent; undeclared relays: 1
+"
+    );
+    let page = user.run("network show lab").await.out;
+    for want in [
+        "Identifier:   10.77.0.2\n",
+        "Silent:       no DHCP message is answered while another server is there\n",
+        "Leases:       1, and 1 addresses in quarantine\n",
+        "  10.77.0.66  02:00:00:00:00:66  addresses  ",
+        "  10.99.0.1  3        ",
+        "  10.77.0.0/24  -      10.77.0.100 to 10.77.0.199  100        1     98    10.77.0.254  -\n",
+    ] {
+        assert!(page.contains(want), "{want}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn leases_that_ended_are_shown_when_asked_for() {
+    let fake = Fake::start().await;
+    let lease = |last: u8, state| Lease {
+        network: "lab".to_owned(),
+        address: format!("10.77.0.{last}"),
+        mac: "52:54:00:00:00:01".to_owned(),
+        state,
+        machine: Some(samples::machine("m1").id),
+        hostname: Some("web\x1b".to_owned()),
+        relay: Some(LeaseRelay { address: None, circuit: Some("eth1/7".to_owned()), remote: None }),
+        expires: samples::at("2026-11-21T03:45:00Z"),
+    };
+    let items =
+        vec![lease(1, LeaseState::Active), lease(2, LeaseState::Released), lease(3, LeaseState::Quarantined)];
+    fake.says("GET /v1/networks/lab/leases", 200, &LeaseList { items });
+    fake.says("GET /v1/machines", 200, &list(vec![samples::machine("m1")]));
+    let user = User::of(fake.connection());
+    assert_eq!(user.run("network leases lab -o name").await.out, "10.77.0.1\n10.77.0.3\n");
+    let all = user.run("network leases lab --all -o wide").await.out;
+    let second = all.lines().nth(2).unwrap();
+    assert!(second.starts_with("10.77.0.2  52:54:00:00:00:01  released     m1       web\u{fffd}"), "{all}");
+    assert!(second.ends_with("-      eth1/7   -"), "{all}");
+}
+
+#[tokio::test]
+async fn reservations_are_added_listed_and_removed() {
+    let fake = Fake::start().await;
+    let reservation = Reservation { mac: "52:54:00:00:00:01".to_owned(), address: "10.77.0.50".to_owned() };
+    let path = "/v1/networks/lab/reservations";
+    fake.says(&format!("POST {path}"), 201, &reservation);
+    fake.says(&format!("GET {path}"), 200, &ReservationList { items: vec![reservation.clone()] });
+    fake.says(&format!("DELETE {path}/52:54:00:00:00:01"), 204, &());
+    let user = User::of(fake.connection());
+    let ran = user.run("network reservation add lab 52-54-00-00-00-01 10.77.0.50").await;
+    assert_eq!(ran.out, "10.77.0.50 on network lab is reserved for 52:54:00:00:00:01\n", "{ran:?}");
+    let sent: Reservation = serde_json::from_slice(&fake.asked()[0].body).unwrap();
+    assert_eq!(sent, reservation);
+    let listed = user.run("network reservation list lab").await.out;
+    assert_eq!(listed, "ADDRESS     MAC\n10.77.0.50  52:54:00:00:00:01\n");
+    let ran = user.run("network reservation remove lab 52:54:00:00:00:01").await;
+    assert_eq!(ran.out, "nothing on network lab is reserved for 52:54:00:00:00:01 any more\n", "{ran:?}");
+    assert_eq!(user.run("network reservation add lab nonsense 10.77.0.50").await.code, 2);
+    assert_eq!(user.run("network reservation add lab 52:54:00:00:00:01 ten").await.code, 2);
+}
+
+#[tokio::test]
+async fn a_boot_chain_is_set_or_left_to_the_network() {
+    let fake = Fake::start().await;
+    fake.says("GET /v1/machines/m1", 200, &samples::machine("m1"));
+    fake.says("PATCH /v1/machines/m1", 200, &samples::machine("m1"));
+    let user = User::of(fake.connection());
+    for (word, body) in [("uki", r#"{"boot_chain":"uki"}"#), ("network", r#"{"boot_chain":null}"#)] {
+        assert_eq!(user.run(&format!("machine set m1 --boot-chain {word}")).await.code, 0);
+        assert_eq!(String::from_utf8(fake.asked().pop().unwrap().body).unwrap(), body);
+    }
+    assert_eq!(user.run("machine set m1 --boot-chain grub").await.code, 2);
+}
+
+#[tokio::test]
+async fn a_boot_conversation_is_printed_with_its_meaning() {
+    let fake = Fake::start().await;
+    let entry = |id, at: &str, kind: &str, asked: &str, answered: &str| TraceEntry {
+        id,
+        at: samples::at(at),
+        mac: "52:54:00:00:00:01".to_owned(),
+        network: "lab".to_owned(),
+        kind: kind.to_owned(),
+        asked: asked.to_owned(),
+        answered: answered.to_owned(),
+        ..TraceEntry::default()
+    };
+    let mut trace = BootTrace {
+        machine: None,
+        machine_name: Some("m1".to_owned()),
+        macs: vec!["52:54:00:00:00:01".to_owned()],
+        entries: vec![
+            entry(1, "2026-11-21T03:30:00Z", "dhcp", "DISCOVER from UEFI PXE", "OFFER 10.77.0.100\x1b"),
+            entry(2, "2026-11-21T03:30:01.5Z", "tftp", "snponly.efi", "999 bytes in 7 ms"),
+            entry(3, "2026-11-21T03:32:00Z", "script", "what to boot", "boot the agent"),
+        ],
+        diagnoses: vec![Diagnosis {
+            kind: "no-kernel-request".to_owned(),
+            sentence: "It never asked for the kernel.".to_owned(),
+            mend: "Look at its console.".to_owned(),
+        }],
+    };
+    fake.says("GET /v1/boot-traces/m1", 200, &trace);
+    let user = User::of(fake.connection());
+    let text = user.run("boot-trace m1").await.out;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "Machine:      m1");
+    assert!(text.contains("  AFTER    ASKED  ") && text.contains("  +0.000s  dhcp: "), "{text}");
+    let two =
+        BootTrace { macs: vec![trace.macs[0].clone(), "52:54:00:00:00:02".to_owned()], ..trace.clone() };
+    fake.says("GET /v1/boot-traces/two", 200, &two);
+    let text_of_two = user.run("boot-trace two").await.out;
+    assert!(text_of_two.contains("  +0.000s  52:54:00:00:00:01  dhcp: "), "{text_of_two}");
+    assert!(text.contains("+1.500s") && text.contains("+2m  "), "{text}");
+    assert!(text.contains("dhcp: DISCOVER from UEFI PXE  OFFER 10.77.0.100\u{fffd}"), "{text}");
+    assert!(
+        text.ends_with(
+            "\nDiagnosis\n  It never asked for the kernel. (no-kernel-request)\n    Look at its console.\n"
+        ),
+        "{text}"
+    );
+    trace.diagnoses.clear();
+    trace.entries.clear();
+    fake.says("GET /v1/boot-traces/m2", 200, &trace);
+    let text = user.run("boot-trace m2").await.out;
+    assert!(
+        text.contains("nothing was heard") && text.ends_with("as far as can be seen from here\n"),
+        "{text}"
+    );
+    let data: BootTrace = serde_json::from_str(&user.run("boot-trace m2 -o json").await.out).unwrap();
+    assert_eq!(data, trace);
+    assert_eq!(user.run("boot-trace m2 -o name").await.out, "m1\n");
+    assert_eq!(user.run("boot-trace nobody").await.code, 5);
 }

@@ -107,6 +107,7 @@ pub(in crate::cli) fn machine(machine: &Machine, owners: &Owners, context: &Cont
     page.line("Labels", labels(&spec.labels));
     page.line("MACs", spec.macs.join(", "));
     page.line("Boot mode", spec.boot_mode.map(word).unwrap_or_else(|| "not known yet".to_owned()));
+    page.line("Boot chain", spec.boot_chain.map(word).unwrap_or_default());
     match &spec.bmc {
         Some(bmc) => page.line("BMC", bmc_url::write(bmc)),
         None => page.line("BMC", "none; set it with `billet machine set --bmc`"),

@@ -20,6 +20,7 @@ pub(in crate::cli) fn why(why: &Why, context: &Context) -> String {
     if let Some(running) = &why.job {
         job::block(&mut page, running, context);
     }
+    page.block("What its boot conversation means", &super::boot_trace::paragraphs(&why.diagnoses));
     if !why.facts.is_empty() {
         page.block("What happened last", &event::events(&why.facts, true, context));
     }

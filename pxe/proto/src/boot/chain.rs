@@ -1,6 +1,7 @@
 //! The choice of a boot chain: what the machine's owner wants, what the firmware can, and what failed lately.
 
 use super::{Arch, Firmware};
+use crate::trace::{Entry, Role, Transfer, What};
 use serde::{Deserialize, Serialize};
 
 /// How a machine gets from its UEFI firmware to our agent. A BIOS always goes by `undionly.kpxe` and a script.
@@ -53,3 +54,48 @@ pub fn choose(
     // When all have failed, the first is tried again: the fault may be mended meanwhile.
     usable.iter().copied().find(|chain| !failures.contains(chain)).or(usable.first().copied())
 }
+
+/// How many boots may end with a chain's loader before the chain counts as failed.
+const TRIES: u32 = 2;
+
+/// The chains that failed for a client since `opened` (milliseconds since 1970): their loader was fetched in two boots
+/// without its next stage, which is the script for iPXE, and the agent or its DHCP client for a unified kernel image.
+/// A chain that leads to the agent clears itself alone: what failed before it would fail again. `entries` are the
+/// client's, oldest first.
+#[must_use]
+pub fn failures<'a>(entries: impl IntoIterator<Item = &'a Entry>, opened: u64) -> Vec<Chain> {
+    let mut tries: Vec<(Chain, u32)> = Vec::new();
+    // A loader that is fetched twice in one boot is one try.
+    let mut fresh = true;
+    let mut last = None;
+    for entry in entries.into_iter().filter(|entry| entry.at >= opened) {
+        match &entry.what {
+            What::Dhcp(dhcp) => match dhcp.firmware {
+                Some(Firmware::BiosPxe | Firmware::UefiPxe(_) | Firmware::UefiHttp(_)) => {
+                    fresh |= dhcp.message == "DISCOVER";
+                }
+                Some(Firmware::IpxeBios | Firmware::IpxeUefi(_)) => {}
+                None => tries.retain(|(chain, _)| *chain != Chain::Uki),
+            },
+            What::Script { .. } => tries.retain(|(chain, _)| *chain == Chain::Uki),
+            What::Agent => tries.retain(|(chain, _)| Some(*chain) != last),
+            what => {
+                let Some((name, Transfer::Done { .. } | Transfer::Broken { .. })) = what.file() else {
+                    continue;
+                };
+                let Some(Role::Loader(Some(chain))) = Role::of(name) else { continue };
+                last = Some(chain);
+                if std::mem::take(&mut fresh) {
+                    match tries.iter_mut().find(|(known, _)| *known == chain) {
+                        Some((_, count)) => *count += 1,
+                        None => tries.push((chain, 1)),
+                    }
+                }
+            }
+        }
+    }
+    tries.into_iter().filter(|(_, count)| *count >= TRIES).map(|(chain, _)| chain).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,115 +1,181 @@
-//! What kind of firmware sends a message, by options 60, 77, 93 and 175.
+//! What kind of client sends a message, by options 60, 77, 93 and 175.
 //!
-//! Architecture numbers are IANA's "Processor Architecture Types"; only those that we have a loader for count.
+//! Architecture numbers are IANA's "Processor Architecture Types"; which of them have a loader is decided here.
 
 use super::code;
-use super::request::Options;
+use super::options::{Options, sub_option};
 use crate::boot::{Arch, Firmware};
+use std::fmt;
 
-/// x86 BIOS.
-const X86_BIOS: u16 = 0;
-/// x86_64 UEFI; 7 by IANA, 9 by the errata of RFC 4578 that much firmware follows.
-const X64_UEFI: [u16; 2] = [7, 9];
-/// x86_64 UEFI, HTTP boot.
-const X64_UEFI_HTTP: u16 = 16;
+/// iPXE's feature number "I can fetch by HTTP" in option 175.
+const IPXE_HTTP: u8 = 19;
 /// iPXE's feature number "I am an EFI binary" in option 175.
 const IPXE_EFI: u8 = 36;
 
-/// The firmware, or `None` for an operating system and for firmware that we have no loader for.
-pub(super) fn classify(options: &Options) -> Option<Firmware> {
-    let architectures = architectures(options);
-    let is = |wanted: &[u16]| architectures.iter().any(|arch| wanted.contains(arch));
-    let vendor = options.get(code::VENDOR_CLASS);
+/// An architecture (option 93) that we have no loader for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Unsupported(pub u16);
 
-    if is_ipxe(options) {
-        return match architectures.first() {
-            None if ipxe_has(options, IPXE_EFI) => Some(Firmware::IpxeUefi(Arch::X64)),
-            None | Some(&X86_BIOS) => Some(Firmware::IpxeBios),
-            _ if is(&X64_UEFI) || is(&[X64_UEFI_HTTP]) => Some(Firmware::IpxeUefi(Arch::X64)),
-            _ => None,
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            1 => "NEC PC-98",
+            2 => "Itanium UEFI",
+            3 => "Alpha",
+            4 => "Arc x86",
+            5 => "Intel Lean Client",
+            6 => "32-bit x86 UEFI",
+            8 => "Xscale UEFI",
+            10 => "32-bit Arm UEFI",
+            12 => "PowerPC Open Firmware",
+            13 => "PowerPC ePAPR",
+            14 => "POWER OPAL",
+            15 => "32-bit x86 UEFI over HTTP",
+            18 => "32-bit Arm UEFI over HTTP",
+            20 => "x86 BIOS over HTTP",
+            17 => "EFI byte code over HTTP",
+            21..=24 => "Arm U-Boot",
+            25..=30 => "RISC-V",
+            31 | 32 => "S/390",
+            33 | 34 => "MIPS",
+            35 | 36 => "Sunway",
+            37..=40 => "LoongArch",
+            41 => "Raspberry Pi",
+            _ => return write!(f, "architecture {}", self.0),
         };
+        write!(f, "{name} (architecture {})", self.0)
     }
-    if vendor.starts_with(b"HTTPClient") {
-        return is(&[X64_UEFI_HTTP]).then_some(Firmware::UefiHttp(Arch::X64));
-    }
-    if vendor.starts_with(b"PXEClient") {
-        return match architectures.first() {
-            // Before RFC 4578 there was only the BIOS.
-            None | Some(&X86_BIOS) => Some(Firmware::BiosPxe),
-            _ if is(&X64_UEFI) => Some(Firmware::UefiPxe(Arch::X64)),
-            _ => None,
-        };
-    }
-    None
 }
 
-/// Whether the user class (option 77) says iPXE, as plain text or in the list form of RFC 3004.
+/// In whose words a client wants to be told what to boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// An operating system: not at all.
+    System,
+    /// PXE, from a BIOS or UEFI: `PXEClient`.
+    Pxe,
+    /// UEFI's HTTP boot: `HTTPClient`.
+    Http,
+    /// iPXE that fetches by HTTP.
+    Ipxe,
+}
+
+/// What a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Class {
+    /// Its words.
+    pub(super) dialect: Dialect,
+    /// What it is, if we have a loader for it.
+    pub(super) firmware: Option<Firmware>,
+    /// What it is else, if it says so.
+    pub(super) unsupported: Option<Unsupported>,
+}
+
+/// How a processor is started.
+#[derive(Clone, Copy)]
+enum Start {
+    Bios,
+    Uefi(Arch),
+}
+
+/// The client, by its options.
+pub(super) fn classify(options: &Options) -> Class {
+    let vendor = options.get(code::VENDOR_CLASS);
+    let dialect = if is_ipxe(options) {
+        Dialect::Ipxe
+    } else if vendor.starts_with(b"PXEClient") {
+        Dialect::Pxe
+    } else if vendor.starts_with(b"HTTPClient") {
+        Dialect::Http
+    } else {
+        return Class { dialect: Dialect::System, firmware: None, unsupported: None };
+    };
+    let (start, first) = start(options);
+    let start = match (start, first) {
+        // Before RFC 4578 there was only the BIOS.
+        (None, None) => match dialect {
+            Dialect::Ipxe if has(options, IPXE_EFI) => Some(Start::Uefi(Arch::X64)),
+            Dialect::Ipxe | Dialect::Pxe => Some(Start::Bios),
+            Dialect::Http | Dialect::System => None,
+        },
+        (start, _) => start,
+    };
+    let firmware = match (dialect, start) {
+        (Dialect::Ipxe, Some(Start::Bios)) => Some(Firmware::IpxeBios),
+        (Dialect::Ipxe, Some(Start::Uefi(arch))) => Some(Firmware::IpxeUefi(arch)),
+        (Dialect::Pxe, Some(Start::Bios)) => Some(Firmware::BiosPxe),
+        (Dialect::Pxe, Some(Start::Uefi(arch))) => Some(Firmware::UefiPxe(arch)),
+        (Dialect::Http, Some(Start::Uefi(arch))) => Some(Firmware::UefiHttp(arch)),
+        _ => None,
+    };
+    let unsupported = if firmware.is_none() { first.map(Unsupported) } else { None };
+    Class { dialect, firmware, unsupported }
+}
+
+/// The first architecture of the client's that we have something for, and the first that it names at all.
+/// Option 93 is a list (RFC 4578, 2.1); without it the vendor class says `PXEClient:Arch:00007:…`.
+fn start(options: &Options) -> (Option<Start>, Option<u16>) {
+    let mut first = None;
+    for pair in options.get(code::CLIENT_ARCHITECTURE).chunks_exact(2) {
+        let architecture = u16::from_be_bytes([pair[0], pair[1]]);
+        first = first.or(Some(architecture));
+        if let Some(start) = known(architecture) {
+            return (Some(start), first);
+        }
+    }
+    if first.is_none() {
+        first = in_vendor_class(options.get(code::VENDOR_CLASS));
+        return (first.and_then(known), first);
+    }
+    (None, first)
+}
+
+fn known(architecture: u16) -> Option<Start> {
+    match architecture {
+        0 => Some(Start::Bios),
+        // 9 is x86_64 by the errata of RFC 4578 that much firmware follows; 16 is the same over HTTP.
+        7 | 9 | 16 => Some(Start::Uefi(Arch::X64)),
+        11 | 19 => Some(Start::Uefi(Arch::Arm64)),
+        _ => None,
+    }
+}
+
+/// The architecture in `PXEClient:Arch:00007:UNDI:003000`.
+fn in_vendor_class(vendor: &[u8]) -> Option<u16> {
+    let mut words = vendor.split(|byte| *byte == b':').skip_while(|word| *word != b"Arch").skip(1);
+    std::str::from_utf8(words.next()?).ok()?.parse().ok()
+}
+
+/// Whether it is an iPXE that can fetch our script. One that says that it has no HTTP (a network card's own, say) is
+/// a ROM to us, and gets a loader that has; gPXE, its ancestor, too.
 fn is_ipxe(options: &Options) -> bool {
     let user_class = options.get(code::USER_CLASS);
-    user_class == b"iPXE" || user_class == b"\x04iPXE"
+    let encapsulated = options.get(code::IPXE);
+    if user_class == b"gPXE" || user_class == b"\x04gPXE" {
+        return false;
+    }
+    // Plain text, or the list form of RFC 3004; who scripts iPXE may have changed it.
+    let by_name = user_class == b"iPXE" || user_class == b"\x04iPXE";
+    match sub_option(encapsulated, IPXE_HTTP) {
+        Some(_) => has(options, IPXE_HTTP),
+        None => by_name && !is_list(encapsulated),
+    }
 }
 
-/// Whether a feature flag is set in iPXE's encapsulated options (code, length, value …).
-fn ipxe_has(options: &Options, feature: u8) -> bool {
-    let mut rest = options.get(code::IPXE);
-    while let [number, length, tail @ ..] = rest {
-        let Some((value, next)) = tail.split_at_checked(usize::from(*length)) else { return false };
-        if *number == feature {
-            return value.iter().any(|byte| *byte != 0);
-        }
+/// Whether a feature flag is set in iPXE's encapsulated options.
+fn has(options: &Options, feature: u8) -> bool {
+    sub_option(options.get(code::IPXE), feature).is_some_and(|value| value.iter().any(|byte| *byte != 0))
+}
+
+/// Whether it is a list of sub-options, whole and not empty.
+fn is_list(list: &[u8]) -> bool {
+    let mut rest = list;
+    while let [_, length, tail @ ..] = rest {
+        let Some((_, next)) = tail.split_at_checked(usize::from(*length)) else { return false };
         rest = next;
     }
-    false
-}
-
-/// Option 93 is a list (RFC 4578, 2.1); without it the vendor class says `PXEClient:Arch:00007:…`.
-fn architectures(options: &Options) -> Vec<u16> {
-    if options.has(code::CLIENT_ARCHITECTURE) {
-        let list = options.get(code::CLIENT_ARCHITECTURE).chunks_exact(2);
-        return list.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
-    }
-    let vendor = String::from_utf8_lossy(options.get(code::VENDOR_CLASS));
-    let mut words = vendor.split(':').skip_while(|word| *word != "Arch").skip(1);
-    words.next().and_then(|word| word.parse().ok()).into_iter().collect()
+    rest.is_empty() && !list.is_empty()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn firmware_by_options() {
-        let pxe = b"PXEClient:Arch:00007:UNDI:003000".as_slice();
-        type Row<'a> = (&'a [(u8, &'a [u8])], Option<Firmware>);
-        let table: &[Row<'_>] = &[
-            (&[(60, b"PXEClient"), (93, &[0, 0])], Some(Firmware::BiosPxe)),
-            (&[(60, b"PXEClient")], Some(Firmware::BiosPxe)),
-            (&[(60, b"PXEClient:Arch:00000:UNDI:002001")], Some(Firmware::BiosPxe)),
-            (&[(60, pxe), (93, &[0, 7])], Some(Firmware::UefiPxe(Arch::X64))),
-            (&[(60, pxe), (93, &[0, 9])], Some(Firmware::UefiPxe(Arch::X64))),
-            (&[(60, pxe)], Some(Firmware::UefiPxe(Arch::X64))),
-            (&[(60, pxe), (93, &[0, 6, 0, 7])], Some(Firmware::UefiPxe(Arch::X64))),
-            (&[(60, pxe), (93, &[0, 11])], None),
-            (&[(60, pxe), (93, &[0, 6])], None),
-            (
-                &[(60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, &[0, 16])],
-                Some(Firmware::UefiHttp(Arch::X64)),
-            ),
-            (&[(60, b"HTTPClient:Arch:00016:UNDI:003001")], Some(Firmware::UefiHttp(Arch::X64))),
-            (&[(60, b"HTTPClient:Arch:00019:UNDI:003001"), (93, &[0, 19])], None),
-            (&[(60, b"PXEClient"), (77, b"iPXE"), (93, &[0, 0])], Some(Firmware::IpxeBios)),
-            (&[(60, b"PXEClient"), (77, b"\x04iPXE"), (93, &[0, 7])], Some(Firmware::IpxeUefi(Arch::X64))),
-            (&[(77, b"iPXE"), (93, &[0, 11])], None),
-            (&[(77, b"iPXE"), (175, &[36, 1, 1])], Some(Firmware::IpxeUefi(Arch::X64))),
-            (&[(77, b"iPXE"), (175, &[19, 1, 1, 36, 1, 0])], Some(Firmware::IpxeBios)),
-            (&[(77, b"iPXE"), (175, &[19, 200, 1])], Some(Firmware::IpxeBios)),
-            (&[(60, b"udhcp 1.35.0")], None),
-            (&[(60, b"MSFT 5.0"), (93, &[0, 7])], None),
-            (&[], None),
-            (&[(60, pxe), (93, &[7])], Some(Firmware::BiosPxe)),
-        ];
-        for (options, expected) in table {
-            assert_eq!(classify(&Options::of(options)), *expected, "{options:?}");
-        }
-    }
-}
+mod tests;

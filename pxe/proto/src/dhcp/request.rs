@@ -1,14 +1,11 @@
 //! Reading a client's datagram. Whatever arrives, it is a [`Request`] or an [`Ignored`] with its reason.
-//!
-//! The typed decoder of `dhcproto` 0.15 panics on some packets and keeps only the first entry of option 93, so
-//! only its borrowed view is used, behind the length checks here.
 
-use super::class;
+use super::class::{self, Dialect, Unsupported};
 use super::code;
+use super::ignored::Ignored;
+use super::options::{Options, sub_option};
 use crate::Mac;
 use crate::boot::Firmware;
-use dhcproto::v4::borrowed::{DhcpOptionIterator, Message};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Length of the fixed part with the magic cookie, in bytes (RFC 2131, 2).
@@ -17,6 +14,25 @@ const FIXED: usize = 240;
 const LONGEST: usize = 1500;
 /// The magic cookie that precedes the options (RFC 2131, 3).
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
+/// Sub-options of the relay agent information (RFC 3046, 3527, 5107).
+const CIRCUIT: u8 = 1;
+const REMOTE: u8 = 2;
+const LINK_SELECTION: u8 = 5;
+const SERVER_OVERRIDE: u8 = 11;
+/// PXE's vendor sub-option that names a boot server's item (PXE 2.1, table 2-1).
+const BOOT_ITEM: u8 = 71;
+/// Longest host name that is kept, in bytes (RFC 1035, 2.3.4).
+const LONGEST_NAME: usize = 253;
+
+/// Which of our ports a datagram came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Service {
+    /// 67: DHCP.
+    #[default]
+    Dhcp,
+    /// 4011: a PXE client that has its address asks for its boot file alone (PXE 2.1, 2.2.3; "BINL").
+    BootServer,
+}
 
 /// How a datagram arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +41,8 @@ pub struct Arrival {
     pub source: Ipv4Addr,
     /// The address it was sent to: ours, or a broadcast address.
     pub destination: Ipv4Addr,
+    /// The port it came to.
+    pub service: Service,
 }
 
 /// What a client wants (RFC 2131, 4.3).
@@ -73,19 +91,27 @@ impl Kind {
     }
 }
 
-/// A client's message, understood.
+/// A client's message, understood. It owns what it holds, and outlives the datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// What it wants.
     pub kind: Kind,
+    /// Which port it came to.
+    pub service: Service,
+    /// Where it came from.
+    pub source: Ipv4Addr,
     /// Hardware address (chaddr): a hint for look-up, never identity.
     pub mac: Mac,
     /// SMBIOS UUID (option 97) in wire order; none if absent or all zeros or ones.
     pub uuid: Option<[u8; 16]>,
     /// What kind of firmware asks; `None` for an operating system, or firmware that we have no loader for.
     pub firmware: Option<Firmware>,
+    /// The architecture of firmware that we have no loader for.
+    pub unsupported: Option<Unsupported>,
     /// Transaction id, returned in the reply.
     pub xid: u32,
+    /// For how many seconds the client has been trying, by its own account.
+    pub seconds: u16,
     /// The flags field, returned in the reply (RFC 2131, 2).
     pub flags: u16,
     /// The client's address, if it can answer ARP at it; else `0.0.0.0`.
@@ -96,10 +122,9 @@ pub struct Request {
     pub requested: Option<Ipv4Addr>,
     /// The server that it names (option 54).
     pub server: Option<Ipv4Addr>,
-    /// Client identifier (option 61), returned in the reply (RFC 6842).
-    pub(super) client_identifier: Option<Vec<u8>>,
-    /// Relay agent information (option 82), returned in the reply (RFC 3046).
-    pub(super) relay_information: Option<Vec<u8>>,
+    /// In whose words it is told what to boot.
+    pub(super) dialect: Dialect,
+    pub(super) options: Options,
 }
 
 impl Request {
@@ -108,100 +133,155 @@ impl Request {
     pub fn wants_broadcast(&self) -> bool {
         self.flags & 0x8000 != 0
     }
+
+    /// The relay that passed the message on.
+    #[must_use]
+    pub fn relay(&self) -> Option<Ipv4Addr> {
+        Some(self.giaddr).filter(|relay| !relay.is_unspecified())
+    }
+
+    /// Whether firmware or a loader asks, with or without a loader for it.
+    #[must_use]
+    pub fn is_firmware(&self) -> bool {
+        self.dialect != Dialect::System
+    }
+
+    /// Client identifier (option 61), returned in the reply (RFC 6842).
+    #[must_use]
+    pub fn client_identifier(&self) -> Option<&[u8]> {
+        self.options.some(code::CLIENT_IDENTIFIER)
+    }
+
+    /// Host name (option 12), if it could be one.
+    #[must_use]
+    pub fn host_name(&self) -> Option<&str> {
+        let name = std::str::from_utf8(self.options.some(code::HOST_NAME)?).ok()?.trim_end_matches('\0');
+        let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_');
+        (!name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(fits)).then_some(name)
+    }
+
+    /// The vendor class (option 60), as sent.
+    #[must_use]
+    pub fn vendor_class(&self) -> Option<&[u8]> {
+        self.options.some(code::VENDOR_CLASS)
+    }
+
+    /// The version of the firmware's network interface (option 94): type, major, minor (RFC 4578, 2.2).
+    #[must_use]
+    pub fn interface(&self) -> Option<[u8; 3]> {
+        self.options.get(code::CLIENT_INTERFACE).try_into().ok()
+    }
+
+    /// Relay agent information (option 82), returned in the reply (RFC 3046).
+    #[must_use]
+    pub fn relay_information(&self) -> Option<&[u8]> {
+        self.options.some(code::RELAY_INFORMATION)
+    }
+
+    /// The relay's circuit (option 82.1): often the switch port.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&[u8]> {
+        sub_option(self.relay_information()?, CIRCUIT)
+    }
+
+    /// The relay's name for the far end (option 82.2): often the switch.
+    #[must_use]
+    pub fn remote(&self) -> Option<&[u8]> {
+        sub_option(self.relay_information()?, REMOTE)
+    }
+
+    /// The subnet that an address is wanted of, where that is not the relay's: link selection (RFC 3527), else subnet
+    /// selection (RFC 3011).
+    pub(super) fn selected_subnet(&self) -> Option<Ipv4Addr> {
+        self.relay()?;
+        self.relay_address(LINK_SELECTION).or_else(|| self.options.address(code::SUBNET_SELECTION))
+    }
+
+    /// What the relay wants to be taken for our identifier, so that renewals pass it, too (RFC 5107).
+    pub(super) fn server_override(&self) -> Option<Ipv4Addr> {
+        self.relay()?;
+        self.relay_address(SERVER_OVERRIDE)
+    }
+
+    fn relay_address(&self, sub: u8) -> Option<Ipv4Addr> {
+        let octets: [u8; 4] = sub_option(self.relay_information()?, sub)?.try_into().ok()?;
+        Some(Ipv4Addr::from(octets)).filter(|address| !address.is_unspecified())
+    }
+
+    /// Largest message that the client takes (option 57), in bytes, with its IP and UDP headers.
+    pub(super) fn message_size(&self) -> Option<u16> {
+        self.options.short(code::MESSAGE_SIZE)
+    }
+
+    /// What the client asks for (option 55), most wanted first.
+    pub(super) fn wanted(&self) -> &[u8] {
+        self.options.get(code::PARAMETER_LIST)
+    }
+
+    /// The boot server item that a PXE client chose, four bytes.
+    pub(super) fn boot_item(&self) -> Option<&[u8]> {
+        sub_option(self.options.get(code::VENDOR_OPTIONS), BOOT_ITEM).filter(|item| item.len() == 4)
+    }
+
+    /// Option 97 as it came, to be returned to firmware that looks for it (RFC 4578, 2.3).
+    pub(super) fn machine_identifier(&self) -> Option<&[u8]> {
+        self.options.some(code::CLIENT_UUID)
+    }
 }
 
-/// Why a datagram is not looked at any further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Ignored {
-    /// Shorter than the fixed part, or longer than a frame.
-    #[error("{length} bytes are no DHCP message")]
-    Length {
-        /// Length in bytes.
-        length: usize,
-    },
-    /// Not sent by a client.
-    #[error("op code {op} is not a request")]
-    NotARequest {
-        /// The op field.
-        op: u8,
-    },
-    /// Not an Ethernet client.
-    #[error("hardware type {htype} with addresses of {hlen} bytes is not Ethernet")]
-    NotEthernet {
-        /// The htype field.
-        htype: u8,
-        /// The hlen field.
-        hlen: u8,
-    },
-    /// No machine can have this hardware address.
-    #[error("the hardware address is zero or a group address")]
-    HardwareAddress,
-    /// BOOTP without DHCP's options.
-    #[error("the magic cookie of DHCP is missing")]
-    NoCookie,
-    /// No option 53, or of the wrong length.
-    #[error("the message type is missing")]
-    NoMessageType,
-    /// A message that servers send, or one that nobody here speaks.
-    #[error("message type {message_type} is not for a server")]
-    NotForServers {
-        /// Value of option 53.
-        message_type: u8,
-    },
-    /// A REQUEST, RELEASE, DECLINE or INFORM about no address.
-    #[error("the message names no address")]
-    NoAddress,
-}
-
-/// Reads a datagram that came to the server's port.
+/// Reads a datagram that came to one of the server's ports.
 ///
 /// # Errors
 /// The reason why it is none of our business.
 pub fn parse(datagram: &[u8], arrival: &Arrival) -> Result<Request, Ignored> {
-    let length = Ignored::Length { length: datagram.len() };
     if datagram.len() < FIXED || datagram.len() > LONGEST {
-        return Err(length);
+        return Err(Ignored::Length { length: datagram.len() });
     }
-    // dhcproto slices chaddr by the packet's own hlen: nothing but 6 gets past here.
     let mac = ethernet_address(datagram)?;
     if datagram[236..FIXED] != COOKIE {
         return Err(Ignored::NoCookie);
     }
-    let message = Message::new(datagram).map_err(|_| length)?;
-    let options = Options::read(&message, datagram);
-
-    let &[message_type] = options.get(code::MESSAGE_TYPE) else { return Err(Ignored::NoMessageType) };
-    let option_50 = options.address(code::REQUESTED_ADDRESS);
+    let options = Options::read(datagram);
+    let ciaddr = usable(address_at(datagram, 12));
+    let asked = options.address(code::REQUESTED_ADDRESS).and_then(usable);
     let server = options.address(code::SERVER_IDENTIFIER);
-    let ciaddr = Some(message.ciaddr()).filter(|address| !address.is_unspecified());
-    let kind = match message_type {
-        1 => Kind::Discover,
-        3 => request_kind(option_50, server, ciaddr, arrival)?,
-        4 => Kind::Decline { address: option_50.ok_or(Ignored::NoAddress)? },
-        7 => ciaddr.map(|_| Kind::Release).ok_or(Ignored::NoAddress)?,
-        8 => Kind::Inform,
-        message_type => return Err(Ignored::NotForServers { message_type }),
-    };
-    // An INFORM's sender has an address, whether it filled the field or not.
-    let inform_source = (kind == Kind::Inform && !arrival.source.is_unspecified()).then_some(arrival.source);
-    let ciaddr = ciaddr.or(inform_source);
-    if kind == Kind::Inform && ciaddr.is_none() {
+    let kind = kind(&options, asked, server, ciaddr, arrival)?;
+    // The sender of an INFORM, or to a boot server, has an address, whether it filled the field or not.
+    let has_address = kind == Kind::Inform || arrival.service == Service::BootServer;
+    let ciaddr = ciaddr.or(usable(arrival.source).filter(|_| has_address));
+    if has_address && ciaddr.is_none() {
         return Err(Ignored::NoAddress);
     }
+    let class = class::classify(&options);
     Ok(Request {
         kind,
+        service: arrival.service,
+        source: arrival.source,
         mac,
         uuid: options.uuid(),
-        firmware: class::classify(&options),
-        xid: message.xid(),
-        flags: message.flags().into(),
+        firmware: class.firmware,
+        unsupported: class.unsupported,
+        xid: u32::from_be_bytes([datagram[4], datagram[5], datagram[6], datagram[7]]),
+        seconds: u16::from_be_bytes([datagram[8], datagram[9]]),
+        flags: u16::from_be_bytes([datagram[10], datagram[11]]),
         ciaddr: ciaddr.unwrap_or(Ipv4Addr::UNSPECIFIED),
-        giaddr: message.giaddr(),
-        requested: option_50.or(ciaddr),
+        giaddr: address_at(datagram, 24),
+        requested: asked.or(ciaddr),
         server,
-        client_identifier: options.bytes(code::CLIENT_IDENTIFIER),
-        relay_information: options.bytes(code::RELAY_INFORMATION),
+        dialect: class.dialect,
+        options,
     })
+}
+
+/// An address in the fixed part.
+fn address_at(datagram: &[u8], at: usize) -> Ipv4Addr {
+    Ipv4Addr::new(datagram[at], datagram[at + 1], datagram[at + 2], datagram[at + 3])
+}
+
+/// An address, if a host can have it.
+fn usable(address: Ipv4Addr) -> Option<Ipv4Addr> {
+    let nobodys = address.is_unspecified() || address.is_broadcast() || address.is_multicast();
+    (!nobodys && !address.is_loopback()).then_some(address)
 }
 
 /// chaddr, if the datagram says that it is an Ethernet client's request.
@@ -221,17 +301,38 @@ fn ethernet_address(datagram: &[u8]) -> Result<Mac, Ignored> {
     Ok(mac)
 }
 
-/// Which of the four DHCPREQUESTs it is (RFC 2131, 4.3.2).
-fn request_kind(
-    option_50: Option<Ipv4Addr>,
+fn kind(
+    options: &Options,
+    asked: Option<Ipv4Addr>,
     server: Option<Ipv4Addr>,
     ciaddr: Option<Ipv4Addr>,
     arrival: &Arrival,
 ) -> Result<Kind, Ignored> {
-    match (server, option_50, ciaddr) {
+    let &[message_type] = options.get(code::MESSAGE_TYPE) else { return Err(Ignored::NoMessageType) };
+    match (message_type, arrival.service) {
+        (1, _) => Ok(Kind::Discover),
+        // A boot server is asked for a file; there is nothing to choose or to keep.
+        (3, Service::BootServer) => Ok(Kind::Renew),
+        (3, Service::Dhcp) => request_kind(asked, server, ciaddr, arrival),
+        (8, _) => Ok(Kind::Inform),
+        (4, Service::Dhcp) => Ok(Kind::Decline { address: asked.ok_or(Ignored::NoAddress)? }),
+        (7, Service::Dhcp) => ciaddr.map(|_| Kind::Release).ok_or(Ignored::NoAddress),
+        _ => Err(Ignored::NotForServers { message_type }),
+    }
+}
+
+/// Which of the four DHCPREQUESTs it is (RFC 2131, 4.3.2).
+fn request_kind(
+    asked: Option<Ipv4Addr>,
+    server: Option<Ipv4Addr>,
+    ciaddr: Option<Ipv4Addr>,
+    arrival: &Arrival,
+) -> Result<Kind, Ignored> {
+    match (server, asked, ciaddr) {
         (Some(server), Some(address), _) => Ok(Kind::Select { server, address }),
         (None, Some(address), None) => Ok(Kind::Reboot { address }),
-        // Some clients name the server when they renew, too.
+        // Some clients name the server when they renew, too. What a relay passes on was broadcast, unless the relay
+        // took itself for the server (RFC 5107); it comes to our address either way.
         (_, _, Some(_)) if is_broadcast(arrival.destination) => Ok(Kind::Rebind),
         (_, _, Some(_)) => Ok(Kind::Renew),
         (_, None, None) => Err(Ignored::NoAddress),
@@ -241,63 +342,4 @@ fn request_kind(
 /// Whether a destination is the limited broadcast, or unknown.
 fn is_broadcast(address: Ipv4Addr) -> bool {
     address.is_broadcast() || address.is_unspecified()
-}
-
-/// The options of a message, each code's pieces joined (RFC 3396).
-pub(super) struct Options(BTreeMap<u8, Vec<u8>>);
-
-impl Options {
-    fn read(message: &Message<'_>, datagram: &[u8]) -> Self {
-        let mut options = Options(BTreeMap::new());
-        options.join(message.opts());
-        // The file and sname fields may hold more of them (RFC 2132, 9.3).
-        let overload = options.get(code::OVERLOAD).first().copied().unwrap_or(0);
-        if overload & 1 != 0 {
-            options.join(DhcpOptionIterator::new(&datagram[108..236]));
-        }
-        if overload & 2 != 0 {
-            options.join(DhcpOptionIterator::new(&datagram[44..108]));
-        }
-        options
-    }
-
-    fn join(&mut self, pieces: DhcpOptionIterator<'_>) {
-        for piece in pieces {
-            self.0.entry(piece.code().into()).or_default().extend_from_slice(piece.data());
-        }
-    }
-
-    /// The value of an option; empty when it is absent.
-    pub(super) fn get(&self, code: u8) -> &[u8] {
-        self.0.get(&code).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether the option is there, even if empty.
-    pub(super) fn has(&self, code: u8) -> bool {
-        self.0.contains_key(&code)
-    }
-
-    fn bytes(&self, code: u8) -> Option<Vec<u8>> {
-        self.0.get(&code).cloned()
-    }
-
-    fn address(&self, code: u8) -> Option<Ipv4Addr> {
-        let octets: [u8; 4] = self.get(code).try_into().ok()?;
-        Some(Ipv4Addr::from(octets)).filter(|address| !address.is_unspecified())
-    }
-
-    /// Option 97 is a type byte of zero and 16 bytes (RFC 4578, 2.3). Boards without a UUID send all zeros or
-    /// all ones.
-    fn uuid(&self) -> Option<[u8; 16]> {
-        let (0, uuid) = self.get(code::CLIENT_UUID).split_first().map(|(kind, rest)| (*kind, rest))? else {
-            return None;
-        };
-        let uuid: [u8; 16] = uuid.try_into().ok()?;
-        (uuid != [0; 16] && uuid != [0xff; 16]).then_some(uuid)
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(list: &[(u8, &[u8])]) -> Self {
-        Options(list.iter().map(|(code, data)| (*code, data.to_vec())).collect())
-    }
 }

@@ -41,6 +41,19 @@ impl Settings {
     pub fn link(&self) -> &Subnet {
         &self.subnets[0]
     }
+
+    /// The place of the subnet that an address is of, as a host.
+    #[must_use]
+    pub fn place_of(&self, address: Ipv4Addr) -> Option<usize> {
+        self.subnets.iter().position(|subnet| subnet.contains(address))
+    }
+
+    /// For how many seconds an address of a subnet is given, to firmware or to an operating system.
+    #[must_use]
+    pub fn lease(&self, subnet: usize, firmware: bool) -> u32 {
+        let subnet = self.subnets.get(subnet).unwrap_or(self.link());
+        if firmware { subnet.firmware_lease } else { subnet.system_lease }
+    }
 }
 
 /// One subnet.
@@ -66,7 +79,7 @@ pub struct Subnet {
     pub mtu: Option<u16>,
     /// Classless routes (option 121); the default route is added from `routers`.
     pub routes: Vec<Route>,
-    /// Further options, code and value; never one that is made here.
+    /// Further options, code and value; those of which [`is_ours`](super::is_ours) are left out.
     pub options: Vec<(u8, Vec<u8>)>,
     /// The URL of option 114.
     pub url: Option<String>,
@@ -123,6 +136,13 @@ impl Subnet {
         let host = address & !mask;
         let is_host = self.prefix >= 31 || (host != 0 && host != !mask);
         address & mask == own & mask && is_host
+    }
+
+    /// Whether an address is within the subnet, its first and last included.
+    #[must_use]
+    pub fn covers(&self, address: Ipv4Addr) -> bool {
+        let mask = u32::from(self.mask());
+        u32::from(address) & mask == u32::from(self.address) & mask
     }
 
     /// The subnet mask.

@@ -10,6 +10,12 @@ pub(super) mod opcode {
     pub(in super::super) const OPTION_ACK: u16 = 6;
 }
 
+/// Longest request that is read, in bytes. RFC 2347 allows 512; no name of ours is longer than half of that.
+pub const MAX_REQUEST: usize = 512;
+/// Most characters of a name that are shown.
+const MAX_SHOWN: usize = 128;
+/// Bytes before the file's bytes in a DATA packet.
+pub(super) const DATA_HEADER: usize = 4;
 /// Most bytes of an error message that are kept or sent.
 const MAX_MESSAGE: usize = 100;
 
@@ -48,6 +54,9 @@ pub enum Refused {
     /// It wants netascii or mail.
     #[error("only the mode octet is served")]
     Mode,
+    /// Longer than [`MAX_REQUEST`].
+    #[error("the request is too long")]
+    TooLong,
     /// A request that is cut off, or not text.
     #[error("the request is malformed")]
     Malformed,
@@ -57,6 +66,18 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// The reason in one word, for counters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Refused::Write => "write",
+            Refused::Mode => "mode",
+            Refused::TooLong => "too-long",
+            Refused::Malformed => "malformed",
+            Refused::NotARequest => "not-a-request",
+        }
+    }
+
     /// The error packet to answer with, if any.
     #[must_use]
     pub fn packet(self) -> Option<Vec<u8>> {
@@ -73,6 +94,9 @@ pub fn parse_request(datagram: &[u8]) -> Result<ReadRequest, Refused> {
         Some(opcode::READ) => {}
         Some(opcode::WRITE) => return Err(Refused::Write),
         _ => return Err(Refused::NotARequest),
+    }
+    if datagram.len() > MAX_REQUEST {
+        return Err(Refused::TooLong);
     }
     let text = datagram[2..].strip_suffix(&[0]).ok_or(Refused::Malformed)?;
     let mut words = text.split(|byte| *byte == 0);
@@ -111,6 +135,16 @@ impl ReadRequest {
     }
 }
 
+/// What a request that was refused seems to ask for, for people: without control characters, at most 128 characters.
+/// Empty when it is no text.
+#[must_use]
+pub fn shown_name(datagram: &[u8]) -> String {
+    let bytes = datagram.get(2..).unwrap_or_default();
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = std::str::from_utf8(&bytes[..bytes.len().min(4 * MAX_SHOWN)]).unwrap_or_default();
+    text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()
+}
+
 /// The name in the map of files that a requested name means: without leading slashes.
 #[must_use]
 pub fn name_of(requested: &str) -> &str {
@@ -127,13 +161,10 @@ pub fn error(code: ErrorCode, message: &str) -> Vec<u8> {
     packet
 }
 
-/// A DATA packet.
-pub(super) fn data(block: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(4 + bytes.len());
-    packet.extend_from_slice(&opcode::DATA.to_be_bytes());
-    packet.extend_from_slice(&block.to_be_bytes());
-    packet.extend_from_slice(bytes);
-    packet
+/// Appends the head of a DATA packet; the bytes of the block follow.
+pub(super) fn data_header(block: u16, to: &mut Vec<u8>) {
+    let [high, low] = block.to_be_bytes();
+    to.extend_from_slice(&[0, opcode::DATA as u8, high, low]);
 }
 
 /// An option acknowledgement.

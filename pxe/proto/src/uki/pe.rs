@@ -48,7 +48,7 @@ pub enum PeError {
 /// One section, as the section table describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// Its name, without the zeros behind it.
+    /// Its name, up to the first zero.
     pub(crate) name: Vec<u8>,
     /// Length in memory.
     pub(crate) virtual_size: u32,
@@ -128,7 +128,8 @@ pub(crate) fn read(file: &[u8]) -> Result<Headers, PeError> {
 /// One entry of the section table.
 fn section(entry: &[u8]) -> Option<Section> {
     let name = entry.get(..8)?;
-    let end = name.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    // As EFI stubs compare names: nothing counts behind the first zero.
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     Some(Section {
         name: name[..end].to_vec(),
         virtual_size: u32_at(entry, 8)?,
@@ -205,11 +206,16 @@ fn check_appendable(file: &[u8], headers: &Headers, wanted: usize) -> Result<usi
     let room = headers.size_of_headers.min(first).min(file.len());
     let begin = headers.table + headers.sections.len() * SECTION_ENTRY;
     let end = begin + wanted * SECTION_ENTRY;
-    let free = file.get(begin..end).is_some_and(|gap| gap.iter().all(|byte| *byte == 0));
+    let free = file.get(begin..end).is_some_and(is_padding);
     if end > room || !free || headers.sections.len() + wanted > 96 {
         return Err(PeError::NoRoom { wanted });
     }
     Ok(alignment)
+}
+
+/// Whether nothing stands there: zeros, or the "no operation" of arm64 with which its assembler fills gaps.
+fn is_padding(gap: &[u8]) -> bool {
+    gap.iter().all(|byte| *byte == 0) || gap.chunks(4).all(|word| word == [0x1f, 0x20, 0x03, 0xd5])
 }
 
 /// A number that the format keeps in 31 bits.

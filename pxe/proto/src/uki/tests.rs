@@ -111,6 +111,30 @@ fn only_plain_text_that_fits_becomes_a_command_line() {
 }
 
 #[test]
+fn names_by_table() {
+    let mac = [0x52, 0x54, 0, 0xaa, 0xbb, 0xcc];
+    assert_eq!(parse_name("x64/52-54-00-aa-bb-cc.efi"), Some((Arch::X64, mac)));
+    assert_eq!(parse_name("arm64/52-54-00-AA-BB-CC.efi"), Some((Arch::Arm64, mac)));
+    for name in [
+        "",
+        "x64/",
+        "x64/52-54-00-aa-bb-cc",
+        "x64/52:54:00:aa:bb:cc.efi",
+        "x64/52-54-00-aa-bb.efi",
+        "x64/52-54-00-aa-bb-cc-dd.efi",
+        "x64/52-54-00-aa-bb-+c.efi",
+        "x64/52-54-00-aa-bb-cc.efi/",
+        "x64/../52-54-00-aa-bb-cc.efi",
+        "x86/52-54-00-aa-bb-cc.efi",
+        "/x64/52-54-00-aa-bb-cc.efi",
+        "x64/52-54-00-aa-bb-cc.efi\0",
+        "x64/52-54-00-aa-bb-é.efi",
+    ] {
+        assert_eq!(parse_name(name), None, "{name}");
+    }
+}
+
+#[test]
 fn parts_that_do_not_fit_are_refused() {
     let (stub, kernel) = (stub(), program(0x8664, b"", 0));
     let table: [(&str, Vec<u8>, Vec<u8>, &str); 9] = [

@@ -1,0 +1,122 @@
+//! `/v1/networks/{network}/reservations`: addresses that one client always gets.
+
+use super::{
+    error::{ApiError, Body},
+    networks,
+    validate::{Fields, parse_mac_bytes},
+};
+use crate::{api::format_mac, service::Service};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use provisioner_api::{Reservation, ReservationList};
+use pxe::leases::{LeaseState, Reservation as Kept};
+use std::{net::Ipv4Addr, sync::Arc};
+
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+) -> Result<Json<ReservationList>, ApiError> {
+    networks::find(&service, &name)?;
+    let items = service.store.reservation_list(&name).await?.into_iter().map(wire).collect();
+    Ok(Json(ReservationList { items }))
+}
+
+/// Adds one. The same again changes nothing; of a client that has another one, this takes its place.
+pub(crate) async fn add(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    Body(body): Body<Reservation>,
+) -> Result<Response, ApiError> {
+    networks::find(&service, &name)?;
+    let wanted = read(&service, &name, &body)?;
+    let known = service.store.reservation_list(&name).await?;
+    if known.contains(&wanted) {
+        return Ok((StatusCode::OK, Json(wire(wanted))).into_response());
+    }
+    if let Some(other) = known.iter().find(|other| other.address == wanted.address) {
+        let detail = format!(
+            "{} is reserved for {} already; take that reservation away first, or choose another address",
+            wanted.address,
+            format_mac(other.mac)
+        );
+        return Err(taken(detail));
+    }
+    unleased(&service, &name, wanted).await?;
+    service.store.reservation_insert(&name, wanted).await?;
+    service.boot.leases.reserve(&name, wanted);
+    Ok((StatusCode::CREATED, Json(wire(wanted))).into_response())
+}
+
+pub(crate) async fn remove(
+    State(service): State<Arc<Service>>,
+    Path((name, mac)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    networks::find(&service, &name)?;
+    let missing = || {
+        let detail = format!(
+            "nothing is reserved for `{mac}` on network `{name}`; `billet network reservation list {name}` shows what is"
+        );
+        ApiError::new(StatusCode::NOT_FOUND, "not-found", detail)
+    };
+    let mac = parse_mac_bytes(&mac).ok_or_else(missing)?;
+    if !service.store.reservation_delete(&name, mac).await? {
+        return Err(missing());
+    }
+    service.boot.leases.unreserve(&name, mac);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is asked for, if it could be.
+fn read(service: &Service, network: &str, body: &Reservation) -> Result<Kept, ApiError> {
+    let (mac, address) = (parse_mac_bytes(&body.mac), body.address.parse::<Ipv4Addr>().ok());
+    let mut fields = Fields::default();
+    let detail = format!("`{}` is not a unicast MAC address like 52:54:00:12:34:56", body.mac);
+    fields.check(mac.is_some(), "mac", detail);
+    match address {
+        None => fields.check(false, "address", format!("`{}` is not an IPv4 address", body.address)),
+        Some(address) => {
+            if let Some(Err(problem)) = service.boot.leases.check_reservation(network, address) {
+                fields.check(false, "address", problem.to_string());
+            }
+        }
+    }
+    fields.done()?;
+    // Both are there, or `done` had said so.
+    match (mac, address) {
+        (Some(mac), Some(address)) => Ok(Kept { mac, address }),
+        _ => Err(ApiError::field("address", "it is missing")),
+    }
+}
+
+/// Refuses an address that another client has now.
+async fn unleased(service: &Service, network: &str, wanted: Kept) -> Result<(), ApiError> {
+    let now = service.boot.leases.now();
+    let leases = service.store.lease_list(network).await?;
+    let Some(lease) = leases.iter().find(|lease| lease.address == wanted.address && lease.expires > now)
+    else {
+        return Ok(());
+    };
+    let address = wanted.address;
+    match lease.state {
+        LeaseState::Leased if lease.mac != wanted.mac => Err(taken(format!(
+            "{address} is leased to {} now; choose another address, or wait until that client gives it back",
+            format_mac(lease.mac)
+        ))),
+        LeaseState::Quarantined => Err(taken(format!(
+            "{address} is used by another host, which was found there; find that host, or choose another address"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn taken(detail: String) -> ApiError {
+    ApiError::conflict(detail).about("address")
+}
+
+fn wire(kept: Kept) -> Reservation {
+    Reservation { mac: format_mac(kept.mac), address: kept.address.to_string() }
+}

@@ -1,0 +1,197 @@
+//! The service opened, nothing running: what booting clients are told, and what is written down of them.
+
+use super::App;
+use crate::{
+    config::{Config, Network},
+    directory::BootDirectory,
+    service::Service,
+    store::{EventsOf, MachineRecord},
+    trace::TraceWriter,
+};
+use jiff::Timestamp;
+use provisioner_api::{BootChain, DhcpMode, MachineId, MachineSpec};
+use provisioner_lifecycle::Machine;
+use pxe::{BootAnswer, Client, Directory};
+use pxe_proto::{
+    boot::{Arch, Chain, Firmware},
+    trace::{Dhcp, Entry, Transfer, What},
+};
+use std::{net::Ipv4Addr, path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
+const PXE: Firmware = Firmware::UefiPxe(Arch::X64);
+
+/// A service with one network on loopback that discovers.
+async fn app(folder: &Path) -> App {
+    for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi", "vmlinuz", "initrd.img"] {
+        std::fs::write(folder.join(name), name).unwrap();
+    }
+    let file = folder.join("billet.toml");
+    let of = |name: &str| folder.join(name);
+    let text = format!(
+        "data = {:?}\n[boot]\nkernel = {:?}\nramdisk = {:?}\nipxe = {folder:?}\n",
+        of("data"),
+        of("vmlinuz"),
+        of("initrd.img")
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut config = Config::load(&file, []).unwrap();
+    config.api.listen = "127.0.0.1:0".parse().unwrap();
+    (config.boot.http_port, config.boot.tftp_port) = (0, 0);
+    let mut network = Network::new("lab", "lo", Ipv4Addr::LOCALHOST, (Ipv4Addr::new(127, 0, 0, 0), 8));
+    (network.dhcp, network.discovery, network.router_advertisements) = (DhcpMode::Off, true, false);
+    config.networks = vec![network];
+    App::bind(config).await.unwrap()
+}
+
+fn dhcp(at: u64, firmware: Option<Firmware>) -> Entry {
+    let dhcp = Dhcp {
+        message: "DISCOVER".into(),
+        port: 67,
+        firmware,
+        unsupported: None,
+        relay: None,
+        server: None,
+        requested: None,
+        reply: Some("OFFER".into()),
+        silence: None,
+        address: Some(Ipv4Addr::new(127, 1, 0, 9)),
+        boot: firmware.map(|_| BootAnswer::Boot(Chain::Snponly)),
+    };
+    Entry { at, mac: MAC, network: "lab".into(), what: What::Dhcp(dhcp) }
+}
+
+fn fetched(at: u64, name: &str) -> Entry {
+    let what = What::Tftp { name: name.into(), stage: Transfer::Done { bytes: 5, millis: 1 } };
+    Entry { at, mac: MAC, network: "lab".into(), what }
+}
+
+fn now() -> u64 {
+    crate::clock::now().as_millisecond().try_into().unwrap()
+}
+
+fn machine(boot_chain: Option<BootChain>) -> MachineRecord {
+    let id = MachineId(Uuid::from_u128(7));
+    let spec = MachineSpec {
+        pool: "default".into(),
+        macs: vec![crate::api::format_mac(MAC)],
+        bmc: None,
+        boot_mode: None,
+        boot_chain,
+        accepted: false,
+        maintenance: false,
+        labels: Default::default(),
+    };
+    let created = Timestamp::UNIX_EPOCH;
+    MachineRecord {
+        version: 1,
+        generation: 1,
+        name: "m1".into(),
+        spec,
+        machine: Machine::new(id, created),
+        created,
+    }
+}
+
+async fn asked(directory: &BootDirectory, firmware: Firmware) -> BootAnswer {
+    let client =
+        Client { mac: MAC, uuid: None, firmware: Some(firmware), network: "lab".into(), requested: None };
+    directory.boot(&client).await
+}
+
+/// The directory of an app, and its service.
+fn directory(app: &App) -> (Arc<Service>, Arc<BootDirectory>) {
+    let files = super::boot::files(&app.service.config, "CA").unwrap();
+    (Arc::clone(&app.service), BootDirectory::new(Arc::clone(&app.service), files))
+}
+
+#[tokio::test]
+async fn a_chain_that_failed_twice_gives_way_to_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let (_, directory) = directory(&app);
+    assert_eq!(asked(&directory, PXE).await, BootAnswer::Boot(Chain::Snponly));
+    for boot in 0..2 {
+        let at = now() + boot * 1000;
+        directory.trace(dhcp(at, Some(PXE)));
+        directory.trace(fetched(at + 10, "snponly.efi"));
+    }
+    // No stub is configured, so no unified kernel image.
+    assert_eq!(asked(&directory, PXE).await, BootAnswer::Boot(Chain::Ipxe));
+    assert_eq!(asked(&directory, Firmware::UefiPxe(Arch::Arm64)).await, BootAnswer::Disk, "nothing for it");
+    assert_eq!(asked(&directory, Firmware::BiosPxe).await, BootAnswer::Boot(Chain::Snponly), "one way only");
+    let stranger = Client { mac: MAC, uuid: None, firmware: None, network: "lab".into(), requested: None };
+    assert_eq!(directory.boot(&stranger).await, BootAnswer::Disk, "an operating system boots nothing");
+}
+
+#[tokio::test]
+async fn a_machines_own_chain_counts_whatever_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let (service, directory) = directory(&app);
+    service
+        .store
+        .machine_insert(&machine(Some(BootChain::Ipxe)), None, &[], crate::clock::now())
+        .await
+        .unwrap();
+    assert_eq!(asked(&directory, PXE).await, BootAnswer::Boot(Chain::Ipxe));
+    for boot in 0..2 {
+        directory.trace(dhcp(now() + boot * 1000, Some(PXE)));
+        directory.trace(fetched(now() + boot * 1000 + 10, "ipxe.efi"));
+    }
+    assert_eq!(asked(&directory, PXE).await, BootAnswer::Boot(Chain::Ipxe));
+}
+
+#[tokio::test]
+async fn boots_are_stored_and_told_in_the_machines_timeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let (service, directory) = directory(&app);
+    let App { traces, .. } = app;
+    let record = machine(None);
+    service.store.machine_insert(&record, None, &[], crate::clock::now()).await.unwrap();
+    directory.trace(dhcp(1000, Some(PXE)));
+    directory.trace(fetched(1001, "snponly.efi"));
+    directory.trace(Entry { mac: [2; 6], ..dhcp(1002, Some(PXE)) });
+    // Told to stop, it still writes down what waits.
+    let stop = CancellationToken::new();
+    stop.cancel();
+    traces.run(stop.clone()).await;
+    let events = service.store.event_list(EventsOf::Machine(record.id()), None, 10).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| event.message.as_str()).collect();
+    let dhcp_line = "DISCOVER by UEFI PXE: OFFER 127.1.0.9, boots our agent by snponly";
+    assert_eq!(told, [dhcp_line, "fetched snponly.efi over TFTP (5 bytes)"]);
+    let stored = service.store.machine_get(record.id()).await.unwrap().unwrap();
+    assert!(stored.machine.facts.netboot.is_some());
+    assert_eq!(service.store.boot_trace_list(&record.spec.macs[0]).await.unwrap().len(), 2);
+    assert_eq!(
+        service.store.boot_trace_list("02:02:02:02:02:02").await.unwrap().len(),
+        1,
+        "a stranger's too"
+    );
+}
+
+/// Plain DHCP of an operating system is a line of the timeline, but not kept in the database as a conversation.
+#[tokio::test]
+async fn plain_dhcp_is_told_of_machines_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let service = Arc::clone(&app.service);
+    let record = machine(None);
+    service.store.machine_insert(&record, None, &[], crate::clock::now()).await.unwrap();
+    let (traces, queue) = crate::trace::Traces::open(&service.store, Arc::default()).await.unwrap();
+    traces.know([MAC].into());
+    traces.record(dhcp(1000, None));
+    traces.record(Entry { mac: [2; 6], ..dhcp(1000, None) });
+    assert_eq!(queue.len(), 1, "the stranger's stays in memory");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let mut writer = TraceWriter::new(Arc::clone(&service), queue);
+    writer.look().await.unwrap();
+    writer.run(stop).await;
+    let events = service.store.event_list(EventsOf::Machine(record.id()), None, 10).await.unwrap();
+    assert_eq!(events[0].message, "DISCOVER by an operating system: OFFER 127.1.0.9");
+    assert_eq!(service.store.boot_trace_newest(10).await.unwrap(), []);
+}

@@ -1,0 +1,87 @@
+//! Boot conversations, entry by entry. Written in batches, each a transaction; losing the last one loses no decision.
+
+use super::{Store, StoreError, document, json};
+use crate::api::format_mac;
+use pxe_proto::trace::Entry;
+use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
+use std::sync::Arc;
+
+/// The most rows of one statement.
+const MOST: usize = 64;
+
+/// Numbers an entry: ids grow with time, and are a MAC's own.
+pub(crate) type Numbered = (u64, Arc<Entry>);
+
+impl Store {
+    /// Adds entries. Of two replicas that heard the same packet at the same moment, the first has its say.
+    pub(crate) async fn boot_trace_insert(&self, entries: &[Numbered]) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        for rows in entries.chunks(MOST) {
+            let values: Vec<_> = (0..rows.len())
+                .map(|row| row * 3)
+                .map(|n| format!("(${}, ${}, ${})", n + 1, n + 2, n + 3))
+                .collect();
+            let text = format!(
+                "INSERT INTO boot_trace (mac, id, entry) VALUES {} ON CONFLICT (mac, id) DO NOTHING",
+                values.join(", ")
+            );
+            let mut query = sqlx::query(AssertSqlSafe(text));
+            for (id, entry) in rows {
+                query = query.bind(format_mac(entry.mac)).bind(*id as i64).bind(json(entry.as_ref()));
+            }
+            query.execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// The entries of a MAC, oldest first.
+    pub(crate) async fn boot_trace_list(&self, mac: &str) -> Result<Vec<Numbered>, StoreError> {
+        let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace WHERE mac = $1 ORDER BY id")
+            .bind(mac)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// The newest entries of all MACs, oldest first.
+    pub(crate) async fn boot_trace_newest(&self, limit: u32) -> Result<Vec<Numbered>, StoreError> {
+        let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace ORDER BY id DESC LIMIT $1")
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().rev().map(from_row).collect()
+    }
+
+    /// Forgets all but the newest `keep` entries of a MAC.
+    pub(crate) async fn boot_trace_trim(&self, mac: &str, keep: u32) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM boot_trace WHERE mac = $1 AND id <=
+             (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(mac)
+        .bind(keep)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets what is older than an id, and all but the newest `most` entries.
+    pub(crate) async fn boot_trace_prune(&self, before: u64, most: u32) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM boot_trace WHERE id < $1 OR id <=
+             (SELECT id FROM boot_trace ORDER BY id DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(before as i64)
+        .bind(most)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+}
+
+fn from_row(row: &SqliteRow) -> Result<Numbered, StoreError> {
+    let (mac, id): (String, i64) = (row.try_get("mac")?, row.try_get("id")?);
+    let text: String = row.try_get("entry")?;
+    let entry = document(|| format!("boot_trace {mac}, id {id}"), &text)?;
+    Ok((id as u64, Arc::new(entry)))
+}
