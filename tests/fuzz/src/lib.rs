@@ -1,9 +1,15 @@
-//! What several fuzz targets share: reading their input, and a second, independent reading of what comes out.
+//! What several fuzz targets share: choices that an input makes, networks to decide on, and a second, independent
+//! reading of what comes out.
 //!
 //! The targets themselves are in `targets/`, one a file. A target must hold for every input: it asserts what a
 //! client or an operator relies on, not how the code under test does it.
 
 mod knobs;
-pub mod wire;
+mod network;
+mod reply;
+mod wire;
 
 pub use knobs::Knobs;
+pub use network::{SERVER, answer, settings};
+pub use reply::check;
+pub use wire::Message;

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 pub struct Message<'a> {
     bytes: &'a [u8],
     options: BTreeMap<u8, Vec<u8>>,
-    /// Option codes in the order in which they stand, one for each piece.
+    /// Option codes of the options field in the order in which they stand, one for each piece.
     pub order: Vec<u8>,
 }
 
@@ -21,18 +21,41 @@ impl<'a> Message<'a> {
     pub fn read(bytes: &'a [u8]) -> Self {
         assert!(bytes.len() >= 300, "shorter than BOOTP");
         assert_eq!(bytes[236..240], [99, 130, 83, 99], "the cookie");
-        let (mut rest, mut options, mut order) = (&bytes[240..], BTreeMap::<u8, Vec<u8>>::new(), Vec::new());
+        let mut message = Self { bytes, options: BTreeMap::new(), order: Vec::new() };
+        message.order = message.join(&bytes[240..]);
+        // The file and sname fields may hold more of them (RFC 2132, 9.3), in this order (RFC 3396, 5).
+        let overload = message.overload();
+        if overload & 1 != 0 {
+            message.join(&bytes[108..236]);
+        }
+        if overload & 2 != 0 {
+            message.join(&bytes[44..108]);
+        }
+        message
+    }
+
+    fn overload(&self) -> u8 {
+        match self.option(52) {
+            None => 0,
+            Some([value @ 1..=3]) => *value,
+            Some(other) => panic!("option overload {other:?}"),
+        }
+    }
+
+    /// Takes over the options of a field; their codes in order.
+    fn join(&mut self, field: &[u8]) -> Vec<u8> {
+        let (mut rest, mut order) = (field, Vec::new());
         loop {
             match rest {
                 [255, padding @ ..] => {
                     assert!(padding.iter().all(|byte| *byte == 0), "something follows the end option");
-                    return Self { bytes, options, order };
+                    return order;
                 }
                 [0, tail @ ..] => rest = tail,
                 [code, length, tail @ ..] => {
                     let (value, next) =
                         tail.split_at_checked(usize::from(*length)).expect("an option is cut off");
-                    options.entry(*code).or_default().extend_from_slice(value);
+                    self.options.entry(*code).or_default().extend_from_slice(value);
                     order.push(*code);
                     rest = next;
                 }
@@ -57,6 +80,9 @@ impl<'a> Message<'a> {
     }
 
     /// An option that is one address.
+    ///
+    /// # Panics
+    /// When it has another length.
     #[must_use]
     pub fn address(&self, code: u8) -> Option<Ipv4Addr> {
         self.number(code).map(Ipv4Addr::from)
@@ -75,12 +101,15 @@ impl<'a> Message<'a> {
         &self.bytes[28..34]
     }
 
-    /// The file field up to its zero.
+    /// The file field up to its zero; empty when it holds options.
     ///
     /// # Panics
     /// When no zero ends it.
     #[must_use]
     pub fn file(&self) -> &[u8] {
+        if self.overload() & 1 != 0 {
+            return &[];
+        }
         let field = &self.bytes[108..236];
         &field[..field.iter().position(|byte| *byte == 0).expect("the file name ends with a zero")]
     }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxe_proto::boot::{ScriptSource, agent_script};
+use pxe_proto::boot::{Arch, ScriptSource, agent_script};
 use std::net::Ipv4Addr;
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xaa, 0xbb, 0xcc];
@@ -21,9 +21,9 @@ fuzz_target!(|data: &[u8]| {
         };
         text.split('\x1e').map(pair).collect()
     };
-    let Ok(script) = agent_script(&parameters, &SOURCE, MAC) else { return };
+    let Ok(script) = agent_script(&parameters, &SOURCE, MAC, Arch::X64) else { return };
 
-    let plain = agent_script(&[], &SOURCE, MAC).expect("no parameter is allowed");
+    let plain = agent_script(&[], &SOURCE, MAC, Arch::X64).expect("no parameter is allowed");
     assert_eq!(plain.lines().count(), script.lines().count(), "a line was added: {script}");
     let differing: Vec<_> = plain.lines().zip(script.lines()).filter(|(a, b)| a != b).collect();
     assert!(differing.iter().all(|(_, line)| line.starts_with("kernel ")), "another line changed: {script}");
