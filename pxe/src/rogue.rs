@@ -22,8 +22,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-/// How often another server is asked for.
-const ASK_EVERY: Duration = Duration::from_secs(3);
+/// How often another server is asked for. Some look for two seconds whether an address is free before they offer it.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How often it is asked for beside a proxy, where there has to be one, and while machines boot.
 const ASK_BESIDE_PROXY: u64 = 20_000;
 /// How long machines may boot beside a proxy without hearing of a server that gives addresses, in milliseconds.
