@@ -47,9 +47,6 @@ const HISTORY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long boot conversations are remembered.
 const TRACES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How many entries of boot conversations are remembered, of all machines together.
-const TRACE_ENTRIES: u32 = 500_000;
-
 /// How many events of one machine or instance are remembered.
 const EVENTS: u32 = 10_000;
 
@@ -255,7 +252,7 @@ async fn prune(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     store.window_prune(before(CLOSED_WINDOWS), before(WINDOWS)).await?;
     store.event_prune(before(HISTORY), EVENTS).await?;
     let oldest = u64::try_from(before(TRACES).as_millisecond()).unwrap_or(0);
-    store.boot_trace_prune(trace::first_id(oldest), TRACE_ENTRIES).await?;
+    store.boot_trace_prune(trace::first_id(oldest), trace::STORED).await?;
     store.job_prune(before(HISTORY)).await
 }
 

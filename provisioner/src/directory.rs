@@ -3,12 +3,12 @@
 //! Addresses are not here (`leases`), nor what was observed (`trace`).
 
 use crate::{
-    api::format_mac,
     boot_index::BootMachine,
     clock,
     config::Network,
     service::{Service, ServiceError},
     store::Window,
+    text::format_mac,
     windows,
 };
 use async_trait::async_trait;
@@ -146,11 +146,8 @@ fn failed(what: &str, error: &ServiceError) {
 
 #[async_trait]
 impl Directory for BootDirectory {
-    async fn boot(&self, client: &Client) -> BootAnswer {
-        self.may_boot(client).await.unwrap_or_else(|error| {
-            failed("may it boot", &error);
-            BootAnswer::Disk
-        })
+    async fn boot(&self, client: &Client) -> Option<BootAnswer> {
+        self.may_boot(client).await.inspect_err(|error| failed("may it boot", error)).ok()
     }
 
     async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr, _arch: Arch) -> BootScript {

@@ -3,11 +3,11 @@
 //! What to answer is decided in `pxe::leases`; the statements are in `store`.
 
 use crate::{
-    api::parse_mac_bytes,
     config::{Config, Network},
     secret_file::{self, Readers, SecretFileError},
     service::Service,
     store::{Store, StoreError},
+    text::parse_mac_bytes,
 };
 use async_trait::async_trait;
 use pxe::leases::{

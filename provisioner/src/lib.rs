@@ -22,6 +22,7 @@ mod secret_file;
 mod seed;
 mod service;
 mod store;
+mod text;
 pub mod tls;
 mod trace;
 mod windows;

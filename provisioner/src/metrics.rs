@@ -43,7 +43,7 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
 async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceError> {
     let (mut states, mut held) = (BTreeMap::new(), 0u64);
     for record in service.store.machine_list().await? {
-        *states.entry(crate::api::word(&record.machine.state.name)).or_insert(0u64) += 1;
+        *states.entry(crate::text::word(&record.machine.state.name)).or_insert(0u64) += 1;
         held += u64::from(record.machine.state.hold.is_some());
     }
     family(text, "billet_machines", "gauge", "Machines by state");
@@ -57,7 +57,7 @@ async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceErr
 async fn instances(text: &mut String, service: &Service) -> Result<(), ServiceError> {
     let mut states = BTreeMap::new();
     for record in service.store.instance_list().await? {
-        *states.entry(crate::api::word(&record.state)).or_insert(0u64) += 1;
+        *states.entry(crate::text::word(&record.state)).or_insert(0u64) += 1;
     }
     family(text, "billet_instances", "gauge", "Instances by state");
     for (state, count) in states {

@@ -38,6 +38,9 @@ const ENTRIES: usize = 200_000;
 /// How many entries may wait to be written down; further ones are dropped and counted, never waited for.
 const QUEUE: usize = 8192;
 
+/// How many entries are stored, of all MACs together.
+pub(crate) const STORED: u32 = 500_000;
+
 /// How many stored entries a start takes into memory.
 const RESTORED: u32 = 50_000;
 

@@ -166,7 +166,7 @@ impl Counters {
         self.dhcp_packets.get_or_create_owned(&labels)
     }
 
-    /// One DHCP datagram was dropped. Reasons are words with hyphens.
+    /// One DHCP datagram was dropped. Reasons are words with underscores.
     pub(crate) fn dhcp_dropped(&self, network: &str, reason: &'static str) {
         let labels = Reason { network: network.to_owned(), reason };
         self.dhcp_dropped.get_or_create_owned(&labels).inc();
@@ -194,7 +194,7 @@ impl Counters {
         self.advertisements.get_or_create_owned(&OfNetwork { network: network.to_owned() }).inc();
     }
 
-    /// A TFTP request came to its end: `done`, `size-probe`, `not-found`, `refused`, `malformed`, `vanished`,
+    /// A TFTP request came to its end: `done`, `size_probe`, `not_found`, `refused`, `malformed`, `vanished`,
     /// `aborted`, `busy` …
     pub fn tftp_request(&self, outcome: &'static str) {
         self.tftp_requests.get_or_create_owned(&Outcome { outcome }).inc();

@@ -16,7 +16,7 @@ use crate::directory::Directory;
 use crate::probe::Prober;
 use crate::rate::{Excess, Limits};
 use crate::rogue::Pulse;
-use handle::{Asked, Handler};
+use handle::{Asked, Handler, Told};
 use outbox::{Outbox, Ways};
 use pxe_proto::dhcp::{Arrival, Mode, Service, Settings, parse};
 use pxe_proto::rogue::probe_mac;
@@ -24,7 +24,6 @@ use socket::{BATCH, Inbox, Socket};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tell::{Teller, Unanswered};
 use tokio::runtime::Handle;
@@ -39,21 +38,21 @@ pub(crate) use link::{
 };
 
 /// Most messages of firmware that are in work at once; more are dropped, clients ask again.
-const MAX_IN_WORK: usize = 256;
+const MAX_IN_WORK: usize = 4096;
 /// Most full batches that are taken in at a time.
 const ROUNDS: usize = 8;
 /// Pause after the socket failed, such as when the interface is down.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 /// Two wake-ups within this time mean load ...
-const LOAD: Duration = Duration::from_millis(4);
+const LOAD: Duration = Duration::from_millis(6);
 /// ... and then messages are left to gather for this long: a wake-up costs more than an answer.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(4);
 /// Replies that leave in one turn. A relay's buffer holds some 250 datagrams, and it has to take in others, too.
-const REPLIES: usize = 40;
+const REPLIES: usize = 80;
 /// Messages of one turn that mean that whoever sends them has no time to listen ...
-const FLOOD: usize = 64;
+const FLOOD: usize = 128;
 /// ... so that only this many replies leave meanwhile.
-const REPLIES_IN_FLOOD: usize = 16;
+const REPLIES_IN_FLOOD: usize = 32;
 /// Of what waits, at least one part of so many leaves in a turn.
 const BACKLOG: usize = 64;
 
@@ -115,7 +114,7 @@ impl DhcpServer {
             status: Arc::clone(&config.status),
             prober: parts.prober,
             pulse: parts.pulse,
-            full_told: AtomicU64::new(0),
+            told: Told::default(),
         };
         let ways = Ways { server, boot, link, source, port };
         Ok(DhcpServer { handler: Arc::new(handler), ways, sleeper })

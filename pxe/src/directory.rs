@@ -28,8 +28,9 @@ pub struct Client {
 /// Who knows the machines.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// May this client boot from us? Must not wait for anything slow.
-    async fn boot(&self, client: &Client) -> BootAnswer;
+    /// May this client boot from us? `None` when that can't be said now: it is not answered, and asks again. Must not
+    /// wait for anything slow.
+    async fn boot(&self, client: &Client) -> Option<BootAnswer>;
     /// The boot script for the machine with this MAC: our agent if its window is open, else the disk.
     async fn script(&self, mac: Mac, uuid: Option<&str>, from: Ipv4Addr, arch: Arch) -> BootScript;
     /// Something of a boot conversation was observed. Must not block.

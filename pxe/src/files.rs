@@ -11,6 +11,7 @@ use crate::directory::{Directory, Mac};
 use bytes::Bytes;
 pub use content::Content;
 pub(crate) use content::Piece;
+use pxe_proto::MacText;
 use pxe_proto::boot::{Arch, BootScript, agent_command_line};
 use pxe_proto::uki::{Template, command_line_block, parse_name};
 use sha2::{Digest, Sha256};
@@ -114,10 +115,14 @@ impl Files {
             return None;
         };
         let line = agent_command_line(&parameters, mac)
-            .inspect_err(|reason| error!(?mac, %reason, "a kernel command line could not be made"))
+            .inspect_err(
+                |reason| error!(mac = %MacText(mac), %reason, "a kernel command line could not be made"),
+            )
             .ok()?;
         let block = command_line_block(&line)
-            .inspect_err(|reason| error!(?mac, %reason, "a unified kernel image could not be made"))
+            .inspect_err(
+                |reason| error!(mac = %MacText(mac), %reason, "a unified kernel image could not be made"),
+            )
             .ok()?;
         let digest = Sha256::new().chain_update(image.digest).chain_update(&block).finalize();
         let pieces = vec![image.before, Piece::Memory(block, None), image.after];

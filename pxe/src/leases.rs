@@ -25,8 +25,12 @@ use pxe_proto::lease::{Grant, Table};
 use queue::{Pending, Queue};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How long a new reservation waits at most for its block to be claimed.
+const CLAIMED: Duration = Duration::from_secs(2);
 
 /// Told whether a lease was stored: true, and the client may be answered; false, and it must not be. Runs on the
 /// keeper's task: it must not wait.
@@ -56,7 +60,10 @@ struct Shared {
     networks: HashMap<String, Network>,
     queue: Queue,
     time: Time,
-    counts: Counts,
+    /// Something was reserved in a block that we don't hold.
+    reserved: Notify,
+    /// Tells of each beat of the keeper.
+    beats: watch::Sender<()>,
 }
 
 /// One network.
@@ -70,30 +77,6 @@ impl Network {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What the engine counts.
-#[derive(Debug, Default)]
-struct Counts {
-    stored: AtomicU64,
-    failed: AtomicU64,
-    fenced: AtomicU64,
-    busy: AtomicU64,
-}
-
-/// What the engine counted since its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LeaseStats {
-    /// Leases that were stored.
-    pub stored: u64,
-    /// Leases that the store failed to keep.
-    pub failed: u64,
-    /// Leases that were not written, since a block was another replica's by then.
-    pub fenced: u64,
-    /// REQUESTs that were left unanswered, since the queue was full.
-    pub busy: u64,
-    /// Leases that wait to be stored now.
-    pub waiting: u64,
 }
 
 impl Leases {
@@ -115,7 +98,8 @@ impl Leases {
             networks: plans.into_iter().map(network).collect(),
             queue: Queue::default(),
             time: Time::new(clock),
-            counts: Counts::default(),
+            reserved: Notify::new(),
+            beats: watch::Sender::new(()),
         });
         let mut keeper = Keeper::new(Arc::clone(&shared), store);
         keeper.beat().await?;
@@ -134,7 +118,6 @@ impl Leases {
     pub fn keep(&self, network: &str, ask: &Ask, address: Ipv4Addr, done: Done) -> Keep {
         let Some((network, now)) = self.at(network) else { return Keep::Unknown };
         if self.0.queue.is_full() {
-            self.0.counts.busy.fetch_add(1, Ordering::Relaxed);
             return Keep::Busy;
         }
         // Queued under the table's lock, so that writes of one address are stored in the order in which they were
@@ -180,10 +163,21 @@ impl Leases {
         self.change(network, |table, now| table.conflict(address, found, now).into_iter().collect());
     }
 
-    /// Keeps an address for a client from now on. The caller has stored the reservation.
-    pub fn reserve(&self, network: &str, reservation: Reservation) {
-        if let Some(network) = self.0.networks.get(network) {
-            network.table().reserve(reservation);
+    /// Keeps an address for a client from now on. The caller has stored the reservation. Where the address is in a block
+    /// that is nobody's yet, this waits until the keeper tried to claim it, so that the client's next message is
+    /// answered.
+    pub async fn reserve(&self, network: &str, reservation: Reservation) {
+        let Some(network) = self.0.networks.get(network) else { return };
+        let mut beats = self.0.beats.subscribe();
+        let held = {
+            let mut table = network.table();
+            table.reserve(reservation);
+            table.held().iter().any(|block| block.contains(reservation.address))
+        };
+        if !held {
+            self.0.reserved.notify_one();
+            // Without a keeper that works, the next beat of one that does will do.
+            let _ = tokio::time::timeout(CLAIMED, beats.changed()).await;
         }
     }
 
@@ -209,12 +203,6 @@ impl Leases {
         self.0.networks.values().find_map(|network| network.table().address_of(mac))
     }
 
-    /// The subnet of a network that an address is in: index in its plan.
-    #[must_use]
-    pub fn subnet_of(&self, network: &str, address: Ipv4Addr) -> Option<usize> {
-        self.0.networks.get(network)?.table().plan().subnet_of(address)
-    }
-
     /// Whether an address could be reserved on a network; `None` when there is no such network.
     #[must_use]
     pub fn check_reservation(
@@ -237,20 +225,6 @@ impl Leases {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.0.time.now()
-    }
-
-    /// What was counted since the start.
-    #[must_use]
-    pub fn stats(&self) -> LeaseStats {
-        let counts = &self.0.counts;
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        LeaseStats {
-            stored: get(&counts.stored),
-            failed: get(&counts.failed),
-            fenced: get(&counts.fenced),
-            busy: get(&counts.busy),
-            waiting: self.0.queue.len() as u64,
-        }
     }
 
     /// The network and the time, while our claims hold.

@@ -11,7 +11,7 @@ use crate::directory::{Directory, Mac};
 use crate::leases::Leases;
 use crate::rate::{Bucket, Generations};
 use pxe_proto::trace::{Entry, What};
-use pxe_proto::{arp, icmp};
+use pxe_proto::{MacText, arp, icmp};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -30,6 +30,8 @@ const REFILL: u32 = 500;
 const MOST: usize = 8192;
 /// For how long an address is not asked about again for the same client, in milliseconds.
 const SETTLED: u64 = 10 * 60_000;
+/// How long an answer is an answer to our question, in milliseconds; later, hosts answer other hosts' questions.
+const ANSWERS: u64 = 5_000;
 /// Pause after a socket failed.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The hardware address that is told of a host that is known by its address only.
@@ -171,21 +173,24 @@ impl Prober {
 
     /// A host answered at an address.
     fn answered(&self, address: Ipv4Addr, found: Option<Mac>) {
+        let now = unix_millis();
         let asked = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             // The client itself may have it still, from before.
             match waiting.asked.get(&address) {
-                Some(asked) if Some(asked.mac) != found => waiting.asked.remove(&address),
+                Some(asked) if Some(asked.mac) != found && now.saturating_sub(asked.at) <= ANSWERS => {
+                    waiting.asked.remove(&address)
+                }
                 _ => None,
             }
         };
         let Some(asked) = asked else { return };
-        warn!(network = self.network, %address, offered_to = ?asked.mac, used_by = ?found,
+        warn!(network = self.network, %address, offered_to = %MacText(asked.mac), used_by = found.map(|mac| MacText(mac).to_string()),
             "an address that was offered is in use by another host: it is kept out of use");
         self.leases.conflict(&self.network, address, found.unwrap_or(UNKNOWN));
         self.counters.conflict(&self.network);
         self.directory.trace(Entry {
-            at: unix_millis(),
+            at: now,
             mac: asked.mac,
             network: self.network.clone(),
             what: What::Conflict { address, with: found },

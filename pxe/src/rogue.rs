@@ -9,6 +9,7 @@ use crate::counters::Counters;
 use crate::dhcp::{EVERYBODY, IPV4, Listener, SERVER_TO_CLIENT};
 use crate::directory::Mac;
 use crate::status::{OtherServer, Status};
+use pxe_proto::MacText;
 use pxe_proto::dhcp::Mode;
 use pxe_proto::frame::udp_packet;
 use pxe_proto::rogue::{Server, Watch, discover, hear, probe_mac};
@@ -137,9 +138,9 @@ impl Rogues {
         let Some(heard) = hear(packet) else { return };
         if let Some(server) = self.watch.hear(heard, mac, now) {
             if server.known {
-                info!(network = self.network, server = %server.server, ?mac, "another DHCP server, as expected");
+                info!(network = self.network, server = %server.server, mac = %MacText(mac), "another DHCP server, as expected");
             } else {
-                error!(network = self.network, server = %server.server, ?mac, silent = self.silences,
+                error!(network = self.network, server = %server.server, mac = %MacText(mac), silent = self.silences,
                     "another DHCP server answers on this network: switch it off, or declare it as known");
             }
         }
@@ -148,7 +149,7 @@ impl Rogues {
 
     fn tick(&mut self, now: u64) {
         for Server { server, mac, known, .. } in self.watch.forget(now) {
-            info!(network = self.network, %server, ?mac, known, "another DHCP server is silent for a minute: gone");
+            info!(network = self.network, %server, mac = %MacText(mac), known, "another DHCP server is silent for a minute: gone");
         }
         let due =
             now.saturating_sub(self.last_asked) >= ASK_BESIDE_PROXY && self.pulse.booting(now).is_some();

@@ -129,11 +129,11 @@ impl TftpServer {
     /// The look-up of a request's file is done.
     async fn found(&mut self, asked: Asked, content: Option<Content>) {
         let Some(content) = content else {
-            return self.reject(asked, ErrorCode::NotFound, "not-found", "file not found").await;
+            return self.reject(asked, ErrorCode::NotFound, "not_found", "file not found").await;
         };
         let Some(pieces) = content.in_memory() else {
             return self
-                .reject(asked, ErrorCode::Undefined, "too-large", "too large for TFTP, use HTTP")
+                .reject(asked, ErrorCode::Undefined, "too_large", "too large for TFTP, use HTTP")
                 .await;
         };
         if let Err(asked) = self.engine.send(Job { asked, body: Body::new(pieces) }) {

@@ -4,7 +4,6 @@ use super::{
     auth::Session,
     error::{ApiError, Body, Query},
     instances::{USER_DATA, secret_owner},
-    validate::{parse_mac, parse_mac_bytes},
 };
 use crate::{
     clock,
@@ -12,6 +11,7 @@ use crate::{
     seed,
     service::{Service, ServiceError},
     store::{EventsOf, MachineRecord, NewEvent, Window},
+    text::{parse_mac, parse_mac_bytes},
     windows,
 };
 use axum::{

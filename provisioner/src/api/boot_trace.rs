@@ -1,14 +1,11 @@
 //! `/v1/boot-traces`: the conversation of a machine or a MAC address with the boot server, and what it means.
 
-use super::{
-    error::{ApiError, Query},
-    validate::parse_mac_bytes,
-};
+use super::error::{ApiError, Query};
 use crate::{
-    api::format_mac,
     clock,
     service::{Service, ServiceError},
     store::{MachineRecord, Numbered},
+    text::{format_mac, parse_mac_bytes, word},
     trace,
 };
 use axum::{
@@ -112,7 +109,7 @@ fn diagnoses(machine: Option<&MachineRecord>, entries: &[Numbered]) -> Vec<Diagn
         }
     }
     let wire = |found: pxe_proto::trace::Diagnosis| Diagnosis {
-        kind: super::word(&found.kind),
+        kind: word(&found.kind),
         sentence: found.sentence,
         mend: found.mend,
     };

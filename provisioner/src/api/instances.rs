@@ -3,7 +3,7 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
-    machines::{After, EVENTS, FACTS, etag, word},
+    machines::{After, EVENTS, FACTS, etag},
     validate::Fields,
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     keys::KeyError,
     service::{Service, ServiceError},
     store::{EventsOf, InstanceRecord, InstanceStanding, NewEvent, NewSecret},
+    text::word,
 };
 use axum::{
     Json,

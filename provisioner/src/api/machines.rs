@@ -9,6 +9,7 @@ use crate::{
     bmcs, clock,
     service::{Change, Service, ServiceError},
     store::{EventsOf, MachineRecord, NewEvent, NewSecret, Swap},
+    text::word,
 };
 use axum::{
     Json,
@@ -281,14 +282,6 @@ pub(crate) async fn why(
         diagnoses,
         facts,
     )))
-}
-
-/// An enum's word, as serde writes it.
-pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|value| value.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default()
 }
 
 fn tagged(machine: Machine) -> Response {

@@ -17,9 +17,7 @@ mod reservations;
 mod validate;
 
 pub(crate) use linger::linger;
-pub(crate) use machines::word;
 pub(crate) use phone_home::router as phone_home_router;
-pub(crate) use validate::{format_mac, parse_mac_bytes};
 
 use crate::service::Service;
 use axum::{

@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use crate::{
-    api::format_mac,
     config::{Network as Declared, Subnet as DeclaredSubnet},
     service::{Service, ServiceError},
+    text::format_mac,
 };
 use axum::{
     Json,

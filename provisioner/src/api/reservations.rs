@@ -3,9 +3,12 @@
 use super::{
     error::{ApiError, Body},
     networks,
-    validate::{Fields, parse_mac_bytes},
+    validate::Fields,
 };
-use crate::{api::format_mac, service::Service};
+use crate::{
+    service::Service,
+    text::{format_mac, parse_mac_bytes},
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -47,7 +50,7 @@ pub(crate) async fn add(
     }
     unleased(&service, &name, wanted).await?;
     service.store.reservation_insert(&name, wanted).await?;
-    service.boot.leases.reserve(&name, wanted);
+    service.boot.leases.reserve(&name, wanted).await;
     Ok((StatusCode::CREATED, Json(wire(wanted))).into_response())
 }
 

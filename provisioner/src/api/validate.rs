@@ -1,6 +1,6 @@
 //! What a request's fields may hold. Pure; collects everything that is wrong.
 
-use crate::bmcs::split_address;
+use crate::{bmcs::split_address, text::parse_mac};
 use provisioner_api::{BmcProtocol, BmcSpec, FieldError, ImageSpec, InstanceSpec};
 use std::collections::BTreeMap;
 
@@ -191,23 +191,6 @@ impl Fields {
         let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));
         self.check(known, "architecture", "x86_64 or aarch64");
     }
-}
-
-/// A MAC address in canonical form: lower case, colons. Only unicast, not zero.
-pub(crate) fn parse_mac(text: &str) -> Option<String> {
-    parse_mac_bytes(text).map(format_mac)
-}
-
-/// A MAC address, with colons, hyphens, dots or nothing between its digits. Only unicast, not zero.
-pub(crate) fn parse_mac_bytes(text: &str) -> Option<[u8; 6]> {
-    let digits: String = text.chars().filter(|c| !":-.".contains(*c)).collect();
-    let bytes: [u8; 6] = hex::decode(digits).ok()?.try_into().ok()?;
-    (bytes[0] & 1 == 0 && bytes != [0; 6]).then_some(bytes)
-}
-
-/// A MAC address as text.
-pub(crate) fn format_mac(mac: [u8; 6]) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 fn is_dns_label(name: &str) -> bool {

@@ -76,7 +76,7 @@ fn machine(boot_chain: Option<BootChain>) -> MachineRecord {
     let id = MachineId(Uuid::from_u128(7));
     let spec = MachineSpec {
         pool: "default".into(),
-        macs: vec![crate::api::format_mac(MAC)],
+        macs: vec![crate::text::format_mac(MAC)],
         bmc: None,
         boot_mode: None,
         boot_chain,
@@ -98,7 +98,7 @@ fn machine(boot_chain: Option<BootChain>) -> MachineRecord {
 async fn asked(directory: &BootDirectory, firmware: Firmware) -> BootAnswer {
     let client =
         Client { mac: MAC, uuid: None, firmware: Some(firmware), network: "lab".into(), requested: None };
-    directory.boot(&client).await
+    directory.boot(&client).await.unwrap()
 }
 
 /// The directory of an app, and its service.
@@ -123,7 +123,7 @@ async fn a_chain_that_failed_twice_gives_way_to_another() {
     assert_eq!(asked(&directory, Firmware::UefiPxe(Arch::Arm64)).await, BootAnswer::Disk, "nothing for it");
     assert_eq!(asked(&directory, Firmware::BiosPxe).await, BootAnswer::Boot(Chain::Snponly), "one way only");
     let stranger = Client { mac: MAC, uuid: None, firmware: None, network: "lab".into(), requested: None };
-    assert_eq!(directory.boot(&stranger).await, BootAnswer::Disk, "an operating system boots nothing");
+    assert_eq!(directory.boot(&stranger).await, Some(BootAnswer::Disk), "an operating system boots nothing");
 }
 
 #[tokio::test]
@@ -194,4 +194,21 @@ async fn plain_dhcp_is_told_of_machines_only() {
     let events = service.store.event_list(EventsOf::Machine(record.id()), None, 10).await.unwrap();
     assert_eq!(events[0].message, "DISCOVER by an operating system: OFFER 127.1.0.9");
     assert_eq!(service.store.boot_trace_newest(10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn made_up_clients_do_not_fill_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let service = Arc::clone(&app.service);
+    let (traces, queue) = crate::trace::Traces::open(&service.store, Arc::default()).await.unwrap();
+    for number in 0..100 {
+        traces.record(Entry { mac: [2, 0, 0, 0, 0, number], ..dhcp(1000 + u64::from(number), Some(PXE)) });
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    TraceWriter::with_limits(Arc::clone(&service), queue, (50, 20)).run(stop).await;
+    let stored = service.store.boot_trace_newest(1000).await.unwrap();
+    let newest: Vec<u8> = stored.iter().map(|(_, entry)| entry.mac[5]).collect();
+    assert_eq!(newest, (80..100).collect::<Vec<u8>>());
 }

@@ -1,3 +1,5 @@
+//! What is remembered is what the database says, whatever was written between.
+
 use super::*;
 use crate::store::{InstanceRecord, InstanceStanding, Swap};
 use jiff::SignedDuration;

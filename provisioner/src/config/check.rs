@@ -3,6 +3,7 @@
 use super::{Api, Boot, Config, Log, Problem, network, value, wire};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
+use pxe_proto::boot::Preference;
 use rustls_pki_types::ServerName;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -44,6 +45,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         log: log(&mut checker, file.log),
     };
     ports(&mut checker, &config);
+    chains(&mut checker, &config);
     (config, checker.problems)
 }
 
@@ -101,6 +103,19 @@ fn arm64(checker: &mut Checker, boot: &Boot) {
         checker.problem(
             *key,
             "it is missing: machines with 64-bit Arm boot with kernel, ramdisk and stub together, or not at all",
+        );
+    }
+}
+
+/// A network that wants unified kernel images boots nothing without a stub.
+fn chains(checker: &mut Checker, config: &Config) {
+    if config.boot.stub_x64.is_some() || config.boot.stub_arm64.is_some() {
+        return;
+    }
+    for network in config.networks.iter().filter(|network| network.boot_chain == Preference::Uki) {
+        checker.problem(
+            format!("networks.{}.boot_chain", network.name),
+            "\"uki\" needs a stub to make images with; set `boot.stub_x64`, or choose another chain",
         );
     }
 }

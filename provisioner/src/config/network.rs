@@ -181,6 +181,10 @@ fn plan(checker: &mut Checker, network: &Network, place: &str) {
             "`dhcp = \"full\"` gives addresses and has none to give; write a range of addresses, or \"reserved-only\" or \"proxy\"",
         );
     }
+    let identifier = network.server_identifier;
+    if identifier != network.address && network.subnets.iter().any(|subnet| subnet.leases(identifier)) {
+        checker.problem(key("server_identifier"), format!("{identifier} is in a range; exclude it there"));
+    }
     if network.known_servers.contains(&network.address) {
         checker.problem(key("known_servers"), format!("{} is our own address", network.address));
     }

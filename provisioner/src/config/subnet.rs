@@ -239,6 +239,9 @@ pub(super) fn plan(checker: &mut Checker, subnet: &Subnet, ours: Ipv4Addr, place
 
 /// An exclusion outside of all ranges excludes nothing, which is hardly what was meant.
 fn exclusions(checker: &mut Checker, subnet: &Subnet, key: &str) {
+    if subnet.size() == 0 && !subnet.ranges.is_empty() {
+        checker.problem(key, "nothing is left of the ranges; widen them, or exclude less");
+    }
     for (first, last) in &subnet.exclude {
         let what = if first == last { first.to_string() } else { format!("{first}-{last}") };
         if first > last {

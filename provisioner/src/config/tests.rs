@@ -155,6 +155,12 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ("rogue = 'shout'", "unknown variant `shout`"),
     ("server_identifier = 'x'", "networks.lab.server_identifier: `x` is not an IPv4 address"),
     ("server_identifier = '224.0.0.1'", "networks.lab.server_identifier: `224.0.0.1` is not an IPv4 address"),
+    (
+        "server_identifier = '10.77.0.150'",
+        "networks.lab.server_identifier: 10.77.0.150 is in a range; exclude it",
+    ),
+    ("exclude = ['10.77.0.90-10.77.0.210']", "networks.lab.exclude: nothing is left of the ranges"),
+    ("boot_chain = 'uki'", "networks.lab.boot_chain: \"uki\" needs a stub to make images with"),
     ("known_servers = ['10.77.0.1']", "networks.lab.known_servers: 10.77.0.1 is our own address"),
     (
         "ranges = [['10.77.0.150', '10.77.0.210']]",
@@ -274,7 +280,7 @@ fn all_that_a_network_can_say() {
         GOOD.replace("range = [\"10.77.0.100\", \"10.77.0.199\"]\n", ""),
         r#"
 ranges = [["10.77.0.1", "10.77.0.9"], ["10.77.0.100", "10.77.0.199"]]
-exclude = ["10.77.0.1", "10.77.0.130 - 10.77.0.139"]
+exclude = ["10.77.0.1", "10.77.0.2", "10.77.0.130 - 10.77.0.139"]
 dhcp = "reserved-only"
 server_identifier = "10.77.0.2"
 gateway = "10.77.0.254"
@@ -297,6 +303,8 @@ discovery = true
 subnet = "10.78.0.0/24"
 relay = "10.77.0.20"
 range = ["10.78.0.100", "10.78.0.199"]
+[boot]
+stub_x64 = "/x"
 "#
     );
     let (config, problems) = Config::read(&text, []).unwrap();
@@ -321,7 +329,7 @@ range = ["10.78.0.100", "10.78.0.199"]
         ..dhcp::Subnet::new(host(0), 24)
     };
     assert_eq!(network.link().told, told);
-    assert_eq!(network.link().size(), 109 - 1 - 10);
+    assert_eq!(network.link().size(), 109 - 2 - 10);
     assert_eq!(network.subnets[1].told.relay, Some(host(20)));
     let served = network.served();
     let of_dhcp = served.dhcp.unwrap();

@@ -1,7 +1,7 @@
 //! Boot conversations, entry by entry. Written in batches, each a transaction; losing the last one loses no decision.
 
 use super::{Store, StoreError, document, json};
-use crate::api::format_mac;
+use crate::text::format_mac;
 use pxe_proto::trace::Entry;
 use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 use std::sync::Arc;
@@ -52,17 +52,20 @@ impl Store {
         rows.iter().rev().map(from_row).collect()
     }
 
-    /// Forgets all but the newest `keep` entries of a MAC.
-    pub(crate) async fn boot_trace_trim(&self, mac: &str, keep: u32) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM boot_trace WHERE mac = $1 AND id <=
-             (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
-        )
-        .bind(mac)
-        .bind(keep)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
+    /// Forgets all but the newest `keep` entries of each of these MACs.
+    pub(crate) async fn boot_trace_trim(&self, macs: &[String], keep: u32) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        for mac in macs {
+            sqlx::query(
+                "DELETE FROM boot_trace WHERE mac = $1 AND id <=
+                 (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            )
+            .bind(mac)
+            .bind(keep)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Forgets what is older than an id, and all but the newest `most` entries.

@@ -2,8 +2,9 @@
 
 use super::{
     MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, machine, micros,
-    secret, taken, time, word,
+    secret, taken, time,
 };
+use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! Machines, with their MACs, their job and its steps.
 
 use super::{
-    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, micros, secret, taken, time, word,
+    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, micros, secret, taken, time,
 };
+use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, JobId, MachineId, MachineSpec};
 use provisioner_lifecycle::{Job, Machine, Step};

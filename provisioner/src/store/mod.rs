@@ -157,11 +157,6 @@ fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("own types serialise")
 }
 
-/// An enum's word, as serde writes it.
-fn word<T: serde::Serialize>(value: &T) -> String {
-    json(value).trim_matches('"').to_owned()
-}
-
 /// Tells a unique constraint from other failures.
 fn taken(error: sqlx::Error, field: &'static str, what: impl FnOnce() -> String) -> StoreError {
     match &error {

@@ -102,8 +102,14 @@ async fn entries_are_numbered_by_time_and_come_back_after_a_restart() {
     let (again, _queue) = Traces::open(&store, counters).await.unwrap();
     assert_eq!(again.of(&[mac(1)]), traces.of(&[mac(1)]));
     assert_eq!(store.boot_trace_list("02:00:00:00:00:01").await.unwrap(), traces.of(&[mac(1)]));
-    store.boot_trace_trim("02:00:00:00:00:01", 2).await.unwrap();
-    assert_eq!(store.boot_trace_newest(10).await.unwrap().len(), 2);
+    let other = Arc::new(dhcp(2, 1000, PXE));
+    store.boot_trace_insert(&[(1, Arc::clone(&other)), (2, Arc::clone(&other)), (3, other)]).await.unwrap();
+    store.boot_trace_trim(&["02:00:00:00:00:01".into(), "02:00:00:00:00:02".into()], 2).await.unwrap();
+    let of = async |mac| {
+        store.boot_trace_list(mac).await.unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(of("02:00:00:00:00:01").await, [first + 2, first_id(2000)]);
+    assert_eq!(of("02:00:00:00:00:02").await, [2, 3]);
     store.boot_trace_prune(first_id(2000), 10).await.unwrap();
     assert_eq!(store.boot_trace_newest(10).await.unwrap().len(), 1);
     store.boot_trace_prune(0, 0).await.unwrap();

@@ -1,6 +1,6 @@
 //! An entry in words: for the timeline of its machine, and for those who ask for the conversation. Pure.
 
-use crate::api::format_mac;
+use crate::text::format_mac;
 use jiff::Timestamp;
 use provisioner_api::TraceEntry;
 use pxe_proto::{

@@ -3,10 +3,10 @@
 
 use super::{is_boot, words};
 use crate::{
-    api::{format_mac, parse_mac_bytes},
     clock,
     service::{Service, ServiceError},
     store::{NewEvent, Numbered},
+    text::{format_mac, parse_mac_bytes},
 };
 use provisioner_api::MachineId;
 use provisioner_lifecycle::Fact;
@@ -31,6 +31,10 @@ const GATHER: Duration = Duration::from_millis(500);
 /// The most entries of one batch.
 const BATCH: usize = 2048;
 
+/// After how many new entries the oldest of all are forgotten: MAC addresses are easily made up, and a disk that they
+/// fill stores no lease.
+const PRUNE: usize = 50_000;
+
 /// How often it is noted of a machine that it boots from the network: each time is a transaction of its own, while
 /// lines of timelines share one.
 const NETBOOT: Duration = Duration::from_secs(30);
@@ -46,12 +50,25 @@ pub(crate) struct TraceWriter {
     known: HashMap<Mac, MachineId>,
     /// When it was last noted of a machine that it boots from the network.
     netboots: HashMap<MachineId, Instant>,
+    /// Entries since the oldest of all were forgotten.
+    added: usize,
+    /// After how many of them that is done, and how many stay.
+    limits: (usize, u32),
 }
 
 impl TraceWriter {
     /// One for this queue.
     pub(crate) fn new(service: Arc<Service>, queue: mpsc::Receiver<Numbered>) -> Self {
-        Self { service, queue, known: HashMap::new(), netboots: HashMap::new() }
+        Self::with_limits(service, queue, (PRUNE, super::STORED))
+    }
+
+    /// The same, with other limits: after how many new entries the oldest of all are forgotten, and how many stay.
+    pub(crate) fn with_limits(
+        service: Arc<Service>,
+        queue: mpsc::Receiver<Numbered>,
+        limits: (usize, u32),
+    ) -> Self {
+        Self { service, queue, known: HashMap::new(), netboots: HashMap::new(), added: 0, limits }
     }
 
     /// Writes until cancelled; what waits then is written too.
@@ -109,15 +126,28 @@ impl TraceWriter {
         if boots.iter().any(|(_, entry)| !self.known.contains_key(&entry.mac)) {
             self.look().await?;
         }
-        if !boots.is_empty() {
-            self.service.store.boot_trace_insert(&boots).await?;
-            let macs: HashSet<Mac> = boots.iter().map(|(_, entry)| entry.mac).collect();
-            for mac in macs.into_iter().filter(|mac| self.service.traces.is_full(*mac)) {
-                let keep = u32::try_from(super::BOOT).unwrap_or(u32::MAX);
-                self.service.store.boot_trace_trim(&format_mac(mac), keep).await?;
-            }
+        let kept = if boots.is_empty() { Ok(()) } else { self.keep(&boots).await };
+        // The timelines are told all the same.
+        self.tell(batch).await.and(kept)
+    }
+
+    /// Stores conversations, and forgets the oldest of them.
+    async fn keep(&mut self, boots: &[Numbered]) -> Result<(), ServiceError> {
+        let store = &self.service.store;
+        store.boot_trace_insert(boots).await?;
+        let macs: HashSet<Mac> = boots.iter().map(|(_, entry)| entry.mac).collect();
+        let full: Vec<_> = macs.into_iter().filter(|mac| self.service.traces.is_full(*mac)).collect();
+        if !full.is_empty() {
+            let full: Vec<_> = full.into_iter().map(format_mac).collect();
+            store.boot_trace_trim(&full, u32::try_from(super::BOOT).unwrap_or(u32::MAX)).await?;
         }
-        self.tell(batch).await
+        self.added += boots.len();
+        let (every, most) = self.limits;
+        if self.added >= every {
+            self.added = 0;
+            store.boot_trace_prune(0, most).await?;
+        }
+        Ok(())
     }
 
     /// Puts lines into the timelines of the machines that are concerned.
@@ -135,7 +165,10 @@ impl TraceWriter {
         for (machine, (events, netboot)) in machines {
             if netboot && !self.netboots.contains_key(&machine) {
                 self.netboots.insert(machine, now);
-                self.service.observe(machine, &Fact::Netboot, &events).await?;
+                // One machine that can't be changed must not cost the others their lines.
+                if let Err(error) = self.service.observe(machine, &Fact::Netboot, &events).await {
+                    failed("what was observed of a machine is not written down", &error);
+                }
             } else {
                 others.extend(events);
             }

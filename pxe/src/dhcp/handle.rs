@@ -12,6 +12,7 @@ use crate::peers::Peers;
 use crate::probe::Prober;
 use crate::rogue::Pulse;
 use crate::status::Status;
+use pxe_proto::MacText;
 use pxe_proto::dhcp::{
     Address, Answer, Ask, Destination, Kind, Mode, Reply, ReplyKind, Request, Service, Settings, Silence,
     Verdict, ask, decide, route,
@@ -19,10 +20,32 @@ use pxe_proto::dhcp::{
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tracing::{debug, warn};
 
 /// Least time between two warnings of the same kind, in milliseconds.
 const WARN_EVERY: u64 = 60_000;
+/// How long the directory may think about what a client may boot; then the client asks again.
+const BOOT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// When each warning about what strangers sent was told last, in milliseconds since 1970: they must not fill the log.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    full: AtomicU64,
+    decline: AtomicU64,
+    relay: AtomicU64,
+}
+
+impl Told {
+    /// Whether it is time to tell it again; then it counts as told.
+    fn again(last: &AtomicU64, now: u64) -> bool {
+        let due = now.saturating_sub(last.load(Ordering::Relaxed)) >= WARN_EVERY;
+        if due {
+            last.store(now, Ordering::Relaxed);
+        }
+        due
+    }
+}
 
 /// What a network's messages are handled with.
 pub(super) struct Handler {
@@ -39,8 +62,8 @@ pub(super) struct Handler {
     pub(super) pulse: Arc<Pulse>,
     /// Our own probe for other servers: it gets no address.
     pub(super) probe_mac: Mac,
-    /// When it was last told that there is no free address.
-    pub(super) full_told: AtomicU64,
+    /// When what came of strangers was last told in the log.
+    pub(super) told: Told,
 }
 
 /// A message, and the port that its reply goes to when that is not the usual one.
@@ -60,8 +83,9 @@ impl Handler {
         if request.is_firmware() {
             self.pulse.boot_client(now);
         }
-        let ending = matches!(request.kind, Kind::Release | Kind::Decline { .. });
-        if self.pulse.is_silent() && request.relay().is_none() && !ending {
+        // Who has a lease of ours keeps it, and may give it back: only newcomers are left to the other server.
+        let ours = matches!(request.kind, Kind::Renew | Kind::Release | Kind::Decline { .. });
+        if self.pulse.is_silent() && request.relay().is_none() && !ours {
             self.teller.unanswered(request, Unanswered::Rogue);
             return None;
         }
@@ -75,8 +99,12 @@ impl Handler {
 
     /// Handles firmware's message: the one place that waits, for the directory.
     pub(super) async fn handle_boot(&self, asked: Asked, question: Ask, now: u64) {
-        let boot = self.directory.boot(&self.client(&asked.request)).await;
-        self.answer(&asked, question, boot, now);
+        let client = self.client(&asked.request);
+        match tokio::time::timeout(BOOT_PATIENCE, self.directory.boot(&client)).await {
+            Ok(Some(boot)) => self.answer(&asked, question, boot, now),
+            // Sent to its disk, it would not ask again.
+            Ok(None) | Err(_) => self.teller.unanswered(&asked.request, Unanswered::Busy),
+        }
         self.outbox.wake();
     }
 
@@ -119,8 +147,10 @@ impl Handler {
                 Address::Unknown
             }
             Ask::Decline(address) => {
-                warn!(network = self.name, mac = ?request.mac, %address,
-                    "a client found its address in use by another host");
+                if Told::again(&self.told.decline, now) {
+                    warn!(network = self.name, mac = %MacText(request.mac), %address,
+                        "a client says that another host uses its address");
+                }
                 self.leases.decline(&self.name, request.mac, address);
                 Address::Unknown
             }
@@ -211,7 +241,7 @@ impl Handler {
 
     fn reply(&self, asked: &Asked, reply: Reply) {
         let to = self.destination(asked, &reply);
-        debug!(network = self.name, mac = ?asked.request.mac, message = asked.request.kind.name(),
+        debug!(network = self.name, mac = %MacText(asked.request.mac), message = asked.request.kind.name(),
             kind = ?reply.kind, address = ?reply.address, boot = ?reply.boot, to = ?to, "DHCP reply");
         if reply.kind == ReplyKind::Ack
             && let Some(address) = reply.address
@@ -235,21 +265,20 @@ impl Handler {
     }
 
     fn silent(&self, request: &Request, silence: Silence, now: u64) {
-        let (network, mac, message) = (&self.name, &request.mac, request.kind.name());
+        let (network, mac, message) = (&self.name, MacText(request.mac), request.kind.name());
         match silence {
             Silence::UndeclaredRelay { relay } => {
-                if self.status.undeclared_relay(network, relay, now) {
+                let new = self.status.undeclared_relay(network, relay, now);
+                if new && Told::again(&self.told.relay, now) {
                     warn!(network, %relay, "a DHCP relay that no subnet is declared for: it is not answered");
                 }
             }
             Silence::NoAddress => {
-                let told = self.full_told.load(Ordering::Relaxed);
-                if now.saturating_sub(told) >= WARN_EVERY {
-                    self.full_told.store(now, Ordering::Relaxed);
-                    warn!(network, ?mac, message, "there is no free address for a DHCP client");
+                if Told::again(&self.told.full, now) {
+                    warn!(network, %mac, message, "there is no free address for a DHCP client");
                 }
             }
-            _ => debug!(network, ?mac, message, %silence, "kept silent to a DHCP client"),
+            _ => debug!(network, %mac, message, %silence, "kept silent to a DHCP client"),
         }
         self.teller.unanswered(request, silence.into());
     }

@@ -11,6 +11,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Most replies that wait; the oldest give way, since their clients have asked again by then.
+const MOST: usize = 16_384;
+
 /// A reply, and the way it takes.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -39,7 +42,11 @@ impl Outbox {
 
     /// Adds a reply; the loop looks by itself when it is done with what it received.
     pub(super) fn push(&self, reply: Outgoing) {
-        self.waiting().push_back(reply);
+        let mut waiting = self.waiting();
+        if waiting.len() >= MOST {
+            waiting.pop_front();
+        }
+        waiting.push_back(reply);
     }
 
     /// Wakes the loop, for replies that were made elsewhere.

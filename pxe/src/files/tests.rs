@@ -1,3 +1,5 @@
+//! Names and what they stand for.
+
 use super::*;
 use crate::directory::{BootAnswer, Client};
 use async_trait::async_trait;
@@ -11,8 +13,8 @@ struct One(Mac, &'static str);
 
 #[async_trait]
 impl Directory for One {
-    async fn boot(&self, _: &Client) -> BootAnswer {
-        BootAnswer::Disk
+    async fn boot(&self, _: &Client) -> Option<BootAnswer> {
+        Some(BootAnswer::Disk)
     }
 
     async fn script(&self, mac: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {

@@ -9,6 +9,7 @@ use super::target::{self, Asker, Target};
 use super::{Shared, handover};
 use crate::clock::wall_clock;
 use crate::files::Content;
+use pxe_proto::MacText;
 use pxe_proto::boot::{BootScript, render};
 use pxe_proto::trace::Transfer;
 use std::io;
@@ -209,12 +210,12 @@ impl Connection<'_> {
         };
         match render(&answer, &self.shared.source, mac, *arch) {
             Ok(text) => {
-                debug!(peer = %self.peer, ?mac, answer = name, "boot script");
+                debug!(peer = %self.peer, mac = %MacText(mac), answer = name, "boot script");
                 record.script(name);
                 self.text(head, "script", 200, &text).await
             }
             Err(reason) => {
-                error!(peer = %self.peer, ?mac, %reason, "a boot script could not be made");
+                error!(peer = %self.peer, mac = %MacText(mac), %reason, "a boot script could not be made");
                 record.script("refused");
                 self.text(head, "script", 500, "the boot script could not be made\n").await
             }

@@ -99,6 +99,10 @@ pub(super) fn read(bytes: &[u8]) -> Read<'_> {
     for field in request.headers.iter() {
         head.take(field.name, field.value);
     }
+    // A part can only be had by GET (RFC 9110, 14.2).
+    if head.method != Method::Get {
+        head.conditions.range = None;
+    }
     Read::Whole(head)
 }
 

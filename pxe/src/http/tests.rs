@@ -25,8 +25,8 @@ struct Fixed {
 
 #[async_trait]
 impl Directory for Fixed {
-    async fn boot(&self, _: &Client) -> BootAnswer {
-        BootAnswer::Disk
+    async fn boot(&self, _: &Client) -> Option<BootAnswer> {
+        Some(BootAnswer::Disk)
     }
 
     async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
@@ -171,6 +171,13 @@ async fn raw_answers() {
         ),
         (
             "HEAD /boot/files/small HTTP/1.0\r\n\r\n".to_owned(),
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n{file}\
+                 Connection: close\r\n\r\n"
+            ),
+        ),
+        (
+            get("/boot/files/small", "Range: bytes=2-4\r\n").replace("GET", "HEAD"),
             format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n{file}\
                  Connection: close\r\n\r\n"

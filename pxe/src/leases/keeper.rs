@@ -9,7 +9,6 @@ use crate::counters::Counters;
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,7 @@ const GROUP: usize = 256;
 
 /// How long after a group the next one may gather, unless it is large already: the first lease after a pause is stored
 /// at once, under load each transaction carries many. No client minds.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// Pause after the store failed, so that a full disk is not hammered.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -74,6 +73,8 @@ impl Keeper {
                 biased;
                 () = cancel.cancelled() => break,
                 _ = beats.tick() => self.beat_and_tell().await,
+                // The block of a reserved address may be nobody's yet: claimed now, not at the next beat.
+                () = shared.reserved.notified() => self.beat_and_tell().await,
                 () = shared.queue.arrival() => {
                     // Either end is as good.
                     let _ = tokio::time::timeout_at(gathered, shared.queue.fill()).await;
@@ -109,24 +110,21 @@ impl Keeper {
         let writes = latest(&pending);
         let before = Instant::now();
         let outcome = self.store.commit(&writes).await;
-        let shared = Arc::clone(&self.shared);
-        let counts = &shared.counts;
-        let (word, count, stored) = match outcome {
-            Ok(true) => ("stored", &counts.stored, true),
+        let (word, stored) = match outcome {
+            Ok(true) => ("stored", true),
             Ok(false) => {
                 warn!("a block of addresses is another replica's by now: its clients are left to that one");
                 self.fenced = true;
-                ("fenced", &counts.fenced, false)
+                ("fenced", false)
             }
             Err(failure) => {
                 self.failed(&failure);
-                ("failed", &counts.failed, false)
+                ("failed", false)
             }
         };
         if word != "failed" {
             self.recovered();
         }
-        count.fetch_add(pending.len() as u64, Ordering::Relaxed);
         if let Some(counters) = &self.counters {
             counters.lease_commit(word, writes.len(), before.elapsed().as_secs_f64());
         }
@@ -272,6 +270,7 @@ impl Keeper {
             Ok(()) => self.recovered(),
             Err(failure) => self.failed(&failure),
         }
+        self.shared.beats.send_replace(());
     }
 
     fn failed(&mut self, failure: &StoreFailure) {

@@ -228,9 +228,25 @@ async fn reservations_of_another_replica_are_seen_at_the_next_beat() {
     keeper.beat().await.unwrap();
     assert_eq!(leases.offer(NETWORK, &ask(1)), Some(at(200)));
     leases.unreserve(NETWORK, mac(1));
-    leases.reserve(NETWORK, Reservation { mac: mac(2), address: at(30) });
+    leases.reserve(NETWORK, Reservation { mac: mac(2), address: at(30) }).await;
     assert_eq!(leases.offer(NETWORK, &ask(2)), Some(at(30)), "our own at once");
     assert_eq!(leases.check_reservation("nowhere", at(16)), None);
+}
+
+#[tokio::test]
+async fn a_reservation_outside_the_ranges_holds_at_once() {
+    let database = Database::new();
+    let replica = database.replica("a");
+    let (leases, keeper) = open(&replica).await;
+    let cancel = CancellationToken::new();
+    let running = tokio::spawn(keeper.run(cancel.clone()));
+    let reservation = Reservation { mac: mac(1), address: at(200) };
+    database.reserve(NETWORK, &[reservation]);
+    leases.reserve(NETWORK, reservation).await;
+    // Well before the keeper's next beat.
+    assert_eq!(leases.offer(NETWORK, &ask(1)), Some(at(200)));
+    cancel.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ impl Thread {
         let running = match self.open(job, now) {
             Ok(running) => running,
             Err(error) => {
-                self.reporter.count("no-socket");
+                self.reporter.count("no_socket");
                 return warn!(address = %self.local, %error, "no socket for a TFTP transfer");
             }
         };
@@ -200,7 +200,7 @@ impl Thread {
         });
         if let Some(Err(error)) = added {
             self.table.remove(slot);
-            self.reporter.count("no-socket");
+            self.reporter.count("no_socket");
             return warn!(address = %self.local, %error, "a TFTP transfer's socket can't be watched");
         }
         if let Some(running) = self.table.get(slot) {

@@ -74,7 +74,7 @@ impl Reporter {
                 ("done", Stage::Done { bytes, millis })
             }
             Some(Outcome::Refused { .. }) if asked.request.tsize && !transfer.has_begun() => {
-                ("size-probe", Stage::SizeProbe { size })
+                ("size_probe", Stage::SizeProbe { size })
             }
             Some(Outcome::Refused { code, message }) => {
                 let reason = format!("the client broke off: error {code} {message}");

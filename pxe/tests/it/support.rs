@@ -55,8 +55,8 @@ impl Fixed {
 
 #[async_trait]
 impl Directory for Fixed {
-    async fn boot(&self, _: &Client) -> BootAnswer {
-        self.boot
+    async fn boot(&self, _: &Client) -> Option<BootAnswer> {
+        Some(self.boot)
     }
 
     async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {

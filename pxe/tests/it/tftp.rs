@@ -184,9 +184,9 @@ async fn a_conversation_is_told() {
     assert!(matches!(stages[4], ("absent", Transfer::Refused { reason }) if reason == "file not found"));
     let counted = running.counters.encode().unwrap();
     for line in [
-        "billet_tftp_requests_total{outcome=\"size-probe\"} 1",
+        "billet_tftp_requests_total{outcome=\"size_probe\"} 1",
         "billet_tftp_requests_total{outcome=\"done\"} 1",
-        "billet_tftp_requests_total{outcome=\"not-found\"} 1",
+        "billet_tftp_requests_total{outcome=\"not_found\"} 1",
         "billet_tftp_bytes_total 150000",
     ] {
         assert!(counted.lines().any(|told| told == line), "{line} is missing from\n{counted}");
@@ -287,12 +287,12 @@ async fn refusals_have_their_code() {
     assert_eq!(file.len(), 150_000);
     let counted = running.counters.encode().unwrap();
     let reasons = [
-        ("not-found", 6),
+        ("not_found", 6),
         ("mode", 3),
-        ("too-long", 1),
+        ("too_long", 1),
         ("write", 1),
         ("malformed", 1),
-        ("not-a-request", 5),
+        ("not_a_request", 5),
     ];
     for (reason, count) in reasons {
         let line = format!("billet_tftp_requests_total{{outcome=\"{reason}\"}} {count}");

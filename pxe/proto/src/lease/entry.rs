@@ -22,6 +22,9 @@ pub(super) struct Entry {
     pub(super) until: u64,
     /// Until when the store says that it is this client's; zero when it does not.
     pub(super) stored: u64,
+    /// Until when it stays this client's whatever else is written, since the client may have been told; zero when it
+    /// was not. It moves with the clock, where `stored` does not.
+    pub(super) promised: u64,
     /// The latest end that was ever written for this client, whether that is stored by now or not.
     pub(super) written: u64,
     /// The write that made it this client's.
@@ -42,6 +45,7 @@ impl Entry {
             state: State::Offered,
             until: 0,
             stored: 0,
+            promised: 0,
             written: 0,
             since: 0,
             sequence: 0,
@@ -59,6 +63,7 @@ impl Entry {
             state: State::Known(lease.state),
             until: lease.expires,
             stored: if leased { lease.expires } else { 0 },
+            promised: if leased { lease.expires } else { 0 },
             written: if leased { lease.expires } else { 0 },
             client_id: lease.client_id.map(Into::into),
             hostname: lease.hostname.map(Into::into),

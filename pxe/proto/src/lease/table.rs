@@ -161,7 +161,8 @@ impl Table {
         let mut entry = self.take(address).filter(|_| owned).unwrap_or_else(|| Entry::new(ask.mac));
         self.sequence += 1;
         if !entry.is_leased() {
-            (entry.stored, entry.written, entry.since) = (0, 0, self.sequence);
+            (entry.stored, entry.promised) = (0, 0);
+            (entry.written, entry.since) = (0, self.sequence);
         }
         entry.state = State::Known(LeaseState::Leased);
         entry.sequence = self.sequence;
@@ -182,13 +183,16 @@ impl Table {
         if entry.mac != lease.mac || !entry.is_leased() || write.sequence < entry.since {
             return false;
         }
-        if lease.state == LeaseState::Leased && entry.sequence == write.sequence {
-            entry.stored = lease.expires;
+        // Also when a later write of it waits already: that one may fail, and the client is told by this one.
+        if lease.state == LeaseState::Leased {
+            entry.stored = entry.stored.max(lease.expires);
+            entry.promised = entry.promised.max(entry.until);
         }
         true
     }
 
-    /// A write of this table could not be stored: the client was not told, and its address waits for its next try.
+    /// A write of this table could not be stored: the client was not told. Its address waits for its next try, or for
+    /// the end of what it was told before.
     pub fn not_stored(&mut self, write: &Write, now: u64) {
         let address = u32::from(write.lease.address);
         let latest = self.entries.get(&address).is_some_and(|entry| entry.sequence == write.sequence);
@@ -196,10 +200,10 @@ impl Table {
             return;
         }
         let Some(mut entry) = self.take(address) else { return };
-        if entry.stored == 0 {
+        if entry.promised == 0 {
             entry.state = State::Offered;
         }
-        entry.until = entry.stored.max(now.saturating_add(OFFER));
+        entry.until = entry.promised.max(now.saturating_add(OFFER));
         self.put(address, entry);
     }
 

@@ -299,6 +299,15 @@ fn what_another_host_uses_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn a_client_is_in_nobodys_way_at_its_own_address() {
+    let mut table = table();
+    lease(&mut table, &ask(1, 2), "10.0.2.2", 0);
+    assert_eq!(table.conflict(at("10.0.2.2"), mac(1), 1), None, "an answer to a probe for another");
+    assert_eq!(table.request(&ask(1, 2), at("10.0.2.2"), 2), Grant::Covered);
+    assert!(table.conflict(at("10.0.2.2"), mac(1), 2 * HOUR).is_some(), "its lease is over, and it stays");
+}
+
+#[test]
 fn a_failed_write_leaves_an_offer_and_a_late_one_tells_nobody() {
     let mut table = table();
     let Grant::Write(writes) = table.request(&ask(1, 2), at("10.0.2.2"), 0) else { panic!() };
@@ -309,6 +318,26 @@ fn a_failed_write_leaves_an_offer_and_a_late_one_tells_nobody() {
     let Grant::Write(writes) = table.request(&ask(1, 2), at("10.0.2.2"), 0) else { panic!() };
     table.release(mac(1), at("10.0.2.2"), 1);
     assert!(!table.stored(&writes[0]), "given back before it was told");
+}
+
+#[test]
+fn a_failed_write_takes_nothing_back_that_was_told() {
+    // Asked twice while the store was slow: the first write came through, and the client was told.
+    let mut table = table();
+    let Grant::Write(first) = table.request(&ask(1, 2), at("10.0.2.2"), 0) else { panic!() };
+    let Grant::Write(second) = table.request(&ask(1, 2), at("10.0.2.2"), 1000) else { panic!() };
+    assert!(table.stored(&first[0]));
+    table.not_stored(&second[0], 2000);
+    let later = 2000 + OFFER;
+    assert_eq!(table.request(&ask(2, 2), at("10.0.2.2"), later), Grant::Refused, "somebody has it");
+    assert_eq!(table.request(&ask(1, 2), at("10.0.2.2"), later), Grant::Covered);
+    // The clock was set, and the store fails.
+    let mut table = self::table();
+    lease(&mut table, &ask(1, 2), "10.0.2.2", 0);
+    table.shift(HOUR.cast_signed());
+    let Grant::Write(writes) = table.request(&ask(1, 2), at("10.0.2.2"), HOUR + 1) else { panic!() };
+    table.not_stored(&writes[0], HOUR + 2);
+    assert_eq!(table.request(&ask(2, 2), at("10.0.2.2"), HOUR + 2 + OFFER), Grant::Refused);
 }
 
 #[test]

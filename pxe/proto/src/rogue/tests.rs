@@ -1,3 +1,5 @@
+//! What is taken for another server's word, and how long it is remembered.
+
 use super::*;
 use crate::frame::udp_packet;
 use proptest::prelude::*;

@@ -72,9 +72,9 @@ impl Refused {
         match self {
             Refused::Write => "write",
             Refused::Mode => "mode",
-            Refused::TooLong => "too-long",
+            Refused::TooLong => "too_long",
             Refused::Malformed => "malformed",
-            Refused::NotARequest => "not-a-request",
+            Refused::NotARequest => "not_a_request",
         }
     }
 

@@ -153,11 +153,17 @@ fn stuck_boots() {
     let ia32 = Dhcp { unsupported: Some(6), reply: Some("OFFER".into()), ..dhcp("DISCOVER", None) };
     let disk = Dhcp { boot: Some(BootAnswer::Disk), reply: Some("ACK".into()), ..dhcp("REQUEST", Some(PXE)) };
     let refused = Transfer::Refused { reason: "not found".into() };
+    let foreign = refused.clone();
     let missing = What::Http { path: UKI.into(), status: 404, head: false, stage: refused.clone() };
     let table: Vec<(Talk, u64, &[Fault])> = vec![
         (Talk::new().lease(PXE), 30, &[Fault::NoLoaderRequest]),
         (Talk::new().and(What::Dhcp(proxied)), 30, &[Fault::NoLoaderRequest]),
         (Talk::new().discover(PXE).discover(PXE).discover(PXE), 30, &[Fault::NeverTookOffer]),
+        (Talk::new().discover(PXE), 30, &[Fault::NeverTookOffer]),
+        (Talk::new().discover(PXE), 10, &[]),
+        (Talk::new().discover(IPXE), 30, &[Fault::NeverTookOffer]),
+        (Talk::new().lease(IPXE), 30, &[Fault::NoScriptRequest]),
+        (Talk::new().lease(IPXE), 10, &[]),
         (Talk::new().discover(PXE).and(What::Dhcp(other)), 0, &[Fault::TookOtherOffer]),
         (Talk::new().and(What::Dhcp(only_4011)), 30, &[Fault::OnlyProxyPort]),
         (Talk::new().and(What::Dhcp(ia32)), 0, &[Fault::UnsupportedArchitecture]),
@@ -166,6 +172,7 @@ fn stuck_boots() {
         (Talk::new().lease(PXE).tftp("snponly.efi", probe()), 30, &[Fault::SizeProbeOnly]),
         (Talk::new().lease(PXE).tftp("snponly.efi", broken(0)), 0, &[Fault::LoaderBroken]),
         (Talk::new().lease(PXE).tftp("snponly.efi", refused), 0, &[Fault::LoaderRefused]),
+        (Talk::new().lease(PXE).tftp("pxelinux.0", foreign), 30, &[Fault::LoaderRefused]),
         (http_uki().and(missing), 0, &[Fault::LoaderRefused]),
         (Talk::new().loader(), 30, &[Fault::LoaderSilent]),
         (Talk::new().loader().lease(IPXE), 30, &[Fault::NoScriptRequest]),
@@ -209,6 +216,24 @@ fn a_slow_kernel_is_of_the_same_boot() {
     // One whose loader was never asked for runs its own system.
     let other = Talk::new().lease(PXE).pause(400).system();
     assert_eq!(other.after(100), [Fault::NoLoaderRequest]);
+}
+
+/// A REQUEST names the server that it chose, which is us as often as not.
+#[test]
+fn silence_to_a_request_is_told_by_its_reason() {
+    for (words, expected) in [
+        ("its lease could not be stored", Fault::StoreFails),
+        ("the server has too much to do", Fault::ServerBusy),
+        ("it sends more than a client may", Fault::RateLimited),
+        ("it is meant for the server 10.77.0.9", Fault::TookOtherOffer),
+    ] {
+        let request = Dhcp {
+            server: Some(Ipv4Addr::new(10, 77, 0, 9)),
+            silence: Some(words.into()),
+            ..dhcp("REQUEST", Some(PXE))
+        };
+        assert_eq!(Talk::new().discover(PXE).and(What::Dhcp(request)).after(0), [expected], "{words}");
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Images put together and read back, by binutils too, and parts that don't fit.
+
 use super::*;
 use proptest::prelude::*;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Scripts word for word, and what never gets into one.
+
 use super::*;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;

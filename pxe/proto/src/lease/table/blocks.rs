@@ -131,6 +131,9 @@ impl Table {
         for address in addresses {
             let Some(mut entry) = self.take(address) else { continue };
             entry.until = entry.until.saturating_add_signed(by);
+            if entry.promised > 0 {
+                entry.promised = entry.promised.saturating_add_signed(by).max(1);
+            }
             entry.written = entry.written.saturating_add_signed(by);
             entry.stored = 0;
             self.put(address, entry);

@@ -51,8 +51,10 @@ impl Table {
     pub fn conflict(&mut self, address: Ipv4Addr, found: Mac, now: u64) -> Option<Write> {
         let address = u32::from(address);
         let given = self.plan.pooled(address).is_some() || self.reserved_for.contains_key(&address);
-        let quarantined = self.entries.get(&address).is_some_and(|e| e.is_quarantined() && e.until > now);
-        if !given || quarantined || !self.holds(address) {
+        // Nothing new; or who answers is the client that has it by now, after whoever it was probed for.
+        let known = self.entries.get(&address).filter(|entry| entry.until > now);
+        let settled = known.is_some_and(|entry| entry.is_quarantined() || entry.mac == found);
+        if !given || settled || !self.holds(address) {
             return None;
         }
         self.take(address);
@@ -75,8 +77,7 @@ impl Table {
     pub(super) fn end(&mut self, address: u32, state: LeaseState, now: u64) -> Option<Write> {
         let mut entry = self.take(address)?;
         let offered = entry.state == State::Offered;
-        entry.stored = 0;
-        entry.written = 0;
+        (entry.stored, entry.promised, entry.written) = (0, 0, 0);
         entry.until = if state == LeaseState::Quarantined { now.saturating_add(QUARANTINE) } else { now };
         let write = if offered && state == LeaseState::Released {
             None

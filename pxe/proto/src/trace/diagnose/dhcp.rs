@@ -1,6 +1,6 @@
 //! Boots that don't get as far as a file: what DHCP shows of them.
 
-use super::{Diagnosis, Fault, is_over, relay};
+use super::{Diagnosis, Fault, files, is_over, relay};
 use crate::boot::BootAnswer;
 use crate::trace::attempt::Attempt;
 use crate::trace::silence::{Reason, reason};
@@ -19,7 +19,9 @@ pub(super) fn stuck(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
         .or_else(|| unanswered(boot))
         .or_else(|| outside(boot))
         .or_else(|| only_4011(boot, quiet))
-        .or_else(|| never_took(boot))
+        .or_else(|| never_took(boot, quiet))
+        .or_else(|| files::no_script_yet(boot, quiet))
+        .or_else(|| files::other_name(boot, quiet))
         .or_else(|| no_loader(boot, quiet))
 }
 
@@ -85,6 +87,11 @@ fn other_server(boot: &Attempt<'_>) -> Option<Diagnosis> {
     let messages: Vec<_> = boot.dhcp().collect();
     let last = messages.iter().rposition(|dhcp| dhcp.message == "REQUEST")?;
     let server = messages[last].server?;
+    // Silence for a reason of our own says nothing of the server that it chose: that may be us.
+    let silence = messages[last].silence.as_deref();
+    if silence.is_some_and(|words| reason(words) != Some(Reason::AnotherServer)) {
+        return None;
+    }
     let proxied = messages[..last].iter().any(|dhcp| is_offer(dhcp) && dhcp.address.is_none());
     (messages[last].reply.is_none() && !proxied).then(|| {
         Diagnosis::new(
@@ -106,8 +113,10 @@ fn unanswered(boot: &Attempt<'_>) -> Option<Diagnosis> {
         Some(Reason::NoneDue | Reason::AnotherServer) => return None,
         Some(Reason::Unreserved) => (
             Fault::NotReserved,
-            "It got no answer: this network serves reservations only, and it has none.".to_owned(),
-            "`billet network reservation add` gives it one.".to_owned(),
+            "It got no answer: this network serves reservations only, and it has none that can be used.".to_owned(),
+            "`billet network reservation add` gives it one. If it has one, another host was found at that address: \
+             `billet network leases` shows it in quarantine."
+                .to_owned(),
         ),
         Some(Reason::Rogue) => (
             Fault::SilentForRogue,
@@ -182,10 +191,15 @@ fn only_4011(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
     })
 }
 
-fn never_took(boot: &Attempt<'_>) -> Option<Diagnosis> {
-    let offers = boot.rom().filter(|dhcp| is_offer(dhcp) && dhcp.address.is_some()).count();
-    let requested = boot.rom().any(|dhcp| dhcp.message == "REQUEST");
-    if offers < OFFERS || requested {
+fn never_took(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
+    // iPXE may be the card's own firmware.
+    let messages = || boot.rom().chain(boot.ipxe());
+    let offers = messages().filter(|dhcp| is_offer(dhcp) && dhcp.address.is_some()).count();
+    let requested = messages().any(|dhcp| dhcp.message == "REQUEST");
+    // A conflict says by itself why an offer came to nothing.
+    let conflict = boot.entries.iter().any(|entry| matches!(entry.what, What::Conflict { .. }));
+    let silent = offers > 0 && is_over(quiet) && !conflict;
+    if requested || !(offers >= OFFERS || silent) {
         return None;
     }
     let mend = match relay(boot) {
@@ -198,14 +212,18 @@ fn never_took(boot: &Attempt<'_>) -> Option<Diagnosis> {
                  broadcasts through in one direction only."
             .to_owned(),
     };
-    let sentence = format!("It was made {offers} offers and took none of them.");
+    let sentence = match offers {
+        1 => "It was made an offer, did not take it, and is silent since.".to_owned(),
+        _ => format!("It was made {offers} offers and took none of them."),
+    };
     Some(Diagnosis::new(Fault::NeverTookOffer, sentence, mend))
 }
 
 fn no_loader(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
     let told = boot.rom().rfind(|dhcp| matches!(dhcp.boot, Some(BootAnswer::Boot(_))))?;
     let answered = matches!(told.reply.as_deref(), Some("ACK"));
-    let proxied = is_offer(told) && told.address.is_none();
+    // By an offer without an address, or at port 4011.
+    let proxied = (is_offer(told) || answered) && told.address.is_none();
     if !(answered || proxied) || !is_over(quiet) {
         return None;
     }

@@ -1,9 +1,9 @@
 //! Boots that got as far as a file: loader, script, kernel, ramdisk, agent.
 
 use super::{Diagnosis, Fault, START, arrived, is_over};
-use crate::boot::Chain;
+use crate::boot::{BootAnswer, Chain};
 use crate::trace::attempt::{Attempt, Fetched};
-use crate::trace::{Role, Transfer, What};
+use crate::trace::{Dhcp, Role, Transfer, What};
 
 /// How many boots that end with the same loader are a loop.
 const LOOP: usize = 2;
@@ -38,6 +38,22 @@ pub(super) fn stuck(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
         return is_over(quiet).then(|| no_script(boot));
     }
     loader.and_then(|loader| stuck_loader(boot, &loader, quiet))
+}
+
+/// It asked for a file that nobody of us named, so that somebody else did.
+pub(super) fn other_name(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
+    let name = boot.entries.iter().rev().find_map(|entry| {
+        let (name, stage) = entry.what.file()?;
+        (Role::of(name).is_none() && matches!(stage, Transfer::Refused { .. })).then_some(name)
+    })?;
+    is_over(quiet).then(|| {
+        Diagnosis::new(
+            Fault::LoaderRefused,
+            format!("It asked for {name}, which is not what it was told, and was refused."),
+            "Another DHCP server (its options 66 and 67, `billet network show`) or a boot entry of its firmware told \
+             it that name: take it away there.",
+        )
+    })
 }
 
 /// Several boots that ended with the same loader, none of which got further.
@@ -154,6 +170,13 @@ fn silent_loader(boot: &Attempt<'_>, loader: &Fetched<'_>) -> Diagnosis {
         "The loader was not started, or finds no network card: Secure Boot refuses loaders that are not signed, and \
          some cards need another chain (`billet machine set --boot-chain`). Look at its console.",
     )
+}
+
+/// iPXE has an address without that we saw it load, as it does from a card's own ROM, and asks for nothing.
+pub(super) fn no_script_yet(boot: &Attempt<'_>, quiet: u64) -> Option<Diagnosis> {
+    let expected = |dhcp: &Dhcp| matches!(dhcp.boot, Some(BootAnswer::Boot(_)));
+    let acknowledged = boot.ipxe().any(|dhcp| dhcp.reply.as_deref() == Some("ACK") && expected(dhcp));
+    (acknowledged && boot.script().is_none() && is_over(quiet)).then(|| no_script(boot))
 }
 
 fn no_script(boot: &Attempt<'_>) -> Diagnosis {
