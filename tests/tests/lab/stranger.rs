@@ -4,7 +4,8 @@ use super::spec;
 use anyhow::Result;
 use provisioner_api::{BootMode, MachineState};
 use sha2::{Digest, Sha256};
-use tests::{LabSite, can_run};
+use std::{fs::File, io::Write};
+use tests::{LabSite, artifacts, can_run};
 
 #[test]
 fn an_unknown_machine_is_only_inventoried() -> Result<()> {
@@ -38,4 +39,27 @@ fn an_unknown_machine_is_only_inventoried() -> Result<()> {
     let now = Sha256::digest(std::fs::read(&report.disks[0].path)?);
     assert!(now == Sha256::digest(&data), "its disk is byte for byte what it was");
     Ok(())
+}
+
+/// Its firmware would try every other network boot first, which takes minutes; the agent names the disk as the next.
+#[test]
+fn an_unknown_uefi_machine_goes_on_to_its_own_system() -> Result<()> {
+    let spec = spec(
+        "[[machine]]\nname = \"s2\"\nfirmware = \"uefi\"\nbmc = \"mock\"\ndisk = \"128M\"\nmemory = 512\nboot_order = \"network-first\"\n",
+    );
+    if !can_run(&spec, &["vmlinuz", "initrd.img", "tiny.raw"]) {
+        return Ok(());
+    }
+    let site = LabSite::start(&spec)?;
+    let report = site.lab.machine("s2")?.clone();
+    let system = std::fs::read(artifacts().join("tiny.raw"))?;
+    File::options().write(true).open(&report.disks[0].path)?.write_all(&system)?;
+    site.lab.set_power("s2", true)?;
+    let console = site.until("its own system comes up", |site| {
+        let console = site.lab.console_text("s2")?;
+        Ok(console.contains("tiny: starting").then_some(console))
+    })?;
+    let (_, after) = console.split_once("the firmware boots its entry").expect("the agent says so");
+    assert!(!after.contains("PXE") && !after.contains("HTTP Boot"), "no further network boot: {after}");
+    site.lab.set_power("s2", false)
 }
