@@ -171,7 +171,10 @@ async fn a_conversation_is_told() {
     client.request(1, "/snponly.efi", "octet", &[("tsize", "0")]).await;
     let (_, from) = client.receive().await;
     client.send(5, 8, from).await;
+    // Transfers and requests are told by different threads: one thing after the other, so that their order is known.
+    running.directory.entries_that(|entries| entries.len() >= 2).await;
     client.fetch("snponly.efi", 1468, 4, |_| false).await;
+    running.directory.entries_that(|entries| entries.len() >= 4).await;
     client.request(1, "absent", "octet", &[]).await;
     client.receive().await;
     let entries = running.directory.entries_that(|entries| entries.len() >= 5).await;
