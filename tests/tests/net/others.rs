@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
         "others::a_proxy_boots_what_another_server_gives_addresses",
         a_proxy_boots_what_another_server_gives_addresses,
     ),
-    ("others::a_rogue_is_shown_within_seconds", a_rogue_is_shown_within_seconds),
+    ("others::a_rogue_is_shown_within_five_seconds", a_rogue_is_shown_within_five_seconds),
 ];
 
 /// Where the other server is.
@@ -97,7 +97,7 @@ fn now() -> Result<i128> {
     Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis().try_into()?)
 }
 
-fn a_rogue_is_shown_within_seconds(folder: &Path) -> Result<()> {
+fn a_rogue_is_shown_within_five_seconds(folder: &Path) -> Result<()> {
     let network = "range = [\"10.77.0.100\", \"10.77.0.199\"]\n";
     let (_hub, service, other, client) = three(folder, network)?;
     let before = Udhcpc::new(&client, "lan0", &mac_text(1), folder)?.lease()?;
@@ -112,8 +112,8 @@ fn a_rogue_is_shown_within_seconds(folder: &Path) -> Result<()> {
     ensure!(rogue["server"] == "10.77.0.2", "{rogue}");
     let first: jiff::Timestamp = rogue["first_seen"].as_str().context("when")?.parse()?;
     let after = i128::from(first.as_millisecond()) - began;
-    // Two seconds at most between our probes; the rest is for a machine that is busy with other tests.
-    ensure!(after < 20_000, "it was seen only after {after} ms");
+    // By the service's own word of when it heard it: two seconds at most between our probes, and dnsmasq's start.
+    ensure!(after < 5000, "it was seen only after {after} ms");
     ensure!(service.counter("billet_rogue_servers", &["network=\"lan\""])? == 1.0);
 
     // Where somebody else gives addresses we keep silent, and say so.
