@@ -1,7 +1,13 @@
 //! What every BMC can do, and the choice of its driver.
 
+use crate::capability::{
+    AssetTag, EventLog, Identify, Inventory, NetworkSettings, PowerMeter, Sensors, SerialConsole, Users,
+    Watchdog,
+};
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A BMC. Every method names an end, reads back what it wrote, and takes "already so" for success.
@@ -21,6 +27,82 @@ pub trait Bmc: Send + Sync {
     async fn info(&self) -> Result<BmcInfo, BmcError>;
     /// Ends its session. BMCs have few.
     async fn close(&self);
+
+    /// Presses a button: a change, not an end. For people only; it is never done twice by itself, and when it is not
+    /// known whether it was done the error says so.
+    async fn press(&self, button: Button) -> Result<(), BmcError> {
+        let _ = button;
+        Err(BmcError::Unsupported { address: String::new(), what: "buttons can't be pressed over it".into() })
+    }
+    /// How it has been answering. Asks nothing.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Its lamp.
+    fn identify(&self) -> Option<&dyn Identify> {
+        None
+    }
+    /// Its sensors.
+    fn sensors(&self) -> Option<&dyn Sensors> {
+        None
+    }
+    /// Its event log.
+    fn event_log(&self) -> Option<&dyn EventLog> {
+        None
+    }
+    /// Its knowledge of parts.
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        None
+    }
+    /// Its users.
+    fn users(&self) -> Option<&dyn Users> {
+        None
+    }
+    /// Its own network settings.
+    fn network_settings(&self) -> Option<&dyn NetworkSettings> {
+        None
+    }
+    /// Its power meter.
+    fn power_meter(&self) -> Option<&dyn PowerMeter> {
+        None
+    }
+    /// Its asset tag.
+    fn asset_tag(&self) -> Option<&dyn AssetTag> {
+        None
+    }
+    /// Its watchdog.
+    fn watchdog(&self) -> Option<&dyn Watchdog> {
+        None
+    }
+    /// Its serial console.
+    fn console(&self) -> Option<&dyn SerialConsole> {
+        None
+    }
+}
+
+/// What a person presses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Button {
+    /// Off and, a little later, on.
+    Cycle,
+    /// Hard reset.
+    Reset,
+    /// Asks the operating system to shut down.
+    ShutDown,
+    /// Diagnostic interrupt (NMI).
+    Diagnostic,
+}
+
+/// How a BMC has been answering.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// How many calls failed since the last one that it answered.
+    pub failures: u32,
+    /// The last failure, as a sentence.
+    pub last: Option<String>,
+    /// While it rests: after which time it will be asked again.
+    pub rests_for: Option<Duration>,
 }
 
 /// Where a BMC is and how to log in.
@@ -43,6 +125,8 @@ pub enum Protocol {
     Ipmi {
         /// The only cipher suite that is tried; there is no downgrade.
         cipher: Cipher,
+        /// What is asked for at login; `Administrator` falls back to operator where the user may not be more.
+        privilege: Privilege,
     },
     /// Redfish over HTTPS.
     Redfish {
@@ -61,6 +145,16 @@ pub enum Cipher {
     Suite17,
 }
 
+/// What a session may do (IPMI 2.0 section 6.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Privilege {
+    /// Read, and switch the power.
+    Operator,
+    /// Everything; falls back to operator.
+    #[default]
+    Administrator,
+}
+
 /// User name and password.
 #[derive(Clone)]
 pub struct Credentials {
@@ -68,6 +162,8 @@ pub struct Credentials {
     pub username: String,
     /// Password.
     pub password: Zeroizing<String>,
+    /// The BMC key Kg, where one is set (IPMI 2.0 section 13.24; 20 bytes at the most).
+    pub bmc_key: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Observed power.
@@ -99,6 +195,10 @@ pub enum BootTarget {
     Network,
     /// The disk.
     Disk,
+    /// An optical drive, real or virtual.
+    Cd,
+    /// The firmware's setup.
+    Setup,
 }
 
 /// For how long an override holds.
@@ -165,6 +265,46 @@ pub enum BmcError {
         /// What is pinned, hex.
         pinned: String,
     },
+    /// Something answers there, but it does not speak to us: the port is closed, or it is no BMC.
+    #[error("there is no BMC at {address}: {what}")]
+    NotABmc {
+        /// `host:port`.
+        address: String,
+        /// What was seen and what may mend it.
+        what: String,
+    },
+    /// All its sessions are taken.
+    #[error(
+        "all sessions of the BMC at {address} are taken ({answer}); they end by themselves after a minute without use"
+    )]
+    NoFreeSession {
+        /// `host:port`.
+        address: String,
+        /// Its status.
+        answer: String,
+    },
+    /// It failed several times, or refused the password, and is let alone for a while. Nothing was sent.
+    #[error("the BMC at {address} is not asked again for {} s, because: {last}", rest.as_secs())]
+    Resting {
+        /// `host:port`.
+        address: String,
+        /// Until it is asked again.
+        rest: Duration,
+        /// The last failure, as a sentence.
+        last: String,
+        /// Whether that failure was a refused login: somebody has to mend the credentials.
+        credentials: bool,
+    },
+    /// A button was pressed, perhaps: the answer was lost and pressing twice would not be the same.
+    #[error(
+        "whether the BMC at {address} did it is not known ({during}): its answer was lost; look before you repeat it"
+    )]
+    Unknown {
+        /// `host:port`.
+        address: String,
+        /// What was being done.
+        during: &'static str,
+    },
     /// It does not speak what we need: the cipher suite, a Redfish resource.
     #[error("the BMC at {address} can't do it: {what}")]
     Unsupported {
@@ -205,10 +345,31 @@ pub enum BmcError {
     },
 }
 
-/// Makes the driver for a BMC. Does no I/O yet.
-pub fn connect(endpoint: Endpoint) -> Arc<dyn Bmc> {
-    match endpoint.protocol {
-        Protocol::Redfish { .. } => Arc::new(crate::redfish::Redfish::new(&endpoint)),
-        Protocol::Ipmi { cipher } => Arc::new(crate::ipmi::Ipmi::new(endpoint, cipher)),
+/// Settings that all drivers of a process share.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// A folder in which open IPMI sessions are noted, so that after a crash the next process (any process that uses
+    /// the same folder) can close them: BMCs have few. `None`: they are left to the BMCs' own time-out of a minute.
+    pub sessions: Option<PathBuf>,
+}
+
+/// Makes drivers. There is one for a process; clones are the same.
+#[derive(Clone, Default)]
+pub struct Drivers {
+    _settings: Settings,
+}
+
+impl Drivers {
+    /// Does no I/O yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { _settings: settings }
+    }
+
+    /// Makes the driver for a BMC. Does no I/O yet.
+    pub fn connect(&self, endpoint: Endpoint) -> Arc<dyn Bmc> {
+        match endpoint.protocol {
+            Protocol::Redfish { .. } => Arc::new(crate::redfish::Redfish::new(&endpoint)),
+            Protocol::Ipmi { cipher, .. } => Arc::new(crate::ipmi::Ipmi::new(endpoint, cipher)),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     service::ServiceError,
     store::{MachineRecord, NewSecret, Store},
 };
-use bmc::{Bmc, Cipher, Credentials, Endpoint, Protocol};
+use bmc::{Bmc, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineId};
 use std::{
     collections::HashMap,
@@ -17,7 +17,10 @@ const PASSWORD: &str = "bmc-password";
 
 /// The drivers in use.
 #[derive(Default)]
-pub(crate) struct Bmcs(Mutex<HashMap<MachineId, Known>>);
+pub(crate) struct Bmcs {
+    known: Mutex<HashMap<MachineId, Known>>,
+    drivers: Drivers,
+}
 
 /// A driver, and the settings and the password that it was made with.
 struct Known {
@@ -45,7 +48,7 @@ impl Bmcs {
             return Ok(Some(Arc::clone(&known.driver)));
         }
         let password = key.open_sealed(&owner, PASSWORD, &sealed)?;
-        let driver = bmc::connect(endpoint(spec, password));
+        let driver = self.drivers.connect(endpoint(spec, password));
         let known = Known { spec: spec.clone(), password: sealed, driver: Arc::clone(&driver) };
         let old = self.lock().insert(record.id(), known);
         if let Some(old) = old {
@@ -69,7 +72,7 @@ impl Bmcs {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,13 +91,16 @@ fn secret_owner(id: MachineId) -> String {
 fn endpoint(spec: &BmcSpec, password: zeroize::Zeroizing<String>) -> Endpoint {
     let (host, port) = split_address(&spec.address);
     let protocol = match spec.protocol {
-        BmcProtocol::Ipmi if spec.cipher_suite == Some(3) => Protocol::Ipmi { cipher: Cipher::Suite3 },
-        BmcProtocol::Ipmi => Protocol::Ipmi { cipher: Cipher::Suite17 },
+        BmcProtocol::Ipmi => Protocol::Ipmi {
+            cipher: if spec.cipher_suite == Some(3) { Cipher::Suite3 } else { Cipher::Suite17 },
+            privilege: Privilege::default(),
+        },
         BmcProtocol::Redfish => Protocol::Redfish {
             tls_sha256: spec.tls_sha256.as_ref().and_then(|pin| hex::decode(pin).ok()?.try_into().ok()),
         },
     };
-    Endpoint { protocol, host, port, credentials: Credentials { username: spec.username.clone(), password } }
+    let credentials = Credentials { username: spec.username.clone(), password, bmc_key: None };
+    Endpoint { protocol, host, port, credentials }
 }
 
 /// Splits `host`, `host:port`, `[v6]:port` or a bare IPv6 address.

@@ -76,6 +76,8 @@ fn to_flags(boot: BootOverride, efi: bool) -> BootFlags {
         }
         BootTarget::Network => Device::Network,
         BootTarget::Disk => Device::Disk,
+        BootTarget::Cd => Device::Cd,
+        BootTarget::Setup => Device::Setup,
     };
     BootFlags { valid: true, persistent: boot.persistence == Persistence::Persistent, efi, device }
 }
@@ -86,7 +88,9 @@ fn from_flags(flags: BootFlags) -> Option<BootOverride> {
         Device::None => BootTarget::Default,
         Device::Network => BootTarget::Network,
         Device::Disk => BootTarget::Disk,
-        Device::Cd | Device::Setup | Device::Other(_) => return None,
+        Device::Cd => BootTarget::Cd,
+        Device::Setup => BootTarget::Setup,
+        Device::Other(_) => return None,
     };
     let set = target != BootTarget::Default;
     Some(BootOverride {

@@ -1,7 +1,7 @@
 //! The driver against the simulated BMC, through a lossy relay, and against OpenIPMI's ipmi_sim.
 
 use super::*;
-use crate::driver::{BootMode, BootTarget, Credentials, Persistence, Protocol, connect};
+use crate::driver::{BootMode, BootTarget, Credentials, Drivers, Persistence, Privilege, Protocol};
 use bmc_mock::ipmi::{CipherSuite as Suite, Control, Server, User};
 use bmc_mock::{BootFlags, Chassis, ChassisError, MemoryChassis};
 use bmc_proto::ipmi::Retransmission;
@@ -35,10 +35,14 @@ fn quick() -> Timing {
 
 fn endpoint(port: u16, cipher: Cipher, username: &str, password: &str) -> Endpoint {
     Endpoint {
-        protocol: Protocol::Ipmi { cipher },
+        protocol: Protocol::Ipmi { cipher, privilege: Privilege::default() },
         host: "127.0.0.1".into(),
         port: Some(port),
-        credentials: Credentials { username: username.into(), password: Zeroizing::new(password.into()) },
+        credentials: Credentials {
+            username: username.into(),
+            password: Zeroizing::new(password.into()),
+            bmc_key: None,
+        },
     }
 }
 
@@ -93,7 +97,7 @@ async fn until(what: impl Fn() -> bool) {
 async fn the_whole_trait_works_in_one_session() {
     for cipher in BOTH {
         let rig = Rig::new().await;
-        let bmc = connect(endpoint(rig.port, cipher, NAME, PASSWORD));
+        let bmc = Drivers::default().connect(endpoint(rig.port, cipher, NAME, PASSWORD));
         let info = bmc.info().await.unwrap();
         assert_eq!(info.system_uuid.as_deref(), Some("12345678-9abc-4def-8123-456789abcdef"));
         assert_eq!(info.firmware.as_deref(), Some("1.00"));

@@ -336,6 +336,8 @@ fn wanted(boot: BootOverride) -> Wanted {
         BootTarget::Default => Target::Default,
         BootTarget::Network => Target::Network,
         BootTarget::Disk => Target::Disk,
+        BootTarget::Cd => Target::Cd,
+        BootTarget::Setup => Target::Setup,
     };
     let mode = boot.mode.map(|mode| match mode {
         BootMode::Bios => Mode::Legacy,
@@ -349,6 +351,8 @@ fn shown_override(known: Wanted) -> BootOverride {
         Target::Default => BootTarget::Default,
         Target::Network => BootTarget::Network,
         Target::Disk => BootTarget::Disk,
+        Target::Cd => BootTarget::Cd,
+        Target::Setup => BootTarget::Setup,
     };
     let mode = known.mode.map(|mode| match mode {
         Mode::Legacy => BootMode::Bios,

@@ -1,7 +1,7 @@
 //! The driver against the simulated BMC, over TLS on loopback.
 
 use super::*;
-use crate::{Credentials, connect};
+use crate::{Credentials, Drivers};
 use bmc_mock::redfish::{Controls, Faults, Identity, Server};
 use bmc_mock::{BootDevice, BootFlags, Chassis, ChassisError, MemoryChassis};
 use std::net::SocketAddr;
@@ -87,7 +87,11 @@ fn endpoint(address: SocketAddr, password: &str, tls_sha256: Option<[u8; 32]>) -
         protocol: Protocol::Redfish { tls_sha256 },
         host: address.ip().to_string(),
         port: Some(address.port()),
-        credentials: Credentials { username: "admin".into(), password: password.to_owned().into() },
+        credentials: Credentials {
+            username: "admin".into(),
+            password: password.to_owned().into(),
+            bmc_key: None,
+        },
     }
 }
 
@@ -106,7 +110,7 @@ async fn power_goes_on_and_off() {
 #[tokio::test]
 async fn the_public_way_in_works_too() {
     let rig = Rig::new().await;
-    let bmc = connect(rig.endpoint(None));
+    let bmc = Drivers::default().connect(rig.endpoint(None));
     bmc.set_power(PowerState::On).await.unwrap();
     assert!(rig.is_on().await);
     bmc.close().await;

@@ -5,6 +5,7 @@
 //! stay compatible while the core changes.
 
 pub mod agent;
+mod bmc;
 mod boot;
 mod error;
 mod event;
@@ -17,6 +18,12 @@ pub mod paths;
 mod progress;
 mod secret;
 
+pub use bmc::{
+    BmcBoot, BmcBootDevice, BmcButton, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList, BmcIdentify,
+    BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate, BmcSensor,
+    BmcSensorHealth, BmcSensorList, BmcSettingsUpdate, BmcThresholds, BmcUserEntry, BmcUserList,
+    BmcUserPrivilege, BmcUserUpdate, BmcWatchdog, ConsoleStatus,
+};
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};
 pub use event::Event;

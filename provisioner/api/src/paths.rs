@@ -12,6 +12,31 @@ pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
 pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";
 /// `GET` what it waits for.
 pub const MACHINE_WHY: &str = "/v1/machines/{machine}/why";
+/// `GET` what the BMC says of itself, `PATCH` small settings of it.
+pub const MACHINE_BMC: &str = "/v1/machines/{machine}/bmc";
+/// `GET` the power as the BMC says it, `POST` a button.
+pub const MACHINE_BMC_POWER: &str = "/v1/machines/{machine}/bmc/power";
+/// `GET` the boot override, `PUT` it.
+pub const MACHINE_BMC_BOOT: &str = "/v1/machines/{machine}/bmc/boot";
+/// `GET` the sensors.
+pub const MACHINE_BMC_SENSORS: &str = "/v1/machines/{machine}/bmc/sensors";
+/// `GET` the hardware's event log, `DELETE` its entries, `PATCH` its clock.
+pub const MACHINE_BMC_SEL: &str = "/v1/machines/{machine}/bmc/sel";
+/// `GET` the field replaceable units.
+pub const MACHINE_BMC_FRU: &str = "/v1/machines/{machine}/bmc/fru";
+/// `POST` what the lamp shall do.
+pub const MACHINE_BMC_IDENTIFY: &str = "/v1/machines/{machine}/bmc/identify";
+/// `GET` the BMC's users.
+pub const MACHINE_BMC_USERS: &str = "/v1/machines/{machine}/bmc/users";
+/// `PATCH` a user slot.
+pub const MACHINE_BMC_USER: &str = "/v1/machines/{machine}/bmc/users/{slot}";
+/// `GET` the serial console's bytes (`?from=POSITION`, `?tail=BYTES`, `?follow=true`: go on with what comes),
+/// `POST` what is typed.
+pub const MACHINE_CONSOLE: &str = "/v1/machines/{machine}/console";
+/// `POST` (without a body) a break on the serial line.
+pub const MACHINE_CONSOLE_BREAK: &str = "/v1/machines/{machine}/console/break";
+/// `GET` whether the console is connected, and what of it is recorded.
+pub const MACHINE_CONSOLE_STATUS: &str = "/v1/machines/{machine}/console/status";
 /// `GET` the instances, `POST` one.
 pub const INSTANCES: &str = "/v1/instances";
 /// `GET`, `DELETE` an instance by name or id.

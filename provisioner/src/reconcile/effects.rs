@@ -82,6 +82,7 @@ async fn set_boot(
         BootTarget::Network => "the next boot is from the network".into(),
         BootTarget::Disk => "boots are from the disk".into(),
         BootTarget::Default => "boots are in the firmware's order".into(),
+        BootTarget::Cd | BootTarget::Setup => "boots are from where an operator said".into(),
     })
 }
 

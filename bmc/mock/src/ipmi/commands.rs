@@ -1,5 +1,6 @@
 //! What the simulated BMC does: device id, GUID, power, boot options; each by its completion code.
 
+use super::group::{Done, Group, Request, refuse};
 use crate::{BootDevice, BootFlags, Chassis, ChassisError};
 use bmc_proto::ipmi::command::boot::{self, Device, parameter};
 use bmc_proto::ipmi::command::{ChassisControl, GetChassisStatus, GetSystemGuid};
@@ -8,9 +9,6 @@ use bmc_proto::ipmi::message::LanMessage;
 use bmc_proto::ipmi::{Answer, CipherSuite, NetFn};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Completion code and data.
-type Done = (u8, Vec<u8>);
 
 const GET_DEVICE_ID: u8 = 0x01;
 const GET_CHANNEL_AUTHENTICATION_CAPABILITIES: u8 = 0x38;
@@ -28,11 +26,19 @@ pub(super) struct Commands {
     options: Mutex<BTreeMap<u8, Vec<u8>>>,
     /// The suites that are listed.
     pub(super) suites: Vec<CipherSuite>,
+    /// Everything else that it can do; asked in turn.
+    pub(super) groups: Vec<Arc<dyn Group>>,
 }
 
 impl Commands {
     pub(super) fn new(chassis: Arc<dyn Chassis>, guid: [u8; 16]) -> Self {
-        Self { chassis, guid, options: Mutex::default(), suites: CipherSuite::ALL.to_vec() }
+        Self {
+            chassis,
+            guid,
+            options: Mutex::default(),
+            suites: CipherSuite::ALL.to_vec(),
+            groups: Vec::new(),
+        }
     }
 
     /// Commands that need no session.
@@ -73,7 +79,11 @@ impl Commands {
             (NetFn::Chassis, ChassisControl::COMMAND) => self.control(body).await,
             (NetFn::Chassis, boot::SET_COMMAND) => self.set_boot_option(body).await,
             (NetFn::Chassis, boot::GET_COMMAND) => self.boot_option(body).await,
-            _ => refuse(Answer::INVALID_COMMAND),
+            (netfn, command) => {
+                let request = Request { netfn, command, body, privilege: level, unix: unix() };
+                let done = self.groups.iter().find_map(|group| group.execute(&request));
+                done.unwrap_or_else(|| refuse(Answer::INVALID_COMMAND))
+            }
         }
     }
 
@@ -205,8 +215,11 @@ fn cipher_suites(suites: &[CipherSuite], index: u8) -> Vec<u8> {
     [&[CHANNEL], part].concat()
 }
 
-fn refuse(completion: u8) -> Done {
-    (completion, vec![])
+/// Seconds since 1970 UTC, as far as 32 bits go.
+#[expect(clippy::disallowed_methods, reason = "the simulated BMC's own clock")]
+fn unix() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
 }
 
 fn failed(error: &ChassisError) -> Done {

@@ -7,6 +7,7 @@
 //! Deliberately not here: IPMI 1.5 sessions, SOL, sensors, the event log.
 
 mod commands;
+mod group;
 mod sessions;
 
 use crate::Chassis;

@@ -13,6 +13,10 @@ pub enum Target {
     Network,
     /// The disk.
     Disk,
+    /// An optical drive, real or virtual.
+    Cd,
+    /// The firmware's setup.
+    Setup,
 }
 
 /// The mode of a boot.
@@ -86,7 +90,7 @@ impl BootPatch {
         let shown = shown.ok_or(BootRefusal::NoOverride)?;
         let boot = match wanted.target {
             Target::Default => Change::none(shown),
-            Target::Network | Target::Disk => Change {
+            Target::Network | Target::Disk | Target::Cd | Target::Setup => Change {
                 target: Some(target_word(shown, wanted)?),
                 enabled: Some(enabled_word(shown, wanted.persistent)?),
                 mode: mode_word(shown, wanted.mode)?,
@@ -143,6 +147,8 @@ pub fn read_boot(shown: &Boot) -> Reading {
     let target = match shown.target.as_deref() {
         Some("Pxe" | "UefiHttp") => Target::Network,
         Some("Hdd") => Target::Disk,
+        Some("Cd") => Target::Cd,
+        Some("BiosSetup") => Target::Setup,
         _ => return Reading::Unknown,
     };
     match shown.enabled.as_deref() {
@@ -176,7 +182,13 @@ fn is(shown: Option<&str>, sent: Option<&'static str>) -> bool {
 
 fn target_word(shown: &Boot, wanted: Wanted) -> Result<&'static str, BootRefusal> {
     let allowable = &shown.target_allowable;
-    let word = if wanted.target == Target::Disk { "Hdd" } else { "Pxe" };
+    let word = match wanted.target {
+        Target::Default => "None",
+        Target::Network => "Pxe",
+        Target::Disk => "Hdd",
+        Target::Cd => "Cd",
+        Target::Setup => "BiosSetup",
+    };
     // Firmware without PXE boots the network by HTTP, which legacy BIOS can't.
     let http =
         word == "Pxe" && wanted.mode != Some(Mode::Legacy) && allowable.iter().any(|a| a == "UefiHttp");
