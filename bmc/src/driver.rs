@@ -4,6 +4,7 @@ use crate::capability::{
     AssetTag, EventLog, Identify, Inventory, NetworkSettings, PowerMeter, Sensors, SerialConsole, Users,
     Watchdog,
 };
+use crate::ipmi::Hub;
 use async_trait::async_trait;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -222,7 +223,7 @@ pub enum BootMode {
 /// What a BMC says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BmcInfo {
-    /// Manufacturer (Redfish) or IANA enterprise number (IPMI), as text.
+    /// Manufacturer; of IPMI BMCs whose IANA enterprise number is not a known server maker's, that number.
     pub manufacturer: Option<String>,
     /// Product or device id.
     pub product: Option<String>,
@@ -238,20 +239,27 @@ pub struct BmcInfo {
 #[derive(Debug, thiserror::Error)]
 pub enum BmcError {
     /// No answer. Never means "off".
-    #[error("the BMC at {address} does not answer ({during}); check its address, cable and network")]
+    #[error(
+        "the BMC at {address} does not answer ({during}{}); check its address, cable and network",
+        reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
+    )]
     Unreachable {
         /// `host:port`.
         address: String,
         /// What was being done.
         during: &'static str,
+        /// What the network or this host says of it, if it says anything.
+        reason: Option<String>,
     },
-    /// It refused user name or password.
-    #[error("the BMC at {address} refuses user `{username}`: wrong user name, password or privilege")]
+    /// It refused user name or password, or the user's privilege, or the BMC key.
+    #[error("the BMC at {address} refuses user `{username}`: {why}")]
     AuthenticationFailed {
         /// `host:port`.
         address: String,
         /// The user.
         username: String,
+        /// What is wrong, and what may mend it.
+        why: String,
     },
     /// Its certificate is another one than the pinned.
     #[error(
@@ -354,22 +362,30 @@ pub struct Settings {
 }
 
 /// Makes drivers. There is one for a process; clones are the same.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Drivers {
-    _settings: Settings,
+    hub: Arc<Hub>,
+}
+
+impl Default for Drivers {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
 }
 
 impl Drivers {
-    /// Does no I/O yet.
+    /// Does no I/O yet. Afterwards its drivers are to be used in one tokio runtime only: they share sockets.
     pub fn new(settings: Settings) -> Self {
-        Self { _settings: settings }
+        Self { hub: Arc::new(Hub::new(settings.sessions)) }
     }
 
     /// Makes the driver for a BMC. Does no I/O yet.
     pub fn connect(&self, endpoint: Endpoint) -> Arc<dyn Bmc> {
         match endpoint.protocol {
             Protocol::Redfish { .. } => Arc::new(crate::redfish::Redfish::new(&endpoint)),
-            Protocol::Ipmi { cipher, .. } => Arc::new(crate::ipmi::Ipmi::new(endpoint, cipher)),
+            Protocol::Ipmi { cipher, .. } => {
+                Arc::new(crate::ipmi::Ipmi::new(Arc::clone(&self.hub), endpoint, cipher))
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a simulated BMC controls.
 
+use crate::serial::{SerialDevice, SerialPort};
 use async_trait::async_trait;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The machine behind a simulated BMC.
 #[async_trait]
@@ -14,10 +15,18 @@ pub trait Chassis: Send + Sync + 'static {
     async fn reset(&self) -> Result<(), ChassisError>;
     /// Asks the operating system to shut down (ACPI power button).
     async fn shut_down(&self) -> Result<(), ChassisError>;
+    /// Presses its diagnostic button (NMI). An error when it has none or is off.
+    async fn diagnostic(&self) -> Result<(), ChassisError> {
+        Err(ChassisError("it has no diagnostic interrupt".into()))
+    }
     /// The boot flags.
     async fn boot(&self) -> Result<BootFlags, ChassisError>;
     /// Sets the boot flags. The chassis itself clears them after one boot if they are not persistent.
     async fn set_boot(&self, flags: BootFlags) -> Result<(), ChassisError>;
+    /// Its serial port, if it has one.
+    fn serial(&self) -> Option<Arc<dyn SerialPort>> {
+        None
+    }
 }
 
 /// What the next boot, or every boot, comes from.
@@ -52,7 +61,25 @@ pub struct ChassisError(pub String);
 /// A chassis that is only state.
 #[derive(Debug, Default)]
 pub struct MemoryChassis {
-    state: Mutex<(bool, BootFlags)>,
+    state: Mutex<State>,
+    /// Made when somebody looks at it.
+    serial: OnceLock<Arc<SerialDevice>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    on: bool,
+    flags: BootFlags,
+    diagnostics: u32,
+}
+
+impl State {
+    /// Firmware uses up what is for one boot.
+    fn boots(&mut self) {
+        if !self.flags.persistent {
+            self.flags = BootFlags::default();
+        }
+    }
 }
 
 impl MemoryChassis {
@@ -61,36 +88,76 @@ impl MemoryChassis {
         Self::default()
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut (bool, BootFlags)) -> T) -> T {
+    /// How many diagnostic interrupts it got.
+    pub fn diagnostics(&self) -> u32 {
+        self.with(|state| state.diagnostics)
+    }
+
+    /// Its serial port.
+    pub fn serial_device(&self) -> &Arc<SerialDevice> {
+        self.serial.get_or_init(|| Arc::new(SerialDevice::new(self.with(|state| state.on))))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn with_power(&self, act: impl FnOnce(&mut State)) -> Result<(), ChassisError> {
+        self.with(|state| {
+            if !state.on {
+                return Err(ChassisError("it is off".into()));
+            }
+            act(state);
+            Ok(())
+        })
     }
 }
 
 #[async_trait]
 impl Chassis for MemoryChassis {
     async fn power(&self) -> Result<bool, ChassisError> {
-        Ok(self.with(|state| state.0))
+        Ok(self.with(|state| state.on))
     }
 
     async fn set_power(&self, on: bool) -> Result<(), ChassisError> {
-        self.with(|state| state.0 = on);
+        self.with(|state| {
+            if on && !state.on {
+                state.boots();
+            }
+            state.on = on;
+        });
+        if let Some(serial) = self.serial.get() {
+            serial.set_power(on);
+        }
         Ok(())
     }
 
     async fn reset(&self) -> Result<(), ChassisError> {
-        self.with(|state| if state.0 { Ok(()) } else { Err(ChassisError("it is off".into())) })
+        self.with_power(State::boots)?;
+        if let Some(serial) = self.serial.get() {
+            serial.boot();
+        }
+        Ok(())
     }
 
     async fn shut_down(&self) -> Result<(), ChassisError> {
         self.set_power(false).await
     }
 
+    async fn diagnostic(&self) -> Result<(), ChassisError> {
+        self.with_power(|state| state.diagnostics += 1)
+    }
+
     async fn boot(&self) -> Result<BootFlags, ChassisError> {
-        Ok(self.with(|state| state.1))
+        Ok(self.with(|state| state.flags))
     }
 
     async fn set_boot(&self, flags: BootFlags) -> Result<(), ChassisError> {
-        self.with(|state| state.1 = flags);
+        self.with(|state| state.flags = flags);
         Ok(())
+    }
+
+    fn serial(&self) -> Option<Arc<dyn SerialPort>> {
+        Some(Arc::clone(self.serial_device()) as Arc<dyn SerialPort>)
     }
 }

@@ -12,7 +12,12 @@ use tokio::sync::broadcast;
 #[async_trait]
 pub trait SerialConsole: Send + Sync {
     /// Starts to read from now on. Returns when the console is connected; an error tells why it can't be.
-    async fn read_console(&self) -> Result<ConsoleReader, BmcError>;
+    ///
+    /// BMCs carry one console session at a time. `take_over: false` (what a service and a first try want) fails with
+    /// `BmcError::Refused` when another program has it, and the error says so; a session that an earlier process of
+    /// ours left behind is ended by itself. `true` ends whoever has it first. Once connected a driver never takes the
+    /// console back from somebody who took it: readers get `ConsoleEvent::Closed`.
+    async fn read_console(&self, take_over: bool) -> Result<ConsoleReader, BmcError>;
     /// Types. Returns when the BMC took everything, or an error that tells how much it did not take.
     /// Somebody must be reading.
     async fn type_console(&self, bytes: &[u8]) -> Result<(), BmcError>;
@@ -41,4 +46,11 @@ pub struct ConsoleReader {
     pub events: broadcast::Receiver<ConsoleEvent>,
     /// Keeps the connection.
     pub(crate) _stay: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl ConsoleReader {
+    /// A reader of `events`; `stay` is dropped with it.
+    pub fn new(events: broadcast::Receiver<ConsoleEvent>, stay: impl std::any::Any + Send + Sync) -> Self {
+        Self { events, _stay: Box::new(stay) }
+    }
 }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 /// A BMC with sensors.
 #[async_trait]
 pub trait Sensors: Send + Sync {
-    /// All of them, read now, in the BMC's order. One that can't be read is there, without a reading.
+    /// All of them, read now, in the BMC's order. One that can't be read is there, without a reading; those that only
+    /// send events are not.
     async fn sensors(&self) -> Result<Vec<Sensor>, BmcError>;
 }
 

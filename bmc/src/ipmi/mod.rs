@@ -1,62 +1,80 @@
 //! The IPMI driver: one cached session per BMC, one request at a time, a new login when the session is lost.
 //!
-//! - `link`: a session on its socket;
+//! - `hub`: what all drivers of a process share: `network` (sockets) and `ledger` (open sessions);
+//! - `actor`: one BMC's orders, one after the other; `link`: a session on the shared sockets; `port`: the way for other
+//!   payloads; `breaker`: when a BMC is let alone;
 //! - `errors`: what the session's and the BMC's refusals mean to an operator;
-//! - `power`, `boot`: the two things with more than one command.
+//! - `power`, `boot` and the like: what takes more than one command.
 //!
 //! Deliberately not here: the protocol (`bmc_proto::ipmi`), choosing a cipher suite (it is a setting).
 
+mod actor;
 mod boot;
+mod breaker;
+mod console;
+mod dcmi;
+mod device;
 mod errors;
+mod fru;
+mod hub;
+mod identify;
+mod lan;
+mod ledger;
 mod link;
+mod network;
+mod optional;
+mod port;
 mod power;
+mod sdr;
+mod sel;
+mod sensors;
 mod timing;
+mod users;
+mod watchdog;
 
-use crate::driver::{Bmc, BmcError, BmcInfo, BootOverride, Cipher, Endpoint, PowerState};
-use async_trait::async_trait;
-use bmc_proto::ipmi::{
-    Answer, CipherSuite, Config, GetDeviceId, IpmiCommand, Message, command::GetSystemGuid, guid_to_uuid,
+use crate::capability::{
+    AssetTag, EventLog, Identify, Inventory, NetworkSettings, PowerMeter, Sensors, SerialConsole, Users,
+    Watchdog,
 };
+use crate::driver::{Bmc, BmcError, BmcInfo, BootOverride, Button, Cipher, Endpoint, Health, PowerState};
+use actor::{Actor, PORT, Repeat};
+use async_trait::async_trait;
+use bmc_proto::ipmi::{Answer, CipherSuite, IpmiCommand, Message};
 use errors::Errors;
-use link::{Link, LinkError};
-use std::net::SocketAddr;
+pub(crate) use hub::Hub;
+use port::PayloadPort;
 use std::sync::Arc;
 use std::time::Duration;
 use timing::{BUSY_TRIES, Timing};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The UDP port of RMCP (primary).
-const PORT: u16 = 623;
-
-/// An IPMI BMC.
+/// An IPMI BMC. Clones are the same driver; its session ends with the last of them.
+#[derive(Clone)]
 pub(crate) struct Ipmi {
-    endpoint: Endpoint,
-    suite: CipherSuite,
+    errors: Arc<Errors>,
     timing: Timing,
-    errors: Errors,
-    slot: Arc<Mutex<Slot>>,
-    /// Ends the keeper, and with it the session, when the driver is dropped.
-    dropped: CancellationToken,
-    _guard: DropGuard,
+    actor: Actor,
+    known: Arc<power::Known>,
+    records: Arc<sdr::Cache>,
+    console: Arc<console::Desk>,
+    _alive: Arc<Alive>,
 }
 
-/// The session, if there is one.
-#[derive(Default)]
-struct Slot {
-    link: Option<Link>,
-    /// Whether a task waits to close the idle session.
-    kept: bool,
+/// Ends the session when the last clone of the driver is dropped.
+struct Alive(Actor);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 impl Ipmi {
     /// The driver; it logs in when it is first needed.
-    pub(crate) fn new(endpoint: Endpoint, cipher: Cipher) -> Self {
-        Self::with_timing(endpoint, cipher, Timing::default())
+    pub(crate) fn new(hub: Arc<Hub>, endpoint: Endpoint, cipher: Cipher) -> Self {
+        Self::assemble(hub, endpoint, cipher, Timing::default())
     }
 
-    fn with_timing(endpoint: Endpoint, cipher: Cipher, timing: Timing) -> Self {
+    fn assemble(hub: Arc<Hub>, endpoint: Endpoint, cipher: Cipher, timing: Timing) -> Self {
         let suite = match cipher {
             Cipher::Suite3 => CipherSuite::Three,
             Cipher::Suite17 => CipherSuite::Seventeen,
@@ -67,15 +85,17 @@ impl Ipmi {
         } else {
             format!("{}:{port}", endpoint.host)
         };
-        let dropped = CancellationToken::new();
+        let errors = Arc::new(Errors { address, username: endpoint.credentials.username.clone(), suite });
+        let actor = Actor::new(hub, endpoint, timing, Arc::clone(&errors));
+        let alive = Arc::new(Alive(actor.clone()));
         Self {
-            errors: Errors { address, username: endpoint.credentials.username.clone(), suite },
-            endpoint,
-            suite,
+            errors,
             timing,
-            slot: Arc::default(),
-            _guard: dropped.clone().drop_guard(),
-            dropped,
+            actor,
+            known: Arc::default(),
+            records: Arc::default(),
+            console: Arc::default(),
+            _alive: alive,
         }
     }
 
@@ -105,11 +125,12 @@ impl Ipmi {
         C::parse_success_response(&answer.data).map_err(|_| self.errors.malformed(during))
     }
 
-    /// The BMC's answer, whatever it is; repeated a few times while it is busy.
+    /// The BMC's answer, whatever it is; repeated a few times while it is busy, and once in a new session when the old
+    /// one was lost. So for commands that name an end only.
     async fn answer(&self, message: Message, during: &'static str) -> Result<Answer, BmcError> {
         let mut tries = 1;
         loop {
-            let answer = self.exchange(&message, during).await?;
+            let answer = self.actor.exchange(message.clone(), Repeat::Harmless, during).await?;
             if !answer.is_transient() || tries == BUSY_TRIES {
                 return Ok(answer);
             }
@@ -118,81 +139,14 @@ impl Ipmi {
         }
     }
 
-    /// One exchange. A cached session that gives no answer is taken for lost, and a new one opened once.
-    ///
-    /// All our commands name an end, so that executing one twice is harmless.
-    async fn exchange(&self, message: &Message, during: &'static str) -> Result<Answer, BmcError> {
-        let mut slot = self.slot.lock().await;
-        if let Some(link) = &mut slot.link {
-            match link.exchange(message.clone()).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => tracing::debug!(address = %self.errors.address, %error, "IPMI session lost"),
-            }
-            slot.link = None;
-        }
-        let link = self.log_in(during).await?;
-        // Kept before it is used, so that also a call that is dropped now leaves no session open at the BMC.
-        self.keep(&mut slot);
-        let result = slot.link.insert(link).exchange(message.clone()).await;
-        if result.is_err() {
-            slot.link = None;
-        }
-        result.map_err(|error| self.errors.link(error, during))
+    /// The BMC's answer to a command that is not the same when it is done twice. `Unknown` when the answer is lost.
+    async fn answer_once(&self, message: Message, during: &'static str) -> Result<Answer, BmcError> {
+        self.actor.exchange(message, Repeat::Never, during).await
     }
 
-    /// Opens a session; a key exchange that went wrong half-way (not: a refusal) is tried a second time.
-    async fn log_in(&self, during: &'static str) -> Result<Link, BmcError> {
-        let config =
-            Config::new(self.suite, &self.endpoint.credentials.username, &self.endpoint.credentials.password)
-                .map_err(|error| self.errors.config(&error))?
-                .with_retransmission(self.timing.retransmission);
-        let address = self.resolve().await?;
-        match Link::open(address, config.clone()).await {
-            Err(LinkError::Session(error)) if errors::is_worth_another_login(&error) => {
-                tracing::debug!(address = %self.errors.address, %error, "IPMI login repeated");
-                Link::open(address, config).await
-            }
-            result => result,
-        }
-        .map_err(|error| self.errors.link(error, during))
-    }
-
-    async fn resolve(&self) -> Result<SocketAddr, BmcError> {
-        let port = self.endpoint.port.unwrap_or(PORT);
-        let mut addresses = tokio::net::lookup_host((self.endpoint.host.as_str(), port))
-            .await
-            .map_err(|_| self.errors.unreachable("looking its name up"))?;
-        addresses.next().ok_or_else(|| self.errors.unreachable("looking its name up"))
-    }
-
-    /// Sees to it that a task closes the session when it was idle for long, or when the driver is gone.
-    fn keep(&self, slot: &mut Slot) {
-        if !slot.kept {
-            slot.kept = true;
-            tokio::spawn(keep(Arc::clone(&self.slot), self.dropped.clone(), self.timing.idle));
-        }
-    }
-}
-
-async fn keep(slot: Arc<Mutex<Slot>>, dropped: CancellationToken, idle: Duration) {
-    let mut until = Instant::now() + idle;
-    loop {
-        tokio::select! {
-            () = dropped.cancelled() => {}
-            () = tokio::time::sleep_until(until) => {}
-        }
-        let mut slot = slot.lock().await;
-        if let Some(link) = &slot.link {
-            until = link.used + idle;
-            if !dropped.is_cancelled() && until > Instant::now() {
-                continue;
-            }
-        }
-        slot.kept = false;
-        if let Some(link) = slot.link.take() {
-            link.close().await;
-        }
-        return;
+    /// A way for serial over LAN to use the session, which it keeps open. Whoever had it before loses it.
+    async fn attach_payload(&self, during: &'static str) -> Result<PayloadPort, BmcError> {
+        self.actor.attach(during).await
     }
 }
 
@@ -220,28 +174,67 @@ impl Bmc for Ipmi {
     }
 
     async fn close(&self) {
-        // If another call holds it for so long, the keeper will close it.
-        let Ok(mut slot) = tokio::time::timeout(self.timing.call, self.slot.lock()).await else { return };
-        if let Some(link) = slot.link.take() {
-            link.close().await;
+        self.actor.close().await;
+    }
+
+    async fn press(&self, button: Button) -> Result<(), BmcError> {
+        self.bounded(self.timing.call, power::READING, self.prepare_press()).await?;
+        match tokio::time::timeout(self.timing.call, self.press_button(button)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.errors.unknown(power::PRESSING)),
         }
+    }
+
+    fn health(&self) -> Health {
+        self.actor.health()
+    }
+
+    fn identify(&self) -> Option<&dyn Identify> {
+        Some(self)
+    }
+
+    fn sensors(&self) -> Option<&dyn Sensors> {
+        Some(self)
+    }
+
+    fn event_log(&self) -> Option<&dyn EventLog> {
+        Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn network_settings(&self) -> Option<&dyn NetworkSettings> {
+        Some(self)
+    }
+
+    fn power_meter(&self) -> Option<&dyn PowerMeter> {
+        Some(self)
+    }
+
+    fn asset_tag(&self) -> Option<&dyn AssetTag> {
+        Some(self)
+    }
+
+    fn watchdog(&self) -> Option<&dyn Watchdog> {
+        Some(self)
+    }
+
+    fn console(&self) -> Option<&dyn SerialConsole> {
+        Some(self)
     }
 }
 
+#[cfg(test)]
 impl Ipmi {
-    async fn read_info(&self) -> Result<BmcInfo, BmcError> {
-        let device = self.call(GetDeviceId, "reading the device id").await?;
-        let during = "reading the system GUID";
-        let answer = self.answer(GetSystemGuid.into(), during).await?;
-        // Optional by the specification.
-        let guid = self.read::<GetSystemGuid>(&answer, during).ok();
-        Ok(BmcInfo {
-            manufacturer: (device.manufacturer_id != 0).then(|| device.manufacturer_id.to_string()),
-            product: Some(format!("{:#06x}", device.product_id)),
-            firmware: Some(format!("{}.{:02}", device.major_fw_revision, device.minor_fw_revision)),
-            system_uuid: guid.and_then(guid_to_uuid),
-            tls_sha256: None,
-        })
+    /// A driver with sockets of its own.
+    fn with_timing(endpoint: Endpoint, cipher: Cipher, timing: Timing) -> Self {
+        Self::assemble(Arc::new(Hub::new(None)), endpoint, cipher, timing)
     }
 }
 

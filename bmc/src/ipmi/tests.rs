@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::driver::{BootMode, BootTarget, Credentials, Drivers, Persistence, Privilege, Protocol};
-use bmc_mock::ipmi::{CipherSuite as Suite, Control, Server, User};
+use bmc_mock::ipmi::{CipherSuite as Suite, Control, Identity, Server, User};
 use bmc_mock::{BootFlags, Chassis, ChassisError, MemoryChassis};
 use bmc_proto::ipmi::Retransmission;
 use bmc_proto::ipmi::command::boot::{BootFlags as BmcFlags, Device};
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 const NAME: &str = "admin";
@@ -23,13 +25,16 @@ const NETWORK_ONCE: BootOverride =
 /// Quick enough for tests, slow enough for a loaded machine.
 fn quick() -> Timing {
     Timing {
-        retransmission: Retransmission { interval: Duration::from_millis(200), tries: 5 },
+        retransmission: Retransmission { interval: Duration::from_millis(100), tries: 5 },
         call: Duration::from_secs(10),
         busy: Duration::from_millis(5),
+        full: Duration::from_millis(50),
         poll: Duration::from_millis(20),
+        confirm: Duration::from_millis(5),
         power: Duration::from_millis(300),
         insist: Duration::from_millis(100),
         idle: Duration::from_secs(30),
+        keep_alive: Duration::from_secs(25),
     }
 }
 
@@ -69,8 +74,12 @@ impl Rig {
 
     async fn at(port: u16, chassis: Arc<dyn Chassis>, suites: &[Suite]) -> Self {
         let users = vec![User::administrator(NAME, PASSWORD), User::operator("watch", PASSWORD)];
-        let server = Server::bind(([127, 0, 0, 1], port).into(), users, chassis, UUID).await.unwrap();
-        let server = server.with_suites(suites);
+        let suites = suites.to_vec();
+        Self::of(port, Identity { suites, ..Identity::new(users, chassis, UUID) })
+    }
+
+    fn of(port: u16, identity: Identity) -> Self {
+        let server = Server::new(([127, 0, 0, 1], port).into(), identity).unwrap();
         let (port, control) = (server.local_addr().unwrap().port(), server.control());
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(server.run(shutdown.clone()));
@@ -268,7 +277,7 @@ async fn lost_datagrams_are_made_good() {
         let rig = Rig::new().await;
         let (port, relay, lost) = relay(rig.port, |number| number % 4 == 1).await;
         let timing = Timing {
-            retransmission: Retransmission { interval: Duration::from_millis(60), tries: 8 },
+            retransmission: Retransmission { interval: Duration::from_millis(40), tries: 8 },
             power: Duration::from_secs(5),
             ..quick()
         };
@@ -426,4 +435,11 @@ async fn a_call_that_was_dropped_does_not_disturb_the_next() {
     rig.stop().await;
 }
 
+mod console;
+mod errors;
+mod fleet;
 mod ipmi_sim;
+mod power;
+mod sessions;
+mod settings;
+mod storage;

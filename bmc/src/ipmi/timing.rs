@@ -12,14 +12,21 @@ pub(super) struct Timing {
     pub(super) call: Duration,
     /// Before a request is repeated that the BMC was too busy for.
     pub(super) busy: Duration,
+    /// Before the next login when all sessions of the BMC are taken.
+    pub(super) full: Duration,
     /// Between two readings while a change is awaited.
     pub(super) poll: Duration,
+    /// Between two readings that must agree.
+    pub(super) confirm: Duration,
     /// Until power must be as wanted.
     pub(super) power: Duration,
     /// When power isn't as wanted yet, the command is given again after this time.
     pub(super) insist: Duration,
     /// After which an unused session is closed.
     pub(super) idle: Duration,
+    /// After which something is asked in a session that only a port uses: BMCs end sessions after a minute without a
+    /// request, and not all count payloads.
+    pub(super) keep_alive: Duration,
 }
 
 impl Default for Timing {
@@ -28,10 +35,13 @@ impl Default for Timing {
             retransmission: Retransmission::default(),
             call: Duration::from_secs(15),
             busy: Duration::from_millis(500),
+            full: Duration::from_secs(2),
             poll: Duration::from_millis(500),
+            confirm: Duration::from_millis(250),
             power: Duration::from_secs(30),
             insist: Duration::from_secs(10),
             idle: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(25),
         }
     }
 }

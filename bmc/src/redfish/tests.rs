@@ -142,10 +142,12 @@ async fn boot_is_set_and_read_back() {
     // The chassis used it up.
     rig.chassis.set_boot(BootFlags::default()).await.unwrap();
     assert_eq!(bmc.boot().await.unwrap().unwrap().target, BootTarget::Default);
-    // A device that we have no word for is not guessed at.
-    let cd = BootFlags { device: Some(BootDevice::Cd), ..BootFlags::default() };
-    rig.chassis.set_boot(cd).await.unwrap();
-    assert_eq!(bmc.boot().await.unwrap(), None);
+    // Set by somebody else.
+    for (device, target) in [(BootDevice::Cd, BootTarget::Cd), (BootDevice::Setup, BootTarget::Setup)] {
+        let flags = BootFlags { device: Some(device), ..BootFlags::default() };
+        rig.chassis.set_boot(flags).await.unwrap();
+        assert_eq!(bmc.boot().await.unwrap().unwrap().target, target);
+    }
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ impl Transport {
         if is_http_fault(error) {
             return self.broken(during, printable(&chain(error), 200));
         }
-        BmcError::Unreachable { address: self.address.clone(), during }
+        BmcError::Unreachable { address: self.address.clone(), during, reason: None }
     }
 
     /// An answer that isn't the protocol.
@@ -250,7 +250,11 @@ impl Transport {
 
     /// A refused login.
     pub(super) fn unauthenticated(&self) -> BmcError {
-        BmcError::AuthenticationFailed { address: self.address.clone(), username: self.username.clone() }
+        BmcError::AuthenticationFailed {
+            address: self.address.clone(),
+            username: self.username.clone(),
+            why: "wrong user name, password or privilege".into(),
+        }
     }
 }
 

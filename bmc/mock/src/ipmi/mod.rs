@@ -1,64 +1,97 @@
 //! The IPMI side of the simulated BMC: RMCP+ over UDP, cipher suites 17 and 3.
 //!
+//! - `fleet`: many BMCs on one socket; `socket`: that socket; here: one BMC on a port of its own;
+//! - `identity`: what a BMC is; `control`: looking at it and disturbing it; `faults`: what it does wrong then;
+//! - `bmc`: one BMC, from datagram to datagrams; `asf`, `outside`: what it says to everybody;
 //! - `sessions`: who is logged in (pure);
-//! - `commands`: what a logged-in user can have done.
+//! - `commands`: what a logged-in user can have done, and `privileges`: what may be done; `power` and `boot` are the
+//!   machine; the other commands are groups (`group`), a file each.
 //!
-//! One datagram is served after the other, so that a slow chassis makes a slow BMC, as in life.
-//! Deliberately not here: IPMI 1.5 sessions, SOL, sensors, the event log.
+//! A BMC serves one datagram after the other, so that a slow chassis makes a slow BMC, as in life; it delays no other.
+//! Deliberately not here: IPMI 1.5 sessions, the lower cipher suites, other channels than the LAN.
 
+mod admin;
+mod asf;
+mod bmc;
+mod boot;
 mod commands;
+mod control;
+mod dcmi;
+mod event_log;
+mod faults;
+mod fleet;
+mod fru;
 mod group;
+mod identify;
+mod identity;
+mod lan;
+mod outside;
+mod power;
+mod privileges;
+mod sensors;
 mod sessions;
+mod socket;
+mod sol;
+mod storage;
+mod users;
+mod watchdog;
 
 use crate::Chassis;
+pub use admin::Admin;
+use bmc::Bmc;
 pub use bmc_proto::ipmi::CipherSuite;
-use bmc_proto::ipmi::message::LanMessage;
-use bmc_proto::ipmi::packet::{self, Packet, Plus, payload};
-use bmc_proto::ipmi::{Answer, uuid_to_guid};
-use commands::Commands;
-use sessions::Sessions;
-pub use sessions::User;
+pub use control::Control;
+pub use dcmi::DcmiParts;
+pub use event_log::{EventLog, LogQuirks};
+pub use faults::{Faults, Share, Stale};
+pub use fleet::Fleet;
+pub use fru::{FruData, FruQuirks, Units};
+pub use identity::{Identity, Limits, LockOut};
+pub use lan::LanIdentity;
+pub use sensors::model::{SensorModel, SensorReading};
+pub use sensors::{SensorQuirks, SensorSet};
+use socket::Socket;
+pub use sol::{Sol, SolFaults};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::net::UdpSocket;
-use tokio::time::Instant;
+use std::sync::Arc;
+pub use storage::{Hardware, Storage};
 use tokio_util::sync::CancellationToken;
-
-/// Sessions at a time, as many as real BMCs have.
-const SESSION_LIMIT: usize = 8;
+pub use users::{User, UserQuirks, UserSlot, Users};
 
 /// A simulated BMC on a UDP port.
 pub struct Server {
-    socket: UdpSocket,
-    commands: Commands,
-    sessions: Arc<Mutex<Sessions>>,
-    born: Instant,
+    socket: Arc<Socket>,
+    identity: Identity,
+    bmc: Arc<Bmc>,
 }
 
 impl Server {
-    /// Binds the port. `guid` is the system's UUID in the order of its text; it is sent in SMBIOS order.
+    /// Binds the port, of a BMC like any other. `uuid` is the system's in the order of its text. It is async because it
+    /// needs a runtime.
     pub async fn bind(
         address: SocketAddr,
         users: Vec<User>,
         chassis: Arc<dyn Chassis>,
-        guid: [u8; 16],
+        uuid: [u8; 16],
     ) -> io::Result<Self> {
-        let guid = uuid_to_guid(guid);
-        Ok(Self {
-            socket: UdpSocket::bind(address).await?,
-            commands: Commands::new(chassis, guid),
-            sessions: Arc::new(Mutex::new(Sessions::new(users, guid, SESSION_LIMIT))),
-            born: Instant::now(),
-        })
+        Self::new(address, Identity::new(users, chassis, uuid))
     }
 
-    /// Speaks only these cipher suites. They are both spoken otherwise.
+    /// Binds the port, of this BMC. Needs a runtime.
+    pub fn new(address: SocketAddr, identity: Identity) -> io::Result<Self> {
+        let socket = Arc::new(Socket::bind(address)?);
+        let bmc = Bmc::new(identity.clone());
+        bmc.plug_in(&socket);
+        Ok(Self { socket, identity, bmc })
+    }
+
+    /// Speaks only these cipher suites. To be said before [`Server::control`] is asked for.
     #[must_use]
     pub fn with_suites(mut self, suites: &[CipherSuite]) -> Self {
-        self.commands.suites = suites.to_vec();
-        self.lock().suites = suites.to_vec();
+        self.identity.suites = suites.to_vec();
+        self.bmc = Bmc::new(self.identity.clone());
+        self.bmc.plug_in(&self.socket);
         self
     }
 
@@ -69,114 +102,16 @@ impl Server {
 
     /// A handle to look at and to disturb the running server.
     pub fn control(&self) -> Control {
-        Control { sessions: Arc::clone(&self.sessions) }
+        Control { bmc: Arc::clone(&self.bmc) }
     }
 
     /// Serves until told to stop. An error is one of the socket.
     pub async fn run(self, shutdown: CancellationToken) -> io::Result<()> {
-        let mut buffer = [0; 1024];
-        loop {
-            let (length, from) = tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                received = self.socket.recv_from(&mut buffer) => match received {
-                    Ok(received) => received,
-                    // An earlier answer met a closed port.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                    Err(error) => return Err(error),
-                },
-            };
-            let Some(answer) = self.answer(&buffer[..length], from).await else { continue };
-            if let Err(error) = self.socket.send_to(&answer, from).await {
-                tracing::debug!(%from, %error, "the answer could not be sent");
-            }
-        }
-    }
-
-    async fn answer(&self, datagram: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
-        match packet::parse(datagram)? {
-            Packet::V15 { payload } => Some(packet::plain_v15(&self.outside(payload)?)),
-            Packet::Plus(plus) if plus.session_id != 0 => self.inside(&plus).await,
-            Packet::Plus(plus) if plus.payload_type == payload::IPMI => {
-                Some(packet::plain(payload::IPMI, &self.outside(plus.payload)?))
-            }
-            Packet::Plus(plus) => {
-                self.lock().handshake(plus.payload_type, plus.payload, from, self.born.elapsed(), &mut random)
-            }
-        }
-    }
-
-    /// A message outside a session.
-    fn outside(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        let request = LanMessage::decode(payload)?;
-        let (completion, data) = self.commands.before_login(&request);
-        Some(request.response(completion, &data).encode())
-    }
-
-    /// A message inside a session. Whatever is not signed and encrypted with its keys is dropped.
-    async fn inside(&self, plus: &Plus<'_>) -> Option<Vec<u8>> {
-        let (request, repeated) = self.lock().open(plus, self.born.elapsed())?;
-        let (completion, data) = if let Some(answer) = repeated {
-            // The answer was lost; nothing is done twice.
-            (answer.completion, answer.data)
-        } else {
-            // The lock must not be held while the chassis works.
-            let done = self.lock().command(plus.session_id, &request);
-            let privilege = self.lock().privilege(plus.session_id)?;
-            match done {
-                Some(done) => done,
-                None => self.commands.execute(&request, privilege).await,
-            }
-        };
-        let iv = random()?;
-        self.lock().seal(plus.session_id, &request, Answer { completion, data }, iv)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        fleet::serve_all(&self.socket, shutdown, |bytes, peer| self.bmc.receive(bytes, peer)).await
     }
 }
 
-/// Looks at and disturbs a running server.
-#[derive(Clone)]
-pub struct Control {
-    sessions: Arc<Mutex<Sessions>>,
-}
-
-impl Control {
-    /// Forgets all sessions, as a BMC does that restarts.
-    pub fn forget_sessions(&self) {
-        self.lock().forget();
-    }
-
-    /// Answers the next commands (not those about sessions) with these completion codes, and does nothing.
-    pub fn refuse_next(&self, completions: &[u8]) {
-        self.lock().refusals.extend(completions);
-    }
-
-    /// How many sessions are open.
-    pub fn open_sessions(&self) -> usize {
-        self.lock().open_sessions()
-    }
-
-    /// How many logins succeeded since the start.
-    pub fn logins(&self) -> u64 {
-        self.lock().logins()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// 16 random bytes. `None`: the system has none; the client will ask again.
-fn random() -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-/// How long a session lives without a message (6.12.15).
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
-
+#[cfg(test)]
+mod admin_tests;
 #[cfg(test)]
 mod tests;

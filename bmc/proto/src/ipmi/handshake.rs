@@ -58,6 +58,11 @@ impl Status {
         matches!(self.0, 0x01 | 0x0B)
     }
 
+    /// Whether it means: there is no such session (any more).
+    pub(crate) fn is_about_session(self) -> bool {
+        matches!(self.0, 0x02 | 0x08)
+    }
+
     /// Whether it means, in RAKP 2: not this user. Some BMCs say "illegal parameter" to an unknown name.
     pub(crate) fn is_about_user(self) -> bool {
         matches!(self.0, 0x09 | 0x0A | 0x0C | 0x0D | 0x0E | 0x12)

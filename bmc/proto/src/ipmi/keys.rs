@@ -102,6 +102,9 @@ pub enum Rejection {
     /// It is no valid RMCP+ or IPMI message.
     #[error("it is not a valid RMCP+ message")]
     NotIpmi,
+    /// It belongs to no message or session of ours.
+    #[error("it answers none of our messages")]
+    Stray,
 }
 
 impl Protection {

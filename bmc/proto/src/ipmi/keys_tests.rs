@@ -171,3 +171,57 @@ proptest! {
         prop_assert!(opened.is_ok() || opened == Err(Rejection::Malformed));
     }
 }
+
+/// Seals with any padding, rightly signed.
+fn seal_oddly(suite: CipherSuite, plain: &[u8], trailer: &[u8]) -> Vec<u8> {
+    let protection = protection(suite);
+    let iv = [3; 16];
+    let mut body = iv.to_vec();
+    body.extend(
+        cbc::Encryptor::<aes::Aes128>::new((&*protection.encryption).into(), &iv.into())
+            .encrypt_padded_vec_mut::<NoPadding>(plain),
+    );
+    let mut datagram = packet::plus_header(0xC0, 2, 3, body.len());
+    datagram.extend(&body);
+    datagram.extend(trailer);
+    let code = suite.hmac(&protection.integrity, &[&datagram[4..]]);
+    datagram.extend(&code[..suite.integrity_len()]);
+    datagram
+}
+
+/// BMCs pad otherwise than the specification: a whole block where none is needed (OpenBMC's `crypt_algo.cpp`), other
+/// bytes than 1, 2, 3, …; and before the signature to other lengths (ipmitool's `icts`), with other bytes than 0xFF.
+#[test]
+fn odd_padding_is_taken() {
+    let whole_block: Vec<u8> = (0..15).chain(1..=16).chain([16]).collect();
+    let zeros: Vec<u8> = (0..15).chain([0; 16]).chain([16]).collect();
+    let trailers: [&[u8]; 6] = [
+        &[0xFF, 0xFF, 2, 7],
+        &[0, 7],
+        &[0xFF, 1, 7],
+        &[0, 0, 2, 7],
+        &[0xFF, 0xFF, 0xFF, 0xFF, 4, 7],
+        &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 6, 7],
+    ];
+    for suite in CipherSuite::ALL {
+        for plain in [&whole_block, &zeros] {
+            for trailer in trailers {
+                let datagram = seal_oddly(suite, plain, trailer);
+                let Some(Packet::Plus(plus)) = parse(&datagram) else { panic!("not RMCP+") };
+                let opened = protection(suite).open(&plus);
+                assert_eq!(opened.as_deref(), Ok(&(0..15).collect()), "{trailer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn padding_that_is_longer_than_the_packet_is_malformed() {
+    for length in [16, 17, 255] {
+        let mut plain = vec![0; 15];
+        plain.push(length);
+        let datagram = seal_oddly(CipherSuite::Three, &plain, &[0xFF, 0xFF, 2, 7]);
+        let Some(Packet::Plus(plus)) = parse(&datagram) else { panic!("not RMCP+") };
+        assert_eq!(protection(CipherSuite::Three).open(&plus), Err(Rejection::Malformed), "{length}");
+    }
+}

@@ -78,6 +78,12 @@ impl LanMessage {
         if checksum(head) != 0 || checksum(rest) != 0 {
             return None;
         }
+        Self::decode_signed(bytes)
+    }
+
+    /// Reads it without looking at the checksums: for a packet whose signature was found right. `None`: too short.
+    pub fn decode_signed(bytes: &[u8]) -> Option<Self> {
+        let (head, rest) = bytes.split_at_checked(3)?;
         let (&[from, sequence, command], rest) = rest.split_first_chunk()?;
         let (_, body) = rest.split_last()?;
         Some(Self {
@@ -90,6 +96,12 @@ impl LanMessage {
             command,
             body: body.to_vec(),
         })
+    }
+
+    /// Whether this is the response to a request. Addresses and logical units don't count: some BMCs answer from another
+    /// one than was asked, or leave ours out.
+    pub fn answers(&self, request: &Self) -> bool {
+        (self.sequence, self.netfn, self.command) == (request.sequence, request.netfn | 1, request.command)
     }
 }
 

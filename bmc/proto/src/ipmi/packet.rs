@@ -23,6 +23,8 @@ pub(crate) const AUTHENTICATED: u8 = 0x40;
 pub mod payload {
     /// An IPMI message.
     pub const IPMI: u8 = 0x00;
+    /// Serial over LAN.
+    pub const SOL: u8 = 0x01;
     /// RMCP+ Open Session Request.
     pub const OPEN_SESSION_REQUEST: u8 = 0x10;
     /// RMCP+ Open Session Response.
@@ -96,6 +98,20 @@ pub fn parse(datagram: &[u8]) -> Option<Packet<'_>> {
         }
         _ => None,
     }
+}
+
+/// The remote console's session id that a datagram from a BMC carries: in the wrapper inside a session, in the payload
+/// of the key exchange. To find the session that it may be for, before anything of it is believed. `None`: it has none,
+/// as errors may.
+pub fn addressee(datagram: &[u8]) -> Option<u32> {
+    let Packet::Plus(plus) = parse(datagram)? else { return None };
+    let id = match plus.payload_type {
+        payload::OPEN_SESSION_RESPONSE | payload::RAKP2 | payload::RAKP4 if plus.session_id == 0 => {
+            u32::from_le_bytes(*plus.payload.get(4..)?.first_chunk()?)
+        }
+        _ => plus.session_id,
+    };
+    (id != 0).then_some(id)
 }
 
 /// An RMCP+ datagram outside a session: neither signed nor encrypted, session id and sequence 0.

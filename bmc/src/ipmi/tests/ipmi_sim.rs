@@ -6,6 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+mod settings;
+mod sol;
+mod storage;
+
 /// Power and boot device are files beside the script.
 const CHASSIS: &str = r#"#!/bin/sh
 cd "${0%/*}" || exit 1
@@ -34,16 +38,26 @@ struct Sim {
 impl Sim {
     /// `None`: it is not installed, and that is allowed.
     fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// With one more line about the machine.
+    fn start_with(line: &str) -> Option<Self> {
+        Self::emulating(EMULATION, line)
+    }
+
+    /// With these commands, of which the last must be `mc_enable`.
+    fn emulating(emulation: &str, line: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let path = folder.path();
         std::fs::create_dir(path.join("state")).unwrap();
         write(path, "power", "0\n");
         write(path, "boot", "none\n");
-        write(path, "sim.emu", EMULATION);
+        write(path, "sim.emu", emulation);
         write(path, "chassis", CHASSIS);
         std::fs::set_permissions(path.join("chassis"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        write(path, "lan.conf", &configuration(path, port));
+        write(path, "lan.conf", &configuration(path, port, line));
         let child = Command::new("ipmi_sim")
             .args(["-n", "-c", "lan.conf", "-f", "sim.emu", "-s", "state"])
             .current_dir(path)
@@ -63,11 +77,12 @@ impl Sim {
 
     /// Waits until it has its port open: until it answers at all, be it with a refusal.
     async fn ready(&mut self) {
-        let bmc = driver(self.port, Cipher::Suite3);
-        while let Err(BmcError::Unreachable { .. }) = bmc.power().await {
+        // A driver would let it rest after a few tries.
+        while let Err(BmcError::Unreachable { .. } | BmcError::NotABmc { .. }) =
+            driver(self.port, Cipher::Suite3).power().await
+        {
             assert!(self.child.try_wait().unwrap().is_none(), "ipmi_sim ended");
         }
-        bmc.close().await;
     }
 
     fn file(&self, name: &str) -> String {
@@ -86,7 +101,7 @@ fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, port: u16, line: &str) -> String {
     let chassis = folder.join("chassis");
     let chassis = chassis.display();
     format!(
@@ -101,6 +116,7 @@ set_working_mc 0x20
     allowed_auths_admin none md2 md5 straight
     guid a123456789abcdefa123456789000002
   endlan
+  {line}
   chassis_control "{chassis}"
   user 1 false "" "test" user 10 none md2 md5 straight
   user 2 true "{NAME}" "{PASSWORD}" admin 10 none md2 md5 straight

@@ -37,7 +37,7 @@ impl IpmiCommand for GetChassisStatus {
     }
 }
 
-/// Chassis Control: what is done to the power. Those that end in a state, and for the simulated BMC also the others.
+/// Chassis Control: what is done to the power. The first two end in a state, the others are buttons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChassisControl {
     /// Hard off.
@@ -48,6 +48,8 @@ pub enum ChassisControl {
     PowerCycle,
     /// Reset.
     HardReset,
+    /// Diagnostic interrupt (NMI).
+    DiagnosticInterrupt,
     /// Asks the operating system to shut down.
     SoftShutdown,
 }
@@ -63,15 +65,22 @@ impl ChassisControl {
             Self::PowerUp => 1,
             Self::PowerCycle => 2,
             Self::HardReset => 3,
+            Self::DiagnosticInterrupt => 4,
             Self::SoftShutdown => 5,
         }
     }
 
-    /// Of a control byte (4, the diagnostic interrupt, is not known here).
+    /// Of a control byte.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::PowerDown, Self::PowerUp, Self::PowerCycle, Self::HardReset, Self::SoftShutdown]
-            .into_iter()
-            .find(|control| control.byte() == byte & 0x0F)
+        match byte & 0x0F {
+            0 => Some(Self::PowerDown),
+            1 => Some(Self::PowerUp),
+            2 => Some(Self::PowerCycle),
+            3 => Some(Self::HardReset),
+            4 => Some(Self::DiagnosticInterrupt),
+            5 => Some(Self::SoftShutdown),
+            _ => None,
+        }
     }
 }
 

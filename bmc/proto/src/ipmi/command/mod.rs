@@ -3,13 +3,26 @@
 //! They are `IpmiCommand`s of `ipmi-rs-core`, whose Get Device ID is used as it is; here is what it lacks.
 
 pub mod boot;
+pub mod channel;
 mod chassis;
+mod cipher_suites;
+pub mod dcmi;
+pub mod device;
 mod guid;
+pub mod identify;
+pub mod lan;
 mod login;
+pub mod payload;
+mod session_info;
+pub mod sol;
+pub mod user;
+pub mod watchdog;
 
 pub use chassis::{ChassisControl, ChassisStatus, GetChassisStatus};
+pub use cipher_suites::{CipherSuiteList, GetChannelCipherSuites, cipher_suite_records};
 pub use guid::{GetSystemGuid, guid_to_uuid, uuid_to_guid};
 pub use login::{CloseSession, SetSessionPrivilege};
+pub use session_info::{GetSessionInfo, SessionInfo, SessionOwner};
 
 /// The answer to a command: completion code and data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +44,13 @@ impl Answer {
     pub const TIMEOUT: u8 = 0xC3;
     /// The request is too short or too long.
     pub const INVALID_LENGTH: u8 = 0xC7;
+    /// A parameter is out of range.
+    pub const OUT_OF_RANGE: u8 = 0xC9;
     /// A field is wrong.
     pub const INVALID_FIELD: u8 = 0xCC;
+    /// It had this request before, and can't say once more what it answered: whatever the request does was done, or
+    /// is being done.
+    pub const DUPLICATED: u8 = 0xCF;
     /// Its firmware is being updated; ask again.
     pub const IN_FIRMWARE_UPDATE: u8 = 0xD1;
     /// It is starting; ask again.
@@ -86,5 +104,7 @@ pub fn completion_text(code: u8) -> String {
     format!("completion code {code:#04X} ({words})")
 }
 
+#[cfg(test)]
+mod settings_tests;
 #[cfg(test)]
 mod tests;

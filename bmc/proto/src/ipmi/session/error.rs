@@ -15,6 +15,9 @@ pub enum ConfigError {
     /// More than 20 bytes. How many is not told.
     #[error("the password is longer than the 20 bytes that IPMI takes")]
     LongPassword,
+    /// More than 20 bytes.
+    #[error("the BMC key (Kg) is longer than the 20 bytes that IPMI takes")]
+    LongBmcKey,
 }
 
 /// Why a session is over.
@@ -31,11 +34,21 @@ pub enum SessionError {
         /// Why the last datagram that did come was thrown away.
         rejected: Option<Rejection>,
     },
+    /// Something answers at this address, but never with RMCP: no BMC.
+    #[error("what answers there does not speak RMCP")]
+    NotRmcp,
     /// The BMC doesn't want these algorithms.
-    #[error("it does not offer the cipher suite: {status}")]
+    #[error("it does not offer the cipher suite ({status}{})", match offered {
+        Some(suites) if suites.is_empty() => "; it says that it offers none".into(),
+        Some(suites) => format!("; it says that it offers {}", list(suites)),
+        None => String::new(),
+    })]
     NoCipherSuite {
         /// Its status code.
         status: Status,
+        /// The numbers of the standard suites that it says it offers, ascending; `None`: it doesn't tell.
+        /// Anybody can have said so, thus it is for people only.
+        offered: Option<Vec<u8>>,
     },
     /// The BMC granted other algorithms than asked for.
     #[error(
@@ -60,7 +73,10 @@ pub enum SessionError {
     /// Its proof in RAKP 2 was not made with our password.
     #[error("the password is wrong")]
     WrongPassword,
-    /// The user may be neither administrator nor operator.
+    /// Its proof in RAKP 2 is nothing but zeros: it has no key of this suite for the user.
+    #[error("it holds no key for this user and cipher suite; set the user's password at the BMC anew")]
+    NoProof,
+    /// The user may not have the privilege that was asked for.
     #[error("the user has neither administrator nor operator privilege")]
     NoPrivilege,
     /// Another error of the key exchange.
@@ -69,13 +85,25 @@ pub enum SessionError {
         /// Its status code.
         status: Status,
     },
-    /// Its proof in RAKP 4 is wrong, though that in RAKP 2 was right.
-    #[error("its final integrity value (RAKP 4) is wrong; a BMC key (Kg) may be set there")]
-    WrongIntegrity,
+    /// Its proof in RAKP 4 is wrong, though that in RAKP 2 was right: so name and password are right.
+    #[error("{}", if *configured {
+        "its final proof (RAKP 4) does not fit the BMC key (Kg) that is set here; it has another one, or none"
+    } else {
+        "its final proof (RAKP 4) is wrong: the BMC has a BMC key (Kg) set, which must be told here"
+    })]
+    WrongBmcKey {
+        /// Whether a BMC key was set here.
+        configured: bool,
+    },
     /// A field of the key exchange is invalid.
     #[error("{what}")]
     Invalid {
         /// Which.
         what: &'static str,
     },
+}
+
+fn list(suites: &[u8]) -> String {
+    let suites: Vec<String> = suites.iter().map(u8::to_string).collect();
+    suites.join(", ")
 }

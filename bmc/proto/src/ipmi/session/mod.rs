@@ -1,95 +1,60 @@
 //! The client's session as a pure machine: datagrams and time in, datagrams and events out.
 //!
-//! One request is in flight at a time, as BMCs like it. Whatever can't be proven to come from the BMC inside the
-//! session is ignored, never an error, so that a stranger can't end a session; it is only counted for the message
-//! of a later time-out. A machine never panics on input: see `tests`.
+//! One request is in flight at a time, as BMCs like it; packets of other payload types go beside it. Whatever can't be
+//! proven to come from the BMC inside the session is ignored, never an error, so that a stranger can't end a session;
+//! it is only counted for the message of a later time-out. A machine never panics on input: see `tests`.
 //!
-//! - `login`: Open Session, RAKP 1 to 4, privilege.
-//! - `active`: sealed requests and answers, closing.
+//! - `config`: credentials and patience; `random`: what comes of the seed;
+//! - `login`: Open Session, RAKP 1 to 4; `suites`: what the BMC offers instead of what it refused;
+//! - `active`: sealed requests and answers, raising the privilege, closing.
 
 mod active;
+mod config;
 mod error;
 mod login;
+mod random;
+mod suites;
 
 use super::command::Answer;
-use super::handshake::{MAX_PASSWORD, MAX_USERNAME, privilege};
 use super::keys::Rejection;
 use super::packet::{self, Packet};
-use super::suite::{CipherSuite, hmac_sha256};
 use super::{IpmiCommand, Message};
 use active::Link;
+pub use config::{Config, Privilege, Retransmission};
 pub use error::{ConfigError, SessionError};
-use login::Login;
+use login::{Login, Progress};
+use random::Random;
 use std::collections::VecDeque;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
-/// How to log in.
-#[derive(Clone)]
-pub struct Config {
-    suite: CipherSuite,
-    username: Vec<u8>,
-    password: Zeroizing<Vec<u8>>,
-    bmc_key: Option<Zeroizing<Vec<u8>>>,
-    retransmission: Retransmission,
-}
-
-/// When a datagram is sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retransmission {
-    /// Time between two sendings, and from the last one to giving up.
-    pub interval: Duration,
-    /// How many times it is sent in all.
-    pub tries: u8,
-}
-
-impl Default for Retransmission {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(1), tries: 5 }
-    }
-}
-
-impl Config {
-    /// Checks that name and password fit into the protocol.
-    pub fn new(suite: CipherSuite, username: &str, password: &str) -> Result<Self, ConfigError> {
-        if username.len() > MAX_USERNAME {
-            return Err(ConfigError::LongUsername { length: username.len() });
-        }
-        if password.len() > MAX_PASSWORD {
-            return Err(ConfigError::LongPassword);
-        }
-        Ok(Self {
-            suite,
-            username: username.into(),
-            password: Zeroizing::new(password.into()),
-            bmc_key: None,
-            retransmission: Retransmission::default(),
-        })
-    }
-
-    /// Sets the BMC key Kg, where the BMC has one (section 13.24).
-    pub fn with_bmc_key(mut self, key: &[u8]) -> Self {
-        self.bmc_key = Some(Zeroizing::new(key.to_vec()));
-        self
-    }
-
-    /// Sets other times for retransmission.
-    pub fn with_retransmission(mut self, retransmission: Retransmission) -> Self {
-        self.retransmission = retransmission;
-        self
-    }
-}
+/// Packets of other payload types that wait to be fetched; what comes beyond is dropped, as the network would.
+const PAYLOADS_KEPT: usize = 32;
+/// Datagrams of other payload types that wait to be sent.
+const OUTBOX_LIMIT: usize = 32;
 
 /// What a session tells its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The BMC has set a session slot aside. From now on until the end it may count as open there. Comes again when
+    /// the login had to be begun anew.
+    Opened {
+        /// The BMC's session id: what Close Session takes.
+        system_id: u32,
+    },
     /// It is open and has this privilege; requests may be made.
     Established {
-        /// See [`privilege`].
+        /// See [`privilege`](super::handshake::privilege).
         privilege: u8,
     },
     /// The answer to the request.
     Answered(Answer),
+    /// A packet of another payload type, signed and encrypted by the BMC.
+    Payload {
+        /// See [`payload`](super::packet::payload).
+        payload_type: u8,
+        /// Decrypted.
+        bytes: Vec<u8>,
+    },
     /// It is over, because of an error.
     Failed(SessionError),
     /// It is over, as was asked for.
@@ -100,6 +65,7 @@ pub enum Event {
 pub struct Session {
     config: Config,
     random: Random,
+    console_id: u32,
     phase: Phase,
     timer: Option<Timer>,
     outbox: VecDeque<Vec<u8>>,
@@ -108,17 +74,26 @@ pub struct Session {
 }
 
 enum Phase {
-    LoggingIn(Login),
-    /// Open, but still at user level.
-    RaisingPrivilege(Link, u8),
-    Ready(Link),
-    Closing(Link),
+    LoggingIn(Box<Login>),
+    /// Open, but still at user level; with what is needed to begin anew.
+    RaisingPrivilege(Box<Link>, Progress),
+    /// Open, and closing what earlier attempts of this login left open.
+    Tidying(Box<Link>, Tidying),
+    Ready(Box<Link>),
+    Closing(Box<Link>),
     Over,
+}
+
+struct Tidying {
+    privilege: u8,
+    left: Vec<u32>,
 }
 
 /// What is sent again until it is answered.
 struct Timer {
     again_at: Duration,
+    /// The wait that ends then, without chance.
+    wait: Duration,
     sendings_left: u8,
     what: Resend,
 }
@@ -126,6 +101,8 @@ struct Timer {
 enum Resend {
     /// The same datagram: outside a session.
     Datagram(Vec<u8>),
+    /// The same RAKP 1 with a new tag, so that the answers can be told apart: their random numbers may differ.
+    Rakp1,
     /// The same request in a new envelope: a session sequence number is never used twice.
     Request,
 }
@@ -134,31 +111,33 @@ impl Session {
     /// Starts to log in. `seed` comes from the operating system's random generator and is used for one session only;
     /// `now` is the time since any fixed moment, as in all other calls, and never goes back.
     pub fn new(config: Config, seed: [u8; 32], now: Duration) -> Self {
+        let mut random = Random::new(seed);
+        let progress = Progress::new(&config, &mut random);
+        let console_id = random.id();
         let mut session = Self {
             config,
-            random: Random { seed: Zeroizing::new(seed), counter: 0 },
+            random,
+            console_id,
             phase: Phase::Over,
             timer: None,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             rejected: None,
         };
-        session.open(privilege::ADMINISTRATOR, now);
+        session.open(progress, now);
         session
     }
 
     /// Takes a datagram in. Strays are ignored.
     pub fn handle(&mut self, datagram: &[u8], now: Duration) {
-        let Some(Packet::Plus(plus)) = packet::parse(datagram) else {
-            self.rejected = Some(Rejection::NotIpmi);
-            return;
-        };
-        match self.phase {
-            Phase::LoggingIn(_) => self.handle_login(&plus, now),
-            Phase::RaisingPrivilege(..) | Phase::Ready(_) | Phase::Closing(_) => {
-                self.handle_sealed(&plus, now)
-            }
-            Phase::Over => {}
+        let packet = packet::parse(datagram);
+        match (&self.phase, packet) {
+            (Phase::Over, _) => {}
+            (Phase::LoggingIn(_), Some(packet)) => self.handle_login(&packet, now),
+            (_, Some(Packet::Plus(plus))) => self.handle_sealed(&plus, now),
+            (_, Some(Packet::V15 { .. })) => self.rejected = Some(Rejection::Unprotected),
+            // Says less than anything else that came.
+            (_, None) => self.rejected = self.rejected.or(Some(Rejection::NotIpmi)),
         }
     }
 
@@ -181,23 +160,40 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Duration) {
         let Some(timer) = self.timer.as_mut().filter(|timer| timer.again_at <= now) else { return };
         if timer.sendings_left == 0 {
-            return self.give_up();
+            return self.give_up(now);
         }
         timer.sendings_left -= 1;
-        timer.again_at = now + self.config.retransmission.interval;
+        timer.wait = self.config.retransmission.next(timer.wait);
+        timer.again_at = now + self.random.jittered(timer.wait);
         match &timer.what {
-            Resend::Datagram(datagram) => self.outbox.push_back(datagram.clone()),
-            Resend::Request => self.send_sealed(),
+            Resend::Datagram(datagram) => {
+                self.outbox.push_back(datagram.clone());
+                self.mark_repeated();
+            }
+            Resend::Rakp1 => self.repeat_rakp1(),
+            Resend::Request => self.repeat_sealed(),
         }
     }
 
     /// Makes a request. One that is still in flight is forgotten, its late answer ignored. False: not open.
     pub fn request(&mut self, message: Message, now: Duration) -> bool {
         let Phase::Ready(link) = &mut self.phase else { return false };
-        self.events.clear();
+        self.events.retain(|event| matches!(event, Event::Payload { .. }));
         link.begin(message);
         self.start(Resend::Request, now);
         self.send_sealed();
+        true
+    }
+
+    /// Sends one packet of another payload type beside the request in flight. It is not sent again: that is the
+    /// business of the payload's own protocol. False: not open, or too many wait to be sent.
+    pub fn send_payload(&mut self, payload_type: u8, bytes: &[u8]) -> bool {
+        let Phase::Ready(link) = &mut self.phase else { return false };
+        if self.outbox.len() >= OUTBOX_LIMIT {
+            return false;
+        }
+        let iv = self.random.bytes();
+        self.outbox.push_back(link.seal(payload_type, bytes, iv));
         true
     }
 
@@ -206,19 +202,41 @@ impl Session {
         matches!(self.phase, Phase::Ready(_))
     }
 
-    fn start(&mut self, what: Resend, now: Duration) {
-        let Retransmission { interval, tries } = self.config.retransmission;
-        self.rejected = None;
-        self.timer = Some(Timer { again_at: now + interval, sendings_left: tries.saturating_sub(1), what });
+    /// The session id in the packets that come to us, the same for all the life of this object; 0 when it is over.
+    /// Messages of the key exchange carry it in their payload, see [`packet::addressee`].
+    pub fn console_id(&self) -> u32 {
+        if matches!(self.phase, Phase::Over) { 0 } else { self.console_id }
     }
 
-    fn give_up(&mut self) {
-        match self.phase {
+    /// The BMC's session id, once it has granted one.
+    pub fn system_id(&self) -> Option<u32> {
+        match &self.phase {
+            Phase::LoggingIn(login) => login.system_id(),
+            Phase::RaisingPrivilege(link, _)
+            | Phase::Tidying(link, _)
+            | Phase::Ready(link)
+            | Phase::Closing(link) => Some(link.system_id()),
+            Phase::Over => None,
+        }
+    }
+
+    /// Sends `what` again until an answer stops the timer.
+    fn start(&mut self, what: Resend, now: Duration) {
+        let Retransmission { interval, tries } = self.config.retransmission;
+        self.start_with(what, interval, tries, now);
+    }
+
+    fn start_with(&mut self, what: Resend, wait: Duration, tries: u8, now: Duration) {
+        self.rejected = None;
+        let again_at = now + self.random.jittered(wait);
+        self.timer = Some(Timer { again_at, wait, sendings_left: tries.saturating_sub(1), what });
+    }
+
+    fn give_up(&mut self, now: Duration) {
+        match &self.phase {
             Phase::Closing(_) => self.finish(Event::Closed),
-            Phase::LoggingIn(_) => {
-                self.fail(SessionError::NoAnswer { logged_in: false, rejected: self.rejected });
-            }
-            _ => self.fail(SessionError::NoAnswer { logged_in: true, rejected: self.rejected }),
+            Phase::LoggingIn(_) => self.give_up_login(now),
+            _ => self.give_up_request(now),
         }
     }
 
@@ -230,28 +248,6 @@ impl Session {
         self.timer = None;
         self.phase = Phase::Over;
         self.events.push_back(event);
-    }
-}
-
-/// All random numbers of one session, made from its seed: HMAC-SHA256(seed, counter).
-struct Random {
-    seed: Zeroizing<[u8; 32]>,
-    counter: u64,
-}
-
-impl Random {
-    fn bytes(&mut self) -> [u8; 16] {
-        self.counter += 1;
-        let digest = hmac_sha256(&*self.seed, &[&self.counter.to_le_bytes()]);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        bytes
-    }
-
-    /// A session id: anything but 0.
-    fn id(&mut self) -> u32 {
-        let [a, b, c, d, ..] = self.bytes();
-        u32::from_le_bytes([a, b, c, d]).max(1)
     }
 }
 

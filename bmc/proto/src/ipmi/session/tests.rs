@@ -1,14 +1,21 @@
-//! The session against a peer without sockets: each loss, each refusal, each forgery.
+//! The session against a peer without sockets: logins and their refusals, requests, payloads, closing.
+//!
+//! - `forgery`: what strangers send;
+//! - `oddities`: what real BMCs do otherwise;
+//! - `wire`: loss, repetition, re-ordering and delay.
 
-use super::peer::{PASSWORD, Peer};
+mod forgery;
+mod oddities;
+mod wire;
+
+use super::peer::{ECHO, FIRST_ID, PASSWORD, Peer};
 use super::*;
-use crate::ipmi::GetDeviceId;
-use crate::ipmi::command::GetChassisStatus;
+use crate::ipmi::command::{GetChassisStatus, cipher_suite_records};
 use crate::ipmi::handshake::Status;
-use crate::ipmi::message::LanMessage;
+use crate::ipmi::keys::Exchange;
 use crate::ipmi::packet::payload;
-use peer::Fault;
-use proptest::prelude::*;
+use crate::ipmi::{CipherSuite, GetDeviceId, NetFn};
+use peer::{Fault, Habit};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -20,6 +27,11 @@ fn start(suite: CipherSuite) -> Session {
     Session::new(config(suite), [1; 32], Duration::ZERO)
 }
 
+/// The next event that is not about a slot that the BMC set aside.
+fn event(session: &mut Session) -> Option<Event> {
+    std::iter::from_fn(|| session.poll_event()).find(|event| !matches!(event, Event::Opened { .. }))
+}
+
 /// Carries datagrams to and fro until nobody has anything to say.
 fn settle(session: &mut Session, peer: &mut Peer, now: Duration) {
     while let Some(datagram) = session.poll_transmit() {
@@ -29,19 +41,37 @@ fn settle(session: &mut Session, peer: &mut Peer, now: Duration) {
     }
 }
 
+/// As `settle`, and lets time pass until there is an event.
+fn settle_late(session: &mut Session, peer: &mut Peer) -> (Event, Duration) {
+    let mut now = Duration::ZERO;
+    loop {
+        settle(session, peer, now);
+        if let Some(event) = event(session) {
+            return (event, now);
+        }
+        now = session.poll_timeout().expect("it waits for something");
+        session.handle_timeout(now);
+    }
+}
+
 fn established(suite: CipherSuite) -> (Session, Peer) {
     let (mut session, mut peer) = (start(suite), Peer::new(suite, Fault::None));
     settle(&mut session, &mut peer, Duration::ZERO);
+    assert_eq!(session.poll_event(), Some(Event::Opened { system_id: FIRST_ID }));
     assert_eq!(session.poll_event(), Some(Event::Established { privilege: 4 }));
     (session, peer)
 }
 
 /// The event that a login with this fault ends in.
-fn login_with(fault: Fault) -> (Option<Event>, Peer) {
+fn login_with(fault: Fault) -> (Event, Peer) {
     let suite = CipherSuite::Seventeen;
     let (mut session, mut peer) = (start(suite), Peer::new(suite, fault));
-    settle(&mut session, &mut peer, Duration::ZERO);
-    (session.poll_event(), peer)
+    let (event, _) = settle_late(&mut session, &mut peer);
+    (event, peer)
+}
+
+fn echo(data: &[u8]) -> Message {
+    Message::new_request(NetFn::App, ECHO, data.to_vec())
 }
 
 #[test]
@@ -50,6 +80,7 @@ fn both_suites_log_in_ask_and_close() {
         let (mut session, mut peer) = established(suite);
         assert_eq!(peer.privilege, 4);
         assert!(session.poll_timeout().is_none(), "nothing to wait for");
+        assert_eq!((session.console_id(), session.system_id()), (peer.console_id(), Some(FIRST_ID)));
         for _ in 0..200 {
             assert!(session.request(GetDeviceId.into(), SECOND));
             settle(&mut session, &mut peer, SECOND);
@@ -59,9 +90,21 @@ fn both_suites_log_in_ask_and_close() {
         session.close(SECOND);
         settle(&mut session, &mut peer, SECOND);
         assert_eq!(session.poll_event(), Some(Event::Closed));
-        assert!(peer.closed && !session.is_ready());
+        assert!(peer.closed == [FIRST_ID] && !session.is_ready());
         assert!(!session.request(GetDeviceId.into(), SECOND));
+        assert_eq!((session.console_id(), session.system_id()), (0, None));
     }
+}
+
+#[test]
+fn the_privilege_is_as_chosen() {
+    let suite = CipherSuite::Seventeen;
+    let config = config(suite).with_privilege(Privilege::Operator);
+    let mut session = Session::new(config, [1; 32], Duration::ZERO);
+    let mut peer = Peer::new(suite, Fault::None);
+    settle(&mut session, &mut peer, Duration::ZERO);
+    assert_eq!(event(&mut session), Some(Event::Established { privilege: 3 }));
+    assert_eq!(peer.active().exchange.as_ref().unwrap().role, 0x13);
 }
 
 #[test]
@@ -73,46 +116,17 @@ fn an_error_code_is_an_answer() {
     assert_eq!(session.poll_event(), Some(Event::Answered(answer)));
 }
 
-/// Every datagram of a whole session, in turn, is lost once: on its way there, and on its way back.
-#[test]
-fn any_one_loss_is_made_good() {
-    for (lost, on_the_way_back) in (0..6).flat_map(|lost| [(lost, false), (lost, true)]) {
-        let suite = CipherSuite::Seventeen;
-        let (mut session, mut peer) = (start(suite), Peer::new(suite, Fault::None));
-        let (mut now, mut sent, mut asked) = (Duration::ZERO, 0, false);
-        let answer = loop {
-            while let Some(datagram) = session.poll_transmit() {
-                let is_lost = sent == lost;
-                sent += 1;
-                if is_lost && !on_the_way_back {
-                    continue;
-                }
-                let answer = peer.answer(&datagram).filter(|_| !is_lost);
-                if let Some(answer) = answer {
-                    session.handle(&answer, now);
-                }
-            }
-            match session.poll_event() {
-                Some(Event::Established { .. }) => asked = session.request(GetDeviceId.into(), now),
-                Some(other) => break other,
-                None => {
-                    now = session.poll_timeout().expect("waits for something");
-                    session.handle_timeout(now);
-                }
-            }
-        };
-        assert!(asked && matches!(answer, Event::Answered(_)), "loss {lost}: {answer:?}");
-        assert!(now <= SECOND, "one retransmission is enough, took {now:?}");
-    }
-}
-
 #[test]
 fn silence_ends_a_login_after_five_sendings() {
     let mut session = start(CipherSuite::Seventeen);
     let mut sent = Vec::new();
+    let mut at = Vec::new();
     let mut now = Duration::ZERO;
     let event = loop {
-        sent.extend(std::iter::from_fn(|| session.poll_transmit()));
+        while let Some(datagram) = session.poll_transmit() {
+            sent.push(datagram);
+            at.push(now);
+        }
         if let Some(event) = session.poll_event() {
             break event;
         }
@@ -120,13 +134,33 @@ fn silence_ends_a_login_after_five_sendings() {
         session.handle_timeout(now);
     };
     assert_eq!(event, Event::Failed(SessionError::NoAnswer { logged_in: false, rejected: None }));
-    assert_eq!((sent.len(), now), (5, 5 * SECOND));
-    assert!(sent.iter().all(|datagram| *datagram == sent[0]), "the same datagram each time");
+    assert!(
+        sent.len() == 5 && sent.iter().all(|datagram| *datagram == sent[0]),
+        "the same datagram each time"
+    );
+    at.push(now);
+    let waits: Vec<Duration> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, millis) in waits.iter().zip([500, 1000, 2000, 3000, 3000]) {
+        let middle = Duration::from_millis(millis);
+        assert!(*wait >= middle - middle / 8 && *wait <= middle + middle / 8, "{waits:?}");
+    }
+    assert_eq!(Retransmission::default().patience(), Duration::from_millis(9500));
+}
+
+#[test]
+fn machines_that_lost_the_network_together_do_not_ask_again_together() {
+    let first_wait = |seed: u8| {
+        let session = Session::new(config(CipherSuite::Three), [seed; 32], Duration::ZERO);
+        session.poll_timeout().unwrap()
+    };
+    let mut waits: Vec<Duration> = (0..50).map(first_wait).collect();
+    waits.sort();
+    assert!(waits[49] - waits[0] > Duration::from_millis(80), "{:?} to {:?}", waits[0], waits[49]);
 }
 
 #[test]
 fn a_request_is_repeated_in_a_new_envelope_with_the_same_rq_seq() {
-    let (mut session, peer) = established(CipherSuite::Three);
+    let (mut session, mut peer) = established(CipherSuite::Three);
     session.request(GetDeviceId.into(), SECOND);
     let mut seen = Vec::new();
     for _ in 0..5 {
@@ -143,21 +177,69 @@ fn a_request_is_repeated_in_a_new_envelope_with_the_same_rq_seq() {
 }
 
 #[test]
+fn sequence_numbers_wrap() {
+    let (mut session, mut peer) = established(CipherSuite::Seventeen);
+    let mut round = 0u8;
+    // A jump of half the numbers would be a step back.
+    for jump in [0x7000_0000, 0xE000_0000, u32::MAX - 2] {
+        session.jump_to_sequence(jump);
+        peer.active().sequence = jump - 1;
+        for _ in 0..8 {
+            round += 1;
+            session.request(echo(&[round]), SECOND);
+            settle(&mut session, &mut peer, SECOND);
+            let answer = Answer { completion: 0, data: vec![round] };
+            assert_eq!(session.poll_event(), Some(Event::Answered(answer)), "round {round}");
+        }
+    }
+    assert_eq!(peer.active().sequence, 5, "0 is left out");
+}
+
+#[test]
 fn logins_that_a_bmc_refuses() {
     let status = Status;
+    let no_suite = |code| SessionError::NoCipherSuite { status: status(code), offered: None };
     let table = [
-        (Fault::OpenStatus(0x11), SessionError::NoCipherSuite { status: status(0x11) }),
-        (Fault::OpenStatus(0x04), SessionError::NoCipherSuite { status: status(0x04) }),
+        (Fault::OpenStatus(0x11), no_suite(0x11)),
+        (Fault::OpenStatus(0x04), no_suite(0x04)),
+        (Fault::OpenStatus(0x12), no_suite(0x12)),
         (Fault::OpenStatus(0x01), SessionError::NoFreeSession { status: status(0x01) }),
         (Fault::Rakp2Status(0x0D), SessionError::UserRefused { status: status(0x0D) }),
         (Fault::Rakp2Status(0x12), SessionError::UserRefused { status: status(0x12) }),
         (Fault::Rakp2Status(0x0A), SessionError::UserRefused { status: status(0x0A) }),
         (Fault::Rakp2Status(0x02), SessionError::Refused { status: status(0x02) }),
+        (Fault::BareRakp2Status(0x0D), SessionError::UserRefused { status: status(0x0D) }),
+        (Fault::Rakp4Status(0x02), SessionError::Refused { status: status(0x02) }),
+        (Fault::Rakp4Status(0x01), SessionError::NoFreeSession { status: status(0x01) }),
         (Fault::NoPrivilege, SessionError::NoPrivilege),
-        (Fault::BadRakp4, SessionError::WrongIntegrity),
+        (Fault::BadRakp4, SessionError::WrongBmcKey { configured: false }),
+        (Fault::ZeroProof, SessionError::NoProof),
     ];
     for (fault, error) in table {
-        assert_eq!(login_with(fault).0, Some(Event::Failed(error)), "{fault:?}");
+        assert_eq!(login_with(fault).0, Event::Failed(error), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_refused_suite_tells_which_ones_there_are() {
+    let suite = CipherSuite::Seventeen;
+    let long = [cipher_suite_records(&[CipherSuite::Three; 9]), vec![0xC0, 8, 2, 0x42, 0x81]].concat();
+    let table = [
+        (Some(cipher_suite_records(&[CipherSuite::Three])), Some(vec![3]), "it says that it offers 3)"),
+        (Some(long), Some(vec![3, 8]), "it says that it offers 3, 8)"),
+        (Some(vec![]), Some(vec![]), "it says that it offers none)"),
+        (None, None, "(no cipher suite match))"),
+    ];
+    for (list, offered, text) in table {
+        let mut peer = Peer::new(suite, Fault::OpenStatus(0x11));
+        peer.suites = list;
+        let mut session = start(suite);
+        let (event, at) = settle_late(&mut session, &mut peer);
+        let Event::Failed(error) = event else { panic!("{event:?}") };
+        assert_eq!(error, SessionError::NoCipherSuite { status: Status(0x11), offered: offered.clone() });
+        assert!(error.to_string().ends_with(text), "{error}");
+        let longest = if offered.is_some() { Duration::ZERO } else { Duration::from_millis(563) };
+        assert!(at <= longest, "not a moment longer than one retransmission: {at:?}");
     }
 }
 
@@ -165,7 +247,7 @@ fn logins_that_a_bmc_refuses() {
 fn no_downgrade() {
     for algorithms in [[1, 1, 1], [3, 4, 0], [3, 0, 1], [0, 0, 0], [3, 3, 1], [63, 63, 63]] {
         let error = SessionError::OtherAlgorithms { granted: algorithms };
-        assert_eq!(login_with(Fault::Grant(algorithms)).0, Some(Event::Failed(error)));
+        assert_eq!(login_with(Fault::Grant(algorithms)).0, Event::Failed(error));
     }
 }
 
@@ -173,7 +255,7 @@ fn no_downgrade() {
 fn operators_are_served_too() {
     for fault in [Fault::NoAdmin, Fault::AdminStatus(0x0A), Fault::AdminStatus(0x09)] {
         let (event, peer) = login_with(fault);
-        assert_eq!(event, Some(Event::Established { privilege: 3 }), "{fault:?}");
+        assert_eq!(event, Event::Established { privilege: 3 }, "{fault:?}");
         assert_eq!(peer.privilege, 3);
     }
 }
@@ -185,8 +267,35 @@ fn a_wrong_password_is_noticed_and_the_slot_freed() {
     let (mut session, mut peer) =
         (Session::new(config, [1; 32], Duration::ZERO), Peer::new(suite, Fault::None));
     settle(&mut session, &mut peer, Duration::ZERO);
-    assert_eq!(session.poll_event(), Some(Event::Failed(SessionError::WrongPassword)));
+    assert_eq!(event(&mut session), Some(Event::Failed(SessionError::WrongPassword)));
     assert_eq!(peer.gave_up, Some(Status::INVALID_INTEGRITY));
+    assert!(peer.slots.is_empty());
+}
+
+#[test]
+fn bmc_keys_are_used_and_wrong_ones_told_from_wrong_passwords() {
+    let right: &[u8] = b"0123456789abcdefghij";
+    let (none, other, zeros): (&[u8], &[u8], &[u8]) = (b"", b"other", &[0; 20]);
+    let wrong = |configured| Some(SessionError::WrongBmcKey { configured });
+    let table = [
+        (none, none, None),
+        (right, right, None),
+        (right, none, wrong(false)),
+        (none, right, wrong(true)),
+        (right, other, wrong(true)),
+        (none, zeros, None),
+    ];
+    for suite in CipherSuite::ALL {
+        for (theirs, ours, error) in table.clone() {
+            let config = config(suite).with_bmc_key(ours).unwrap();
+            let mut peer = Peer::new(suite, Fault::None);
+            peer.key = (!theirs.is_empty()).then(|| theirs.into());
+            let mut session = Session::new(config, [1; 32], Duration::ZERO);
+            settle(&mut session, &mut peer, Duration::ZERO);
+            let expected = error.map_or(Event::Established { privilege: 4 }, Event::Failed);
+            assert_eq!(event(&mut session), Some(expected), "{theirs:?} {ours:?}");
+        }
+    }
 }
 
 #[test]
@@ -197,117 +306,84 @@ fn credentials_that_do_not_fit() {
         Some(ConfigError::LongUsername { length: 21 })
     );
     assert_eq!(Config::new(CipherSuite::Three, "", &long).err(), Some(ConfigError::LongPassword));
-    assert!(Config::new(CipherSuite::Three, &long[..16], &long[..20]).is_ok());
+    let config = Config::new(CipherSuite::Three, &long[..16], &long[..20]).unwrap();
+    assert_eq!(config.with_bmc_key(long.as_bytes()).err(), Some(ConfigError::LongBmcKey));
 }
 
-/// Answers that nobody needs the keys for, or that were sent before, change nothing.
+/// Whatever stage a login is in, closing it leaves no slot behind.
 #[test]
-fn forged_and_repeated_answers_are_ignored() {
-    let (mut session, mut peer) = established(CipherSuite::Seventeen);
-    session.request(GetDeviceId.into(), SECOND);
-    let datagram = session.poll_transmit().unwrap();
-    let Some(Packet::Plus(plus)) = packet::parse(&datagram) else { panic!() };
-    let request = peer.request(&plus);
-    let good = request.response(0, &[0x20, 1, 2, 0x15, 2, 0xBF, 0xA2, 2, 0, 0, 1]);
+fn a_login_that_is_closed_half_way_frees_its_slot() {
+    for messages in 0..4 {
+        let suite = CipherSuite::Seventeen;
+        let (mut session, mut peer) = (start(suite), Peer::new(suite, Fault::None));
+        for _ in 0..messages {
+            let answer = peer.answer(&session.poll_transmit().unwrap()).unwrap();
+            session.handle(&answer, Duration::ZERO);
+        }
+        // What is under way arrives, its answer doesn't.
+        while let Some(datagram) = session.poll_transmit() {
+            peer.answer(&datagram);
+        }
+        session.close(Duration::ZERO);
+        let (event, _) = settle_late(&mut session, &mut peer);
+        assert_eq!(event, Event::Closed, "after {messages}");
+        // Of a slot whose number we were never told nothing can be said.
+        assert_eq!(peer.slots.len(), usize::from(messages == 0), "after {messages}");
+    }
+}
 
-    let mut unprotected = packet::plus_header(payload::IPMI, peer.console_id(), 9, good.encode().len());
-    unprotected.extend(good.encode());
-    let stray = LanMessage { sequence: good.sequence ^ 1, ..good.clone() };
-    let other_command = LanMessage { command: 2, ..good.clone() };
-    let (stray, other_command) = (peer.seal(&stray), peer.seal(&other_command));
-    let answer = peer.seal(&good);
-    let mut forged = answer.clone();
-    *forged.last_mut().unwrap() ^= 1;
-    let mut outside = packet::plain(payload::IPMI, &good.encode());
-    for datagram in [&unprotected, &stray, &stray, &other_command, &forged, &outside] {
-        session.handle(datagram, SECOND);
+#[test]
+fn payloads_travel_beside_a_request() {
+    for suite in CipherSuite::ALL {
+        let (mut session, mut peer) = established(suite);
+        session.request(echo(b"slow"), SECOND);
+        let question = session.poll_transmit().unwrap();
+        assert!(session.send_payload(payload::SOL, b"typed"));
+        let datagram = session.poll_transmit().unwrap();
+        let Some(Packet::Plus(plus)) = packet::parse(&datagram) else { panic!() };
+        assert_eq!((plus.payload_type, plus.session_id), (payload::SOL, FIRST_ID));
+        let opened = peer.active().protection.as_ref().unwrap().open(&plus).unwrap();
+        assert_eq!(*opened, b"typed");
+        // Serial output overtakes the answer.
+        let answer = peer.answer(&question).unwrap();
+        let output = peer.seal_payload(payload::SOL, b"login: ");
+        session.handle(&output, SECOND);
+        session.handle(&output, SECOND);
+        session.handle(&answer, SECOND);
+        let expected = Event::Payload { payload_type: payload::SOL, bytes: b"login: ".to_vec() };
+        assert_eq!(session.poll_event(), Some(expected), "once, though it came twice");
+        assert!(matches!(session.poll_event(), Some(Event::Answered(_))));
         assert_eq!(session.poll_event(), None);
     }
-    outside.truncate(10);
-    session.handle(&outside, SECOND);
-
-    session.handle(&answer, SECOND);
-    assert!(matches!(session.poll_event(), Some(Event::Answered(_))));
-    // The very same datagram again, though a new request with the same contents waits.
-    session.request(GetDeviceId.into(), SECOND);
-    session.handle(&answer, SECOND);
-    assert_eq!(session.poll_event(), None);
 }
 
 #[test]
-fn a_time_out_tells_that_unprotected_answers_came() {
-    let (mut session, peer) = established(CipherSuite::Seventeen);
-    session.request(GetDeviceId.into(), SECOND);
-    let mut unprotected = packet::plus_header(payload::IPMI, peer.console_id(), 9, 8);
-    unprotected.extend([0; 8]);
-    session.handle(&unprotected, SECOND);
-    while let Some(at) = session.poll_timeout() {
-        session.handle_timeout(at);
-    }
-    let Some(Event::Failed(error)) = session.poll_event() else { panic!() };
-    assert!(error.to_string().contains("not signed and encrypted as negotiated"), "{error}");
+fn a_new_request_does_not_lose_payloads() {
+    let (mut session, mut peer) = established(CipherSuite::Three);
+    let output = peer.seal_payload(payload::SOL, b"x");
+    session.handle(&output, SECOND);
+    session.request(echo(b"1"), SECOND);
+    assert!(matches!(session.poll_event(), Some(Event::Payload { .. })));
 }
 
-/// Drives a login, but hands over `spoil`ed answers before each good one.
-fn spoiled_session(spoil: &dyn Fn(&[u8]) -> Vec<u8>) -> Option<Event> {
-    let suite = CipherSuite::Three;
-    let (mut session, mut peer) = (start(suite), Peer::new(suite, Fault::None));
-    loop {
-        while let Some(datagram) = session.poll_transmit() {
-            if let Some(answer) = peer.answer(&datagram) {
-                session.handle(&spoil(&answer), Duration::ZERO);
-                session.handle(&answer, Duration::ZERO);
-            }
-        }
-        match session.poll_event() {
-            Some(Event::Established { .. }) => session.request(GetDeviceId.into(), Duration::ZERO),
-            other => return other,
-        };
+/// A BMC that sends without end, to a driver that fetches nothing, fills no memory.
+#[test]
+fn payloads_that_nobody_fetches_are_dropped() {
+    let (mut session, mut peer) = established(CipherSuite::Three);
+    for _ in 0..1000 {
+        let output = peer.seal_payload(payload::SOL, &[0; 200]);
+        session.handle(&output, SECOND);
     }
+    assert_eq!(std::iter::from_fn(|| session.poll_event()).count(), PAYLOADS_KEPT);
+    let sent = (0..1000).take_while(|_| session.send_payload(payload::SOL, b"x")).count();
+    assert_eq!(sent, OUTBOX_LIMIT);
 }
 
-proptest! {
-    #[test]
-    fn random_bytes_never_panic(datagrams in proptest::collection::vec(
-        proptest::collection::vec(any::<u8>(), 0..120), 1..20)
-    ) {
-        let mut login = start(CipherSuite::Seventeen);
-        let (mut open, _) = established(CipherSuite::Three);
-        open.request(GetDeviceId.into(), Duration::ZERO);
-        for datagram in &datagrams {
-            let mut framed = vec![6, 0, 0xFF, 7, 6];
-            framed.extend(datagram);
-            for bytes in [datagram, &framed] {
-                login.handle(bytes, Duration::ZERO);
-                open.handle(bytes, Duration::ZERO);
-            }
-        }
-        prop_assert_eq!(open.poll_event(), None, "nothing unsigned is believed");
-    }
-
-    /// Inside the session a changed answer is worth nothing, and the good one after it still counts.
-    #[test]
-    fn changed_answers_do_not_disturb_an_open_session(at in 4usize..70, flip in 1u8..) {
-        let (mut session, mut peer) = established(CipherSuite::Seventeen);
-        session.request(GetDeviceId.into(), Duration::ZERO);
-        let answer = peer.answer(&session.poll_transmit().unwrap()).unwrap();
-        let mut changed = answer.clone();
-        let at = 4 + (at - 4) % (changed.len() - 4);
-        changed[at] ^= flip;
-        session.handle(&changed, Duration::ZERO);
-        prop_assert_eq!(session.poll_event(), None);
-        session.handle(&answer, Duration::ZERO);
-        prop_assert!(matches!(session.poll_event(), Some(Event::Answered(_))));
-    }
-
-    #[test]
-    fn spoiled_logins_never_panic(at in any::<prop::sample::Index>(), flip in 1u8.., cut in 0usize..30) {
-        spoiled_session(&|answer| {
-            let mut bytes = answer.to_vec();
-            let at = at.index(bytes.len());
-            bytes[at] ^= flip;
-            bytes.truncate(bytes.len().saturating_sub(cut));
-            bytes
-        });
-    }
+#[test]
+fn payloads_need_an_open_session() {
+    let mut session = start(CipherSuite::Three);
+    assert!(!session.send_payload(payload::SOL, b"x"));
+    let (mut session, _) = established(CipherSuite::Three);
+    session.close(SECOND);
+    assert!(!session.send_payload(payload::SOL, b"x"));
 }
