@@ -9,6 +9,7 @@ use crate::{
     bmcs::Bmcs,
     clock,
     config::Config,
+    console::{Consoles, Lines},
     directory::BootDirectory,
     first_start,
     hub::Hub,
@@ -86,7 +87,7 @@ impl App {
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
         let database = config.data.join("billet.db");
-        let key = SiteKey::open(&config.data.join("site.key"), &database)?;
+        let key = Arc::new(SiteKey::open(&config.data.join("site.key"), &database)?);
         let store = Arc::new(Store::open(&database).await?);
         let hostname = tls::hostname();
         let identity =
@@ -104,10 +105,16 @@ impl App {
         let (leases, keeper) = leases::open(&store, &config).await?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
+        let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data));
         let service = Arc::new(Service {
+            consoles: Consoles::new(
+                Arc::clone(&bmcs) as Arc<dyn Lines>,
+                config.data.join("consoles"),
+                config.console.record,
+            ),
+            bmcs,
             store,
             key,
-            bmcs: Bmcs::default(),
             images: Arc::new(images),
             image_names: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
@@ -174,6 +181,8 @@ impl App {
         tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
         tasks.spawn(run_traces(traces, shutdown.clone()));
         let ended = supervise(&mut tasks, &shutdown).await;
+        // Answers that follow a console would never end by themselves.
+        service.consoles.close();
         drain(&mut tasks).await;
         service.bmcs.close().await;
         service.store.close().await;
@@ -239,6 +248,7 @@ async fn housekeeping(
         if let Err(error) = prune(&service.store, now).await {
             tracing::error!(%error, "what is out of date can't be thrown away");
         }
+        prune_consoles(&service).await;
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(HOUSEKEEPING) => {}
@@ -254,6 +264,17 @@ async fn prune(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     let oldest = u64::try_from(before(TRACES).as_millisecond()).unwrap_or(0);
     store.boot_trace_prune(trace::first_id(oldest), trace::STORED).await?;
     store.job_prune(before(HISTORY)).await
+}
+
+/// Records of machines that were forgotten go with them; a crash may have left some.
+async fn prune_consoles(service: &Service) {
+    let pruned = match service.store.machine_ids().await {
+        Ok(machines) => service.consoles.prune(&machines.into_iter().collect()).await,
+        Err(error) => Err(std::io::Error::other(error)),
+    };
+    if let Err(error) = pruned {
+        tracing::error!(%error, "consoles' records of forgotten machines can't be removed");
+    }
 }
 
 /// Only one service works with a data folder: two would know nothing of each other's boot windows and pokes.

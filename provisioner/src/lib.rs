@@ -5,11 +5,14 @@
 
 mod api;
 pub mod app;
+mod bmc_calls;
+mod bmc_view;
 mod bmcs;
 mod boot_index;
 pub mod cli;
 mod clock;
 pub mod config;
+mod console;
 mod directory;
 mod first_start;
 mod hub;

@@ -34,10 +34,19 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     // Writing to a String can't fail.
     let mut text = boot.counters.encode().unwrap_or_default();
     text.truncate(text.strip_suffix(END).map_or(text.len(), str::len));
+    consoles(&mut text, service);
     machines(&mut text, service).await?;
     instances(&mut text, service).await?;
     text.push_str(END);
     Ok(text)
+}
+
+fn consoles(text: &mut String, service: &Service) {
+    let consoles = &service.consoles;
+    single(text, "billet_consoles_connected", "gauge", "Serial consoles connected now", consoles.connected());
+    family(text, "billet_console_bytes", "counter", "Bytes that serial consoles said");
+    // Writing to a String can't fail.
+    let _ = writeln!(text, "billet_console_bytes_total {}", consoles.recorded());
 }
 
 async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceError> {

@@ -5,6 +5,7 @@ use crate::{
     bmcs::Bmcs,
     clock,
     config::Config,
+    console::Consoles,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
@@ -51,9 +52,11 @@ pub(crate) struct Service {
     /// The database.
     pub(crate) store: Arc<Store>,
     /// The site key.
-    pub(crate) key: SiteKey,
+    pub(crate) key: Arc<SiteKey>,
     /// The drivers of the machines' BMCs.
-    pub(crate) bmcs: Bmcs,
+    pub(crate) bmcs: Arc<Bmcs>,
+    /// The machines' serial consoles.
+    pub(crate) consoles: Consoles,
     /// The chunk store.
     pub(crate) images: Arc<images::import::Store>,
     /// Held while a name is given to a manifest, and while one that has no name any more is removed.
@@ -90,8 +93,8 @@ pub(crate) struct Change {
     pub(crate) record: MachineRecord,
     /// What to tell.
     pub(crate) events: Vec<NewEvent>,
-    /// The BMC's new password.
-    pub(crate) password: Option<NewSecret>,
+    /// What becomes of the BMC's secrets.
+    pub(crate) secrets: Vec<NewSecret>,
     /// Nobody has to look at it.
     pub(crate) quiet: bool,
 }
@@ -99,7 +102,7 @@ pub(crate) struct Change {
 impl Change {
     /// A change that somebody has to look at.
     pub(crate) fn new(record: MachineRecord, events: Vec<NewEvent>) -> Self {
-        Self { record, events, password: None, quiet: false }
+        Self { record, events, secrets: Vec::new(), quiet: false }
     }
 }
 
@@ -132,8 +135,8 @@ impl Service {
             };
             let now = clock::now();
             let Some(changed) = change(&record, now)? else { return Ok(Some(record)) };
-            let Change { record: next, events, password, .. } = &changed;
-            let swap = self.store.machine_update(&record, next, password.as_ref(), events, now).await;
+            let Change { record: next, events, secrets, .. } = &changed;
+            let swap = self.store.machine_update(&record, next, secrets, events, now).await;
             if swap.map_err(ServiceError::from)? == Swap::Updated {
                 if !changed.quiet {
                     self.poke_machine(&changed.record);

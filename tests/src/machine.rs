@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use bmc_mock::{BootDevice, BootFlags, Chassis, ChassisError, ipmi, redfish};
+use bmc_mock::{BootDevice, BootFlags, Chassis, ChassisError, SerialDevice, SerialPort, ipmi, redfish};
 use images_agent::{BootParameters, Exit, FakeDisk, FakeHost, Pace};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use provisioner_client::agent::AgentClient;
@@ -35,11 +35,13 @@ pub struct SimOptions {
     pub disk_mib: u64,
     /// Whether its firmware tries the network before the disk when nothing else is set.
     pub network_first: bool,
+    /// The key Kg that is set in its BMC, if it speaks IPMI.
+    pub bmc_key: Option<Vec<u8>>,
 }
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { protocol: Protocol::Redfish, disk_mib: 128, network_first: false }
+        Self { protocol: Protocol::Redfish, disk_mib: 128, network_first: false, bmc_key: None }
     }
 }
 
@@ -55,6 +57,7 @@ pub struct Sim {
     pub disk: PathBuf,
     chassis: Arc<SimChassis>,
     bmc: SocketAddr,
+    control: Option<ipmi::Control>,
     protocol: Protocol,
     _end: DropGuard,
 }
@@ -81,16 +84,21 @@ impl Sim {
             boot: site.boot(),
             ca_pem: site.connection().ca_pem.clone(),
             network_first: options.network_first,
+            serial: Arc::new(SerialDevice::new(false)),
             state: Mutex::default(),
             end: end.clone(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut control = None;
         let bmc = match options.protocol {
             Protocol::Ipmi => {
                 let users = vec![ipmi::User::administrator(USER, PASSWORD)];
-                let server =
-                    ipmi::Server::bind(any, users, Arc::new(Wired(chassis.clone())), [number; 16]).await?;
+                let uuid = [0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, number];
+                let identity = ipmi::Identity::new(users, Arc::new(Wired(chassis.clone())), uuid);
+                let identity = ipmi::Identity { bmc_key: options.bmc_key, ..identity };
+                let server = ipmi::Server::new(any, identity.with_product("Billet", "Sim", name))?;
                 let address = server.local_addr()?;
+                control = Some(server.control());
                 tokio::spawn(server.run(end.clone()));
                 address
             }
@@ -110,7 +118,17 @@ impl Sim {
             }
         };
         let protocol = options.protocol;
-        Ok(Self { name: name.into(), mac, serial, disk, chassis, bmc, protocol, _end: end.drop_guard() })
+        Ok(Self {
+            name: name.into(),
+            mac,
+            serial,
+            disk,
+            chassis,
+            bmc,
+            control,
+            protocol,
+            _end: end.drop_guard(),
+        })
     }
 
     /// What an operator would say to add it.
@@ -130,10 +148,24 @@ impl Sim {
                 tls_sha256: None,
             },
             bmc_password: Secret::new(PASSWORD),
+            bmc_key: None,
             boot_mode: None,
             boot_chain: None,
             labels: Default::default(),
         }
+    }
+
+    /// Looks at and disturbs its BMC, which must speak IPMI.
+    ///
+    /// # Errors
+    /// When it speaks something else.
+    pub fn control(&self) -> Result<&ipmi::Control> {
+        self.control.as_ref().context("its BMC speaks IPMI")
+    }
+
+    /// Its serial port.
+    pub fn serial_port(&self) -> &SerialDevice {
+        &self.chassis.serial
     }
 
     /// What its disk holds.
@@ -182,6 +214,7 @@ struct SimChassis {
     boot: SocketAddr,
     ca_pem: String,
     network_first: bool,
+    serial: Arc<SerialDevice>,
     state: Mutex<SimState>,
     end: CancellationToken,
 }
@@ -212,11 +245,13 @@ impl SimChassis {
         if let Some(power) = self.with(|state| state.power.take()) {
             power.cancel();
         }
+        self.serial.set_power(false);
     }
 
     fn switch_on(self: &Arc<Self>) {
         let power = self.end.child_token();
         self.with(|state| state.power = Some(power.clone()));
+        self.serial.set_power(true);
         let chassis = Arc::clone(self);
         tokio::spawn(async move {
             let cut = power.clone();
@@ -395,5 +430,9 @@ impl Chassis for Wired {
     async fn set_boot(&self, flags: BootFlags) -> Result<(), ChassisError> {
         self.0.with(|state| state.flags = flags);
         Ok(())
+    }
+
+    fn serial(&self) -> Option<Arc<dyn SerialPort>> {
+        Some(Arc::clone(&self.0.serial) as Arc<dyn SerialPort>)
     }
 }

@@ -84,6 +84,7 @@ impl Site {
                 ipxe: folder.path().to_owned(),
                 kernel_parameters: Vec::new(),
             },
+            console: Default::default(),
             networks: vec![network],
             limits,
             log: Log { filter: "info".into(), json: false },

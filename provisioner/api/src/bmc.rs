@@ -402,6 +402,14 @@ pub struct BmcSettingsUpdate {
     pub watchdog: Option<bool>,
 }
 
+/// The header of `GET /v1/machines/{machine}/console` that tells the position of the body's first byte.
+///
+/// Positions count the bytes that were ever recorded of that machine's console, from 0; they survive restarts.
+pub const CONSOLE_POSITION: &str = "billet-console-position";
+
+/// How many bytes may be typed with one `POST /v1/machines/{machine}/console`.
+pub const CONSOLE_TYPED: usize = 4096;
+
 /// `GET /v1/machines/{machine}/console/status`: the machine's serial console and its record.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ConsoleStatus {

@@ -22,7 +22,7 @@ pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList, BmcIdentify,
     BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate, BmcSensor,
     BmcSensorHealth, BmcSensorList, BmcSettingsUpdate, BmcThresholds, BmcUserEntry, BmcUserList,
-    BmcUserPrivilege, BmcUserUpdate, BmcWatchdog, ConsoleStatus,
+    BmcUserPrivilege, BmcUserUpdate, BmcWatchdog, CONSOLE_POSITION, CONSOLE_TYPED, ConsoleStatus,
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};

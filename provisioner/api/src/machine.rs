@@ -346,6 +346,9 @@ pub struct MachineCreate {
     pub bmc: BmcSpec,
     /// The BMC's password, write-only.
     pub bmc_password: Secret,
+    /// The BMC's key Kg where one is set in it (IPMI only), write-only: up to 20 bytes as text, or as `hex:00ff…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc_key: Option<Secret>,
     /// `bios` or `uefi`; found out at the first boot when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_mode: Option<BootMode>,
@@ -376,6 +379,9 @@ pub struct MachineUpdate {
     /// A new BMC password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bmc_password: Option<Secret>,
+    /// A new BMC key Kg, as in `MachineCreate`; empty: there is none any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc_key: Option<Secret>,
     /// In or out of maintenance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,

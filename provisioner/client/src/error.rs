@@ -134,10 +134,12 @@ impl ClientError {
     }
 
     /// Whether the service could not be asked or could not answer just now, so that the same call may work later:
-    /// it is not there, is being restarted, is overloaded. Never true for a refusal.
+    /// it is not there, is being restarted, is overloaded. Never true for a refusal, nor for what the service answers of a
+    /// machine's BMC: whether that is to be repeated is for a person to say.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Problem(problem) if problem.kind.starts_with("bmc-") => false,
             _ => matches!(self.status(), Some(429 | 502..=504)),
         }
     }

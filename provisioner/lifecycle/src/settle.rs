@@ -6,7 +6,7 @@ use crate::{
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobId, JobKind, MachineState, StepPhase};
 
 /// What came of a decision.
@@ -42,6 +42,8 @@ pub struct Failure {
     pub why: String,
     /// Trying again can't help: wrong credentials, a BMC that can't do it.
     pub permanent: bool,
+    /// Trying again before that time can't help: the BMC is let alone until then.
+    pub rest: Option<SignedDuration>,
 }
 
 /// Takes an outcome down.
@@ -136,7 +138,8 @@ fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
     let kind = machine.job.as_ref().map(|job| job.kind);
     let Some(step) = current(machine) else { return };
     step.result = Some(failure.why.clone());
-    step.not_before = now.saturating_add(back_off(step.attempt)).ok();
+    let pause = back_off(step.attempt).max(failure.rest.unwrap_or_default());
+    step.not_before = now.saturating_add(pause).ok();
     step.attempt += 1;
     if failure.permanent {
         let mut choices =

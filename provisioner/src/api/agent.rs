@@ -199,7 +199,7 @@ async fn discovered(
     let record =
         MachineRecord { version: 1, generation: 1, name, spec, machine: Core::new(id, now), created: now };
     let event = NewEvent::machine(id, "agent", "discovered: it netbooted on its own and was inventoried");
-    service.store.machine_insert(&record, None, &[event], now).await?;
+    service.store.machine_insert(&record, &[], &[event], now).await?;
     service.poke_machine(&record);
     Ok(id)
 }

@@ -1,13 +1,14 @@
 //! From what is stored to what the API shows. Explicit, so that the wire stays compatible while the core changes.
 
 use crate::{
+    bmc_view,
     service::{Service, ServiceError},
     store::{InstanceRecord, MachineRecord},
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcHealth, BmcProtocol, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job,
-    Machine, MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
+    BmcHealth, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
+    MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
 };
 use provisioner_lifecycle::{Decision, Limits, Reported, decide};
 
@@ -57,15 +58,10 @@ fn bmc(record: &MachineRecord) -> BmcStatus {
         (_, None, Some(_)) => BmcHealth::Ok,
         (_, None, None) => BmcHealth::Unknown,
     };
-    let weak = record
-        .spec
-        .bmc
-        .as_ref()
-        .filter(|bmc| bmc.protocol == BmcProtocol::Ipmi && bmc.cipher_suite == Some(3));
     BmcStatus {
         health,
         error: facts.bmc_trouble.as_ref().map(|trouble| trouble.why.clone()),
-        weak: weak.map(|_| "IPMI cipher suite 3 (SHA-1)".to_owned()).into_iter().collect(),
+        weak: bmc_view::weak(record.spec.bmc.as_ref().and_then(|bmc| bmc.cipher_suite)),
     }
 }
 

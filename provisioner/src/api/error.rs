@@ -7,6 +7,7 @@ use axum::{
     http::{Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use bmc::BmcError;
 use provisioner_api::{FieldError, Problem};
 use serde::de::DeserializeOwned;
 
@@ -99,6 +100,33 @@ impl From<StoreError> for ApiError {
             StoreError::InUse { .. } => Self::conflict(error.to_string()),
             _ => Self::internal(&error),
         }
+    }
+}
+
+impl ApiError {
+    /// A BMC's failure is not the service's: the kind says which it is, and that asking again at once is of no use.
+    pub(super) fn bmc(error: &BmcError) -> Self {
+        use StatusCode as S;
+        let (status, kind) = match error {
+            BmcError::Unreachable { .. } => (S::GATEWAY_TIMEOUT, "bmc-unreachable"),
+            BmcError::Unknown { .. } => (S::GATEWAY_TIMEOUT, "bmc-unknown"),
+            BmcError::Resting { .. } => (S::SERVICE_UNAVAILABLE, "bmc-resting"),
+            BmcError::NoFreeSession { .. } => (S::SERVICE_UNAVAILABLE, "bmc-no-session"),
+            BmcError::NotABmc { .. } => (S::BAD_GATEWAY, "bmc-none"),
+            BmcError::AuthenticationFailed { .. } => (S::BAD_GATEWAY, "bmc-authentication"),
+            BmcError::WrongCertificate { .. } => (S::BAD_GATEWAY, "bmc-certificate"),
+            BmcError::Refused { .. } => (S::BAD_GATEWAY, "bmc-refused"),
+            BmcError::NotDone { .. } => (S::BAD_GATEWAY, "bmc-not-done"),
+            BmcError::Protocol { .. } => (S::BAD_GATEWAY, "bmc-protocol"),
+            BmcError::Unsupported { .. } => (S::UNPROCESSABLE_ENTITY, "bmc-unsupported"),
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}
+
+impl From<BmcError> for ApiError {
+    fn from(error: BmcError) -> Self {
+        Self::bmc(&error)
     }
 }
 

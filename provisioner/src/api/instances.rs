@@ -86,7 +86,7 @@ pub(crate) async fn create(
     };
     let seal = |data: &String| {
         let sealed = service.key.seal(&secret_owner(id), USER_DATA, data.as_bytes())?;
-        Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed })
+        Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed: Some(sealed) })
     };
     let user_data =
         user_data.as_ref().map(seal).transpose().map_err(|error: KeyError| ServiceError::from(error))?;

@@ -72,6 +72,9 @@ pub(crate) async fn create(
     let macs = fields.macs(&body.macs);
     fields.bmc(&body.bmc);
     fields.bmc_password(body.bmc.protocol, body.bmc_password.reveal());
+    if let Some(key) = body.bmc_key.as_ref().filter(|key| !key.reveal().is_empty()) {
+        fields.bmc_key(body.bmc.protocol, key.reveal());
+    }
     fields.labels("labels", &body.labels);
     fields.done()?;
     let now = clock::now();
@@ -91,10 +94,9 @@ pub(crate) async fn create(
     };
     let record =
         MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
-    let password = bmcs::new_password(&service.key, id, body.bmc_password.reveal());
-    let password = password.map_err(ServiceError::from)?;
+    let secrets = new_secrets(&service, id, Some(&body.bmc_password), body.bmc_key.as_ref())?;
     let events = [NewEvent::machine(id, "request", "added by an operator")];
-    service.store.machine_insert(&record, Some(&password), &events, now).await?;
+    service.store.machine_insert(&record, &secrets, &events, now).await?;
     service.poke_machine(&record);
     let machine = convert::machine(&service, &record, now).await?;
     Ok((StatusCode::CREATED, tagged(machine)).into_response())
@@ -125,6 +127,16 @@ pub(crate) async fn update(
     if let (Some(password), Some(protocol)) = (&body.bmc_password, protocol) {
         fields.bmc_password(protocol, password.reveal());
     }
+    if let (Some(key), Some(protocol)) = (&body.bmc_key, protocol)
+        && !key.reveal().is_empty()
+    {
+        fields.bmc_key(protocol, key.reveal());
+    }
+    fields.check(
+        body.bmc_key.is_none() || protocol.is_some(),
+        "bmc_key",
+        "give `bmc` too: this machine has none yet",
+    );
     fields.check(
         body.bmc_password.is_none() || protocol.is_some(),
         "bmc_password",
@@ -134,23 +146,39 @@ pub(crate) async fn update(
     fields.check(!first || body.bmc_password.is_some(), "bmc_password", "a new BMC needs its password");
     fields.done()?;
     check_version(&headers, &record)?;
-    let seal = |password: &Secret| bmcs::new_password(&service.key, record.id(), password.reveal());
-    let password = body.bmc_password.as_ref().map(seal).transpose().map_err(ServiceError::from)?;
+    let secrets = new_secrets(&service, record.id(), body.bmc_password.as_ref(), body.bmc_key.as_ref())?;
     let body = MachineUpdate { macs, ..body };
     let changed = service
         .machine_change(record.id(), |record, _| {
             check_version(&headers, record)?;
-            changed(record, &body, password.as_ref())
+            changed(record, &body, &secrets)
         })
         .await?;
     let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
 }
 
+/// A BMC's new secrets, those that are given.
+fn new_secrets(
+    service: &Service,
+    id: MachineId,
+    password: Option<&Secret>,
+    bmc_key: Option<&Secret>,
+) -> Result<Vec<NewSecret>, ServiceError> {
+    let mut secrets = Vec::new();
+    if let Some(password) = password {
+        secrets.extend(bmcs::new_password(&service.key, id, password.reveal())?);
+    }
+    if let Some(key) = bmc_key {
+        secrets.push(bmcs::new_bmc_key(&service.key, id, key.reveal())?);
+    }
+    Ok(secrets)
+}
+
 fn changed(
     record: &MachineRecord,
     body: &MachineUpdate,
-    password: Option<&NewSecret>,
+    secrets: &[NewSecret],
 ) -> Result<Option<Change>, ApiError> {
     let mut record = record.clone();
     record.generation += 1;
@@ -180,8 +208,11 @@ fn changed(
         record.machine = admit(&record.machine, &Request::Bmc(true)).map_err(ServiceError::from)?;
         said.push("BMC");
     }
-    if password.is_some() {
+    if body.bmc_password.is_some() {
         said.push("BMC password");
+    }
+    if body.bmc_key.is_some() {
+        said.push("BMC key");
     }
     if let Some(on) = body.maintenance {
         record.machine = admit(&record.machine, &Request::Maintenance(on)).map_err(ServiceError::from)?;
@@ -192,7 +223,7 @@ fn changed(
     }
     let message = format!("changed by an operator: {}", said.join(", "));
     let events = vec![NewEvent::machine(record.id(), "request", message)];
-    Ok(Some(Change { password: password.cloned(), ..Change::new(record, events) }))
+    Ok(Some(Change { secrets: secrets.to_vec(), ..Change::new(record, events) }))
 }
 
 /// `If-Match`, where it is given, must name the version that there is.

@@ -3,7 +3,9 @@
 
 mod agent;
 mod auth;
+mod bmc;
 mod boot_trace;
+mod console;
 mod convert;
 mod error;
 mod images;
@@ -24,13 +26,30 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{delete, get, post},
+    routing::{delete, get, patch, post},
 };
 use provisioner_api::paths;
 use std::sync::Arc;
 
 /// The largest body of a request, image uploads aside.
 const BODY: usize = 1024 * 1024;
+
+/// The routes of the machines' BMCs and consoles; they are among the operators'.
+fn bmcs() -> Router<Arc<Service>> {
+    Router::new()
+        .route(paths::MACHINE_BMC, get(bmc::show).patch(bmc::update))
+        .route(paths::MACHINE_BMC_POWER, get(bmc::power).post(bmc::press))
+        .route(paths::MACHINE_BMC_BOOT, get(bmc::boot).put(bmc::set_boot))
+        .route(paths::MACHINE_BMC_SENSORS, get(bmc::sensors))
+        .route(paths::MACHINE_BMC_SEL, get(bmc::sel).delete(bmc::clear_sel).patch(bmc::set_sel_clock))
+        .route(paths::MACHINE_BMC_FRU, get(bmc::fru))
+        .route(paths::MACHINE_BMC_IDENTIFY, post(bmc::identify))
+        .route(paths::MACHINE_BMC_USERS, get(bmc::users))
+        .route(paths::MACHINE_BMC_USER, patch(bmc::update_user))
+        .route(paths::MACHINE_CONSOLE, get(console::read).post(console::write))
+        .route(paths::MACHINE_CONSOLE_BREAK, post(console::send_break))
+        .route(paths::MACHINE_CONSOLE_STATUS, get(console::status))
+}
 
 /// Every route of the API's listener. Each group names its policy: operators by token, agents by session, the rest open.
 pub(crate) fn router(service: Arc<Service>) -> Router {
@@ -40,6 +59,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_WHY, get(machines::why))
+        .merge(bmcs())
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
         .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))

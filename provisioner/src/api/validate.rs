@@ -1,7 +1,10 @@
 //! What a request's fields may hold. Pure; collects everything that is wrong.
 
-use crate::{bmcs::split_address, text::parse_mac};
-use provisioner_api::{BmcProtocol, BmcSpec, FieldError, ImageSpec, InstanceSpec};
+use crate::{
+    bmcs::{read_bmc_key, split_address},
+    text::parse_mac,
+};
+use provisioner_api::{BmcProtocol, BmcSpec, BmcUserUpdate, FieldError, ImageSpec, InstanceSpec};
 use std::collections::BTreeMap;
 
 /// Collects wrong fields.
@@ -117,6 +120,35 @@ impl Fields {
         if protocol == BmcProtocol::Ipmi {
             self.check(password.len() <= 20, "bmc_password", "IPMI 2.0 knows at most 20 bytes");
         }
+    }
+
+    /// A BMC's key Kg.
+    pub(crate) fn bmc_key(&mut self, protocol: BmcProtocol, text: &str) {
+        self.check(protocol == BmcProtocol::Ipmi, "bmc_key", "only IPMI has a BMC key (Kg)");
+        if let Err(why) = read_bmc_key(text) {
+            self.check(false, "bmc_key", why);
+        }
+    }
+
+    /// What is to be changed of a BMC's user.
+    pub(crate) fn bmc_user(&mut self, protocol: BmcProtocol, update: &BmcUserUpdate) {
+        let longest = if protocol == BmcProtocol::Ipmi { 16 } else { 64 };
+        if let Some(name) = &update.name {
+            let good = name.len() <= longest && name.chars().all(|c| c.is_ascii_graphic());
+            self.check(
+                good,
+                "name",
+                format!("at most {longest} letters, digits and signs of ASCII without spaces"),
+            );
+        }
+        if let Some(password) = &update.password {
+            let password = password.reveal();
+            self.check(!password.is_empty(), "password", "the password must not be empty");
+            let fits = protocol != BmcProtocol::Ipmi || password.len() <= 20;
+            self.check(fits, "password", "IPMI 2.0 knows at most 20 bytes");
+            self.check(!password.contains('\0'), "password", "a BMC takes a zero byte for its end");
+        }
+        self.check(*update != BmcUserUpdate::default(), "name", "give at least one thing to change");
     }
 
     /// An instance's wishes, but for what only the store knows.

@@ -133,7 +133,7 @@ async fn a_machines_own_chain_counts_whatever_failed() {
     let (service, directory) = directory(&app);
     service
         .store
-        .machine_insert(&machine(Some(BootChain::Ipxe)), None, &[], crate::clock::now())
+        .machine_insert(&machine(Some(BootChain::Ipxe)), &[], &[], crate::clock::now())
         .await
         .unwrap();
     assert_eq!(asked(&directory, PXE).await, BootAnswer::Boot(Chain::Ipxe));
@@ -151,7 +151,7 @@ async fn boots_are_stored_and_told_in_the_machines_timeline() {
     let (service, directory) = directory(&app);
     let App { traces, .. } = app;
     let record = machine(None);
-    service.store.machine_insert(&record, None, &[], crate::clock::now()).await.unwrap();
+    service.store.machine_insert(&record, &[], &[], crate::clock::now()).await.unwrap();
     directory.trace(dhcp(1000, Some(PXE)));
     directory.trace(fetched(1001, "snponly.efi"));
     directory.trace(Entry { mac: [2; 6], ..dhcp(1002, Some(PXE)) });
@@ -180,7 +180,7 @@ async fn plain_dhcp_is_told_of_machines_only() {
     let app = app(folder.path()).await;
     let service = Arc::clone(&app.service);
     let record = machine(None);
-    service.store.machine_insert(&record, None, &[], crate::clock::now()).await.unwrap();
+    service.store.machine_insert(&record, &[], &[], crate::clock::now()).await.unwrap();
     let (traces, queue) = crate::trace::Traces::open(&service.store, Arc::default()).await.unwrap();
     traces.know([MAC].into());
     traces.record(dhcp(1000, None));

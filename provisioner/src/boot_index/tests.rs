@@ -161,7 +161,7 @@ async fn change(store: &Store, number: u8, change: impl FnOnce(&mut MachineRecor
     let mut next = before.clone();
     change(&mut next);
     // A MAC that another machine has is refused: nothing changes then.
-    let _ = store.machine_update(&before, &next, None, &[], NOW).await;
+    let _ = store.machine_update(&before, &next, &[], &[], NOW).await;
 }
 
 /// Does it through the store, as the service does; what is not possible just now is left.
@@ -169,7 +169,7 @@ async fn perform(store: &Store, deed: &Deed) {
     let get = async |number: u8| store.machine_get(record(number, &[]).id()).await.unwrap();
     match *deed {
         Deed::Insert(number) => {
-            let _ = store.machine_insert(&record(number, &[MACS[number as usize]]), None, &[], NOW).await;
+            let _ = store.machine_insert(&record(number, &[MACS[number as usize]]), &[], &[], NOW).await;
         }
         Deed::Delete(number) => {
             if let Some(record) = get(number).await {

@@ -2,11 +2,18 @@
 //!
 //! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
 
+mod bmc;
+mod console;
 mod image;
 mod instance;
 mod machine;
 mod network;
 
+pub(super) use bmc::{
+    BmcArgs, BmcCommand, Boot, BootVerb, Clock, DirectArgs, Identify, Of, PowerVerb, SelCommand,
+    SessionPrivilege, UserCommand, WatchdogCommand,
+};
+pub(super) use console::{Backlog, ConsoleOptions};
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Create, Delete, InstanceCommand};
 pub(super) use machine::{Add, MachineCommand, PowerCommand, Set, Switch};
@@ -27,7 +34,8 @@ Exit codes:
   3  --wait ended because the work is held: a person has to decide
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
-  6  the service can't be reached";
+  6  the service, or the BMC given with -H, can't be reached
+  128 and more: a signal ended it, 130 for Ctrl-C";
 
 /// Provisions bare-metal machines: from BMC address to running operating system.
 #[derive(Debug, Parser)]
@@ -82,6 +90,8 @@ pub(super) enum Command {
     /// Machines: the servers, their BMCs and inventories
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// BMCs: power, boot device, sensors, event log, parts, users, console; of a machine or, with -H, of any address
+    Bmc(Box<BmcArgs>),
     /// Instances: operating systems on machines
     #[command(subcommand)]
     Instance(InstanceCommand),

@@ -2,6 +2,7 @@
 //!
 //! A password is deliberately not part of it: what is typed ends up in histories and process lists.
 
+use super::validate;
 use percent_encoding::percent_decode_str;
 use provisioner_api::{BmcProtocol, BmcSpec};
 use url::{Host, Url};
@@ -74,13 +75,7 @@ fn setting(bmc: &mut BmcSpec, key: &str, value: &str) -> Result<(), String> {
             });
         }
         (BmcProtocol::Redfish, "tls-sha256") => {
-            let print = value.replace(':', "").to_ascii_lowercase();
-            if print.len() != 64 || !print.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(
-                    "tls-sha256 takes the SHA-256 of the BMC's certificate, 64 hexadecimal digits".to_owned()
-                );
-            }
-            bmc.tls_sha256 = Some(print);
+            bmc.tls_sha256 = Some(validate::fingerprint(value)?);
         }
         (BmcProtocol::Ipmi, _) => return Err(format!("ipmi has no setting `{key}`; there is cipher=3")),
         (BmcProtocol::Redfish, _) => {

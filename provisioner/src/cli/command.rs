@@ -1,6 +1,9 @@
 //! Doing what was typed: one file for each noun.
 
+mod bmc;
 mod boot_trace;
+mod confirm;
+mod console;
 mod follow;
 mod image;
 mod instance;
@@ -29,7 +32,12 @@ struct Session<'a> {
 
 /// Runs a command that asks the service.
 pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
-    let connection = connection::find(cli.global.client.as_deref(), environment)?;
+    let file = cli.global.client.as_deref();
+    if let Command::Bmc(args) = cli.command {
+        // A BMC by its address needs no service.
+        return bmc::run(*args, file, environment, ui).await;
+    }
+    let connection = connection::find(file, environment)?;
     let mut session = Session { client: Client::new(&connection)?, environment, ui };
     match cli.command {
         Command::Machine(command) => machine::run(&mut session, command).await,
@@ -43,7 +51,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
             session.ui.raw(text.as_bytes())
         }
         // These need no service and have been done.
-        Command::Serve { .. } | Command::Config(_) | Command::Completion { .. } => Ok(()),
+        Command::Serve { .. } | Command::Config(_) | Command::Completion { .. } | Command::Bmc(_) => Ok(()),
     }
 }
 

@@ -75,9 +75,7 @@ mod tests {
         Environment {
             settings: Some(folder.join("config")),
             admin: folder.join("admin.toml"),
-            bmc_password: None,
-            person: false,
-            input: Box::new(|| Ok(String::new())),
+            ..Environment::nobody(folder)
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a command fails: the sentence for the operator and the exit code for scripts.
 
 use crate::config::ConfigError;
+use bmc::BmcError;
 use provisioner_api::Held;
 use provisioner_client::ClientError;
 use std::{error::Error, fmt::Write, io, path::PathBuf};
@@ -14,6 +15,18 @@ pub(super) enum CliError {
     /// What was typed can't be.
     #[error("{0}")]
     Input(String),
+    /// A BMC that was asked from here did not do it.
+    #[error("{0}")]
+    Bmc(BmcError),
+    /// There is no such object.
+    #[error("{0}")]
+    Missing(String),
+    /// A console is over, and not because it was left.
+    #[error("the console ended: {0}")]
+    Console(String),
+    /// A signal ended the command.
+    #[error("ended by signal {0}")]
+    Signal(u8),
     /// What was waited for is held.
     #[error("{object} is held: {}{}", held.why, choices(held))]
     Held {
@@ -66,17 +79,27 @@ impl From<ClientError> for CliError {
     }
 }
 
+impl From<BmcError> for CliError {
+    fn from(error: BmcError) -> Self {
+        Self::Bmc(error)
+    }
+}
+
 impl CliError {
     /// The exit code; `args::EXIT_CODES` explains them.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Client(error) => client_code(error),
+            Self::Bmc(error) => bmc_code(error),
             Self::Input(_) | Self::Config(_) => 2,
+            Self::Missing(_) => 5,
+            // As shells have it.
+            Self::Signal(number) => 128_u8.saturating_add(*number),
             Self::Held { .. } => 3,
             Self::TimedOut { .. } => 4,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::File { .. } | Self::Service(_) | Self::Print(_) => 1,
+            Self::File { .. } | Self::Service(_) | Self::Print(_) | Self::Console(_) => 1,
         }
     }
 
@@ -84,6 +107,7 @@ impl CliError {
     pub(super) fn sentence(&self) -> Option<String> {
         match self {
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Self::Signal(_) => None,
             // These hold in words what their source says at length.
             Self::Client(
                 ClientError::Unreachable { .. }
@@ -92,6 +116,7 @@ impl CliError {
                 | ClientError::Broken { .. },
             ) => Some(self.to_string()),
             Self::Client(error) => Some(chain(error)),
+            Self::Bmc(error) => Some(chain(error)),
             other => Some(chain(other)),
         }
     }
@@ -117,6 +142,18 @@ fn client_code(error: &ClientError) -> u8 {
     }
 }
 
+/// The exit code of a BMC that did not do it.
+fn bmc_code(error: &BmcError) -> u8 {
+    match error {
+        BmcError::Unreachable { .. }
+        | BmcError::NotABmc { .. }
+        | BmcError::Resting { .. }
+        | BmcError::WrongCertificate { .. } => 6,
+        BmcError::AuthenticationFailed { .. } | BmcError::Unsupported { .. } => 2,
+        _ => 1,
+    }
+}
+
 /// An error and what is behind it.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -137,6 +174,7 @@ fn choices(held: &Held) -> String {
 #[cfg(test)]
 mod tests {
     use super::CliError;
+    use bmc::BmcError;
     use provisioner_api::Problem;
     use provisioner_client::ClientError;
     use std::io;
@@ -151,6 +189,8 @@ mod tests {
                 fields: vec![],
             }))
         };
+        let text = || "x".to_owned();
+        let refused = BmcError::AuthenticationFailed { address: text(), username: text(), why: text() };
         for (error, code) in [
             (problem(404), 5),
             (problem(400), 2),
@@ -158,6 +198,15 @@ mod tests {
             (problem(409), 2),
             (problem(500), 1),
             (CliError::Input(String::new()), 2),
+            (CliError::Missing(String::new()), 5),
+            (CliError::Signal(2), 130),
+            (CliError::Signal(15), 143),
+            (CliError::Console(String::new()), 1),
+            (CliError::Bmc(BmcError::Unreachable { address: "a".into(), during: "b", reason: None }), 6),
+            (CliError::Bmc(BmcError::NotABmc { address: "a".into(), what: "b".into() }), 6),
+            (CliError::Bmc(refused), 2),
+            (CliError::Bmc(BmcError::Unsupported { address: "a".into(), what: "b".into() }), 2),
+            (CliError::Bmc(BmcError::Unknown { address: "a".into(), during: "b" }), 1),
             (CliError::Client(ClientError::BadToken), 2),
             (CliError::Print(io::ErrorKind::StorageFull.into()), 1),
             (CliError::Print(io::ErrorKind::BrokenPipe.into()), 0),

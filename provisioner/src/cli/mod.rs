@@ -10,6 +10,8 @@ mod connection;
 mod environment;
 mod error;
 mod serve;
+mod signals;
+mod terminal;
 mod text;
 mod ui;
 mod validate;

@@ -38,12 +38,29 @@ fn describe(text: &mut String, parent: &str, command: &Command) {
         return;
     }
     if command.has_subcommands() {
+        let mut common = String::new();
+        listed(
+            &mut common,
+            command.get_arguments().filter(|argument| {
+                argument.is_global_set()
+                    && argument.get_long() != Some("output")
+                    && argument.get_long() != Some("client")
+            }),
+        );
+        if !common.is_empty() && !parent.contains(' ') {
+            let _ = writeln!(
+                text,
+                "\n## {name}\n\n{}. Every `{name}` command takes:\n\n{common}",
+                about(command)
+            );
+            text.pop();
+        }
         for below in command.get_subcommands() {
             describe(text, &name, below);
         }
         return;
     }
-    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let about = about(command);
     let _ = writeln!(text, "\n## {name}\n\n{about}.\n\n```text\n{}\n```", usage(&name, command));
     if shown(command, false).next().is_some() {
         text.push('\n');
@@ -51,11 +68,16 @@ fn describe(text: &mut String, parent: &str, command: &Command) {
     arguments(text, command, false);
 }
 
+/// What it is for.
+fn about(command: &Command) -> String {
+    command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default()
+}
+
 /// What is typed.
 fn usage(name: &str, command: &Command) -> String {
     let mut usage = name.to_owned();
     for argument in command.get_positionals() {
-        let _ = write!(usage, " <{}>", value(argument));
+        let _ = write!(usage, " {}", positional(argument));
     }
     for argument in
         shown(command, false).filter(|argument| !argument.is_positional() && argument.is_required_set())
@@ -69,7 +91,12 @@ fn usage(name: &str, command: &Command) -> String {
 
 /// The arguments, as a list.
 fn arguments(text: &mut String, command: &Command, global: bool) {
-    for argument in shown(command, global) {
+    listed(text, shown(command, global));
+}
+
+/// Arguments, as a list.
+fn listed<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
+    for argument in arguments.filter(|argument| !argument.is_hide_set()) {
         let mut name = String::new();
         if let Some(short) = argument.get_short() {
             let _ = write!(name, "-{short}, ");
@@ -78,9 +105,7 @@ fn arguments(text: &mut String, command: &Command, global: bool) {
             Some(long) => {
                 let _ = write!(name, "--{long}");
             }
-            None => {
-                let _ = write!(name, "<{}>", value(argument));
-            }
+            None => name.push_str(&positional(argument)),
         }
         if !argument.is_positional() && !matches!(argument.get_action(), ArgAction::SetTrue) {
             let _ = write!(name, " <{}>", value(argument));
@@ -111,6 +136,12 @@ fn shown(command: &Command, global: bool) -> impl Iterator<Item = &Arg> {
         let common = ["help", "version"].contains(&argument.get_id().as_str());
         !common && argument.is_global_set() == global
     })
+}
+
+/// A value without an option; in brackets if it may be left out.
+fn positional(argument: &Arg) -> String {
+    let value = value(argument);
+    if argument.is_required_set() { format!("<{value}>") } else { format!("[{value}]") }
 }
 
 /// What a value is called.

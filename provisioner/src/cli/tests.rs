@@ -1,5 +1,9 @@
 //! The command line as scripts and people use it: what is typed, what is printed, which exit code comes out.
 
+mod bmc;
+mod console;
+mod direct;
+mod docs;
 mod fake;
 mod pages;
 mod parsing;
@@ -11,6 +15,7 @@ use super::{
     args::{Cli, Command, Output},
     command,
     environment::Environment,
+    terminal::Keyboard,
     ui::Ui,
 };
 use clap::Parser;
@@ -20,15 +25,22 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::sync::{Notify, mpsc};
 
 /// A writer that keeps what is written.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct Kept {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    more: Arc<Notify>,
+}
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.bytes.lock().unwrap().extend(bytes);
+        self.more.notify_one();
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -38,7 +50,15 @@ impl Write for Kept {
 
 impl Kept {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits until this was written.
+    async fn until(&self, want: &str) {
+        while !self.text().contains(want) {
+            let more = tokio::time::timeout(Duration::from_secs(30), self.more.notified()).await;
+            assert!(more.is_ok(), "{want:?} was not written, but {:?}", self.text());
+        }
     }
 }
 
@@ -56,6 +76,14 @@ struct User {
     password: Option<String>,
     person: bool,
     types: String,
+    /// What is typed where it is not shown.
+    hidden: Vec<String>,
+    /// What is typed on a console.
+    keys: Arc<Mutex<Option<Keyboard>>>,
+    /// What the next command prints.
+    out: Kept,
+    /// What it remarks.
+    err: Kept,
 }
 
 impl User {
@@ -69,7 +97,28 @@ impl User {
             connection.ca_pem
         );
         write_private(&folder.path().join("client.toml"), &file);
-        Self { folder, password: None, person: false, types: String::new() }
+        Self { folder, ..Self::nobody() }
+    }
+
+    /// One who knows of no service.
+    fn nobody() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            password: None,
+            person: false,
+            types: String::new(),
+            hidden: Vec::new(),
+            keys: Arc::default(),
+            out: Kept::default(),
+            err: Kept::default(),
+        }
+    }
+
+    /// A keyboard for the next console: a terminal's if `raw`, else a pipe.
+    fn keyboard(&self, raw: bool) -> mpsc::Sender<Vec<u8>> {
+        let (send, bytes) = mpsc::channel(64);
+        *self.keys.lock().unwrap() = Some(Keyboard { bytes, raw, _mode: None });
+        send
     }
 
     /// A file in the user's folder.
@@ -87,20 +136,32 @@ impl User {
     /// Runs a command line.
     async fn run_words(&self, words: &[&str]) -> Ran {
         let client = self.folder.path().join("client.toml").display().to_string();
-        let words = ["billet", "--client", &client].into_iter().chain(words.iter().copied());
+        let words: Vec<_> =
+            ["billet", "--client", &client].into_iter().chain(words.iter().copied()).collect();
+        self.run_plain(&words).await
+    }
+
+    /// Runs a command line that names the program, too, and the client file or not.
+    async fn run_plain(&self, words: &[&str]) -> Ran {
         let cli = match Cli::try_parse_from(words) {
             Ok(cli) => cli,
             Err(refusal) => return Ran { code: 2, out: String::new(), err: refusal.render().to_string() },
         };
         let types = self.types.clone();
+        let hidden = Mutex::new(self.hidden.clone().into_iter());
+        let keys = Arc::clone(&self.keys);
+        let end = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let environment = Environment {
-            settings: None,
-            admin: self.folder.path().join("none.toml"),
             bmc_password: self.password.clone(),
             person: self.person,
             input: Box::new(move || Ok(types.clone())),
+            hidden: Box::new(move || hidden.lock().unwrap().next().ok_or_else(end)),
+            keyboard: Box::new(move || keys.lock().unwrap().take().ok_or_else(end)),
+            ..Environment::nobody(self.folder.path())
         };
-        let (out, err) = (Kept::default(), Kept::default());
+        let (out, err) = (self.out.clone(), self.err.clone());
+        out.bytes.lock().unwrap().clear();
+        err.bytes.lock().unwrap().clear();
         let mut ui = Ui::new(Box::new(out.clone()), Box::new(err.clone()), cli.global.output);
         let code = match command::run(cli, &environment, &mut ui).await {
             Ok(()) => 0,

@@ -134,6 +134,11 @@ impl Ui {
         self.remarks.note(text);
     }
 
+    /// Says something on a terminal in raw mode, in the middle of what a machine says.
+    pub(super) fn aside(&mut self, text: &str) {
+        self.remarks.write(&format!("\r\n[billet: {}]\r\n", clean(text)));
+    }
+
     /// The way for remarks, to take elsewhere.
     pub(super) fn remarks(&self) -> Remarks {
         self.remarks.clone()

@@ -2,6 +2,10 @@
 //!
 //! The service checks all of this again; here it is checked so that the answer comes at once.
 
+mod bmc;
+
+pub(super) use bmc::{asset_tag, cipher, clock, fingerprint, firmware_mode, host, user_privilege};
+
 use crate::config::value::dns_label;
 use provisioner_api::{BootChain, ImageFormat, MachineState};
 use std::net::Ipv4Addr;

@@ -1,5 +1,6 @@
 //! How things look to people: tables and pages, one file for each kind of object. Pure.
 
+mod bmc;
 mod boot_trace;
 mod event;
 mod image;
@@ -10,6 +11,10 @@ mod machine;
 mod network;
 mod why;
 
+pub(super) use bmc::{
+    bmc, bmc_boot, bmc_boot_sentence, bmc_fru, bmc_sel, bmc_sel_clock, bmc_sel_info, bmc_sensors, bmc_users,
+    bmc_watchdog,
+};
 pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
 pub(super) use event::events;
 pub(super) use image::{image, images};

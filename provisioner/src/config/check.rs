@@ -1,6 +1,6 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
-use super::{Api, Boot, Config, Log, Problem, network, value, wire};
+use super::{Api, Boot, Config, Console, Log, Problem, Recording, network, value, wire};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
 use pxe_proto::boot::Preference;
@@ -40,6 +40,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         data: path(&mut checker, "data", file.data, "/var/lib/billet"),
         api: api(&mut checker, file.api),
         boot: boot(&mut checker, file.boot),
+        console: console(&mut checker, file.console),
         networks: network::networks(&mut checker, file.networks),
         limits: limits(&mut checker, file.limits),
         log: log(&mut checker, file.log),
@@ -156,6 +157,17 @@ fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
         limits.order_attempts = 1;
     }
     limits
+}
+
+fn console(checker: &mut Checker, console: wire::Console) -> Console {
+    let record = match console.record.as_deref() {
+        None => Ok(Recording::default()),
+        Some("jobs") => Ok(Recording::Jobs),
+        Some("always") => Ok(Recording::Always),
+        Some("never") => Ok(Recording::Never),
+        Some(other) => Err(format!("`{other}` is none of \"jobs\", \"always\" and \"never\"")),
+    };
+    Console { record: checker.take("console.record", record, Recording::default()) }
 }
 
 fn log(checker: &mut Checker, log: wire::Log) -> Log {

@@ -39,6 +39,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("limits.restarts", Kind::Integer),
     ("limits.order_attempts", Kind::Integer),
     ("log.filter", Kind::Text),
+    ("console.record", Kind::Text),
     ("log.json", Kind::Flag),
 ];
 

@@ -13,6 +13,7 @@ mod subnet;
 pub(crate) mod value;
 mod wire;
 
+pub use crate::console::Recording;
 pub use network::Network;
 pub use problem::{ConfigError, Problem};
 pub use subnet::Subnet;
@@ -32,6 +33,8 @@ pub struct Config {
     pub api: Api,
     /// Booting.
     pub boot: Boot,
+    /// Serial consoles.
+    pub console: Console,
     /// The networks on which machines are served.
     pub networks: Vec<Network>,
     /// How long things may take.
@@ -74,6 +77,13 @@ pub struct Boot {
     pub ipxe: PathBuf,
     /// Further kernel parameters of the agent, in order; the value is empty for a lone word such as `quiet`.
     pub kernel_parameters: Vec<(String, String)>,
+}
+
+/// The settings of serial consoles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Console {
+    /// When they are recorded though nobody watches.
+    pub record: Recording,
 }
 
 /// The log's settings.

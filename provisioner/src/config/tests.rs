@@ -43,6 +43,7 @@ fn the_example_is_right_and_shows_the_defaults() {
     let (default, _) = Config::read("", []).unwrap();
     assert_eq!(config.limits, default.limits);
     assert_eq!(config.log, default.log);
+    assert_eq!(config.console, default.console);
     assert_eq!(config.data, default.data);
     assert_eq!(config.api.listen, default.api.listen);
     assert_eq!(config.boot.kernel, default.boot.kernel);
@@ -140,6 +141,7 @@ fn further_lines_that_are_wrong() {
         ("[limits]\nwrite = '10'", "limits.write: `10` is not a duration; write it like 90s, 15m or 1h30m"),
         ("[limits]\norder_attempts = 0", "limits.order_attempts: 0 would never try anything"),
         ("[log]\nfilter = 'a=b=c'", "log.filter: `a=b=c` is no log filter"),
+        ("[console]\nrecord = 'sometimes'", "console.record: `sometimes` is none of \"jobs\""),
         ("[logs]\nfilter = 'info'", "unknown field `logs`"),
     ];
     for (line, want) in table {

@@ -12,6 +12,7 @@ pub(super) struct File {
     pub(super) data: Option<String>,
     pub(super) api: Api,
     pub(super) boot: Boot,
+    pub(super) console: Console,
     pub(super) networks: Vec<Network>,
     pub(super) limits: Limits,
     pub(super) log: Log,
@@ -40,6 +41,13 @@ pub(super) struct Boot {
     pub(super) stub_arm64: Option<String>,
     pub(super) ipxe: Option<String>,
     pub(super) kernel_parameters: Vec<String>,
+}
+
+/// `[console]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Console {
+    pub(super) record: Option<String>,
 }
 
 /// `[[networks]]`: the link itself, and what is said of the network as a whole.

@@ -1,11 +1,13 @@
 //! The deeds: one function for each effect. Each may be repeated, and reads back what it set.
 
 use crate::{
+    bmcs, clock,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
     windows,
 };
 use bmc::{Bmc, BmcError, BootMode, BootOverride, BootTarget, Persistence, PowerState};
+use jiff::SignedDuration;
 use provisioner_api::{BmcProtocol, BootMode as ApiBootMode};
 use provisioner_lifecycle::{Effect, Fact, Failure};
 use std::sync::Arc;
@@ -16,8 +18,8 @@ pub(super) async fn perform(
     record: &MachineRecord,
     effect: Effect,
 ) -> Result<Result<String, Failure>, ServiceError> {
-    let refused = |why: String| Ok(Err(Failure { why, permanent: true }));
-    let bmc = match service.bmcs.driver(&service.store, &service.key, record).await {
+    let refused = |why: String| Ok(Err(Failure { why, permanent: true, rest: None }));
+    let mut bmc = match service.bmcs.driver(record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => {
             let why = format!(
@@ -32,13 +34,48 @@ pub(super) async fn perform(
     if effect == Effect::BootNetwork {
         windows::open_for_job(service, record).await?;
     }
-    let done = match effect {
-        Effect::Power { on, .. } => set_power(&*bmc, on).await,
-        Effect::BootNetwork => set_boot(&*bmc, record, BootTarget::Network, Persistence::Once).await,
-        Effect::BootDisk => set_boot(&*bmc, record, BootTarget::Disk, Persistence::Persistent).await,
-    };
+    let mut done = deed(&*bmc, record, effect).await;
+    if let Err(error) = &done
+        && cant_wait(service, record, error)
+    {
+        service.bmcs.ask_again(record.id()).await;
+        if let Some(anew) = service.bmcs.driver(record).await? {
+            bmc = anew;
+            done = deed(&*bmc, record, effect).await;
+        }
+    }
     note(service, record, &bmc, effect, &done).await?;
-    Ok(done.map_err(|error| Failure { why: error.to_string(), permanent: permanent(&error) }))
+    Ok(done.map_err(failure))
+}
+
+async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {
+    match effect {
+        Effect::Power { on, .. } => set_power(bmc, on).await,
+        Effect::BootNetwork => set_boot(bmc, record, BootTarget::Network, Persistence::Once).await,
+        Effect::BootDisk => set_boot(bmc, record, BootTarget::Disk, Persistence::Persistent).await,
+    }
+}
+
+/// Whether the BMC is let alone for longer than the step in hand may take: then it is asked all the same, rather than
+/// given up without a try. Never where it refused our login.
+fn cant_wait(service: &Service, record: &MachineRecord, error: &BmcError) -> bool {
+    let BmcError::Resting { rest, credentials: false, .. } = error else { return false };
+    let step = record.machine.running_job().and_then(|job| job.current());
+    let Some(started) = step.and_then(|step| step.started) else { return false };
+    let rested = SignedDuration::try_from(*rest).ok().and_then(|rest| clock::now().checked_add(rest).ok());
+    let until = started.checked_add(service.config.limits.bmc).ok();
+    rested.zip(until).is_none_or(|(rested, until)| rested >= until)
+}
+
+/// What the lifecycle is told of a deed that failed.
+fn failure(error: BmcError) -> Failure {
+    let permanent = permanent(&error);
+    match error {
+        BmcError::Resting { rest, last, .. } => {
+            Failure { why: last, permanent, rest: SignedDuration::try_from(rest).ok() }
+        }
+        error => Failure { why: error.to_string(), permanent, rest: None },
+    }
 }
 
 /// Takes down what the deed showed of power and BMC.
@@ -88,7 +125,7 @@ async fn set_boot(
 
 /// Asks the BMC for the power state.
 pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
-    let bmc = match service.bmcs.driver(&service.store, &service.key, record).await {
+    let bmc = match service.bmcs.driver(record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => return Ok(()),
         Err(ServiceError::Key(error)) => return in_trouble(service, record, error.to_string(), true).await,
@@ -118,8 +155,12 @@ pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> 
 }
 
 async fn trouble(service: &Service, record: &MachineRecord, error: &BmcError) -> Result<(), ServiceError> {
-    let authentication = matches!(error, BmcError::AuthenticationFailed { .. });
-    in_trouble(service, record, error.to_string(), authentication).await
+    // While it rests the trouble is what it was: the time that is left is no news.
+    let why = match error {
+        BmcError::Resting { last, .. } => last.clone(),
+        error => error.to_string(),
+    };
+    in_trouble(service, record, why, bmcs::is_refused_login(error)).await
 }
 
 async fn in_trouble(
@@ -166,12 +207,12 @@ async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> R
     Ok(())
 }
 
-/// Trying again can't help: a person has to change something.
+/// Trying again can't help: a person has to change something. A closed port is not among it: a BMC that starts anew
+/// refuses, too; nor are sessions that are all taken, or an answer that was lost: a deed names an end.
 fn permanent(error: &BmcError) -> bool {
-    matches!(
-        error,
-        BmcError::AuthenticationFailed { .. }
-            | BmcError::WrongCertificate { .. }
-            | BmcError::Unsupported { .. }
-    )
+    bmcs::is_refused_login(error)
+        || matches!(error, BmcError::WrongCertificate { .. } | BmcError::Unsupported { .. })
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ pub(super) async fn reconcile(
     glance: &mut Option<Glance>,
 ) -> Result<Next, ServiceError> {
     let Some((mut record, mut decision)) = look(service, id).await? else {
+        service.consoles.forget(id).await;
         service.bmcs.forget(id).await;
         return Ok(Next::Gone);
     };
@@ -48,6 +49,10 @@ pub(super) async fn reconcile(
     let now = clock::now();
     match decision {
         Decision::Move(change) => {
+            if matches!(change, Move::Start { .. } | Move::Lift) {
+                // A person waits for it: a BMC that is let alone is asked once more.
+                service.bmcs.ask_again(id).await;
+            }
             let outcome = Outcome::Moved { change, fresh: JobId(Uuid::now_v7()) };
             settle_if_same(service, &record, &outcome).await?;
             Ok(Next::Now)
@@ -84,6 +89,9 @@ pub(super) async fn reconcile(
 async fn look(service: &Service, id: MachineId) -> Result<Option<(MachineRecord, Decision)>, ServiceError> {
     let record = service.store.machine_get(id).await?;
     Ok(record.map(|record| {
+        let may = record.machine.want.accepted && record.spec.bmc.is_some();
+        let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
+        service.consoles.look(id, may, works, record.generation);
         let decision = decide(&record.machine, &service.config.limits, clock::now());
         (record, decision)
     }))

@@ -88,7 +88,7 @@ impl Store {
                 other => other,
             }
         })?;
-        secret::put_on_conn(&mut transaction, user_data).await?;
+        secret::put_on_conn(&mut transaction, user_data.map_or(&[], std::slice::from_ref)).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
     }

@@ -39,11 +39,11 @@ impl MachineRecord {
 }
 
 impl Store {
-    /// Adds a machine, with its BMC's password if it has one.
+    /// Adds a machine, with its BMC's secrets if it has some.
     pub(crate) async fn machine_insert(
         &self,
         record: &MachineRecord,
-        password: Option<&NewSecret>,
+        secrets: &[NewSecret],
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -67,7 +67,7 @@ impl Store {
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
         macs_on_conn(&mut transaction, record).await?;
-        secret::put_on_conn(&mut transaction, password).await?;
+        secret::put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
     }
@@ -155,13 +155,13 @@ impl Store {
         Ok(id.and_then(|id| id.parse().ok()))
     }
 
-    /// Writes a machine, and its BMC's new password if there is one, if nobody else did since `before` was loaded; its
+    /// Writes a machine, and its BMC's new secrets if there are some, if nobody else did since `before` was loaded; its
     /// version grows by one.
     pub(crate) async fn machine_update(
         &self,
         before: &MachineRecord,
         record: &MachineRecord,
-        password: Option<&NewSecret>,
+        secrets: &[NewSecret],
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
@@ -170,7 +170,7 @@ impl Store {
         if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
             return Ok(Swap::Stale);
         }
-        secret::put_on_conn(&mut transaction, password).await?;
+        secret::put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         transaction.commit().await?;
         Ok(Swap::Updated)

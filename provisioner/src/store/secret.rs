@@ -1,36 +1,47 @@
 //! Secrets, sealed before they come here.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Swap};
 use crate::keys::Sealed;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use std::collections::HashMap;
 
-/// A secret to be written in the transaction of the object that it belongs to: neither comes without the other.
+/// What a secret's place is to hold, written in the transaction of the object that it belongs to: neither comes
+/// without the other.
 #[derive(Debug, Clone)]
 pub(crate) struct NewSecret {
     /// Whose.
     pub(crate) owner: String,
     /// Which.
     pub(crate) name: &'static str,
-    /// What.
-    pub(crate) sealed: Sealed,
+    /// What; nothing: it is taken away.
+    pub(crate) sealed: Option<Sealed>,
 }
 
-/// Puts a secret in its place, over the one that was there.
+/// Puts secrets in their places, over those that were there.
 pub(super) async fn put_on_conn(
     conn: &mut SqliteConnection,
-    secret: Option<&NewSecret>,
+    secrets: &[NewSecret],
 ) -> Result<(), sqlx::Error> {
-    let Some(secret) = secret else { return Ok(()) };
-    sqlx::query(
-        "INSERT INTO secret (owner, name, nonce, ciphertext) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (owner, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext",
-    )
-    .bind(&secret.owner)
-    .bind(secret.name)
-    .bind(&secret.sealed.nonce)
-    .bind(&secret.sealed.ciphertext)
-    .execute(conn)
-    .await?;
+    for secret in secrets {
+        let Some(sealed) = &secret.sealed else {
+            sqlx::query("DELETE FROM secret WHERE owner = $1 AND name = $2")
+                .bind(&secret.owner)
+                .bind(secret.name)
+                .execute(&mut *conn)
+                .await?;
+            continue;
+        };
+        sqlx::query(
+            "INSERT INTO secret (owner, name, nonce, ciphertext) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (owner, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext",
+        )
+        .bind(&secret.owner)
+        .bind(secret.name)
+        .bind(&sealed.nonce)
+        .bind(&sealed.ciphertext)
+        .execute(&mut *conn)
+        .await?;
+    }
     Ok(())
 }
 
@@ -42,7 +53,39 @@ impl Store {
             .bind(name)
             .fetch_optional(&self.reader)
             .await?;
-        row.map(|row| Ok(Sealed { nonce: row.try_get("nonce")?, ciphertext: row.try_get("ciphertext")? }))
-            .transpose()
+        row.map(|row| sealed(&row)).transpose()
     }
+
+    /// All secrets of an owner, by name.
+    pub(crate) async fn secret_all(&self, owner: &str) -> Result<HashMap<String, Sealed>, StoreError> {
+        let rows = sqlx::query("SELECT name, nonce, ciphertext FROM secret WHERE owner = $1")
+            .bind(owner)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, sealed(row)?))).collect()
+    }
+
+    /// Puts secrets in their places, if another one is still what it was.
+    pub(crate) async fn secret_settle(
+        &self,
+        still: &NewSecret,
+        secrets: &[NewSecret],
+    ) -> Result<Swap, StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
+            .bind(&still.owner)
+            .bind(still.name)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if row.map(|row| sealed(&row)).transpose()? != still.sealed {
+            return Ok(Swap::Stale);
+        }
+        put_on_conn(&mut transaction, secrets).await?;
+        transaction.commit().await?;
+        Ok(Swap::Updated)
+    }
+}
+
+fn sealed(row: &SqliteRow) -> Result<Sealed, StoreError> {
+    Ok(Sealed { nonce: row.try_get("nonce")?, ciphertext: row.try_get("ciphertext")? })
 }

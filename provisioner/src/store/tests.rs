@@ -32,16 +32,16 @@ fn record(number: u128, mac: &str) -> MachineRecord {
 
 fn password(record: &MachineRecord) -> NewSecret {
     let sealed = Sealed { nonce: vec![1; 12], ciphertext: vec![2] };
-    NewSecret { owner: format!("machine {}", record.id()), name: "bmc-password", sealed }
+    NewSecret { owner: format!("machine {}", record.id()), name: "bmc-password", sealed: Some(sealed) }
 }
 
 #[tokio::test]
 async fn a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac() {
     let (_folder, store) = store().await;
-    store.machine_insert(&record(1, "52:54:00:00:00:01"), None, &[], NOW).await.unwrap();
+    store.machine_insert(&record(1, "52:54:00:00:00:01"), &[], &[], NOW).await.unwrap();
     let twin = record(2, "52:54:00:00:00:01");
     let secret = password(&twin);
-    let error = store.machine_insert(&twin, Some(&secret), &[], NOW).await.unwrap_err();
+    let error = store.machine_insert(&twin, std::slice::from_ref(&secret), &[], NOW).await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Taken { field: "macs", mend, .. } if mend.contains("`m1`")),
         "{error}"
@@ -53,12 +53,12 @@ async fn a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac() 
 async fn a_stale_change_changes_no_password() {
     let (_folder, store) = store().await;
     let before = record(1, "52:54:00:00:00:01");
-    store.machine_insert(&before, None, &[], NOW).await.unwrap();
+    store.machine_insert(&before, &[], &[], NOW).await.unwrap();
     let machine = observe(&before.machine, &Fact::Netboot, NOW);
     let next = MachineRecord { machine, ..before.clone() };
-    assert_eq!(store.machine_update(&before, &next, None, &[], NOW).await.unwrap(), Swap::Updated);
+    assert_eq!(store.machine_update(&before, &next, &[], &[], NOW).await.unwrap(), Swap::Updated);
     let secret = password(&before);
-    let swap = store.machine_update(&before, &next, Some(&secret), &[], NOW).await.unwrap();
+    let swap = store.machine_update(&before, &next, std::slice::from_ref(&secret), &[], NOW).await.unwrap();
     assert_eq!(swap, Swap::Stale);
     assert_eq!(store.secret_get(&secret.owner, secret.name).await.unwrap(), None);
     let stored = store.machine_get(before.id()).await.unwrap().unwrap();
@@ -87,7 +87,7 @@ async fn old_events_and_more_than_enough_of_them_are_forgotten() {
 async fn a_window_that_nobody_claimed_is_forgotten_before_a_session() {
     let (_folder, store) = store().await;
     let machine = record(1, "52:54:00:00:00:01");
-    store.machine_insert(&machine, None, &[], NOW).await.unwrap();
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
     for id in ["claimed", "unclaimed"] {
         let window = Window {
             id: id.into(),

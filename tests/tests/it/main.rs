@@ -1,6 +1,7 @@
 //! Journeys across packages, in this process: no root, no firmware, minutes at most.
 
 mod api;
+mod bmc;
 mod boot_trace;
 mod crash;
 mod discovery;

@@ -64,7 +64,7 @@ fn happen(world: &mut World, event: &Event) {
     match event {
         Event::Reconcile => drop(world.reconcile(|_| Ok("done".into()))),
         Event::Fail { permanent } => {
-            world.reconcile(|_| Err(Failure { why: "failed".into(), permanent: *permanent }));
+            world.reconcile(|_| Err(Failure { why: "failed".into(), permanent: *permanent, rest: None }));
         }
         Event::GoodAnswer => world.good_answer().iter().for_each(|fact| world.fact(fact)),
         Event::Say(said) => world.report(said.clone()).iter().for_each(|fact| world.fact(fact)),
@@ -180,7 +180,7 @@ proptest! {
                     prop_assert_eq!(&after, &before);
                 }
                 Event::Fail { permanent } => {
-                    let failure = Failure { why: "no".into(), permanent: *permanent };
+                    let failure = Failure { why: "no".into(), permanent: *permanent, rest: None };
                     let after = settle(&before, &provisioner_lifecycle::Outcome::Performed(Err(failure)), world.now);
                     prop_assert_eq!((&after.want, &after.facts, after.id), (&before.want, &before.facts, before.id));
                 }

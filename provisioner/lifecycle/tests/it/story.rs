@@ -39,7 +39,7 @@ fn a_discovered_machine_waits_for_a_person_for_ever() {
 fn a_wrong_password_is_held_at_once_and_a_retry_starts_anew() {
     let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
     let why = "the BMC refuses user `admin`".to_owned();
-    world.reconcile(|_| Err(Failure { why: why.clone(), permanent: true }));
+    world.reconcile(|_| Err(Failure { why: why.clone(), permanent: true, rest: None }));
     assert_eq!(world.machine.state.hold.as_ref().unwrap().why, why);
     assert_eq!(world.decide(), Decision::Done);
     let epoch = world.machine.job.as_ref().unwrap().epoch;
@@ -55,7 +55,7 @@ fn an_unreachable_bmc_is_tried_until_the_limit_and_held_then() {
     let started = world.now;
     let mut tries = 0;
     while world.machine.state.hold.is_none() {
-        match world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false })) {
+        match world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None })) {
             Decision::Act(_) => tries += 1,
             Decision::Wait(patience) => world.now = patience.until.expect("it says until when"),
             _ => {}
@@ -64,6 +64,19 @@ fn an_unreachable_bmc_is_tried_until_the_limit_and_held_then() {
     }
     assert!(world.now.duration_since(started) >= world.limits.bmc);
     assert!(tries > 5, "{tries}");
+}
+
+#[test]
+fn a_bmc_that_is_let_alone_is_waited_for_with_the_time() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    let rest = SignedDuration::from_secs(80);
+    let resting = Failure { why: "no answer".into(), permanent: false, rest: Some(rest) };
+    world.reconcile(|_| Err(resting));
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!(patience.until, Some(world.now + rest));
+    assert!(patience.why.contains("no answer"), "{}", patience.why);
+    world.pass(rest);
+    assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
 }
 
 #[test]
@@ -274,10 +287,10 @@ fn the_time_in_which_the_service_was_down_is_nobodys_silence() {
 #[test]
 fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person() {
     let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
-    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false }));
+    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_hours(1));
     assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
-    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false }));
+    world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_mins(1));
     assert!(matches!(world.decide(), Decision::Hold { .. }), "{:?}", world.decide());
 }

@@ -1,6 +1,6 @@
 //! `billet machine …`.
 
-use super::{Events, Named, NamedWait, Wait, boot_mode};
+use super::{ConsoleOptions, Events, Named, NamedWait, Wait, boot_mode};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use provisioner_api::{BmcSpec, BootChain, BootMode, MachineState};
@@ -35,6 +35,8 @@ pub(in crate::cli) enum MachineCommand {
     Power(PowerCommand),
     /// Change what is said of it; only what is given changes
     Set(Set),
+    /// Watch its serial console and type on it; what was recorded before comes first
+    Console(Console),
     /// Print its timeline
     Events(Events),
     /// Forget it. Its disks are not touched
@@ -48,6 +50,15 @@ pub(in crate::cli) enum PowerCommand {
     On(Named),
     /// Switch it off, hard: its operating system is not asked
     Off(Named),
+}
+
+/// `billet machine console`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Console {
+    /// The machine's name or id
+    pub(in crate::cli) machine: String,
+    #[command(flatten)]
+    pub(in crate::cli) options: ConsoleOptions,
 }
 
 /// `billet machine add`.
@@ -67,6 +78,9 @@ pub(in crate::cli) struct Add {
     /// File with the BMC's password, `-` for standard input; or set BILLET_BMC_PASSWORD
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) bmc_password_file: Option<PathBuf>,
+    /// File with the BMC's key Kg, as text or as hex:…, where one is set in it
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) bmc_key_file: Option<PathBuf>,
     /// Its pool [default: default]
     #[arg(long, value_parser = crate::config::value::dns_label)]
     pub(in crate::cli) pool: Option<String>,
@@ -113,6 +127,12 @@ pub(in crate::cli) struct Set {
     /// File with a new BMC password, `-` for standard input
     #[arg(long, group = "change", value_name = "FILE")]
     pub(in crate::cli) bmc_password_file: Option<PathBuf>,
+    /// File with a new key Kg of the BMC, as text or as hex:…
+    #[arg(long, group = "change", value_name = "FILE")]
+    pub(in crate::cli) bmc_key_file: Option<PathBuf>,
+    /// The BMC has no key Kg any more
+    #[arg(long, group = "change", conflicts_with = "bmc_key_file")]
+    pub(in crate::cli) no_bmc_key: bool,
     /// In maintenance no new instance is placed on it
     #[arg(long, group = "change", value_enum)]
     pub(in crate::cli) maintenance: Option<Switch>,

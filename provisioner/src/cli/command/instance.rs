@@ -1,6 +1,10 @@
 //! `billet instance …`.
 
-use super::{Session, context, follow};
+use super::{
+    Session,
+    confirm::{Question, confirm},
+    context, follow,
+};
 use crate::cli::{
     args::{Create, Delete, InstanceCommand, Wait},
     error::CliError,
@@ -95,7 +99,7 @@ async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<()
     let name = delete.name.as_str();
     let instance = session.client.instance(name).await?;
     if !delete.yes {
-        confirm(session, &instance, &delete)?;
+        ask(session, &instance, &delete)?;
     }
     let held_before = instance.status.held.as_ref().map(|held| held.since);
     session.client.delete_instance(name, &DeleteInstance { erase: delete.erase }).await?;
@@ -109,28 +113,18 @@ async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<()
 }
 
 /// Asks whether it is meant.
-fn confirm(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<(), CliError> {
+fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<(), CliError> {
     let erase = view::word(delete.erase.unwrap_or(instance.spec.erase));
-    let what = match &instance.status.machine_name {
+    let consequence = match &instance.status.machine_name {
         Some(machine) => format!("the disks of machine {machine} will be wiped ({erase})"),
         None => "it has no machine yet".to_owned(),
     };
-    if !session.environment.person {
-        return Err(CliError::Input(format!(
-            "instance {} was not deleted: {what}, and nobody is here to be asked; add --yes if it is meant",
-            instance.name
-        )));
-    }
-    session.ui.ask(&format!("delete instance {}? {what}. [y/N]", instance.name));
-    let answer = (session.environment.input)().map_err(|source| CliError::File {
-        what: "read the answer from",
-        path: "standard input".into(),
-        source,
-    })?;
-    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(CliError::Input(format!("instance {} was not deleted", instance.name)))
+    let question = Question {
+        what: &format!("delete instance {}", instance.name),
+        undone: &format!("instance {} was not deleted", instance.name),
+        consequence: &consequence,
+    };
+    confirm(session.environment, session.ui, &question)
 }
 
 /// Waits for an instance.

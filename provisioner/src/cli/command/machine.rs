@@ -1,13 +1,13 @@
 //! `billet machine …`.
 
-use super::{Session, context, follow, password};
+use super::{Session, console, context, follow, password};
 use crate::cli::{
     args::{Add, MachineCommand, PowerCommand, Set, Switch, Wait},
     error::CliError,
     view::{self, Owners},
     wait::{Goal, Watch, machine_look, until},
 };
-use provisioner_api::{Machine, MachineAction, MachineCreate, MachineUpdate};
+use provisioner_api::{Machine, MachineAction, MachineCreate, MachineUpdate, Secret};
 use provisioner_client::{ClientError, MachineFilter};
 
 /// Does it.
@@ -42,6 +42,10 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
             act(session, &named.name, MachineAction::PowerOff).await
         }
         MachineCommand::Set(set) => change(session, set).await,
+        MachineCommand::Console(asked) => {
+            let line = console::Line::Service { client: session.client.clone(), machine: asked.machine };
+            console::run(session.environment, session.ui, line, &asked.options).await
+        }
         MachineCommand::Events(events) => {
             let client = session.client.clone();
             follow::events(session, events.follow, async |after| {
@@ -63,13 +67,16 @@ async fn owners(session: &Session<'_>) -> Result<Owners, ClientError> {
 }
 
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {
-    let bmc_password = password::required(session, add.bmc_password_file.as_deref())?;
+    let bmc_key =
+        password::given(session.environment, session.ui, password::BMC_KEY, add.bmc_key_file.as_deref())?;
+    let bmc_password = password::required(session.environment, session.ui, add.bmc_password_file.as_deref())?;
     let create = MachineCreate {
         name: add.name,
         pool: add.pool,
         macs: add.macs,
         bmc: add.bmc,
         bmc_password,
+        bmc_key,
         boot_mode: add.boot_mode,
         boot_chain: add.boot_chain,
         labels: add.labels.into_iter().collect(),
@@ -137,7 +144,17 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
         pool: set.pool,
         macs: Some(set.macs).filter(|macs| !macs.is_empty()),
         bmc: set.bmc,
-        bmc_password: password::given(session, set.bmc_password_file.as_deref())?,
+        bmc_password: password::given(
+            session.environment,
+            session.ui,
+            password::BMC_PASSWORD,
+            set.bmc_password_file.as_deref(),
+        )?,
+        bmc_key: if set.no_bmc_key {
+            Some(Secret::new(""))
+        } else {
+            password::given(session.environment, session.ui, password::BMC_KEY, set.bmc_key_file.as_deref())?
+        },
         maintenance: set.maintenance.map(|switch| switch == Switch::On),
         boot_chain: set.boot_chain.map(|chain| chain.0),
         labels,

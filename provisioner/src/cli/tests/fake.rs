@@ -74,6 +74,11 @@ impl Drop for Fake {
 impl Fake {
     /// Starts one that answers 404 to everything.
     pub(super) async fn start() -> Self {
+        Self::with(Router::new()).await
+    }
+
+    /// Starts one that answers 404 to everything but these paths.
+    pub(super) async fn with(routes: Router) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let names = ["127.0.0.1".to_owned()].into();
         let identity = Identity::open(folder.path(), &names, crate::clock::now()).unwrap();
@@ -81,7 +86,7 @@ impl Fake {
         let url = format!("https://{}", listener.local_addr().unwrap());
         let connection = Connection { url, token: Secret::new(TOKEN), ca_pem: identity.ca_pem().to_owned() };
         let script = Arc::new(Script::default());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
+        let router = routes.merge(Router::new().fallback(answer).with_state(Arc::clone(&script)));
         let tls = TlsListener::new(listener, identity.server_config().unwrap()).unwrap();
         let task = tokio::spawn(async move { axum::serve(tls, router).await.unwrap() });
         Self { script, connection, task }

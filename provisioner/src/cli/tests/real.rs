@@ -1,11 +1,11 @@
 //! Commands against the service itself, with its database, keys and TLS, without any network to boot from.
 
-use super::{Ran, User, write_private};
+use super::{Ran, User, direct::Bmc, write_private};
 use crate::{app::App, config::Config};
 use provisioner_api::{Image, ImageFormat, ImageSpec, Machine, Secret};
 use provisioner_client::{Client, Connection};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// A running service; it ends with the value.
@@ -114,6 +114,68 @@ async fn an_image_is_imported_and_an_instance_waits_for_a_machine() {
     let ran = user.run("instance delete web --yes --wait --timeout 20s").await;
     assert_eq!((ran.code, ran.out.as_str()), (0, "instance web is gone\n"), "{ran:?}");
     service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machines_bmc_is_asked_through_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let bmc = Bmc::plain();
+    let mut user = User::of(&service.connection);
+    user.password = Some("right".to_owned());
+    let address = format!("ipmi://admin@{}", bmc.address);
+    ok(user.run(&format!("machine add m1 --mac 52:54:00:00:00:01 --bmc {address}")).await);
+    until_job(&user, |ended| !ended).await;
+    let busy = user.run("bmc power reset m1").await;
+    assert!(busy.code == 2 && busy.err.contains("billet machine cancel"), "it is being inspected: {busy:?}");
+    ok(user.run("machine cancel m1").await);
+    until_job(&user, |ended| ended).await;
+    let info = ok(user.run("bmc info m1").await);
+    assert!(info.contains(&bmc.address.to_string()) && info.contains("console"), "{info}");
+    assert!(ok(user.run("bmc sensors m1").await).contains("degrees C"));
+    assert!(ok(user.run("bmc fru m1").await).contains("(number 0)"));
+    assert!(ok(user.run("bmc user list m1").await).contains("administrator"));
+    console_of_a_machine(&bmc, &user).await;
+    let file = user.file("new", "better\n");
+    let list = ok(user.run("bmc user list m1 -o json").await);
+    let users: Vec<provisioner_api::BmcUserEntry> = serde_json::from_str(&list).unwrap();
+    let own = users.iter().find(|user| user.name == "admin").unwrap().slot;
+    ok(user.run(&format!("bmc user set-password {own} m1 --yes --new-password-file {file}")).await);
+    ok(user.run("bmc power status m1").await);
+    let direct = user.run(&format!("bmc power status -H {} -U admin", bmc.address)).await;
+    assert!(direct.code == 2 && direct.err.contains("password is wrong"), "{direct:?}");
+    service.end().await;
+    assert_eq!(bmc.control.open_sessions(), 0, "the service gives its session back");
+}
+
+/// Waits until the machine `m1` has a job, and it is ended or not.
+async fn until_job(user: &User, fits: impl Fn(bool) -> bool) {
+    for _ in 0..1000 {
+        let machine: Machine = serde_json::from_str(&ok(user.run("machine show m1 -o json").await)).unwrap();
+        if machine.status.job.is_some_and(|job| fits(job.ended.is_some())) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the job never came so far");
+}
+
+/// Watching, typing, and what is recorded of it.
+async fn console_of_a_machine(bmc: &Bmc, user: &User) {
+    let serial = bmc.chassis.serial_device();
+    serial.set_power(true);
+    let keys = user.keyboard(true);
+    let (ran, ()) = tokio::join!(user.run("machine console m1"), async {
+        user.err.until("~. at the start of a line leaves").await;
+        keys.send(b"root\r".to_vec()).await.unwrap();
+        user.out.until("root").await;
+        serial.say(b"welcome\r\n");
+        user.out.until("welcome").await;
+        keys.send(b"~.".to_vec()).await.unwrap();
+    });
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let record = ok(user.run("machine console m1 --follow=false --backlog all").await);
+    assert!(record.contains("root") && record.contains("welcome\r\n"), "{record}");
 }
 
 /// An import says on standard error how much is sent; that is no complaint.

@@ -1,0 +1,138 @@
+//! Addresses and keys; and, over a simulated BMC, which of two passwords is the one. The rest is in the journeys.
+
+use super::*;
+use bmc_mock::ipmi;
+use provisioner_api::MachineSpec;
+use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+#[test]
+fn addresses_split() {
+    for (text, host, port) in [
+        ("10.0.0.1", "10.0.0.1", None),
+        ("10.0.0.1:9011", "10.0.0.1", Some(9011)),
+        ("bmc1.example:443", "bmc1.example", Some(443)),
+        ("[fe80::1]:623", "fe80::1", Some(623)),
+        ("fe80::1", "fe80::1", None),
+    ] {
+        assert_eq!(split_address(text), (host.to_owned(), port), "{text}");
+    }
+}
+
+#[test]
+fn bmc_keys() {
+    let good: [(&str, &[u8]); 4] = [
+        ("secret", b"secret"),
+        ("hex:00ff10", &[0, 0xff, 0x10]),
+        ("twenty-bytes-of-a-key", b""),
+        (
+            "hex:000102030405060708090a0b0c0d0e0f10111213",
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19],
+        ),
+    ];
+    for (text, bytes) in good {
+        match read_bmc_key(text) {
+            Ok(read) => assert_eq!(read.as_slice(), bytes, "{text}"),
+            Err(_) => assert!(bytes.is_empty(), "{text}"),
+        }
+    }
+    for text in ["", "hex:", "hex:0", "hex:zz", "hex:000102030405060708090a0b0c0d0e0f1011121314"] {
+        assert!(read_bmc_key(text).is_err(), "{text}");
+    }
+}
+
+/// A machine whose BMC knows the password `right`, and locks its user out after three wrong ones.
+struct Setting {
+    _folder: tempfile::TempDir,
+    store: Arc<Store>,
+    key: Arc<SiteKey>,
+    bmcs: Bmcs,
+    record: MachineRecord,
+    _end: DropGuard,
+}
+
+impl Setting {
+    async fn new(password: &str, next: &str) -> Self {
+        let end = CancellationToken::new();
+        let users = vec![ipmi::User::administrator("admin", "right")];
+        let chassis = Arc::new(bmc_mock::MemoryChassis::new());
+        let server =
+            ipmi::Server::bind("127.0.0.1:0".parse().unwrap(), users, chassis, [7; 16]).await.unwrap();
+        let lock_out = ipmi::LockOut { after: 3, lasts: Duration::from_secs(3600) };
+        server.control().set_limits(|limits| limits.lock_out = Some(lock_out));
+        let bmc = BmcSpec {
+            protocol: BmcProtocol::Ipmi,
+            address: server.local_addr().unwrap().to_string(),
+            username: "admin".into(),
+            cipher_suite: None,
+            tls_sha256: None,
+        };
+        tokio::spawn(server.run(end.clone()));
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("billet.db");
+        let key = Arc::new(SiteKey::open(&folder.path().join("site.key"), &database).unwrap());
+        let store = Arc::new(Store::open(&database).await.unwrap());
+        let bmcs = Bmcs::new(Arc::clone(&store), Arc::clone(&key), folder.path());
+        let id = MachineId(uuid::Uuid::from_u128(1));
+        let spec = MachineSpec {
+            pool: "default".into(),
+            macs: Vec::new(),
+            bmc: Some(bmc),
+            boot_mode: None,
+            boot_chain: None,
+            accepted: true,
+            maintenance: false,
+            labels: Default::default(),
+        };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let machine = provisioner_lifecycle::Machine::new(id, now);
+        let record =
+            MachineRecord { version: 1, generation: 1, name: "m".into(), spec, machine, created: now };
+        let mut secrets = new_password(&key, id, password).unwrap().to_vec();
+        secrets.push(next_password(&key, id, next).unwrap());
+        store.machine_insert(&record, &secrets, &[], now).await.unwrap();
+        Self { _folder: folder, store, key, bmcs, record, _end: end.drop_guard() }
+    }
+
+    async fn power(&self) -> Result<bmc::PowerState, BmcError> {
+        self.bmcs.driver(&self.record).await.unwrap().expect("it has a BMC").power().await
+    }
+
+    async fn has_next(&self) -> bool {
+        self.store.secret_get(&secret_owner(self.record.id()), NEXT).await.unwrap().is_some()
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_the_password_that_the_bmc_knows_is_found_out() {
+    for (password, next) in [("right", "never-set"), ("before", "right")] {
+        let setting = Setting::new(password, next).await;
+        for _ in 0..3 {
+            setting.power().await.unwrap();
+        }
+        assert!(!setting.has_next().await, "{password} or {next}: that is settled");
+        assert!(setting.bmcs.is_password(setting.record.id(), "right").await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn when_the_bmc_knows_neither_it_is_asked_once_for_each() {
+    let setting = Setting::new("before", "never-set").await;
+    for _ in 0..5 {
+        assert!(is_refused_login(&setting.power().await.unwrap_err()));
+    }
+    assert!(setting.has_next().await);
+    // A third wrong one would have locked the user out.
+    let id = setting.record.id();
+    let right = new_password(&setting.key, id, "right").unwrap();
+    let swap = setting.store.machine_update(
+        &setting.record,
+        &setting.record,
+        &right,
+        &[],
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(swap.await.unwrap(), Swap::Updated);
+    setting.power().await.unwrap();
+    assert!(!setting.has_next().await, "a person's word is the last");
+}
