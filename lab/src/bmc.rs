@@ -1,7 +1,9 @@
 //! The BMCs: each machine has one at its own loopback address, on the ports that real ones use.
 
+mod board;
 mod control;
 mod ipmi_sim;
+mod line;
 mod mock;
 
 pub(crate) use control::obey;
@@ -41,7 +43,7 @@ impl Surroundings<'_> {
     ) -> anyhow::Result<BmcReport> {
         let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number + 1));
         match machine.bmc {
-            BmcKind::IpmiSim => ipmi_sim::start(self, machine, address).await,
+            BmcKind::IpmiSim => ipmi_sim::start(self, machine, address, &*chassis).await,
             BmcKind::Mock => mock::start(self, machine, address, chassis).await,
         }
     }

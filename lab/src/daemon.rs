@@ -126,13 +126,13 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
         if let Some(uefi) = &uefi {
             uefi.give_variables(&files.variables())?;
         }
-        Console::open(&files)?;
+        let console = Console::open(&files)?;
         let rom = (machine.firmware == Firmware::BiosPxe).then(PlainRom::default);
         switch.connect_machine(
             UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?,
             rom.clone(),
         );
-        let chassis = QemuChassis::new(machine.clone(), files, accelerator, uefi, rom);
+        let chassis = QemuChassis::new(machine.clone(), files, accelerator, uefi, rom, console);
         machines.insert(machine.name.clone(), Arc::new(chassis));
     }
     Ok(Lab { switch, machines })

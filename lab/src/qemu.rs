@@ -6,6 +6,7 @@ mod command;
 mod console;
 mod firmware;
 mod qmp;
+mod serial;
 
 pub(crate) use chassis::QemuChassis;
 pub(crate) use command::{Accelerator, program};

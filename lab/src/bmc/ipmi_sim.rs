@@ -3,6 +3,7 @@
 //! It keeps only the device of the boot flags: "persistent" and "UEFI" are lost in it.
 
 use anyhow::{Context, bail};
+use bmc_mock::Chassis;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -23,26 +24,23 @@ const START: Duration = Duration::from_secs(20);
 /// An RMCP presence ping (IPMI 2.0 section 13.2.3): RMCP header of class ASF, then ASF's number, type and tag.
 const PING: [u8; 12] = [6, 0, 0xff, 6, 0, 0, 0x11, 0xbe, 0x80, 0, 0, 0];
 
-/// A line that `ipmi_sim` doesn't understand ends the file without a word; so `mc_enable` is the last, and the ping
-/// proves that it was reached.
-const COMMANDS: &str = "mc_setbmc 0x20
-mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
-sel_enable 0x20 1000 0x0a
-mc_enable 0x20
-";
-
 pub(super) async fn start(
     around: &Surroundings<'_>,
     machine: &Machine,
     address: IpAddr,
+    chassis: &dyn Chassis,
 ) -> anyhow::Result<BmcReport> {
     let address = SocketAddr::new(address, IPMI_PORT);
     let folder = around.layout.machine(&machine.name).ipmi_sim();
     // The event log of an earlier run would come back.
     let _first_run = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("state"))?;
-    std::fs::write(folder.join("lan.conf"), configuration(machine, address))?;
-    std::fs::write(folder.join("sim.emu"), COMMANDS)?;
+    let line = match chassis.serial() {
+        Some(serial) => Some(super::line::offer(serial, around.tasks, around.stop.clone()).await?),
+        None => None,
+    };
+    std::fs::write(folder.join("lan.conf"), configuration(machine, address, line))?;
+    std::fs::write(folder.join("sim.emu"), super::board::commands(machine))?;
     let mut child = spawn(around.layout.dir(), &folder)?;
     tokio::select! {
         ended = child.wait() => bail!("{PROGRAM} ended at once ({}); see {}", ended?, folder.join("log").display()),
@@ -86,8 +84,10 @@ fn spawn(lab: &Path, folder: &Path) -> anyhow::Result<Child> {
 }
 
 /// Its configuration (ipmi_lan(5)). The chassis program goes through a shell: names without surprises only.
-fn configuration(machine: &Machine, address: SocketAddr) -> String {
+fn configuration(machine: &Machine, address: SocketAddr, line: Option<SocketAddr>) -> String {
     let (name, host, port) = (&machine.name, address.ip(), address.port());
+    // Without a history, with which it drops output that comes faster than it can send.
+    let sol = line.map(|line| format!("\n  sol \"tcp:{line}\" 115200")).unwrap_or_default();
     format!(
         r#"name "{name}"
 set_working_mc 0x20
@@ -99,7 +99,7 @@ set_working_mc 0x20
     allowed_auths_operator none md2 md5 straight
     allowed_auths_admin none md2 md5 straight
     guid {guid}
-  endlan
+  endlan{sol}
   chassis_control "./billet-lab chassis-control {name}"
   user 1 false "" "" user 10 none md2 md5 straight
   user 2 true "{USERNAME}" "{PASSWORD}" admin 10 none md2 md5 straight
@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn the_configuration_has_the_machines_identity() {
         let machine = Machine::new("m1", Firmware::Bios, BmcKind::IpmiSim);
-        let text = configuration(&machine, "127.0.1.1:623".parse().unwrap());
+        let text = configuration(&machine, "127.0.1.1:623".parse().unwrap(), "127.0.0.1:7".parse().ok());
+        assert!(text.contains("  sol \"tcp:127.0.0.1:7\" 115200\n"), "{text}");
         assert!(text.contains("    addr 127.0.1.1 623\n"), "{text}");
         assert!(text.contains("chassis_control \"./billet-lab chassis-control m1\"\n"), "{text}");
         assert_eq!(guid("00112233-4455-6677-8899-aabbccddeeff"), "33221100554477668899aabbccddeeff");

@@ -1,4 +1,4 @@
-//! Our simulated BMC: Redfish, and IPMI with cipher suite 17.
+//! Our simulated BMC: Redfish, and IPMI with cipher suites 17 and 3.
 
 use bmc_mock::{Chassis, ipmi, redfish};
 use std::net::{IpAddr, SocketAddr};
@@ -15,9 +15,7 @@ pub(super) async fn start(
     chassis: Arc<dyn Chassis>,
 ) -> anyhow::Result<BmcReport> {
     let (ipmi_address, https) = (SocketAddr::new(address, IPMI_PORT), SocketAddr::new(address, HTTPS_PORT));
-    let users = vec![ipmi::User::administrator(USERNAME, PASSWORD)];
-    let guid = uuid_bytes(&machine.uuid());
-    let ipmi = ipmi::Server::bind(ipmi_address, users, chassis.clone(), guid).await?;
+    let ipmi = ipmi::Server::new(ipmi_address, identity(machine, address, chassis.clone()))?;
     let identity = redfish::Identity {
         name: machine.name.clone(),
         uuid: machine.uuid(),
@@ -41,4 +39,15 @@ pub(super) async fn start(
         ipmi: IpmiReport { address: ipmi_address, cipher: 17 },
         redfish: Some(RedfishReport { url: format!("https://{address}"), tls_sha256: certificate }),
     })
+}
+
+/// What the BMC says of its machine is what the machine's SMBIOS says.
+fn identity(machine: &Machine, address: IpAddr, chassis: Arc<dyn Chassis>) -> ipmi::Identity {
+    let users = vec![ipmi::User::administrator(USERNAME, PASSWORD)];
+    let identity = ipmi::Identity::new(users, chassis, uuid_bytes(&machine.uuid()));
+    let mut identity = identity.with_product("Billet", "lab-machine", &machine.serial());
+    if let IpAddr::V4(address) = address {
+        identity.lan.address = address;
+    }
+    identity
 }

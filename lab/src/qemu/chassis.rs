@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
-use bmc_mock::{BootDevice, BootFlags, Chassis, ChassisError};
+use bmc_mock::{BootDevice, BootFlags, Chassis, ChassisError, SerialPort};
 use nix::errno::Errno;
 use serde_json::json;
 use std::fs::File;
@@ -14,10 +14,12 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Console;
 use super::boot::{Boot, SETTLED, Tell};
 use super::command::{Accelerator, Parts, program};
 use super::firmware::UefiImage;
 use super::qmp::Qmp;
+use super::serial::Serial;
 use crate::child;
 use crate::layout::MachineFiles;
 use crate::spec::Machine;
@@ -39,6 +41,7 @@ pub(crate) struct QemuChassis {
     /// Held through every change of power, so that there is never a second QEMU.
     running: tokio::sync::Mutex<Option<Running>>,
     state: Arc<Shared>,
+    serial: Arc<Serial>,
 }
 
 /// What the watcher of events shares with the chassis.
@@ -62,10 +65,12 @@ impl QemuChassis {
         accelerator: Accelerator,
         uefi: Option<UefiImage>,
         rom: Option<PlainRom>,
+        console: Console,
     ) -> Self {
         let boot = Mutex::new(Boot::new(machine.boot_order.into()));
         let state = Arc::new(Shared { boot, telling: tokio::sync::Mutex::default() });
-        Self { machine, files, accelerator, uefi, rom, running: tokio::sync::Mutex::default(), state }
+        let (running, serial) = (tokio::sync::Mutex::default(), Arc::new(Serial::new(console)));
+        Self { machine, files, accelerator, uefi, rom, running, state, serial }
     }
 
     /// Switches it on. The caller holds `running`.
@@ -92,6 +97,7 @@ impl QemuChassis {
         };
         let (qmp, events) = Qmp::new(stream).await?;
         let qmp = Arc::new(qmp);
+        self.serial.connect(Arc::downgrade(&qmp));
         self.state.tell(&qmp, later).await?;
         self.rom.iter().for_each(PlainRom::starts);
         qmp.execute("cont", json!({})).await?;
@@ -240,12 +246,20 @@ impl Chassis for QemuChassis {
         self.execute("system_powerdown").await.map_err(sentence)
     }
 
+    async fn diagnostic(&self) -> Result<(), ChassisError> {
+        self.execute("inject-nmi").await.map_err(sentence)
+    }
+
     async fn boot(&self) -> Result<BootFlags, ChassisError> {
         Ok(self.state.boot().flags())
     }
 
     async fn set_boot(&self, flags: BootFlags) -> Result<(), ChassisError> {
         self.set_flags(flags).await.map_err(sentence)
+    }
+
+    fn serial(&self) -> Option<Arc<dyn SerialPort>> {
+        Some(self.serial.clone())
     }
 }
 

@@ -3,6 +3,7 @@
 //! They need what `make artifacts` builds, and take minutes: `make test` runs them one after the other.
 
 mod chains;
+mod console;
 mod debian;
 mod stranger;
 mod whole_way;
