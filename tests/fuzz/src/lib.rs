@@ -4,6 +4,7 @@
 //! The targets themselves are in `targets/`, one a file. A target must hold for every input: it asserts what a
 //! client or an operator relies on, not how the code under test does it.
 
+pub mod bmc;
 mod knobs;
 mod network;
 mod reply;
