@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe bench-ipmi generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -70,7 +70,7 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	tests/fuzz/run
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=2
 
-fuzz: ## Throw coverage-guided nonsense at the boot server's protocols, 60 s a target (SECONDS=n for others)
+fuzz: ## Throw coverage-guided nonsense at what strangers' bytes meet, 60 s a target (SECONDS=n for others)
 	tests/fuzz/run $(or $(SECONDS),60)
 
 bench: setup ## Time importing and writing an image against programs of Debian
@@ -78,6 +78,9 @@ bench: setup ## Time importing and writing an image against programs of Debian
 
 bench-pxe: ## Time DHCP, TFTP and HTTP boot against Kea, dnsmasq, atftpd and nginx (as root)
 	tests/bench/run
+
+bench-ipmi: ## Time power queries over IPMI against ipmitool, and poll ten thousand simulated BMCs
+	tests/bench/run-ipmi
 
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
