@@ -1,10 +1,12 @@
 //! A real lab: firmware, BMCs and network, and that nothing of it stays.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use lab::{Lab, Spec};
+use lab::{BmcKind, Firmware, Lab, Spec};
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Output;
+use std::process::{ChildStdout, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Far more than anything here takes on a loaded machine.
@@ -226,4 +228,51 @@ fn commands_run_inside_and_see_only_the_labs_network() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), here.to_str().unwrap());
     let output = lab.command("no-such-program").output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("can't run no-such-program"));
+}
+
+/// What the firmware says on the serial port comes through the BMC's serial over LAN, and what is typed there arrives.
+#[test]
+fn the_bmcs_carry_the_serial_consoles() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = Spec::default();
+    for machine in &mut spec.machines {
+        machine.firmware = Firmware::Bios;
+    }
+    let Some(lab) = start_of(&spec, folder.path()) else { return };
+    for (machine, kind) in [("m1", BmcKind::IpmiSim), ("m2", BmcKind::Mock)] {
+        let bmc = &lab.machine(machine).unwrap().bmc;
+        assert_eq!(bmc.kind, kind);
+        let mut command = lab.command("ipmitool");
+        command.args(["-I", "lanplus", "-C", &bmc.ipmi.cipher.to_string(), "-H", &bmc.address.to_string()]);
+        command.args(["-U", &bmc.username, "-P", &bmc.password, "sol", "activate"]);
+        let mut console =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut keys, screen) = (console.stdin.take().unwrap(), console.stdout.take().unwrap());
+        let seen = watch(screen);
+        ipmi(&lab, machine, &["power", "on"]);
+        wait_for("iPXE on the console of the BMC", || seen.lock().unwrap().contains("iPXE"));
+        // Its command line, by Ctrl-B as often as it takes.
+        wait_for("iPXE's command line", || {
+            keys.write_all(b"\x02").unwrap();
+            seen.lock().unwrap().contains("iPXE> ")
+        });
+        keys.write_all(b"\recho typed by $${undefined}way of the BMC\r").unwrap();
+        wait_for("what was typed", || seen.lock().unwrap().contains("typed by $way of the BMC"));
+        keys.write_all(b"~.").unwrap();
+        assert!(console.wait().unwrap().success());
+        ipmi(&lab, machine, &["power", "off"]);
+    }
+}
+
+/// Gathers what comes.
+fn watch(mut screen: ChildStdout) -> Arc<Mutex<String>> {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let all = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(length @ 1..) = screen.read(&mut buffer) {
+            all.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    });
+    seen
 }

@@ -32,6 +32,8 @@ const CONNECTING: &str = "connecting its serial console";
 const TYPING: &str = "typing on its serial console";
 /// Events that a slow reader may be behind before it misses some; each has 255 bytes at the most.
 const BEHIND: usize = 512;
+/// For giving the console back when nobody reads any more.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Orders that wait; more wait outside.
 const ORDERS: usize = 8;
 /// Sessions of ours that are remembered, for finding a left-over one.
@@ -113,8 +115,10 @@ impl Desk {
 impl Line {
     /// A further reader, if it is not over.
     fn join(&self) -> Option<ConsoleReader> {
+        // Before it is looked whether it is over: who joins just then still hears why.
+        let events = self.events.subscribe();
         let stay = self.stay.upgrade().filter(|_| !self.orders.is_closed())?;
-        Some(ConsoleReader::new(self.events.subscribe(), stay))
+        Some(ConsoleReader::new(events, stay))
     }
 }
 
@@ -147,6 +151,16 @@ impl SerialConsole for Ipmi {
 }
 
 impl Ipmi {
+    /// Lets a console that nobody reads any more be given back first: its farewell after the session's end would need
+    /// a session of its own.
+    pub(super) async fn finish_console(&self) {
+        let is_left = |line: &Option<Line>| line.as_ref().is_none_or(|line| line.stay.strong_count() == 0);
+        // Held: somebody is about to read.
+        if self.console.line.try_lock().is_ok_and(|line| is_left(&line)) {
+            let _too_slow = tokio::time::timeout(FAREWELL, self.console.busy.lock()).await;
+        }
+    }
+
     async fn order(&self, what: What) -> Result<(), BmcError> {
         let orders = {
             let line = self.console.line.lock().await;

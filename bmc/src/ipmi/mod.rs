@@ -174,6 +174,7 @@ impl Bmc for Ipmi {
     }
 
     async fn close(&self) {
+        self.finish_console().await;
         self.actor.close().await;
     }
 

@@ -119,7 +119,7 @@ impl Ipmi {
         let answer = self.answer_once(control.into(), PRESSING).await?;
         match answer.completion {
             // It began, and can't say more.
-            Answer::TIMEOUT => Err(self.errors.unknown(PRESSING)),
+            Answer::TIMEOUT | Answer::DUPLICATED => Err(self.errors.unknown(PRESSING)),
             _ => self.read::<ChassisControl>(&answer, PRESSING),
         }
     }

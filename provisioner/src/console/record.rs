@@ -9,7 +9,7 @@ use super::{
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 use tokio::sync::{Mutex, watch};
@@ -82,7 +82,9 @@ impl Record {
                         let (now, later) = rest.split_at(part.len.min(rest.len()));
                         if !stale.contains(&part.segment) {
                             let path = file_of(&folder, part.segment);
-                            OpenOptions::new().create(true).append(true).open(path)?.write_all(now)?;
+                            let mut file =
+                                OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+                            file.write_all(now)?;
                         }
                         rest = later;
                     }

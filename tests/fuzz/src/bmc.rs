@@ -73,7 +73,11 @@ impl Bmc {
 
     fn open(&mut self, bytes: &[u8]) -> Option<Said> {
         let request = OpenSessionRequest::decode(bytes)?;
-        assert_eq!(CipherSuite::from_algorithms(request.algorithms), Some(self.suite), "another suite is asked for");
+        assert_eq!(
+            CipherSuite::from_algorithms(request.algorithms),
+            Some(self.suite),
+            "another suite is asked for"
+        );
         self.console_id = request.console_id;
         let id = 1 + self.slots.len() as u32;
         self.slots.push(Slot { id, exchange: None, protection: None, sequence: 0, window: Window::new() });
@@ -120,7 +124,9 @@ impl Bmc {
         let refusal = match rakp3.outcome {
             Err(_) => return None,
             Ok(_) if slot.protection.is_some() => Some(Status::INVALID_SESSION),
-            Ok(code) if !same(&exchange.rakp3_code(PASSWORD.as_bytes()), &code) => Some(Status::INVALID_INTEGRITY),
+            Ok(code) if !same(&exchange.rakp3_code(PASSWORD.as_bytes()), &code) => {
+                Some(Status::INVALID_INTEGRITY)
+            }
             Ok(_) => None,
         };
         let (outcome, proves) = match refusal {

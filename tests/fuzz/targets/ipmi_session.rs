@@ -86,7 +86,8 @@ impl Wire {
             }
             8 => self.now += Duration::from_millis(knobs.short().into()),
             9 => {
-                let message = Message::new_request(NetFn::App, ECHO, (self.requests + 1).to_le_bytes().to_vec());
+                let message =
+                    Message::new_request(NetFn::App, ECHO, (self.requests + 1).to_le_bytes().to_vec());
                 if self.session.request(message, self.now) {
                     self.requests += 1;
                     self.asked = Some(self.requests);

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::carry::{Carrier, End, LASTED};
 use super::connect::{Connected, Connection};
 use super::typing::Order;
-use super::{CONNECTING, ConsoleEvent};
+use super::{CONNECTING, ConsoleEvent, FAREWELL};
 use crate::driver::BmcError;
 use crate::ipmi::Ipmi;
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// For closing the console when nobody reads any more.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs until nobody reads, or it can't be connected. `ready` is told how the first connection went.
 pub(super) async fn run(
@@ -35,6 +32,8 @@ pub(super) async fn run(
                 return attendant.leave(*connection).await;
             }
             if let Some(why) = attendant.attend(*connection).await {
+                // Nobody joins any more who would not hear it.
+                attendant.orders.close();
                 let _nobody_reads = attendant.events.send(ConsoleEvent::Closed(why));
             }
         }

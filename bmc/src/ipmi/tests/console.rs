@@ -350,3 +350,19 @@ async fn a_reader_that_gave_up_early_leaves_nothing() {
     }
     bench.rig.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_leaves_and_closes_leaves_no_session() {
+    let bench = Bench::new().await;
+    for round in 1..=5 {
+        let bmc = bench.driver();
+        let reader = bmc.read_console(false).await.unwrap();
+        drop(reader);
+        bmc.close().await;
+        // Its task is over, and did not log in for its farewell.
+        drop(bmc.console.busy.lock().await);
+        assert_eq!((bench.rig.control.logins(), bench.rig.control.open_sessions()), (round, 0));
+        assert!(!bench.is_active());
+    }
+    bench.rig.stop().await;
+}

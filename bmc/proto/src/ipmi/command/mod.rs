@@ -64,9 +64,12 @@ impl Answer {
     /// Boot option parameter that the BMC doesn't have (28.12, 28.13).
     pub const PARAMETER_UNSUPPORTED: u8 = 0x80;
 
-    /// Whether asking again a little later may help.
+    /// Whether asking again a little later may help; of what may be done twice.
     pub fn is_transient(&self) -> bool {
-        matches!(self.completion, Self::BUSY | Self::TIMEOUT | Self::IN_FIRMWARE_UPDATE | Self::INITIALISING)
+        matches!(
+            self.completion,
+            Self::BUSY | Self::TIMEOUT | Self::DUPLICATED | Self::IN_FIRMWARE_UPDATE | Self::INITIALISING
+        )
     }
 }
 
