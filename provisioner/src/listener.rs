@@ -1,6 +1,7 @@
 //! TLS in front of axum: handshakes run beside each other, so that a slow or hostile client delays nobody.
 
 use axum::serve::Listener;
+use socket2::{SockRef, TcpKeepalive};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -13,6 +14,11 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How many handshakes run at once; further connections wait in the kernel's backlog.
 const HANDSHAKES: usize = 512;
+
+/// After so long without a byte it is asked whether the client is still there, and then again and again; the system
+/// gives up after nine questions without an answer.
+const IDLE: Duration = Duration::from_secs(60);
+const PROBE: Duration = Duration::from_secs(15);
 
 /// Accepted and encrypted connections.
 pub(crate) struct TlsListener {
@@ -60,6 +66,9 @@ async fn accept(
             let _slot = slot;
             // Small answers must not wait for each other's acknowledgement.
             let _ = stream.set_nodelay(true);
+            // Who follows a silent console and is gone without a word would hold the BMC's session for ever.
+            let _ = SockRef::from(&stream)
+                .set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(PROBE));
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),

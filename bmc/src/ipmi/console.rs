@@ -105,6 +105,12 @@ impl Desk {
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until no task attends to it.
+    #[cfg(test)]
+    pub(super) async fn at_rest(&self) {
+        drop(self.busy.lock().await);
+    }
+
     /// Other times.
     #[cfg(test)]
     pub(super) fn set_pace(&self, change: impl FnOnce(&mut Pace)) {

@@ -24,8 +24,9 @@ pub(crate) use phone_home::router as phone_home_router;
 use crate::service::Service;
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    middleware,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
 use provisioner_api::paths;
@@ -49,6 +50,20 @@ fn bmcs() -> Router<Arc<Service>> {
         .route(paths::MACHINE_CONSOLE, get(console::read).post(console::write))
         .route(paths::MACHINE_CONSOLE_BREAK, post(console::send_break))
         .route(paths::MACHINE_CONSOLE_STATUS, get(console::status))
+        .route_layer(middleware::from_fn(to_the_end))
+}
+
+/// What changes something is done to its end and told, also when the client goes away meanwhile: most of it takes a
+/// BMC several commands.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => error::ApiError::internal(&error).into_response(),
+    }
 }
 
 /// Every route of the API's listener. Each group names its policy: operators by token, agents by session, the rest open.

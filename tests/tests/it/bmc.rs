@@ -464,3 +464,21 @@ async fn a_deployment_is_recorded_though_nobody_watches() -> Result<()> {
     drop(sim);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_is_finished_though_the_client_goes_away() -> Result<()> {
+    let site = Site::start().await?;
+    let (client, sim) = ready(&site).await?;
+    let wanted = BmcBoot { device: BmcBootDevice::Bios, persistent: true, mode: Some(BootMode::Uefi) };
+    sim.control()?.set_faults(Faults { slow: Duration::from_millis(200), ..Faults::default() });
+    let setting = client.clone();
+    let setting = tokio::spawn(async move { setting.machine_bmc_set_boot("m1", &wanted).await });
+    eventually("it is begun", async || Ok(told(&client, "sets every boot: from bios").await?.then_some(())))
+        .await?;
+    // It takes a second.
+    setting.abort();
+    sim.control()?.set_faults(Faults::default());
+    let set = async || Ok((client.machine_bmc_boot("m1").await? == wanted).then_some(()));
+    eventually("it is set", set).await?;
+    Ok(())
+}

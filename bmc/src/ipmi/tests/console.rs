@@ -360,7 +360,7 @@ async fn whoever_leaves_and_closes_leaves_no_session() {
         drop(reader);
         bmc.close().await;
         // Its task is over, and did not log in for its farewell.
-        drop(bmc.console.busy.lock().await);
+        bmc.console.at_rest().await;
         assert_eq!((bench.rig.control.logins(), bench.rig.control.open_sessions()), (round, 0));
         assert!(!bench.is_active());
     }

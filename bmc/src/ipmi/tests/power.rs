@@ -108,8 +108,8 @@ async fn buttons_are_pressed() {
     bmc.press(Button::ShutDown).await.unwrap();
     assert_eq!(bmc.power().await.unwrap(), PowerState::Off);
     // The BMC had it before and does not say what became of it.
-    rig.control.refuse_next(&[0x00, Answer::DUPLICATED]);
-    let error = bmc.press(Button::Reset).await.unwrap_err();
+    rig.control.refuse_next(&[Answer::DUPLICATED]);
+    let error = bmc.press_button(Button::Reset).await.unwrap_err();
     assert!(matches!(error, BmcError::Unknown { .. }), "{error}");
     // A question is asked anew.
     rig.control.refuse_next(&[Answer::DUPLICATED]);
