@@ -9,7 +9,8 @@ mod tls;
 mod transport;
 
 use crate::{
-    Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Endpoint, Persistence, PowerState, Protocol,
+    Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Button, Endpoint, Persistence, PowerState,
+    Protocol,
 };
 use async_trait::async_trait;
 use bmc_proto::redfish::{
@@ -317,6 +318,11 @@ impl Bmc for Redfish {
         if let Ok(transport) = &self.transport {
             self.session.close(transport).await;
         }
+    }
+
+    async fn press(&self, _: Button) -> Result<(), BmcError> {
+        let what = "its buttons are not pressed over Redfish yet; switch it off and on instead".into();
+        Err(BmcError::Unsupported { address: self.address.clone(), what })
     }
 }
 

@@ -448,6 +448,13 @@ async fn reset_types_may_be_told_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_button_is_refused_by_the_bmcs_name() {
+    let rig = Rig::new().await;
+    let error = rig.driver().press(crate::Button::Cycle).await.unwrap_err().to_string();
+    assert!(error.contains(&rig.address.to_string()) && error.contains("switch it off and on"), "{error}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let (rig, elsewhere) = (Rig::new().await, Rig::new().await);
     let bmc = rig.driver();

@@ -200,6 +200,7 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> io::Result<T> + Send 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     async fn all(record: &Record) -> Vec<u8> {
         let (mut at, end) = record.bounds().await.unwrap();
@@ -225,6 +226,9 @@ mod tests {
         record.append(b"two".to_vec()).await.unwrap();
         assert_eq!(all(&record).await, b"one two");
         assert_eq!(record.bounds().await.unwrap(), (0, 7));
+        let modes = [path().unwrap(), path().unwrap().join(format!("{:020}.log", 0))]
+            .map(|path| fs::metadata(path).unwrap().permissions().mode() & 0o777);
+        assert_eq!(modes, [0o700, 0o600]);
         assert_eq!(record.read(4).await.unwrap(), (4, b"two".to_vec()));
         assert_eq!(record.read(7).await.unwrap(), (7, Vec::new()));
     }

@@ -193,7 +193,9 @@ fn overrides_that_are_set() {
     assert_eq!(read("None", "Once"), known(Target::Default, true));
     assert_eq!(read("UefiHttp", "Once"), known(Target::Network, false));
     assert_eq!(read("Hdd", "Continuous"), known(Target::Disk, true));
-    assert_eq!(read("BiosSetup", "Once"), Reading::Unknown);
+    assert_eq!(read("Cd", "Once"), known(Target::Cd, false));
+    assert_eq!(read("BiosSetup", "Once"), known(Target::Setup, false));
+    assert_eq!(read("Floppy", "Once"), Reading::Unknown);
     assert_eq!(read("Pxe", "Sometimes"), Reading::Unknown);
     assert_eq!(read_boot(&Boot::default()), Reading::Unknown);
 }

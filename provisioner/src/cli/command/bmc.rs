@@ -75,7 +75,11 @@ pub(super) async fn run(
         result = perform(&mut asked, &way, args.command) => result,
         error = signals.next() => Err(error),
     };
-    direct.bmc.close().await;
+    // Who can't wait for a BMC that does not answer signals again.
+    tokio::select! {
+        () = direct.bmc.close() => {}
+        _ = signals.next() => {}
+    }
     result
 }
 

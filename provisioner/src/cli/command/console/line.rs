@@ -152,7 +152,7 @@ impl Listener {
     /// Says that it goes on, and what is missing.
     async fn again(&self, from: u64, now: u64) -> Result<(), CliError> {
         let remark = match now.saturating_sub(from) {
-            0 => "the console goes on, nothing is missing".to_owned(),
+            0 => "the console goes on; all that the service recorded is here".to_owned(),
             lost => format!("the console goes on; {lost} bytes are no longer in the record"),
         };
         self.say(Heard::Remark(remark)).await
