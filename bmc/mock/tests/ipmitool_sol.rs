@@ -189,6 +189,7 @@ async fn ipmitool_reads_and_changes_the_settings() {
         assert!(rig.complaint("sol activate").await.contains("Insufficient privilege"));
         rig.tool(&format!("sol payload enable {user}")).await;
         rig.activate().await.leaves().await;
+        rig.tool("sol looptest 3 50 1").await;
         assert!(rig.complaint("sol deactivate").await.contains("already de-activated"));
     }
 }

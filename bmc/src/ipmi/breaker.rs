@@ -35,8 +35,8 @@ pub(super) struct Resting {
 #[derive(Default)]
 pub(super) struct Breaker {
     failures: u32,
-    /// Rests one after the other, of the present kind.
-    rests: u32,
+    /// Rests for silence, and for refused logins, since the last answer.
+    rests: (u32, u32),
     until: Option<Instant>,
     last: Option<Box<str>>,
     credentials: bool,
@@ -70,18 +70,16 @@ impl Breaker {
     pub(super) fn failed(&mut self, failure: Failure, last: String, now: Instant, chance: u32) {
         self.failures = self.failures.saturating_add(1);
         self.last = Some(last.into());
-        let refused = failure == Failure::Refused;
-        if refused != self.credentials {
-            (self.credentials, self.rests) = (refused, 0);
-        }
-        let (first, longest) = match failure {
+        // Neither kind forgives the other: a BMC that is silent now and then still counts refused logins.
+        let ((first, longest), rests) = match failure {
             Failure::Busy => return,
             Failure::Silent if self.failures < PATIENCE => return,
-            Failure::Silent => SILENT,
-            Failure::Refused => REFUSED,
+            Failure::Silent => (SILENT, &mut self.rests.0),
+            Failure::Refused => (REFUSED, &mut self.rests.1),
         };
-        let even = first.saturating_mul(1 << self.rests.min(10)).min(longest);
-        self.rests += 1;
+        self.credentials = failure == Failure::Refused;
+        let even = first.saturating_mul(1 << (*rests).min(10)).min(longest);
+        *rests += 1;
         // Up to a quarter less, so that BMCs that went silent together aren't asked together.
         self.until = Some(now + even - even / 400 * (chance % 101));
     }
@@ -163,5 +161,17 @@ mod tests {
         }
         breaker.failed(Failure::Refused, "wrong password".into(), now, 0);
         assert_eq!(breaker.health(now).rests_for, Some(Duration::from_secs(300)));
+        assert!(breaker.admit(now).unwrap_err().credentials);
+    }
+
+    #[test]
+    fn neither_silence_nor_full_sessions_forgive_a_refused_login() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.failed(Failure::Refused, "wrong password".into(), now, 0);
+        breaker.failed(Failure::Busy, "no session".into(), now, 0);
+        breaker.failed(Failure::Silent, "no answer".into(), now, 0);
+        breaker.failed(Failure::Refused, "wrong password".into(), now, 0);
+        assert_eq!(breaker.health(now).rests_for, Some(Duration::from_secs(600)));
     }
 }

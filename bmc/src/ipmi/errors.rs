@@ -99,7 +99,7 @@ impl Errors {
                  the user on the BMC's LAN channel"
                     .into(),
             ),
-            SessionError::WrongPassword => self.authentication("the password is wrong".into()),
+            SessionError::WrongPassword => self.authentication("the password is wrong; give the right one, it is not tried again by itself".into()),
             // Their own words say what to do.
             SessionError::NoProof | SessionError::WrongBmcKey { .. } => self.authentication(error.to_string()),
             SessionError::NoCipherSuite { offered, .. } => self.no_cipher_suite(offered.as_deref()),
@@ -125,10 +125,10 @@ impl Errors {
         let (number, mend) = match self.suite {
             CipherSuite::Seventeen => (
                 17,
-                "update its firmware, use Redfish, or accept the weaker suite with the explicit setting \
-                 `cipher_suite: 3`",
+                "update its firmware, use Redfish, or accept the weaker suite explicitly: `-C 3`, or `?cipher=3` \
+                 behind its address",
             ),
-            CipherSuite::Three => (3, "set `cipher_suite: 17`, or enable one of them in the BMC"),
+            CipherSuite::Three => (3, "leave out `-C 3` or `?cipher=3`, or enable suite 17 or 3 in the BMC"),
         };
         self.unsupported(format!("it does not offer IPMI cipher suite {number}{offers}; {mend}"))
     }

@@ -146,6 +146,8 @@ impl Link {
             return Ok(Some(event));
         }
         self.transmit().await?;
+        // First, so that no flood of datagrams stops the clock.
+        self.session.handle_timeout(self.clock.now());
         if let Some(incoming) = self.attachment.take() {
             return self.receive(&incoming).map(|()| None);
         }
@@ -187,10 +189,16 @@ impl Link {
             self.clock.exclude(self.hub.network.turn().await);
             self.hints.sent();
             if let Err(trouble) = self.attachment.send(&datagram) {
-                self.hints.met(trouble)?;
+                self.meet(trouble)?;
             }
         }
         Ok(())
+    }
+
+    /// In a session only the session's own signature counts: anybody can forge an ICMP error, and a BMC that is really
+    /// gone is found out by its silence.
+    fn meet(&mut self, trouble: Trouble) -> Result<(), Trouble> {
+        if self.session.is_ready() { Ok(()) } else { self.hints.met(trouble) }
     }
 
     fn receive(&mut self, incoming: &Incoming) -> Result<(), LinkError> {
@@ -200,7 +208,7 @@ impl Link {
                 self.session.handle(datagram, self.clock.now());
                 Ok(())
             }
-            Incoming::Trouble(trouble) => Ok(self.hints.met(*trouble)?),
+            Incoming::Trouble(trouble) => Ok(self.meet(*trouble)?),
         }
     }
 }

@@ -32,7 +32,7 @@ impl PayloadPort {
             if let Some(bytes) = take(&self.wire.incoming) {
                 return PortEvent::Bytes(bytes);
             }
-            if self.wire.lost.load(Ordering::Acquire) {
+            if self.is_lost() {
                 return PortEvent::SessionLost;
             }
             self.wire.arrived.notified().await;
@@ -43,6 +43,16 @@ impl PayloadPort {
     pub(super) fn send(&self, bytes: Vec<u8>) {
         put(&self.wire.outgoing, bytes);
         self.wire.actor.notify_one();
+    }
+
+    /// Whether the session is over.
+    pub(super) fn is_lost(&self) -> bool {
+        self.wire.lost.load(Ordering::Acquire)
+    }
+
+    /// Throws away what came so far.
+    pub(super) fn forget(&self) {
+        while take(&self.wire.incoming).is_some() {}
     }
 
     /// The same port, of this session (the BMC's id).
@@ -139,7 +149,9 @@ mod tests {
         port.send(vec![2]);
         assert_eq!(plug.0.take_outgoing(), Some(vec![2]));
         assert!(!plug.0.is_left());
+        assert!(!port.is_lost());
         drop(plug);
+        assert!(port.is_lost());
         assert_eq!(port.recv().await, PortEvent::Bytes(vec![1]));
         assert_eq!([port.recv().await, port.recv().await], [PortEvent::SessionLost, PortEvent::SessionLost]);
     }

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 /// How many records and bytes are read at the most: more than any machine has, little enough for ours.
 const MOST_RECORDS: usize = 8192;
 const MOST_BYTES: usize = 1 << 20;
+/// One record may stand for fifteen sensors; a BMC has four units of 255.
+const MOST_SENSORS: usize = 4096;
 /// The piece that is tried first where a BMC can't return whole records.
 const PIECE: usize = 32;
 /// How often a reservation may be cancelled while the records are read.
@@ -144,6 +146,11 @@ impl<'a> Reader<'a> {
             if total > MOST_BYTES {
                 return Err(
                     self.broken(format!("its sensor data records are longer than {MOST_BYTES} bytes"))
+                );
+            }
+            if records.sensors.len() > MOST_SENSORS {
+                return Err(
+                    self.broken(format!("its sensor data records tell of more than {MOST_SENSORS} sensors"))
                 );
             }
             match Record::parse(&bytes) {

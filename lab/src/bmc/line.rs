@@ -36,8 +36,9 @@ pub(super) async fn offer(
 async fn carry(serial: &dyn SerialPort, mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut read, mut write) = stream.split();
+    // Before anything is typed, or its echo would be missed.
+    let mut output = serial.listen();
     let said = async {
-        let mut output = serial.listen();
         loop {
             match output.recv().await {
                 Ok(SerialOutput::Bytes(bytes)) => write.write_all(&bytes).await?,

@@ -199,7 +199,8 @@ impl ConsoleStream {
     /// # Errors
     /// When the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let bytes = self.response.chunk().await.map_err(ClientError::from_reqwest)?;
+        // Bytes can't be garbled: what HTTP calls undecodable is a body that ended too early.
+        let bytes = self.response.chunk().await.map_err(ClientError::broken)?;
         self.position += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Ok(bytes)
     }

@@ -145,9 +145,17 @@ impl ClientError {
     }
 
     /// What became of a request that brought no answer.
+    /// For a stream of plain bytes: whatever ends it early is a broken connection.
+    pub(crate) fn broken(source: reqwest::Error) -> Self {
+        if source.is_decode() {
+            let why = cause(&source).words();
+            return Self::Broken { url: origin(&source), why, source };
+        }
+        Self::from_reqwest(source)
+    }
+
     pub(crate) fn from_reqwest(source: reqwest::Error) -> Self {
-        let url =
-            source.url().map_or_else(|| "the service".to_owned(), |url| url.origin().ascii_serialization());
+        let url = origin(&source);
         let cause = cause(&source);
         let tls = matches!(cause, Cause::Tls(_));
         let why = cause.words();
@@ -163,6 +171,11 @@ impl ClientError {
             Self::Broken { url, why, source }
         }
     }
+}
+
+/// Which service it was.
+fn origin(source: &reqwest::Error) -> String {
+    source.url().map_or_else(|| "the service".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 /// What lies at the bottom of a failed request.

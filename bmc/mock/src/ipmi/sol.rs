@@ -173,13 +173,16 @@ impl Sol {
         answer(Activated { inbound_size, outbound_size, port }.encode())
     }
 
-    fn deactivate_by(&self, body: &[u8]) -> Done {
-        match body {
+    fn deactivate_by(&self, request: &Request<'_>) -> Done {
+        match request.body {
             [payload::SOL, FIRST_INSTANCE, ..] if lock(&self.state).active.is_none() => {
                 refuse(completion::ALREADY)
             }
             [payload::SOL, FIRST_INSTANCE, ..] => {
-                self.end(|_| true, true);
+                // The answer tells whoever asks; ipmitool takes a packet before it for the answer (`sol looptest`).
+                if !self.end(|owner| owner == request.session, false) {
+                    self.end(|_| true, true);
+                }
                 answer([])
             }
             _ => refuse(Answer::INVALID_FIELD),
@@ -280,7 +283,7 @@ impl Group for Sol {
         };
         match command {
             ActivateSol::COMMAND => Some(self.activate(request)),
-            DeactivateSol::COMMAND => Some(self.deactivate_by(request.body)),
+            DeactivateSol::COMMAND => Some(self.deactivate_by(request)),
             GetSolActivation::COMMAND => Some(self.status(request.body)),
             GetSolOwner::COMMAND => Some(self.owner(request.body)),
             _ => lock(&self.state).settings.payloads(request),

@@ -33,8 +33,12 @@ pub(super) enum Connected {
 impl Ipmi {
     /// Activates the console. A session of ours that was left over is ended first; another's only with `take_over`.
     pub(super) async fn connect_console(&self, take_over: bool) -> Result<Connected, BmcError> {
-        let port = self.attach_payload(CONNECTING).await?;
+        let mut port = self.attach_payload(CONNECTING).await?;
         let mut answer = self.answer(ActivateSol.into(), CONNECTING).await?;
+        if port.is_lost() {
+            // The cached session had died unnoticed: the console is activated in the one that replaced it.
+            port = self.attach_payload(CONNECTING).await?;
+        }
         if answer.completion == completion::ALREADY {
             let owner = self.console_owner().await?;
             if !take_over && !self.is_ours(owner, &port) {
@@ -43,6 +47,8 @@ impl Ipmi {
             tracing::debug!(address = %self.errors.address, ?owner, take_over, "its console is deactivated");
             // If it ended meanwhile, that is as good.
             self.answer(DeactivateSol.into(), CONNECTING).await?;
+            // The old console's farewell would end the new one.
+            port.forget();
             answer = self.answer(ActivateSol.into(), CONNECTING).await?;
         }
         let activated = self.activated(&answer)?;

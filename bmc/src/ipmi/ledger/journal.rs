@@ -125,7 +125,12 @@ impl Journal {
         path: &Path,
         worth: &impl Fn(&Entry, u64) -> bool,
     ) -> io::Result<Vec<(Entry, u64)>> {
-        let mut file = File::open(path)?;
+        // What is no file (a pipe waits for a writer for ever) is none of ours.
+        let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(Vec::new());
+        }
         // Its process lives.
         if file.try_lock().is_err() {
             return Ok(Vec::new());

@@ -130,3 +130,18 @@ fn a_folder_that_fails_costs_nothing() {
     drop(ledger.opened(peer(), &admin, 8));
     assert_eq!(ledger.left_over(peer(), "admin"), [8]);
 }
+
+#[test]
+fn what_is_no_file_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::write(&elsewhere, "+ 192.0.2.7:623 x61646d696e 00000007\n").unwrap();
+    let ours = folder.path().join("ours");
+    fs::create_dir(&ours).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, ours.join("1-2.sessions")).unwrap();
+    // Opening a pipe waits for who writes.
+    let made = std::process::Command::new("mkfifo").arg(ours.join("3-4.sessions")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(ledger(&ours).left_over(peer(), "admin"), Vec::<u32>::new());
+    assert!(elsewhere.exists());
+}

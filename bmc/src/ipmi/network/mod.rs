@@ -58,6 +58,17 @@ impl Network {
     }
 }
 
+#[cfg(test)]
+impl Network {
+    /// Says to this BMC's session what an ICMP error would, forged or not.
+    pub(super) fn report(&self, peer: SocketAddr, trouble: Trouble) {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            socket.report(peer, trouble);
+        }
+    }
+}
+
 /// One session's share of a socket, until it is dropped.
 pub(super) struct Attachment {
     socket: Arc<Socket>,

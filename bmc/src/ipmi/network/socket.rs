@@ -100,6 +100,13 @@ impl Socket {
     }
 }
 
+#[cfg(test)]
+impl Socket {
+    pub(super) fn report(&self, peer: SocketAddr, trouble: Trouble) {
+        self.shared.deliver(peer, Incoming::Trouble(trouble));
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Mailbox>>> {
         self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)

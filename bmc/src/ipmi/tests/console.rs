@@ -254,6 +254,18 @@ async fn a_lost_session_is_made_good() {
     bench.rig.stop().await;
 }
 
+#[tokio::test]
+async fn a_cached_session_that_died_unnoticed_costs_no_interruption() {
+    let bench = Bench::new().await;
+    let bmc = bench.driver();
+    bmc.power().await.unwrap();
+    bench.rig.control.forget_sessions();
+    let mut reader = bmc.read_console(false).await.unwrap();
+    bmc.type_console(b"x\r").await.unwrap();
+    heard(&mut reader, "login: ").await;
+    bench.rig.stop().await;
+}
+
 /// The BMC still has the old session and its console, and the new session takes it.
 #[tokio::test]
 async fn our_own_left_over_is_taken_back() {

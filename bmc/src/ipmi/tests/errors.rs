@@ -79,7 +79,7 @@ async fn a_wrong_suite_tells_what_there_is() {
     let chassis = Arc::new(MemoryChassis::new());
     let rig = Rig::at(0, chassis, &[Suite::Three]).await;
     let error = driver(rig.port, Cipher::Suite17).power().await.unwrap_err();
-    says(&error, &["does not offer IPMI cipher suite 17", "it offers 3", "`cipher_suite: 3`"]);
+    says(&error, &["does not offer IPMI cipher suite 17", "it offers 3", "`-C 3`"]);
     rig.stop().await;
 }
 

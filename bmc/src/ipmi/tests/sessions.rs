@@ -1,6 +1,7 @@
 //! The life of sessions: shared, lost, left over, kept for a port.
 
 use super::*;
+use crate::ipmi::network::Trouble;
 use crate::ipmi::port::PortEvent;
 use bmc_mock::ipmi::Faults;
 use bmc_proto::ipmi::Event;
@@ -195,4 +196,50 @@ async fn closing_what_is_not_open_asks_nothing() {
     let bmc = driver(silent.local_addr().unwrap().port(), Cipher::Suite17);
     bmc.close().await;
     assert!(silent.try_recv(&mut [0; 9]).is_err());
+}
+
+/// Anybody can forge an ICMP error; the BMC has proven itself, and only its silence may end the session.
+#[tokio::test]
+async fn icmp_errors_end_no_session() {
+    let rig = Rig::new().await;
+    let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let peer = front.local_addr().unwrap();
+    let hub = Arc::new(Hub::new(None));
+    let bmc = Ipmi::assemble(
+        Arc::clone(&hub),
+        endpoint(peer.port(), Cipher::Suite17, NAME, PASSWORD),
+        Cipher::Suite17,
+        quick(),
+    );
+    let lose = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&lose);
+    let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    back.connect(("127.0.0.1", rig.port)).await.unwrap();
+    let relay = tokio::spawn(async move {
+        let (mut out, mut home) = ([0; 2048], [0; 2048]);
+        let mut client = None;
+        loop {
+            tokio::select! {
+                Ok((length, from)) = front.recv_from(&mut out) => {
+                    client = Some(from);
+                    if left.load(Ordering::Relaxed) > 0 {
+                        left.fetch_sub(1, Ordering::Relaxed);
+                        hub.network.report(peer, Trouble::PortClosed);
+                    } else {
+                        back.send(&out[..length]).await.unwrap();
+                    }
+                }
+                Ok(length) = back.recv(&mut home) => {
+                    front.send_to(&home[..length], client.unwrap()).await.unwrap();
+                }
+            }
+        }
+    });
+    bmc.power().await.unwrap();
+    // All sendings of a request but one.
+    lose.store(4, Ordering::Relaxed);
+    bmc.power().await.unwrap();
+    assert_eq!((lose.load(Ordering::Relaxed), rig.control.logins()), (0, 1));
+    relay.abort();
+    rig.stop().await;
 }

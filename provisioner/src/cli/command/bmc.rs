@@ -71,10 +71,16 @@ pub(super) async fn run(
     let Way::Direct(direct) = &way else { return perform(&mut asked, &way, args.command).await };
     // BMCs have few sessions: ours is given back also when a signal ends this.
     let mut signals = Signals::new()?;
+    // A console attends to signals itself: it lets go of the BMC before the session is closed.
+    let attends = matches!(args.command, BmcCommand::Console { .. });
     let result = tokio::select! {
         result = perform(&mut asked, &way, args.command) => result,
-        error = signals.next() => Err(error),
+        error = signals.next(), if !attends => Err(error),
     };
+    if attends {
+        // The one that ended it was heard here, too.
+        signals = Signals::new()?;
+    }
     // Who can't wait for a BMC that does not answer signals again.
     tokio::select! {
         () = direct.bmc.close() => {}

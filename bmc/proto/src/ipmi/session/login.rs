@@ -167,6 +167,10 @@ impl Session {
         match self.step_on(plus, now) {
             Some(Ok(())) => {}
             Some(Err(error)) => self.fail(error),
+            // Our own request, sent back by something that echoes what it gets: no more than noise.
+            None if plus.payload_type == payload::OPEN_SESSION_REQUEST => {
+                self.rejected = self.rejected.or(Some(Rejection::NotIpmi));
+            }
             None => self.rejected = Some(Rejection::Stray),
         }
     }

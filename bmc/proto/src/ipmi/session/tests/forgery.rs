@@ -177,7 +177,10 @@ fn what_is_no_bmc_is_told_from_silence() {
     let silence = |rejected| Some(Event::Failed(SessionError::NoAnswer { logged_in: false, rejected }));
     assert_eq!(end(&[]), silence(None));
     assert_eq!(end(&[b"HTTP/1.1 400 Bad Request\r\n"]), Some(Event::Failed(SessionError::NotRmcp)));
+    let echo = packet::plain(payload::OPEN_SESSION_REQUEST, &[0; 32]);
+    assert_eq!(end(&[&echo]), Some(Event::Failed(SessionError::NotRmcp)));
     let stray = packet::plain(payload::RAKP4, &[9; 20]);
+    assert_eq!(end(&[&echo, &stray, &echo]), silence(Some(Rejection::Stray)));
     assert_eq!(end(&[b"HTTP", &stray, b"HTTP"]), silence(Some(Rejection::Stray)));
 }
 
