@@ -145,7 +145,7 @@ impl Errors {
         BmcError::Unsupported { address: self.address.clone(), what }
     }
 
-    fn answered(&self, during: &'static str, answer: String) -> BmcError {
+    pub(super) fn answered(&self, during: &'static str, answer: String) -> BmcError {
         BmcError::Refused { address: self.address.clone(), during, answer }
     }
 

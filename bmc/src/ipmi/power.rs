@@ -120,6 +120,9 @@ impl Ipmi {
         match answer.completion {
             // It began, and can't say more.
             Answer::TIMEOUT | Answer::DUPLICATED => Err(self.errors.unknown(PRESSING)),
+            Answer::WRONG_STATE if self.observe().await? == PowerState::Off => {
+                Err(self.errors.answered(PRESSING, "the machine is off; switch it on instead".into()))
+            }
             _ => self.read::<ChassisControl>(&answer, PRESSING),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     validate::Fields,
 };
 use crate::{
-    bmc_calls as calls, bmc_view as view, bmcs, clock,
+    bmc_calls as calls, bmc_view as view, bmcs, clock, reconcile,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
     text::word,
@@ -35,6 +35,28 @@ struct Reached {
     bmc: Arc<dyn Bmc>,
     /// `host:port` of the BMC, as it was given.
     address: String,
+    service: Arc<Service>,
+}
+
+impl Reached {
+    /// Asks the BMC, bounded in time. That it doesn't answer is taken down at once, not only at the next look.
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, BmcError>>) -> Result<T, ApiError> {
+        match bounded_by(PATIENCE, call).await? {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.note(&error).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn note(&self, error: &BmcError) -> Result<(), ServiceError> {
+        let silent = matches!(error, BmcError::Unreachable { .. } | BmcError::NotABmc { .. });
+        if silent || bmcs::is_refused_login(error) {
+            reconcile::note_trouble(&self.service, &self.record, error).await?;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn show(
@@ -45,7 +67,7 @@ pub(crate) async fn show(
 }
 
 async fn details(reached: &Reached) -> Result<Json<BmcDetails>, ApiError> {
-    let mut details = bounded(calls::details(&*reached.bmc, &reached.address)).await?;
+    let mut details = reached.ask(calls::details(&*reached.bmc, &reached.address)).await?;
     details.weak = view::weak(reached.record.spec.bmc.as_ref().and_then(|bmc| bmc.cipher_suite));
     Ok(Json(details))
 }
@@ -84,7 +106,7 @@ pub(crate) async fn power(
     Path(key): Path<String>,
 ) -> Result<Json<BmcPower>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(BmcPower { power: view::power(bounded(reached.bmc.power()).await?) }))
+    Ok(Json(BmcPower { power: view::power(reached.ask(reached.bmc.power()).await?) }))
 }
 
 pub(crate) async fn press(
@@ -104,7 +126,7 @@ pub(crate) async fn boot(
     Path(key): Path<String>,
 ) -> Result<Json<BmcBoot>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(bounded(calls::boot(&*reached.bmc)).await?))
+    Ok(Json(reached.ask(calls::boot(&*reached.bmc)).await?))
 }
 
 pub(crate) async fn set_boot(
@@ -124,7 +146,7 @@ pub(crate) async fn set_boot(
     let which = if body.persistent { "every boot" } else { "the next boot" };
     let message = format!("an operator sets {which}: {device}");
     change(&service, &reached, message, reached.bmc.set_boot(wanted)).await?;
-    Ok(Json(bounded(calls::boot(&*reached.bmc)).await?))
+    Ok(Json(reached.ask(calls::boot(&*reached.bmc)).await?))
 }
 
 pub(crate) async fn sensors(
@@ -132,7 +154,7 @@ pub(crate) async fn sensors(
     Path(key): Path<String>,
 ) -> Result<Json<BmcSensorList>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(bounded(calls::sensors(&*reached.bmc, &reached.address)).await?))
+    Ok(Json(reached.ask(calls::sensors(&*reached.bmc, &reached.address)).await?))
 }
 
 pub(crate) async fn sel(
@@ -140,7 +162,7 @@ pub(crate) async fn sel(
     Path(key): Path<String>,
 ) -> Result<Json<BmcSel>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(bounded(calls::sel(&*reached.bmc, &reached.address)).await?))
+    Ok(Json(reached.ask(calls::sel(&*reached.bmc, &reached.address)).await?))
 }
 
 pub(crate) async fn clear_sel(
@@ -175,7 +197,7 @@ pub(crate) async fn fru(
     Path(key): Path<String>,
 ) -> Result<Json<BmcFruList>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(bounded(calls::fru(&*reached.bmc, &reached.address)).await?))
+    Ok(Json(reached.ask(calls::fru(&*reached.bmc, &reached.address)).await?))
 }
 
 pub(crate) async fn identify(
@@ -198,7 +220,7 @@ pub(crate) async fn users(
     Path(key): Path<String>,
 ) -> Result<Json<BmcUserList>, ApiError> {
     let reached = reach(&service, &key).await?;
-    Ok(Json(bounded(calls::users(&*reached.bmc, &reached.address)).await?))
+    Ok(Json(reached.ask(calls::users(&*reached.bmc, &reached.address)).await?))
 }
 
 pub(crate) async fn update_user(
@@ -213,7 +235,7 @@ pub(crate) async fn update_user(
     fields.bmc_user(spec.protocol, &body);
     fields.done()?;
     let slot: u8 = slot.parse().map_err(|_| no_slot(&slot))?;
-    let user = bounded(calls::user(&*reached.bmc, &reached.address, slot)).await?;
+    let user = reached.ask(calls::user(&*reached.bmc, &reached.address, slot)).await?;
     let user = user.ok_or_else(|| no_slot(&slot.to_string()))?;
     let ours = !username.is_empty() && user.name == username;
     if ours {
@@ -231,7 +253,7 @@ pub(crate) async fn update_user(
             change(&service, &reached, message, call).await?;
         }
     }
-    let user = bounded(calls::user(&*reached.bmc, &reached.address, slot)).await?;
+    let user = reached.ask(calls::user(&*reached.bmc, &reached.address, slot)).await?;
     user.map(Json).ok_or_else(|| no_slot(&slot.to_string()))
 }
 
@@ -301,11 +323,11 @@ fn no_slot(slot: &str) -> ApiError {
 }
 
 /// The machine and its BMC's driver.
-async fn reach(service: &Service, key: &str) -> Result<Reached, ApiError> {
+async fn reach(service: &Arc<Service>, key: &str) -> Result<Reached, ApiError> {
     let record = service.machine(key).await?;
     let address = record.spec.bmc.as_ref().map(|bmc| bmc.address.clone());
     match (address, service.bmcs.driver(&record).await?) {
-        (Some(address), Some(bmc)) => Ok(Reached { record, bmc, address }),
+        (Some(address), Some(bmc)) => Ok(Reached { record, bmc, address, service: Arc::clone(service) }),
         _ => Err(no_bmc(&record.name)),
     }
 }
@@ -369,15 +391,11 @@ async fn failed(
     error: &BmcError,
 ) -> Result<(), ApiError> {
     let event = NewEvent::machine(reached.record.id(), "bmc", format!("{message}; but: {error}"));
+    reached.note(error).await?;
     Ok(service.store.event_insert(&[event], clock::now()).await?)
 }
 
 /// Bounds what a BMC is asked in time.
-async fn bounded<T>(call: impl Future<Output = Result<T, BmcError>>) -> Result<T, ApiError> {
-    Ok(bounded_by(PATIENCE, call).await??)
-}
-
-/// As `bounded`, for what fails in other ways, and with another patience.
 pub(super) async fn bounded_by<T>(patience: Duration, call: impl Future<Output = T>) -> Result<T, ApiError> {
     tokio::time::timeout(patience, call).await.map_err(|_| slow(patience))
 }

@@ -93,7 +93,7 @@ async fn note(
             pin(service, record, bmc).await
         }
         (Ok(_), _) => Ok(()),
-        (Err(error), _) => trouble(service, record, error).await,
+        (Err(error), _) => note_trouble(service, record, error).await,
     }
 }
 
@@ -150,11 +150,16 @@ pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> 
             service.observe(record.id(), &Fact::Power { on }, &events).await?;
             pin(service, record, &bmc).await
         }
-        Err(error) => trouble(service, record, &error).await,
+        Err(error) => note_trouble(service, record, &error).await,
     }
 }
 
-async fn trouble(service: &Service, record: &MachineRecord, error: &BmcError) -> Result<(), ServiceError> {
+/// Takes down that a BMC does not answer, or refuses us.
+pub(crate) async fn note_trouble(
+    service: &Service,
+    record: &MachineRecord,
+    error: &BmcError,
+) -> Result<(), ServiceError> {
     // While it rests the trouble is what it was: the time that is left is no news.
     let why = match error {
         BmcError::Resting { last, .. } => last.clone(),

@@ -8,6 +8,7 @@ mod instance;
 mod machine;
 
 pub(crate) use driver::run;
+pub(crate) use effects::note_trouble;
 
 use jiff::Timestamp;
 use tokio::sync::Semaphore;

@@ -1,7 +1,7 @@
 //! People ask machines' BMCs through the API: everything that they can, what goes wrong, and the serial console.
 
 use anyhow::{Context, Result};
-use bmc_mock::ipmi::{Faults, LockOut};
+use bmc_mock::ipmi::{Faults, LockOut, Share};
 use provisioner_api::{
     BmcBoot, BmcBootDevice, BmcButton, BmcHealth, BmcIdentify, BmcSelUpdate, BmcSettingsUpdate,
     BmcUserPrivilege, BmcUserUpdate, BootMode, InstanceState, MachineAction, MachineCreate, MachineState,
@@ -59,6 +59,8 @@ async fn a_bmc_answers_people() -> Result<()> {
     assert!(told(&client, "lets the lamp shine for 15 s").await?);
 
     assert_eq!(client.machine_bmc_power("m1").await?.power, Power::Off);
+    let error = client.machine_bmc_press("m1", BmcButton::Cycle).await.unwrap_err();
+    assert!(error.to_string().contains("the machine is off; switch it on instead"), "{error}");
     client.machine_action("m1", MachineAction::PowerOn).await?;
     eventually("it is on", async || {
         Ok((client.machine_bmc_power("m1").await?.power == Power::On).then_some(()))
@@ -252,6 +254,25 @@ async fn a_wrong_password_is_tried_once_and_not_into_a_lock_out() -> Result<()> 
     client.machine_action("m1", MachineAction::Retry).await?;
     site.machine_in("m1", MachineState::Available).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_bmc_is_silent_is_known_as_soon_as_somebody_asked_it() -> Result<()> {
+    let site = Site::start().await?;
+    let (client, sim) = ready(&site).await?;
+    assert_eq!(client.machine("m1").await?.status.bmc.health, BmcHealth::Ok);
+    sim.control()?.set_faults(Faults { lost_requests: Share::Every(1), ..Faults::default() });
+    let error = client.machine_bmc_power("m1").await.unwrap_err();
+    assert_eq!((error.status(), kind(&error)), (Some(504), "bmc-unreachable"), "{error}");
+    let status = client.machine("m1").await?.status.bmc;
+    assert_eq!(status.health, BmcHealth::Unreachable);
+    assert!(status.error.is_some_and(|error| error.contains("does not answer")));
+
+    sim.control()?.set_faults(Faults::default());
+    eventually("it is well again", async || {
+        Ok((client.machine("m1").await?.status.bmc.health == BmcHealth::Ok).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

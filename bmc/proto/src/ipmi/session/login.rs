@@ -16,7 +16,7 @@ use crate::ipmi::handshake::{
     privilege,
 };
 use crate::ipmi::keys::{Exchange, Protection, Rejection, same};
-use crate::ipmi::packet::{self, Packet, Plus, payload};
+use crate::ipmi::packet::{self, Packet, payload};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -27,6 +27,9 @@ const RESTARTS: u8 = 3;
 pub(super) struct Login {
     progress: Progress,
     step: Step,
+    /// A refusal that doesn't carry our session id, which nobody else knows: payload type and payload. Anybody may have
+    /// sent it, so it counts only when nothing better comes before the next repetition.
+    held: Option<(u8, Vec<u8>)>,
 }
 
 /// What outlives one attempt of a login.
@@ -65,12 +68,21 @@ struct Asked {
     late: Option<(u8, Box<Exchange>)>,
 }
 
+/// Whether a message is an answer to ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    Ours,
+    /// A refusal without our session id.
+    Perhaps,
+    Stray,
+}
+
 /// What to do after a valid message.
 type Next = Result<(), SessionError>;
 
 impl Progress {
     pub(super) fn new(config: &Config, random: &mut Random) -> Self {
-        // Below 128, so that it doesn't come to 0 (see `Login::is_answer`) in the few dozen messages of a login.
+        // Below 128, so that it doesn't come to 0 (see `Login::answers`) in the few dozen messages of a login.
         let tag = random.bytes()[0] & 0x7F;
         Self {
             level: config.privilege.level(),
@@ -121,14 +133,19 @@ impl Login {
 
     /// Whether a message answers ours. Some BMCs leave the tag 0, and in errors the id, too: OpenBMC's `rakp12.cpp`
     /// does so in errors, others always (xcat2/xcat-core pull request 7555).
-    fn is_answer(&self, console_id: u32, tag: u8, id: Option<u32>, is_error: bool) -> bool {
+    fn answers(&self, console_id: u32, tag: u8, id: Option<u32>, is_error: bool) -> Belief {
         let newest = self.progress.tag;
         let oldest = match &self.step {
             Step::Rakp1(asked) => asked.first_tag,
             _ => newest,
         };
-        (tag == 0 || (oldest..=newest).contains(&tag))
-            && (id == Some(console_id) || is_error && id.unwrap_or(0) == 0)
+        let is_tagged = tag == 0 || (oldest..=newest).contains(&tag);
+        match id {
+            _ if !is_tagged => Belief::Stray,
+            id if id == Some(console_id) => Belief::Ours,
+            None | Some(0) if is_error => Belief::Perhaps,
+            _ => Belief::Stray,
+        }
     }
 }
 
@@ -142,7 +159,7 @@ impl Session {
             console_id: self.console_id,
             algorithms: self.config.suite.algorithms(),
         };
-        self.phase = Phase::LoggingIn(Box::new(Login { progress, step: Step::Opening }));
+        self.phase = Phase::LoggingIn(Box::new(Login { progress, step: Step::Opening, held: None }));
         let datagram = packet::plain(payload::OPEN_SESSION_REQUEST, &request.encode());
         self.outbox.push_back(datagram.clone());
         self.start(Resend::Datagram(datagram), now);
@@ -164,7 +181,7 @@ impl Session {
         if plus.authenticated || plus.encrypted || plus.session_id != 0 {
             return;
         }
-        match self.step_on(plus, now) {
+        match self.step_on(plus.payload_type, plus.payload, false, now) {
             Some(Ok(())) => {}
             Some(Err(error)) => self.fail(error),
             // Our own request, sent back by something that echoes what it gets: no more than noise.
@@ -175,26 +192,53 @@ impl Session {
         }
     }
 
-    /// `None`: it is nothing that is waited for.
-    fn step_on(&mut self, plus: &Plus<'_>, now: Duration) -> Option<Next> {
-        let Phase::LoggingIn(login) = &self.phase else { return None };
-        let ours =
-            |tag: u8, id: Option<u32>, is_error: bool| login.is_answer(self.console_id, tag, id, is_error);
-        match (&login.step, plus.payload_type) {
+    /// It is time to send again, and a refusal was held back: nothing better came. False: there is none.
+    pub(super) fn believe_held(&mut self, now: Duration) -> bool {
+        let Phase::LoggingIn(login) = &mut self.phase else { return false };
+        let Some((payload_type, payload)) = login.held.take() else { return false };
+        match self.step_on(payload_type, &payload, true, now) {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                self.fail(error);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// `None`: it is nothing that is waited for. `credulous`: a refusal without our session id counts, too.
+    fn step_on(&mut self, payload_type: u8, bytes: &[u8], credulous: bool, now: Duration) -> Option<Next> {
+        let Phase::LoggingIn(login) = &mut self.phase else { return None };
+        let id = self.console_id;
+        let believe = |login: &mut Login, belief| match belief {
+            Belief::Stray => None,
+            Belief::Perhaps if !credulous => {
+                login.held.get_or_insert_with(|| (payload_type, bytes.to_vec()));
+                Some(false)
+            }
+            Belief::Perhaps | Belief::Ours => {
+                login.held = None;
+                Some(true)
+            }
+        };
+        match (&login.step, payload_type) {
             (Step::Opening, payload::OPEN_SESSION_RESPONSE) => {
-                let answer = OpenSessionResponse::decode(plus.payload)?;
-                let is_ours = ours(answer.tag, answer.console_id, answer.outcome.is_err());
-                is_ours.then(|| self.opened(answer.outcome, now))
+                let answer = OpenSessionResponse::decode(bytes)?;
+                let belief = login.answers(id, answer.tag, answer.console_id, answer.outcome.is_err());
+                let believed = believe(login, belief)?;
+                Some(if believed { self.opened(answer.outcome, now) } else { Ok(()) })
             }
             (Step::Rakp1(_), payload::RAKP2) => {
-                let answer = Rakp2::decode(plus.payload)?;
-                let is_ours = ours(answer.tag, answer.console_id, answer.outcome.is_err());
-                is_ours.then(|| self.challenged(answer.tag, answer.outcome, now))
+                let answer = Rakp2::decode(bytes)?;
+                let belief = login.answers(id, answer.tag, answer.console_id, answer.outcome.is_err());
+                let believed = believe(login, belief)?;
+                Some(if believed { self.challenged(answer.tag, answer.outcome, now) } else { Ok(()) })
             }
             (Step::Rakp3 { .. }, payload::RAKP4) => {
-                let answer = Rakp4::decode(plus.payload)?;
-                let is_ours = ours(answer.tag, answer.console_id, answer.outcome.is_err());
-                is_ours.then(|| self.proven(answer.outcome, now))
+                let answer = Rakp4::decode(bytes)?;
+                let belief = login.answers(id, answer.tag, answer.console_id, answer.outcome.is_err());
+                let believed = believe(login, belief)?;
+                Some(if believed { self.proven(answer.outcome, now) } else { Ok(()) })
             }
             _ => None,
         }

@@ -158,7 +158,10 @@ impl Session {
 
     /// Sends again what was not answered, or gives up. Too early is harmless.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let Some(timer) = self.timer.as_mut().filter(|timer| timer.again_at <= now) else { return };
+        if self.timer.as_ref().is_none_or(|timer| timer.again_at > now) || self.believe_held(now) {
+            return;
+        }
+        let Some(timer) = &mut self.timer else { return };
         if timer.sendings_left == 0 {
             return self.give_up(now);
         }

@@ -1,6 +1,7 @@
 //! What strangers send, or send again, changes nothing.
 
 use super::*;
+use crate::ipmi::handshake::{OpenSessionResponse, Rakp2, Rakp4};
 use crate::ipmi::message::LanMessage;
 use proptest::prelude::*;
 
@@ -234,4 +235,40 @@ proptest! {
             bytes
         });
     }
+}
+
+/// Who guesses our port can say "no" in the BMC's name, without our session id; the BMC's own answer counts more.
+#[test]
+fn refusals_that_anybody_could_send_wait_for_something_better() {
+    let refusals = [
+        OpenSessionResponse { tag: 0, console_id: None, outcome: Err(Status::NO_CIPHER_SUITE) }.encode(),
+        Rakp2 { tag: 0, console_id: None, outcome: Err(Status::UNAUTHORIZED_NAME) }.encode(),
+        Rakp4 { tag: 0, console_id: None, outcome: Err(Status::INVALID_INTEGRITY) }.encode(),
+    ];
+    let types = [payload::OPEN_SESSION_RESPONSE, payload::RAKP2, payload::RAKP4];
+    let forged: Vec<_> =
+        types.iter().zip(&refusals).map(|(kind, refusal)| packet::plain(*kind, refusal)).collect();
+    let (mut session, mut peer) =
+        (start(CipherSuite::Seventeen), Peer::new(CipherSuite::Seventeen, Fault::None));
+    let mut established = false;
+    while let Some(datagram) = session.poll_transmit() {
+        forged.iter().for_each(|refusal| session.handle(refusal, Duration::ZERO));
+        assert!(!matches!(session.poll_event(), Some(Event::Failed(_))));
+        if let Some(answer) = peer.answer(&datagram) {
+            session.handle(&answer, Duration::ZERO);
+        }
+        established |= matches!(session.poll_event(), Some(Event::Established { .. }));
+    }
+    assert!(established);
+    assert!(session.is_ready());
+
+    // Where nothing better comes, it is believed at last: some BMCs refuse like that.
+    let mut session = start(CipherSuite::Seventeen);
+    let opening = session.poll_transmit().unwrap();
+    session.handle(&peer.answer(&opening).unwrap(), Duration::ZERO);
+    let _rakp1 = session.poll_transmit().unwrap();
+    session.handle(&forged[1], Duration::ZERO);
+    session.handle_timeout(session.poll_timeout().unwrap());
+    assert!(matches!(session.poll_event(), Some(Event::Opened { .. })));
+    assert!(matches!(session.poll_event(), Some(Event::Failed(SessionError::UserRefused { .. }))));
 }
