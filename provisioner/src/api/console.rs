@@ -119,6 +119,7 @@ fn told(record: &MachineRecord, trouble: &Trouble) -> ApiError {
         Trouble::NoConsole => (S::UNPROCESSABLE_ENTITY, "bmc-unsupported"),
         Trouble::Record(_) => (S::INSUFFICIENT_STORAGE, "no-room"),
         Trouble::Interrupted(_) | Trouble::Closed(_) => (S::BAD_GATEWAY, "bmc-console"),
+        Trouble::Crowded => (S::TOO_MANY_REQUESTS, "limit"),
         Trouble::Slow => (S::GATEWAY_TIMEOUT, "bmc-slow"),
         Trouble::Service(_) => (S::INTERNAL_SERVER_ERROR, "internal"),
         Trouble::Ended => (S::SERVICE_UNAVAILABLE, "stopping"),

@@ -49,6 +49,9 @@ pub enum Recording {
     Never,
 }
 
+/// How many may follow one console at a time: each of them may be behind by what its connection buffers.
+const MOST_READERS: u32 = 32;
+
 /// Why a console can't be used now.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -73,6 +76,9 @@ pub(crate) enum Trouble {
     /// The BMC, or somebody else, ended it.
     #[error("it was closed: {0}")]
     Closed(Arc<str>),
+    /// As many follow it as may.
+    #[error("{MOST_READERS} clients follow it already; end one, or read without `follow`")]
+    Crowded,
     /// Connecting took too long.
     #[error("the BMC did not connect it in time")]
     Slow,
@@ -191,6 +197,9 @@ impl Consoles {
             (None, Some(tail)) => end.saturating_sub(tail).max(first),
             (None, None) => first,
         };
+        if follow && station.readers() >= MOST_READERS {
+            return Err(Trouble::Crowded);
+        }
         let tried = station.attempts();
         let stay = follow.then(|| station.stay(&self.shared, Why::Reads));
         if follow {

@@ -152,6 +152,21 @@ async fn connected(bmc: &FakeBmc) {
 }
 
 #[tokio::test]
+async fn there_is_a_most_of_followers() {
+    let (_folder, _bmc, consoles) = consoles(Recording::Jobs);
+    let mut readers = Vec::new();
+    for _ in 0..MOST_READERS {
+        readers.push(consoles.read(MACHINE, None, None, true).await.unwrap());
+    }
+    let trouble = consoles.read(MACHINE, None, None, true).await.err().unwrap();
+    assert!(matches!(trouble, Trouble::Crowded), "{trouble}");
+    // The record is for everybody, and a place that somebody leaves is free.
+    consoles.read(MACHINE, None, None, false).await.unwrap();
+    readers.pop();
+    consoles.read(MACHINE, None, None, true).await.unwrap();
+}
+
+#[tokio::test]
 async fn two_readers_share_one_connection_and_miss_nothing() {
     let (_folder, bmc, consoles) = consoles(Recording::Jobs);
     let mut one = consoles.read(MACHINE, None, None, true).await.unwrap();

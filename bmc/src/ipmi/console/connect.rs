@@ -119,7 +119,8 @@ impl Ipmi {
             address: self.errors.address.clone(),
             during: CONNECTING,
             answer: format!(
-                "{who} has its console, and there is one at a time; end that one, or take the console over"
+                "{who} has its console, and there is one at a time; end that one, or take the console over, by hand \
+                 with `billet bmc console -H … --take-over`"
             ),
         })
     }

@@ -33,6 +33,9 @@ struct Entry {
     id: u32,
 }
 
+/// How many left-over sessions are closed at one login.
+const MOST_AT_A_BMC: usize = 16;
+
 /// All sessions of this process, and those left over.
 pub(super) struct Ledger {
     state: Mutex<State>,
@@ -85,12 +88,11 @@ impl Ledger {
         let now = unix();
         let mut state = self.lock();
         state.left.retain(|_, used| now.saturating_sub(*used) < WORTH.as_secs());
-        state
-            .left
-            .keys()
-            .filter(|left| left.peer == peer && &*left.username == username)
-            .map(|left| left.id)
-            .collect()
+        let here = state.left.iter().filter(|(left, _)| left.peer == peer && &*left.username == username);
+        let mut here: Vec<_> = here.map(|(left, used)| (*used, left.id)).collect();
+        // The youngest first: a BMC has no more sessions than that, whatever a file says.
+        here.sort_unstable_by_key(|(used, id)| (std::cmp::Reverse(*used), *id));
+        here.into_iter().take(MOST_AT_A_BMC).map(|(_, id)| id).collect()
     }
 
     /// A left-over session was closed, or is none.

@@ -145,3 +145,13 @@ fn what_is_no_file_is_left_alone() {
     assert_eq!(ledger(&ours).left_over(peer(), "admin"), Vec::<u32>::new());
     assert!(elsewhere.exists());
 }
+
+#[test]
+fn a_login_closes_only_as_many_as_a_bmc_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin: Arc<str> = "admin".into();
+    let first = ledger(folder.path());
+    let _open: Vec<_> = (1..=40).map(|id| first.opened(peer(), &admin, id)).collect();
+    kill(first);
+    assert_eq!(ledger(folder.path()).left_over(peer(), "admin").len(), MOST_AT_A_BMC);
+}
