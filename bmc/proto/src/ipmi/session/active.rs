@@ -1,6 +1,6 @@
 //! Inside the session: sealed requests, their answers, other payloads, raising the privilege, closing.
 
-use super::login::Progress;
+use super::progress::Progress;
 use super::{Event, PAYLOADS_KEPT, Phase, Resend, Session, SessionError, Tidying, success};
 use crate::ipmi::Message;
 use crate::ipmi::command::{Answer, CloseSession, SetSessionPrivilege};

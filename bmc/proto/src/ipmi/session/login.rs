@@ -8,20 +8,16 @@
 //! - what goes wrong in a way that crossing messages explain begins the login anew, three times at most.
 
 use super::active::Link;
-use super::random::Random;
+use super::progress::{Progress, RESTARTS};
 use super::suites::Asking;
-use super::{Config, Event, Phase, Resend, Session, SessionError};
+use super::{Event, Phase, Resend, Session, SessionError};
 use crate::ipmi::handshake::{
     Challenge, Grant, NAME_ONLY, OpenSessionRequest, OpenSessionResponse, Rakp1, Rakp2, Rakp3, Rakp4, Status,
-    privilege,
 };
 use crate::ipmi::keys::{Exchange, Protection, Rejection, same};
 use crate::ipmi::packet::{self, Packet, payload};
 use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// How often a login is begun anew.
-const RESTARTS: u8 = 3;
 
 /// A login under way.
 pub(super) struct Login {
@@ -30,22 +26,6 @@ pub(super) struct Login {
     /// A refusal that doesn't carry our session id, which nobody else knows: payload type and payload. Anybody may have
     /// sent it, so it counts only when nothing better comes before the next repetition.
     held: Option<(u8, Vec<u8>)>,
-}
-
-/// What outlives one attempt of a login.
-pub(super) struct Progress {
-    /// Privilege that is asked for.
-    level: u8,
-    /// The privilege in Open Session: 0 asks for the highest; the role is set in RAKP 1.
-    open_privilege: u8,
-    /// Tag of the last message.
-    tag: u8,
-    /// How many times the login may be begun anew.
-    restarts_left: u8,
-    /// Whether RAKP 1 or RAKP 3 was sent more than once in this attempt.
-    repeated: bool,
-    /// Sessions of earlier attempts that the BMC may hold open.
-    pub(super) abandoned: Vec<u32>,
 }
 
 enum Step {
@@ -79,48 +59,6 @@ enum Belief {
 
 /// What to do after a valid message.
 type Next = Result<(), SessionError>;
-
-impl Progress {
-    pub(super) fn new(config: &Config, random: &mut Random) -> Self {
-        // Below 128, so that it doesn't come to 0 (see `Login::answers`) in the few dozen messages of a login.
-        let tag = random.bytes()[0] & 0x7F;
-        Self {
-            level: config.privilege.level(),
-            open_privilege: 0,
-            tag,
-            restarts_left: RESTARTS,
-            repeated: false,
-            abandoned: Vec::new(),
-        }
-    }
-
-    fn next_tag(&mut self) -> u8 {
-        self.tag = self.tag.wrapping_add(1).max(1);
-        self.tag
-    }
-
-    pub(super) fn level(&self) -> u8 {
-        self.level
-    }
-
-    /// Goes from administrator to operator. False: that was tried.
-    pub(super) fn lower(&mut self) -> bool {
-        let may = self.level == privilege::ADMINISTRATOR;
-        self.level = privilege::OPERATOR;
-        may
-    }
-
-    /// Whether what goes wrong now can come of messages that we sent twice, and another attempt is left.
-    pub(super) fn may_restart(&self) -> bool {
-        self.repeated && self.restarts_left > 0
-    }
-
-    /// The same for what only messages that crossed can bring about: the network, too, sends some of them twice.
-    fn must_have_crossed(&self, status: Status) -> bool {
-        (self.repeated || status.is_about_session() || status == Status::INVALID_INTEGRITY)
-            && self.restarts_left > 0
-    }
-}
 
 impl Login {
     pub(super) fn system_id(&self) -> Option<u32> {

@@ -12,6 +12,7 @@ mod active;
 mod config;
 mod error;
 mod login;
+mod progress;
 mod random;
 mod suites;
 
@@ -22,7 +23,8 @@ use super::{IpmiCommand, Message};
 use active::Link;
 pub use config::{Config, Privilege, Retransmission};
 pub use error::{ConfigError, SessionError};
-use login::{Login, Progress};
+use login::Login;
+use progress::Progress;
 use random::Random;
 use std::collections::VecDeque;
 use std::time::Duration;
