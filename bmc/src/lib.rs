@@ -4,6 +4,7 @@
 
 mod capability;
 mod driver;
+mod drivers;
 mod ipmi;
 mod redfish;
 
@@ -13,6 +14,7 @@ pub use capability::{
     Sensor, SensorHealth, Sensors, SerialConsole, Thresholds, UserPrivilege, Users, Watchdog, WatchdogState,
 };
 pub use driver::{
-    Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Button, Cipher, Credentials, Drivers,
-    Endpoint, Health, Persistence, PowerState, Privilege, Protocol, Settings,
+    Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Button, Cipher, Credentials, Endpoint,
+    Health, Persistence, PowerState, Privilege, Protocol,
 };
+pub use drivers::{Drivers, Settings};

@@ -1,7 +1,8 @@
 //! The driver against the simulated BMC, through a lossy relay, and against OpenIPMI's ipmi_sim.
 
 use super::*;
-use crate::driver::{BootMode, BootTarget, Credentials, Drivers, Persistence, Privilege, Protocol};
+use crate::Drivers;
+use crate::driver::{BootMode, BootTarget, Credentials, Persistence, Privilege, Protocol};
 use bmc_mock::ipmi::{CipherSuite as Suite, Control, Identity, Server, User};
 use bmc_mock::{BootFlags, Chassis, ChassisError, MemoryChassis};
 use bmc_proto::ipmi::Retransmission;
