@@ -19,6 +19,10 @@ impl Faults {
     pub(super) const NONE: Faults = Faults { lost: 0, doubled: 0, late: 0, deaf: false, seed: 1 };
 }
 
+/// A client of which nothing was ever heard is given up after a few tries, and rightly: so many are lost in a row
+/// at the most, in each direction, and what the tests promise doesn't hang on luck.
+const MOST_LOST_IN_A_ROW: u32 = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum To {
     Server,
@@ -34,6 +38,8 @@ struct Link<'a> {
     now: Duration,
     flying: BinaryHeap<Reverse<Flight>>,
     count: u64,
+    /// How many were lost since the last one that arrived, to the server and to the client.
+    lost_in_a_row: [u32; 2],
 }
 
 impl Link<'_> {
@@ -49,9 +55,11 @@ impl Link<'_> {
     fn send(&mut self, to: To, packet: &[u8]) {
         let copies = if self.chance(self.faults.doubled) { 2 } else { 1 };
         for _ in 0..copies {
-            if self.chance(self.faults.lost) {
+            if self.chance(self.faults.lost) && self.lost_in_a_row[to as usize] < MOST_LOST_IN_A_ROW {
+                self.lost_in_a_row[to as usize] += 1;
                 continue;
             }
+            self.lost_in_a_row[to as usize] = 0;
             let delay = if self.chance(self.faults.late) { 3 } else { 1 };
             self.count += 1;
             let at = self.now + Duration::from_millis(delay);
@@ -175,7 +183,14 @@ pub(super) fn run(length: usize, options: &[(&str, &str)], faults: &Faults) -> (
     let value =
         |wanted| options.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.parse().unwrap());
     let window = value("windowsize").unwrap_or(1) as u64;
-    let mut link = Link { faults, state: faults.seed, now: START, flying: BinaryHeap::new(), count: 0 };
+    let mut link = Link {
+        faults,
+        state: faults.seed,
+        now: START,
+        flying: BinaryHeap::new(),
+        count: 0,
+        lost_in_a_row: [0; 2],
+    };
     let mut server = Server { transfer: None, length, window, acknowledged: 0, sent: 0 };
     let mut client = Client {
         request: read_request("file", options),
