@@ -1,12 +1,12 @@
-//! Polls the power of many IPMI BMCs, each in its interval, and tells in one line of JSON what that cost: for the
-//! benchmark.
+//! Polls the power of many BMCs, each in its interval, and tells in one line of JSON what that cost: for the benchmarks.
+//! Over IPMI or, with `--redfish`, over Redfish; there a BMC that is polled within some seconds keeps its connection.
 //!
 //! `poll --count 10000 --first 127.1.0.1 --port 9623 --user admin --password-file F --interval 60 --seconds 180`
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 use anyhow::{Context, ensure};
-use bmc::{Bmc, BmcError, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol, Settings};
+use bmc::{Bmc, BmcError, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol, Settings, Trust};
 use clap::Parser;
 use nix::sys::resource::{UsageWho, getrusage};
 use std::collections::BTreeMap;
@@ -25,9 +25,12 @@ struct Arguments {
     /// Address of the first; the others follow.
     #[arg(long, default_value = "127.1.0.1")]
     first: Ipv4Addr,
-    /// Their UDP port.
-    #[arg(long, default_value_t = 9623)]
-    port: u16,
+    /// Their port; 9623, and 9443 for Redfish, when it isn't given.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Over Redfish instead of IPMI.
+    #[arg(long)]
+    redfish: bool,
     /// The user.
     #[arg(long, default_value = "admin")]
     user: String,
@@ -61,13 +64,15 @@ fn main() -> anyhow::Result<()> {
             builder
         }
     };
-    runtime.enable_all().build()?.block_on(run(&arguments))
+    // As a task: the future that a runtime blocks on is woken through a pipe, which the polls would be charged for.
+    runtime.enable_all().build()?.block_on(async { tokio::spawn(run(arguments)).await? })
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     ensure!(arguments.count > 0 && arguments.interval > 0.0, "--count and --interval must be more than 0");
-    let bmcs = connect(arguments)?;
+    let bmcs = connect(&arguments)?;
     let before = Usage::now()?;
+    let mut logged_in = None;
     let found = Arc::new(Mutex::new(Found::default()));
     let start = Instant::now();
     let step = arguments.interval / f64::from(arguments.count);
@@ -78,6 +83,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             break;
         }
         tokio::time::sleep_until(start + Duration::from_secs_f64(at)).await;
+        if poll == bmcs.len() {
+            logged_in = Some(Usage::now()?);
+        }
         let (bmc, found) = (Arc::clone(bmc), Arc::clone(&found));
         tokio::spawn(async move {
             let begin = Instant::now();
@@ -90,16 +98,39 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     while Arc::strong_count(&found) > 1 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Logging out is part of the cost.
-    let closing: Vec<_> =
-        bmcs.into_iter().map(|bmc| tokio::spawn(async move { bmc.close().await })).collect();
-    for closed in closing {
-        closed.await?;
-    }
+    let polled = Usage::now()?;
+    let resident = resident_kib()?;
+    close(bmcs).await?;
     let after = Usage::now()?;
     let found = std::mem::take(&mut *lock(&found));
-    println!("{}", found.report(after.cpu - before.cpu, after.max_rss_kib));
+    let mut report = found.report(after.cpu - before.cpu, after.max_rss_kib);
+    // What it costs once all are logged in, and until they are logged out again.
+    let steady = logged_in.map(|logged_in| (polled.cpu - logged_in.cpu).as_secs_f64());
+    report["steady_cpu_seconds"] = steady.into();
+    report["steady_seconds"] = (arguments.seconds - arguments.interval).max(0.0).into();
+    report["steady_rss_kib"] = resident.into();
+    println!("{report}");
     Ok(())
+}
+
+/// Logs out, of some at a time: all at once would be thousands of connections.
+async fn close(bmcs: Vec<Arc<dyn Bmc>>) -> anyhow::Result<()> {
+    let mut closing = tokio::task::JoinSet::new();
+    for bmc in bmcs {
+        if closing.len() >= 64 {
+            closing.join_next().await.transpose()?;
+        }
+        closing.spawn(async move { bmc.close().await });
+    }
+    while closing.join_next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+/// What of this process is in memory now.
+fn resident_kib() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc")?;
+    line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
 }
 
 fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Arc<dyn Bmc>>> {
@@ -110,19 +141,25 @@ fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Arc<dyn Bmc>>> {
         3 => Cipher::Suite3,
         other => anyhow::bail!("suite {other} is not spoken; 17 and 3 are"),
     };
-    let drivers = Drivers::new(Settings { sessions: arguments.sessions.clone() });
+    let (protocol, port) = if arguments.redfish {
+        (Protocol::Redfish { trust: Trust::FirstUse }, 9443)
+    } else {
+        (Protocol::Ipmi { cipher, privilege: Privilege::default() }, 9623)
+    };
+    let drivers = Drivers::new(Settings { sessions: arguments.sessions.clone(), ..Settings::default() });
     let first = u32::from(arguments.first);
     let last = first.checked_add(arguments.count).context("there are not so many addresses")?;
     let connect = |address: u32| {
         drivers.connect(Endpoint {
-            protocol: Protocol::Ipmi { cipher, privilege: Privilege::default() },
+            protocol: protocol.clone(),
             host: Ipv4Addr::from(address).to_string(),
-            port: Some(arguments.port),
+            port: Some(arguments.port.unwrap_or(port)),
             credentials: Credentials {
                 username: arguments.user.clone(),
                 password: Zeroizing::new(password.trim_end_matches('\n').to_owned()),
                 bmc_key: None,
             },
+            keeper: None,
         })
     };
     Ok((first..last).map(connect).collect())

@@ -1,10 +1,13 @@
 //! What every BMC can do: the trait, its words and its errors. The drivers that do it are not here.
 
 use crate::capability::{
-    AssetTag, EventLog, Identify, Inventory, NetworkSettings, PowerMeter, Sensors, SerialConsole, Users,
-    Watchdog,
+    AssetTag, BiosSettings, BootOrder, Confirmations, EventLog, Firmware, Hardware, Identify, Inventory,
+    Logs, NetworkSettings, PowerMeter, Recorder, Reports, Restart, SecureBoot, Security, Sensors,
+    SerialConsole, Tasks, Users, VirtualMedia, Watchdog,
 };
 use async_trait::async_trait;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -77,6 +80,58 @@ pub trait Bmc: Send + Sync {
     fn console(&self) -> Option<&dyn SerialConsole> {
         None
     }
+    /// Its virtual media.
+    fn virtual_media(&self) -> Option<&dyn VirtualMedia> {
+        None
+    }
+    /// Secure Boot.
+    fn secure_boot(&self) -> Option<&dyn SecureBoot> {
+        None
+    }
+    /// The firmware's setup.
+    fn bios(&self) -> Option<&dyn BiosSettings> {
+        None
+    }
+    /// The lasting boot order.
+    fn boot_order(&self) -> Option<&dyn BootOrder> {
+        None
+    }
+    /// Firmware and its updates.
+    fn firmware(&self) -> Option<&dyn Firmware> {
+        None
+    }
+    /// What it does that takes long.
+    fn tasks(&self) -> Option<&dyn Tasks> {
+        None
+    }
+    /// The machine's parts.
+    fn hardware(&self) -> Option<&dyn Hardware> {
+        None
+    }
+    /// Its logs.
+    fn logs(&self) -> Option<&dyn Logs> {
+        None
+    }
+    /// What it reports by itself.
+    fn reports(&self) -> Option<&dyn Reports> {
+        None
+    }
+    /// What people confirm, where nothing else tells how the power is.
+    fn confirmations(&self) -> Option<&dyn Confirmations> {
+        None
+    }
+    /// Writes it down.
+    fn recorder(&self) -> Option<&dyn Recorder> {
+        None
+    }
+    /// How it says that it is guarded.
+    fn security(&self) -> Option<&dyn Security> {
+        None
+    }
+    /// Its own restart.
+    fn restart(&self) -> Option<&dyn Restart> {
+        None
+    }
 }
 
 /// What a person presses.
@@ -90,6 +145,18 @@ pub enum Button {
     ShutDown,
     /// Diagnostic interrupt (NMI).
     Diagnostic,
+    /// Asks the operating system to start anew.
+    Restart,
+    /// The power button as a finger presses it: what it does depends on the state.
+    PushPower,
+    /// Takes standby power away, too, for a while: the BMC may go with it.
+    FullCycle,
+    /// Suspends the system to RAM.
+    Suspend,
+    /// Halts the processors.
+    Pause,
+    /// Lets a suspended or halted system go on.
+    Resume,
 }
 
 /// How a BMC has been answering.
@@ -108,12 +175,26 @@ pub struct Health {
 pub struct Endpoint {
     /// The protocol and its settings.
     pub protocol: Protocol,
-    /// Host name or IP address.
+    /// Host name or IP address; empty for protocols that have none.
     pub host: String,
     /// Port; 623 or 443 when absent.
     pub port: Option<u16>,
     /// How to log in.
     pub credentials: Credentials,
+    /// Where an open Redfish session is remembered, so that the next process finds it again: BMCs have few. `None`:
+    /// it is not.
+    pub keeper: Option<Arc<dyn SessionKeeper>>,
+}
+
+/// Remembers one BMC's open Redfish session through a crash. What it keeps is a secret.
+///
+/// Failures are its own to log: without it, a session is lost after a crash and no more.
+#[async_trait]
+pub trait SessionKeeper: Send + Sync {
+    /// What was kept last, if anything.
+    async fn load(&self) -> Option<Zeroizing<String>>;
+    /// Keeps this instead; `None` forgets.
+    async fn save(&self, session: Option<&str>);
 }
 
 /// The protocol of a BMC and its settings.
@@ -128,10 +209,48 @@ pub enum Protocol {
     },
     /// Redfish over HTTPS.
     Redfish {
-        /// SHA-256 of the leaf certificate that is trusted. `None`: trust on first use; `BmcInfo::tls_sha256` tells
-        /// what was seen, and the caller stores it.
-        tls_sha256: Option<[u8; 32]>,
+        /// Whose certificate is believed.
+        trust: Trust,
     },
+    /// A person at the machine, who is asked and confirms.
+    Manual,
+    /// HTTPS calls to a service of the operator's; see docs/bmc.md for what is sent.
+    Webhook {
+        /// Where to; power and boot are addressed below it.
+        url: String,
+        /// Whose certificate is believed.
+        trust: Trust,
+    },
+    /// A magic packet switches on; nothing can be switched off or observed.
+    WakeOnLan {
+        /// The MAC address of the port that listens.
+        mac: [u8; 6],
+        /// Where the packet is sent to: a broadcast address, or a relay's.
+        to: SocketAddr,
+    },
+    /// A virtual machine of libvirt, by its `virsh`.
+    Libvirt {
+        /// The hypervisor's URI, such as `qemu:///system`.
+        uri: String,
+        /// The domain's name or UUID.
+        domain: String,
+    },
+    /// A virtual machine of VirtualBox, by its `VBoxManage`.
+    VirtualBox {
+        /// The machine's name or UUID.
+        machine: String,
+    },
+}
+
+/// Whose TLS certificate is believed. There is no way to believe any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// The one that is shown first; `BmcInfo::tls_sha256` tells which, and the caller stores it.
+    FirstUse,
+    /// The leaf certificate with this SHA-256, whatever its names and dates.
+    Pinned([u8; 32]),
+    /// Certificates of these authorities (PEM), for the host's name or address and in their time.
+    Authorities(String),
 }
 
 /// IPMI cipher suites (IPMI 2.0 table 22-20). Nothing lower exists here.
@@ -174,7 +293,7 @@ pub enum PowerState {
 }
 
 /// What a boot comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootOverride {
     /// From what.
     pub target: BootTarget,
@@ -185,7 +304,7 @@ pub struct BootOverride {
 }
 
 /// From what a machine boots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootTarget {
     /// The firmware's own order.
     Default,
@@ -197,6 +316,15 @@ pub enum BootTarget {
     Cd,
     /// The firmware's setup.
     Setup,
+    /// A USB device.
+    Usb,
+    /// UEFI HTTP boot.
+    Http {
+        /// From this address; `None`: from the one that DHCP tells.
+        uri: Option<String>,
+    },
+    /// The device with this UEFI device path.
+    UefiDevice(String),
 }
 
 /// For how long an override holds.
@@ -270,6 +398,14 @@ pub enum BmcError {
         /// What is pinned, hex.
         pinned: String,
     },
+    /// Its certificate is none of those that the authorities in its settings vouch for.
+    #[error("the BMC at {address} shows a certificate that is not believed: {what}")]
+    Untrusted {
+        /// `host:port`.
+        address: String,
+        /// What is wrong with it and what may mend it.
+        what: String,
+    },
     /// Something answers there, but it does not speak to us: the port is closed, or it is no BMC.
     #[error("there is no BMC at {address}: {what}")]
     NotABmc {
@@ -280,7 +416,7 @@ pub enum BmcError {
     },
     /// All its sessions are taken.
     #[error(
-        "all sessions of the BMC at {address} are taken ({answer}); they end by themselves after a minute without use"
+        "all sessions of the BMC at {address} are taken ({answer}); they end by themselves when they are not used: after a minute over IPMI, mostly half an hour over Redfish"
     )]
     NoFreeSession {
         /// `host:port`.
@@ -311,12 +447,26 @@ pub enum BmcError {
         during: &'static str,
     },
     /// It does not speak what we need: the cipher suite, a Redfish resource.
-    #[error("the BMC at {address} can't do it: {what}")]
+    #[error("the BMC{}{address} can't do it: {what}", if address.is_empty() { "" } else { " at " })]
     Unsupported {
-        /// `host:port`.
+        /// `host:port`; nothing where a person stands in for a BMC.
         address: String,
         /// What is missing and what may mend it.
         what: String,
+    },
+    /// A person has to do it at the machine, and to confirm it.
+    #[error("a person has to do it at the machine: {what}")]
+    AsksPerson {
+        /// What: `switch it on`.
+        what: String,
+    },
+    /// It can be changed only while the machine is off.
+    #[error("{address} changes {what} only while the machine is off; switch it off first")]
+    OnlyWhileOff {
+        /// What is asked: a virtual machine's name.
+        address: String,
+        /// What is to be changed.
+        what: &'static str,
     },
     /// It answered, with an error.
     #[error("the BMC at {address} answered to {during}: {answer}")]

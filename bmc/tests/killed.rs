@@ -20,7 +20,7 @@ const SESSIONS: usize = 4;
 const KILLS: u64 = 50;
 
 fn connect(port: u16, folder: &Path) -> Arc<dyn Bmc> {
-    let drivers = Drivers::new(Settings { sessions: Some(folder.to_owned()) });
+    let drivers = Drivers::new(Settings { sessions: Some(folder.to_owned()), ..Settings::default() });
     drivers.connect(Endpoint {
         protocol: Protocol::Ipmi { cipher: Cipher::Suite17, privilege: Privilege::default() },
         host: "127.0.0.1".into(),
@@ -30,6 +30,7 @@ fn connect(port: u16, folder: &Path) -> Arc<dyn Bmc> {
             password: Zeroizing::new("correct-horse".into()),
             bmc_key: None,
         },
+        keeper: None,
     })
 }
 

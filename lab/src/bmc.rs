@@ -5,11 +5,14 @@ mod control;
 mod ipmi_sim;
 mod line;
 mod mock;
+mod sushy;
 
 pub(crate) use control::obey;
+pub(crate) use sushy::missing as missing_for_sushy;
 
+use anyhow::Context;
 use bmc_mock::Chassis;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,19 +37,32 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// Starts the BMC of the machine with this number in the spec, from 0.
+    /// Starts the BMC of the machine with this number in the spec, from 0. Without a chassis it brings its own.
     pub(crate) async fn start(
         &self,
         number: u8,
         machine: &Machine,
-        chassis: Arc<dyn Chassis>,
+        chassis: Option<Arc<dyn Chassis>>,
     ) -> anyhow::Result<BmcReport> {
-        let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number + 1));
+        let address = address(number);
+        let chassis = || chassis.context("the lab has made no chassis for it");
         match machine.bmc {
-            BmcKind::IpmiSim => ipmi_sim::start(self, machine, address, &*chassis).await,
-            BmcKind::Mock => mock::start(self, machine, address, chassis).await,
+            BmcKind::IpmiSim => ipmi_sim::start(self, machine, address, &*chassis()?).await,
+            BmcKind::Mock => mock::start(self, machine, address, chassis()?).await,
+            BmcKind::Sushy => sushy::start(self, machine, address).await,
         }
     }
+}
+
+/// The address of the BMC of the machine with this number.
+fn address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, 1, number + 1))
+}
+
+/// The switch's end of the cable of a machine that its BMC makes, and the card's end.
+pub(crate) fn cable(number: u8) -> (SocketAddr, SocketAddr) {
+    let cable = sushy::Cable::at(address(number));
+    (cable.port, cable.nic)
 }
 
 /// A UUID's bytes in the order of its text. `text` is one that `spec` made.

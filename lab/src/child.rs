@@ -11,6 +11,8 @@ use std::os::unix::process::CommandExt;
 
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "child";
+/// The other one.
+pub(crate) const REAP: &str = "reap";
 
 /// A command whose process is killed when the calling thread ends; to be used on the daemon's only thread.
 pub(crate) fn command(program: &str) -> tokio::process::Command {
@@ -29,6 +31,22 @@ pub(crate) fn become_program(parent: u32, program: &OsString, arguments: &[OsStr
     }
     let error = std::process::Command::new(program).args(arguments).exec();
     Err(error).with_context(|| format!("can't run {}", program.display()))
+}
+
+/// Runs a program as the first process of a process namespace: buries whatever ends there, and ends with the program,
+/// which ends everything else in the namespace (pid_namespaces(7)).
+pub(crate) fn reap(program: &OsString, arguments: &[OsString]) -> anyhow::Result<()> {
+    let started = std::process::Command::new(program).args(arguments).spawn();
+    let main = started.with_context(|| format!("can't run {}", program.display()))?;
+    loop {
+        match nix::sys::wait::wait() {
+            Ok(status) if status.pid().is_some_and(|pid| pid.as_raw().unsigned_abs() == main.id()) => {
+                bail!("{} ended: {status:?}", program.display())
+            }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error).context("can't wait for processes"),
+        }
+    }
 }
 
 /// Where a program is, as the shell would find it.

@@ -16,8 +16,10 @@ use std::process::ExitCode;
 use crate::control::{self, MachineStatus, Request};
 use crate::layout::{self, Layout};
 use crate::report::Report;
+use crate::spec::Spec;
+use crate::virtualbox::{self, VirtualBox};
 use crate::{child, namespace};
-use arguments::{Arguments, Command, Power};
+use arguments::{Arguments, Command, Power, Which};
 
 /// The program: reads the command line, does it, and gives its exit code.
 pub fn main() -> ExitCode {
@@ -30,10 +32,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The spec that is given, or that of the last `up`, or the default one.
+fn spec_of_virtualbox(given: Option<PathBuf>, dir: Option<&PathBuf>) -> anyhow::Result<Spec> {
+    let stored = virtualbox::stored_spec(&dir.cloned().unwrap_or_else(layout::default_dir));
+    up::spec(given.or_else(|| stored.is_file().then_some(stored)).as_deref())
+}
+
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(up) => up::up(up),
-        Command::Down { dir } => {
+        Command::Down { hypervisor, spec, dir } if hypervisor.hypervisor == Which::Virtualbox => {
+            let virtualbox = VirtualBox { manage: hypervisor.vboxmanage, billet: None };
+            let (spec, dir) = (spec_of_virtualbox(spec, dir.dir.as_ref())?, dir.dir);
+            virtualbox
+                .remove(&spec, &Layout::create(&dir.unwrap_or_else(layout::default_dir), &spec.machines)?)
+        }
+        Command::Down { dir, .. } => {
             let layout = layout(dir.dir);
             let there_was = control::down(&layout)?;
             println!(
@@ -43,7 +57,12 @@ fn run(command: Command) -> anyhow::Result<()> {
             );
             Ok(())
         }
-        Command::Status { dir, json } => {
+        Command::Status { dir, hypervisor, .. } if hypervisor.hypervisor == Which::Virtualbox => {
+            let virtualbox = VirtualBox { manage: hypervisor.vboxmanage, billet: None };
+            print!("{}", virtualbox.status(&spec_of_virtualbox(None, dir.dir.as_ref())?)?);
+            Ok(())
+        }
+        Command::Status { dir, json, .. } => {
             let layout = layout(dir.dir);
             let status: Vec<MachineStatus> =
                 serde_json::from_value(control::ask(&layout, &Request::Status)?)?;
@@ -70,6 +89,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             print!("{}", printed.as_str().unwrap_or_default());
             Ok(())
         }
+        Command::Reap { program, arguments } => child::reap(&program, &arguments),
         Command::Child { parent, program, arguments } => child::become_program(parent, &program, &arguments),
     }
 }
@@ -98,14 +118,17 @@ fn print_status(report: &Report, status: &[MachineStatus], json: bool) -> anyhow
     println!("{:<20} {:<5} {:<8} {:<18} {:<20} BMC", "MACHINE", "POWER", "FIRMWARE", "MAC", "BOOT OVERRIDE");
     // In the spec's order.
     for machine in &report.machines {
-        let Some(now) = status.iter().find(|status| status.name == machine.name) else { continue };
+        // One that only its BMC switches has none.
+        let now = status.iter().find(|status| status.name == machine.name);
         let bmc = match &machine.bmc.redfish {
-            Some(redfish) => format!("{} and IPMI suite {}", redfish.url, machine.bmc.ipmi.cipher),
-            None => format!("{} IPMI suite {}", machine.bmc.ipmi.address, machine.bmc.ipmi.cipher),
+            Some(redfish) => redfish.url.clone(),
+            None => machine.bmc.address.to_string(),
         };
-        let (power, firmware) =
-            (if now.on { "on" } else { "off" }, format!("{:?}", machine.firmware).to_lowercase());
-        println!("{:<20} {power:<5} {firmware:<8} {:<18} {:<20} {bmc}", machine.name, machine.mac, now.boot);
+        let ipmi = machine.bmc.ipmi.map_or_else(String::new, |ipmi| format!(" IPMI suite {}", ipmi.cipher));
+        let power = now.map_or("?", |now| if now.on { "on" } else { "off" });
+        let boot = now.map_or("?", |now| now.boot.as_str());
+        let firmware = format!("{:?}", machine.firmware).to_lowercase();
+        println!("{:<20} {power:<5} {firmware:<8} {:<18} {boot:<20} {bmc}{ipmi}", machine.name, machine.mac);
     }
     Ok(())
 }

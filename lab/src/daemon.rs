@@ -19,12 +19,13 @@ use crate::layout::Layout;
 use crate::link;
 use crate::qemu::{Accelerator, Console, QemuChassis, UefiImage};
 use crate::report::{BmcReport, DiskReport, MachineReport, Report};
-use crate::spec::{Firmware, Machine, Spec};
-use crate::switch::{PacketSocket, PlainRom, Recorder, Switch, UnixPort};
+use crate::spec::{BmcKind, Firmware, Machine, Spec};
+use crate::switch::{PacketSocket, PlainRom, Recorder, Switch, UdpPort, UnixPort};
 
 /// The parts that requests act on.
 struct Lab {
     switch: Switch,
+    /// Those that we make; a BMC may bring its own.
     machines: BTreeMap<String, Arc<QemuChassis>>,
 }
 
@@ -72,7 +73,8 @@ pub(crate) async fn run(
 async fn start_bmcs(spec: &Spec, lab: &Lab, around: &Surroundings<'_>) -> anyhow::Result<Vec<BmcReport>> {
     let mut bmcs = Vec::new();
     for (number, machine) in (0..).zip(&spec.machines) {
-        let bmc = around.start(number, machine, lab.machine(&machine.name)?.clone()).await;
+        let chassis = lab.machines.get(&machine.name).map(|chassis| chassis.clone() as Arc<dyn Chassis>);
+        let bmc = around.start(number, machine, chassis).await;
         bmcs.push(bmc.with_context(|| format!("the BMC of {} does not start", machine.name))?);
     }
     Ok(bmcs)
@@ -116,17 +118,22 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
     switch.connect_packet(PacketSocket::open(&end)?);
     let accelerator = Accelerator::of_this_host();
     let mut machines = BTreeMap::new();
-    for machine in &spec.machines {
+    for (number, machine) in (0..).zip(&spec.machines) {
         let files = layout.machine(&machine.name);
-        for (number, (_, size)) in machine.disks().enumerate() {
-            make_disk(&files.disk(number), size.bytes())?;
+        for (disk, (_, size)) in machine.disks().enumerate() {
+            make_disk(&files.disk(disk), size.bytes())?;
+        }
+        let console = Console::open(&files)?;
+        if machine.bmc == BmcKind::Sushy {
+            let (port, nic) = bmc::cable(number);
+            switch.connect_by_udp(UdpPort::bind(port, nic).context("can't make a machine's port")?);
+            continue;
         }
         let uefi =
             if machine.firmware.is_uefi() { Some(UefiImage::find(machine.architecture)?) } else { None };
         if let Some(uefi) = &uefi {
             uefi.give_variables(&files.variables())?;
         }
-        let console = Console::open(&files)?;
         let rom = (machine.firmware == Firmware::BiosPxe).then(PlainRom::default);
         switch.connect_machine(
             UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?,
@@ -235,9 +242,9 @@ impl Lab {
 
     fn machine(&self, name: &str) -> anyhow::Result<&Arc<QemuChassis>> {
         let known = || self.machines.keys().cloned().collect::<Vec<_>>().join(", ");
-        self.machines
-            .get(name)
-            .with_context(|| format!("there is no machine `{name}`; there are {}", known()))
+        self.machines.get(name).with_context(|| {
+            format!("there is no machine `{name}` that the lab itself switches; there are {}", known())
+        })
     }
 
     async fn status(&self) -> anyhow::Result<Value> {
@@ -250,6 +257,9 @@ impl Lab {
                 Some(BootDevice::Disk) => "disk",
                 Some(BootDevice::Cd) => "cd",
                 Some(BootDevice::Setup) => "setup",
+                Some(BootDevice::Usb) => "usb",
+                Some(BootDevice::Http) => "http",
+                Some(BootDevice::Uefi) => "uefi",
             };
             let stays = if flags.persistent { " (persistent)" } else { "" };
             all.push(MachineStatus { name: name.clone(), on, boot: format!("{boot}{stays}") });

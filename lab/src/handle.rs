@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::bmc::missing_for_sushy;
 use crate::child;
 use crate::control::{self, MachineStatus, Request};
 use crate::layout::Layout;
@@ -134,12 +135,18 @@ fn find_program() -> anyhow::Result<PathBuf> {
 /// What of the programs that a lab needs is not installed, as a sentence. Tests skip with it.
 pub fn missing(spec: &Spec) -> Option<String> {
     let with_ipmi_sim = spec.machines.iter().any(|machine| machine.bmc == BmcKind::IpmiSim);
+    let of_sushy = if spec.machines.iter().any(|machine| machine.bmc == BmcKind::Sushy) {
+        missing_for_sushy()
+    } else {
+        Vec::new()
+    };
     let emulators = spec.machines.iter().map(|machine| qemu::program(machine.architecture));
     let programs = emulators.chain(["ip"]).chain(with_ipmi_sim.then_some("ipmi_sim"));
     let missing = programs.filter(|program| child::find(program).is_none()).map(str::to_owned);
     let uefi = spec.machines.iter().filter(|machine| machine.firmware.is_uefi());
     let no_image = uefi.filter_map(|machine| qemu::UefiImage::find(machine.architecture).err());
-    let absent: BTreeSet<_> = missing.chain(no_image.map(|error| error.to_string())).collect();
+    let absent: BTreeSet<_> =
+        missing.chain(no_image.map(|error| error.to_string())).chain(of_sushy).collect();
     (!absent.is_empty()).then(|| {
         format!(
             "not installed: {}; lab/setup installs all that a lab needs",

@@ -145,6 +145,11 @@ impl MachineFiles {
         self.with("ipmi")
     }
 
+    /// The folder of this machine's Redfish emulator and libvirt daemon.
+    pub(crate) fn sushy(&self) -> PathBuf {
+        self.with("sushy")
+    }
+
     /// All its sockets, which a killed daemon leaves behind.
     pub(crate) fn sockets(&self) -> [PathBuf; 5] {
         [self.console(), self.serial(), self.monitor(), self.nic(), self.port()]

@@ -23,6 +23,7 @@ mod qemu;
 mod report;
 mod spec;
 mod switch;
+mod virtualbox;
 
 pub use control::MachineStatus;
 pub use handle::{Lab, missing};

@@ -70,14 +70,16 @@ pub struct BmcReport {
     pub kind: BmcKind,
     /// Its address.
     pub address: IpAddr,
-    /// User name, for both protocols.
+    /// User name, for all protocols.
     pub username: String,
-    /// Password, for both protocols.
+    /// Password, for all protocols.
     pub password: String,
-    /// IPMI over LAN.
-    pub ipmi: IpmiReport,
+    /// IPMI over LAN, if it speaks it.
+    pub ipmi: Option<IpmiReport>,
     /// Redfish, if it speaks it.
     pub redfish: Option<RedfishReport>,
+    /// The URI of the libvirt daemon that makes the machine, if one does.
+    pub libvirt: Option<String>,
 }
 
 /// How a BMC is reached by IPMI.

@@ -251,6 +251,8 @@ pub enum BmcKind {
     IpmiSim,
     /// Our simulated BMC: Redfish, and IPMI 2.0 with cipher suite 17.
     Mock,
+    /// sushy-tools' Redfish emulator, with a machine that libvirt makes. Only its BMC switches it.
+    Sushy,
 }
 
 /// What a machine boots from when its BMC says nothing.
@@ -380,6 +382,12 @@ fn check_machine(machine: &Machine) -> Result<(), SpecError> {
     }
     if machine.architecture == Architecture::Aarch64 && !machine.firmware.is_uefi() {
         return Err(wrong(&field("firmware"), "must be uefi or uefi-http: aarch64 has no BIOS".into()));
+    }
+    let made_by_libvirt = machine.architecture == Architecture::X86_64
+        && matches!(machine.firmware, Firmware::Bios | Firmware::Uefi);
+    if machine.bmc == BmcKind::Sushy && !made_by_libvirt {
+        let problem = "must be ipmi-sim or mock: with sushy a machine is x86_64, with bios or uefi".into();
+        return Err(wrong(&field("bmc"), problem));
     }
     if !(128..=65536).contains(&machine.memory) {
         return Err(wrong(&field("memory"), format!("{} must be 128 to 65536 MiB", machine.memory)));

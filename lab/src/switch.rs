@@ -13,7 +13,7 @@ pub(crate) use capture::Recorder;
 pub use faults::Faults;
 pub use packet::{PacketSocket, without_offloads};
 pub(crate) use plain::PlainRom;
-pub(crate) use port::UnixPort;
+pub(crate) use port::{UdpPort, UnixPort};
 
 use faults::Dice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -118,6 +118,26 @@ impl Switch {
                     }
                     Err(error) => break tracing::error!(%error, "a machine's port broke; it is cut off"),
                 }
+            }
+        });
+    }
+
+    /// Connects the cable of a machine that sends its frames by UDP.
+    pub(crate) fn connect_by_udp(&self, socket: UdpPort) {
+        let socket = Arc::new(socket);
+        let (port, mut queue) = self.add_port();
+        let sender = socket.clone();
+        tokio::spawn(async move {
+            while let Some(frame) = queue.recv().await {
+                sender.send(&frame).await;
+            }
+        });
+        let switch = self.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; LONGEST_FRAME];
+            loop {
+                let length = socket.receive(&mut buffer).await;
+                switch.take(port, &buffer[..length]);
             }
         });
     }

@@ -31,7 +31,8 @@ fn start_of(spec: &Spec, dir: &Path) -> Option<Lab> {
 fn ipmi(lab: &Lab, machine: &str, arguments: &[&str]) -> String {
     let bmc = &lab.machine(machine).unwrap().bmc;
     let mut command = lab.command("ipmitool");
-    command.args(["-I", "lanplus", "-C", &bmc.ipmi.cipher.to_string(), "-H", &bmc.address.to_string()]);
+    let cipher = bmc.ipmi.unwrap().cipher.to_string();
+    command.args(["-I", "lanplus", "-C", &cipher, "-H", &bmc.address.to_string()]);
     command.args(["-U", &bmc.username, "-P", &bmc.password]).args(arguments);
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
@@ -243,7 +244,8 @@ fn the_bmcs_carry_the_serial_consoles() {
         let bmc = &lab.machine(machine).unwrap().bmc;
         assert_eq!(bmc.kind, kind);
         let mut command = lab.command("ipmitool");
-        command.args(["-I", "lanplus", "-C", &bmc.ipmi.cipher.to_string(), "-H", &bmc.address.to_string()]);
+        let cipher = bmc.ipmi.unwrap().cipher.to_string();
+        command.args(["-I", "lanplus", "-C", &cipher, "-H", &bmc.address.to_string()]);
         command.args(["-U", &bmc.username, "-P", &bmc.password, "sol", "activate"]);
         let mut console =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -105,7 +105,7 @@ impl App {
         let (leases, keeper) = leases::open(&store, &config).await?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
-        let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data));
+        let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data, &config.bmc));
         let service = Arc::new(Service {
             consoles: Consoles::new(
                 Arc::clone(&bmcs) as Arc<dyn Lines>,
@@ -117,12 +117,14 @@ impl App {
             key,
             images: Arc::new(images),
             image_names: tokio::sync::Mutex::default(),
+            scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
             api_port,
             http_port: OnceLock::new(),
             boot: BootServer { leases, status: Arc::new(pxe::Status::new()), counters },
             traces,
             hub: Hub::new(),
+            stopping: CancellationToken::new(),
             config,
         });
         let traces = TraceWriter::new(Arc::clone(&service), observed);
@@ -183,6 +185,7 @@ impl App {
         let ended = supervise(&mut tasks, &shutdown).await;
         // Answers that follow a console would never end by themselves.
         service.consoles.close();
+        service.stopping.cancel();
         drain(&mut tasks).await;
         service.bmcs.close().await;
         service.store.close().await;

@@ -1,15 +1,30 @@
 //! The drivers of the machines' BMCs: one for each, kept while its settings stay, because a BMC has few sessions.
 //!
-//! A password that is being changed at the BMC is kept beside the old one until the BMC took it; which of the two it
-//! knows after a crash in between is found out here, with one login for each, once.
+//! A password that is being changed at the BMC (`rotation`) is kept beside the old one until the BMC took it; which of
+//! the two it knows after a crash in between is found out when the driver is asked for next, with one login for each,
+//! once.
+
+mod audit;
+mod endpoint;
+mod locks;
+mod password;
+mod rotation;
+mod session;
+
+pub(crate) use endpoint::split_address;
+pub(crate) use rotation::Change as PasswordChange;
 
 use crate::{
+    clock, config,
     keys::{KeyError, Sealed, SiteKey},
     service::ServiceError,
-    store::{MachineRecord, NewSecret, Store, Swap},
+    store::{MachineRecord, NewEvent, NewSecret, Store, Swap},
 };
-use bmc::{Bmc, BmcError, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol, Settings};
+use bmc::{Bmc, BmcError, Credentials, Drivers, Endpoint, PowerState, SessionKeeper, Settings};
+use futures::StreamExt;
+use locks::Locks;
 use provisioner_api::{BmcProtocol, BmcSpec, MachineId};
+use session::StoredSession;
 use std::{
     collections::HashMap,
     path::Path,
@@ -26,6 +41,9 @@ const NEXT: &str = "bmc-password-next";
 /// The name of a BMC's key Kg.
 const KEY: &str = "bmc-key";
 
+/// How many sessions are ended at the same time at shutdown.
+const CLOSED_AT_ONCE: usize = 64;
+
 /// The longest Kg (IPMI 2.0 section 13.33).
 const KEY_BYTES: usize = 20;
 
@@ -36,7 +54,9 @@ pub(crate) struct Bmcs {
     drivers: Drivers,
     known: Mutex<HashMap<MachineId, Known>>,
     /// Who holds a machine's changes its password, or finds out which one holds.
-    turns: Mutex<HashMap<MachineId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Locks,
+    /// Who holds a machine's switches it or has its firmware updated. Taken before its turn, where both are.
+    deeds: Locks,
 }
 
 /// A driver, and the settings and secrets that it was made with.
@@ -66,9 +86,18 @@ impl Known {
 
 impl Bmcs {
     /// No driver yet. Open IPMI sessions are noted below the `data` folder, so that the next process can close them.
-    pub(crate) fn new(store: Arc<Store>, key: Arc<SiteKey>, data: &Path) -> Self {
-        let drivers = Drivers::new(Settings { sessions: Some(data.join("ipmi-sessions")) });
-        Self { store, key, drivers, known: Mutex::default(), turns: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>, key: Arc<SiteKey>, data: &Path, programs: &config::Bmc) -> Self {
+        let config::Bmc { virsh, vboxmanage, .. } = programs.clone();
+        let drivers =
+            Drivers::new(Settings { sessions: Some(data.join("ipmi-sessions")), virsh, vboxmanage });
+        Self {
+            store,
+            key,
+            drivers,
+            known: Mutex::default(),
+            turns: Locks::default(),
+            deeds: Locks::default(),
+        }
     }
 
     /// The driver of a machine's BMC; none when it has no BMC.
@@ -77,11 +106,11 @@ impl Bmcs {
         let Some(spec) = &record.spec.bmc else { return Ok(None) };
         // Asked for each time: a driver with a password that was changed meanwhile must not be used again.
         let Some(secrets) = self.secrets(id).await? else { return Ok(None) };
-        let kept = self.lock().get(&id).filter(|known| known.is_for(spec, &secrets)).cloned();
-        let known = match kept {
-            Some(known) => known,
-            None => self.make(id, spec, &secrets).await?,
-        };
+        let known = self.known(id, spec, &secrets).await?;
+        if let Some(confirmations) = known.driver.confirmations() {
+            let on = |(on, _)| if on { PowerState::On } else { PowerState::Off };
+            confirmations.confirm(record.machine.facts.power.map(on));
+        }
         let Some(next) = &secrets.next else { return Ok(Some(known.driver)) };
         if known.refused.as_ref() == Some(next) {
             return Ok(Some(known.driver));
@@ -102,43 +131,12 @@ impl Bmcs {
         }
     }
 
-    /// Which of two passwords the BMC knows; answers the driver with it. When it can't be found out now, the old one.
-    async fn find_out(
-        &self,
-        id: MachineId,
-        known: Known,
-        next: &Sealed,
-    ) -> Result<Arc<dyn Bmc>, ServiceError> {
-        // A session that is open already would prove nothing.
-        known.driver.close().await;
-        match known.driver.info().await {
-            Ok(_) => {
-                self.store.secret_settle(&held(id, NEXT, next), &[gone(id, NEXT)]).await?;
-                return Ok(known.driver);
-            }
-            Err(error) if is_refused_login(&error) => {}
-            Err(_) => return Ok(known.driver),
-        }
-        let password = self.key.open_sealed(&secret_owner(id), NEXT, next)?;
-        let candidate = self.connect(id, &known.spec, password.clone(), known.bmc_key.as_ref())?;
-        match candidate.info().await {
-            Ok(_) => {
-                tracing::info!(machine = %id, "the BMC took the new password before a crash; it is used from now on");
-                let sealed = self.promote(id, next, &password).await?;
-                if let Some(password) = sealed {
-                    self.keep(id, Known { password, driver: Arc::clone(&candidate), ..known }).await;
-                }
-                Ok(candidate)
-            }
-            Err(error) => {
-                candidate.close().await;
-                if is_refused_login(&error)
-                    && let Some(known) = self.lock().get_mut(&id)
-                {
-                    known.refused = Some(next.clone());
-                }
-                Ok(known.driver)
-            }
+    /// The driver for these settings and secrets: the one that is kept, or a new one.
+    async fn known(&self, id: MachineId, spec: &BmcSpec, secrets: &Secrets) -> Result<Known, ServiceError> {
+        let kept = self.lock().get(&id).filter(|known| known.is_for(spec, secrets)).cloned();
+        match kept {
+            Some(known) => Ok(known),
+            None => self.make(id, spec, secrets).await,
         }
     }
 
@@ -151,16 +149,9 @@ impl Bmcs {
     ) -> Result<Option<Sealed>, ServiceError> {
         let new = new_password(&self.key, id, password)?;
         let sealed = new[0].sealed.clone();
-        let swap = self.store.secret_settle(&held(id, NEXT, next), &new).await?;
+        let event = NewEvent::machine(id, "bmc", rotation::NEW_HOLDS);
+        let swap = self.store.secret_settle(&held(id, NEXT, next), &new, &[event], clock::now()).await?;
         Ok(sealed.filter(|_| swap == Swap::Updated))
-    }
-
-    /// Makes the password that was kept as the next one the password: the BMC took it.
-    pub(crate) async fn took(&self, id: MachineId, password: &str) -> Result<(), ServiceError> {
-        if let Some(next) = self.store.secret_get(&secret_owner(id), NEXT).await? {
-            self.promote(id, &next, password).await?;
-        }
-        Ok(())
     }
 
     /// Whether this is the password that is used.
@@ -172,7 +163,13 @@ impl Bmcs {
 
     /// Whose turn it is to change a machine's password. Whoever holds it keeps others from finding out meanwhile.
     pub(crate) fn turn(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default())
+        self.turns.of(id)
+    }
+
+    /// Whose deed is under way at a machine: what a job, an operator's button and a firmware update do must not cross.
+    /// Whoever takes it looks at the machine again before acting.
+    pub(crate) fn deed(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
+        self.deeds.of(id)
     }
 
     async fn secrets(&self, id: MachineId) -> Result<Option<Secrets>, ServiceError> {
@@ -213,13 +210,18 @@ impl Bmcs {
         let text = bmc_key.map(|sealed| self.key.open_sealed(&secret_owner(id), KEY, sealed)).transpose()?;
         // What was stored was read once already, when it was given.
         let bmc_key = text.and_then(|text| read_bmc_key(&text).ok());
+        let keeper = (spec.protocol == BmcProtocol::Redfish).then(|| {
+            let (store, key) = (Arc::clone(&self.store), Arc::clone(&self.key));
+            Arc::new(StoredSession::new(store, key, id)) as Arc<dyn SessionKeeper>
+        });
         let credentials = Credentials { username: spec.username.clone(), password, bmc_key };
-        Ok(self.drivers.connect(endpoint(spec, credentials)))
+        Ok(self.drivers.connect(Endpoint { keeper, ..endpoint::endpoint(spec, credentials) }))
     }
 
     /// Ends a driver's session and forgets it.
     pub(crate) async fn forget(&self, id: MachineId) {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.turns.forget(id);
+        self.deeds.forget(id);
         let old = self.lock().remove(&id);
         if let Some(old) = old {
             old.driver.close().await;
@@ -237,10 +239,12 @@ impl Bmcs {
         }
     }
 
-    /// Ends all sessions, at shutdown.
+    /// Ends all sessions, at shutdown; so many at once that connections and sockets stay few.
     pub(crate) async fn close(&self) {
         let all: Vec<_> = self.lock().drain().map(|(_, known)| known.driver).collect();
-        futures::future::join_all(all.iter().map(|driver| driver.close())).await;
+        futures::stream::iter(all)
+            .for_each_concurrent(CLOSED_AT_ONCE, |driver| async move { driver.close().await })
+            .await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Known>> {
@@ -302,30 +306,7 @@ fn secret_owner(id: MachineId) -> String {
     format!("machine {id}")
 }
 
-fn endpoint(spec: &BmcSpec, credentials: Credentials) -> Endpoint {
-    let (host, port) = split_address(&spec.address);
-    let protocol = match spec.protocol {
-        BmcProtocol::Ipmi => Protocol::Ipmi {
-            cipher: if spec.cipher_suite == Some(3) { Cipher::Suite3 } else { Cipher::Suite17 },
-            privilege: Privilege::default(),
-        },
-        BmcProtocol::Redfish => Protocol::Redfish {
-            tls_sha256: spec.tls_sha256.as_ref().and_then(|pin| hex::decode(pin).ok()?.try_into().ok()),
-        },
-    };
-    Endpoint { protocol, host, port, credentials }
-}
-
-/// Splits `host`, `host:port`, `[v6]:port` or a bare IPv6 address.
-pub(crate) fn split_address(address: &str) -> (String, Option<u16>) {
-    if let Some((host, rest)) = address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host.to_owned(), rest.strip_prefix(':').and_then(|port| port.parse().ok()));
-    }
-    match address.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => (host.to_owned(), port.parse().ok()),
-        _ => (address.to_owned(), None),
-    }
-}
-
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Why the service did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,8 @@ pub(crate) struct Service {
     pub(crate) images: Arc<images::import::Store>,
     /// Held while a name is given to a manifest, and while one that has no name any more is removed.
     pub(crate) image_names: tokio::sync::Mutex<()>,
+    /// Held while a subnet is searched for BMCs: one search at a time.
+    pub(crate) scanning: tokio::sync::Mutex<()>,
     /// Where uploads rest until they are imported.
     pub(crate) uploads: PathBuf,
     /// The configuration.
@@ -75,6 +78,8 @@ pub(crate) struct Service {
     pub(crate) traces: Traces,
     /// Pokes.
     pub(crate) hub: Hub,
+    /// Cancelled when the service stops: answers that would never end by themselves end then.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// What the boot server keeps that others look at.

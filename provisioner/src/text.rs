@@ -1,4 +1,5 @@
-//! Text forms that every part of the service shares: MAC addresses, and the words of enums.
+//! Text forms that every part of the service shares: MAC addresses, the words of enums, and texts of BMCs without the
+//! secrets that URLs carry.
 
 use serde::Serialize;
 
@@ -24,5 +25,66 @@ pub(crate) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
+    }
+}
+
+/// A text whose URLs have neither user nor password: BMCs repeat what they were told to fetch.
+pub(crate) fn without_logins(text: &str) -> String {
+    cleaned(text, false)
+}
+
+/// A text whose URLs have neither user, password nor query, which may be a signature that lets everybody in. For
+/// timelines, errors and the log, which many read.
+pub(crate) fn without_secrets(text: &str) -> String {
+    cleaned(text, true)
+}
+
+fn cleaned(text: &str, queries: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, behind) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = behind.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c)).unwrap_or(behind.len());
+        let (url, after) = behind.split_at(end);
+        let path = url.find(['/', '?', '#']).unwrap_or(url.len());
+        let host = url[..path].rfind('@').map_or(0, |at| at + 1);
+        let url = &url[host..];
+        match url.split_once('?').filter(|_| queries) {
+            Some((before, _)) => {
+                out.push_str(before);
+                out.push_str("?…");
+            }
+            None => out.push_str(url),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{without_logins, without_secrets};
+
+    #[test]
+    fn no_text_tells_what_a_url_lets_in_with() {
+        for (text, told) in [
+            ("", ""),
+            ("no URL @ all?", "no URL @ all?"),
+            ("http://a/b.iso", "http://a/b.iso"),
+            ("https://user:secret@a/b.iso", "https://a/b.iso"),
+            ("can't mount 'nfs://u:p@a:1/b', nor https://u@b.", "can't mount 'nfs://a:1/b', nor https://b."),
+            ("cifs://u:p@q@a/b", "cifs://a/b"),
+            ("https://a/b@1.bin", "https://a/b@1.bin"),
+            ("https://[::1]:8/x", "https://[::1]:8/x"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_logins(text), told);
+            assert_eq!(without_secrets(text), told);
+        }
+        let signed = "fetching https://u:p@a/b.bin?Signature=x&y=1 failed";
+        assert_eq!(without_logins(signed), "fetching https://a/b.bin?Signature=x&y=1 failed");
+        assert_eq!(without_secrets(signed), "fetching https://a/b.bin?… failed");
     }
 }

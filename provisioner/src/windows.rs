@@ -29,7 +29,11 @@ pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> R
     let Some(job) = record.machine.running_job() else { return Ok(()) };
     let now = clock::now();
     let known = service.store.window_of_job(job.id, job.epoch).await?;
-    let limit = service.config.limits.agent_call_in + GRACE;
+    let limits = &service.config.limits;
+    // A person may take days to switch it on.
+    let by_hand = record.spec.bmc.as_ref().is_some_and(|bmc| bmc.protocol.asks_person());
+    let person = if by_hand { limits.person } else { SignedDuration::ZERO };
+    let limit = limits.agent_call_in + GRACE + person;
     let window = Window {
         id: known.map_or_else(|| Uuid::new_v4().to_string(), |window| window.id),
         mac: record.spec.macs.first().cloned().unwrap_or_default(),

@@ -230,9 +230,16 @@ impl LabSite {
     /// # Errors
     /// When it is refused.
     pub fn add_with(&self, name: &str, password: &str, options: &[&str]) -> Result<()> {
-        let machine = self.lab.machine(name)?;
-        let url = bmc_url(machine);
-        let mut command = self.command(&["machine", "add", name, "--mac", &machine.mac, "--bmc", &url]);
+        self.add_at(name, &bmc_url(self.lab.machine(name)?), password, options)
+    }
+
+    /// Adds a machine of the lab whose BMC is asked at this URL.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn add_at(&self, name: &str, bmc: &str, password: &str, options: &[&str]) -> Result<()> {
+        let mac = &self.lab.machine(name)?.mac;
+        let mut command = self.command(&["machine", "add", name, "--mac", mac, "--bmc", bmc]);
         let output = command.args(options).env("BILLET_BMC_PASSWORD", password).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -384,6 +391,9 @@ fn bmc_url(machine: &MachineReport) -> String {
     let user = &machine.bmc.username;
     match &machine.bmc.redfish {
         Some(redfish) => format!("redfish://{user}@{}", redfish.url.trim_start_matches("https://")),
-        None => format!("ipmi://{user}@{}?cipher={}", machine.bmc.ipmi.address, machine.bmc.ipmi.cipher),
+        None => {
+            let ipmi = machine.bmc.ipmi.expect("a BMC of the lab speaks Redfish or IPMI");
+            format!("ipmi://{user}@{}?cipher={}", ipmi.address, ipmi.cipher)
+        }
     }
 }

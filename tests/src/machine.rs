@@ -31,6 +31,8 @@ pub enum Protocol {
 pub struct SimOptions {
     /// Its BMC.
     pub protocol: Protocol,
+    /// In the shapes of which maker it answers, if it speaks Redfish.
+    pub profile: redfish::Profile,
     /// MiB of its disk.
     pub disk_mib: u64,
     /// Whether its firmware tries the network before the disk when nothing else is set.
@@ -41,7 +43,13 @@ pub struct SimOptions {
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { protocol: Protocol::Redfish, disk_mib: 128, network_first: false, bmc_key: None }
+        Self {
+            protocol: Protocol::Redfish,
+            profile: redfish::Profile::default(),
+            disk_mib: 128,
+            network_first: false,
+            bmc_key: None,
+        }
     }
 }
 
@@ -58,6 +66,7 @@ pub struct Sim {
     chassis: Arc<SimChassis>,
     bmc: SocketAddr,
     control: Option<ipmi::Control>,
+    controls: Option<Arc<redfish::Controls>>,
     protocol: Protocol,
     _end: DropGuard,
 }
@@ -89,7 +98,7 @@ impl Sim {
             end: end.clone(),
         });
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut control = None;
+        let (mut control, mut controls) = (None, None);
         let bmc = match options.protocol {
             Protocol::Ipmi => {
                 let users = vec![ipmi::User::administrator(USER, PASSWORD)];
@@ -109,10 +118,12 @@ impl Sim {
                     macs: vec![mac.clone()],
                     model: "Sim".into(),
                 };
-                let server =
-                    redfish::Server::bind(any, USER, PASSWORD, Arc::new(Wired(chassis.clone())), identity)
-                        .await?;
+                let wired = Arc::new(Wired(chassis.clone()));
+                let like =
+                    redfish::Options::new(USER, PASSWORD, wired, identity).with_profile(options.profile);
+                let server = redfish::Server::start(any, &like).await?;
                 let address = server.local_addr();
+                controls = Some(server.controls());
                 tokio::spawn(server.run(end.clone()));
                 address
             }
@@ -126,6 +137,7 @@ impl Sim {
             chassis,
             bmc,
             control,
+            controls,
             protocol,
             _end: end.drop_guard(),
         })
@@ -146,6 +158,9 @@ impl Sim {
                 username: USER.into(),
                 cipher_suite: None,
                 tls_sha256: None,
+                tls_ca: None,
+                domain: None,
+                mac: None,
             },
             bmc_password: Secret::new(PASSWORD),
             bmc_key: None,
@@ -161,6 +176,19 @@ impl Sim {
     /// When it speaks something else.
     pub fn control(&self) -> Result<&ipmi::Control> {
         self.control.as_ref().context("its BMC speaks IPMI")
+    }
+
+    /// The same for one that speaks Redfish.
+    ///
+    /// # Errors
+    /// When it speaks something else.
+    pub fn redfish(&self) -> Result<&redfish::Controls> {
+        self.controls.as_deref().context("its BMC speaks Redfish")
+    }
+
+    /// Itself, for whoever switches it by other means than its BMC: a person, a webhook.
+    pub fn chassis(&self) -> Arc<dyn Chassis> {
+        Arc::new(Wired(self.chassis.clone()))
     }
 
     /// Its serial port.
@@ -196,7 +224,7 @@ impl Sim {
         Ok(wired.reset().await?)
     }
 
-    /// What it did, newest last: `script agent`, `script disk`, `disk: nothing`, `disk: phoned home`, …
+    /// What it did, newest last: `script: agent`, `script: disk`, `disk: nothing`, `disk: phoned home`, …
     pub fn history(&self) -> Vec<String> {
         self.chassis.with(|state| state.history.clone())
     }

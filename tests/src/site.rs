@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use provisioner::{
     app::App,
-    config::{Api, Boot, Config, Log, Network},
+    config::{Api, Bmc, Boot, Config, Log, Network},
 };
 use provisioner_api::{
     DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
@@ -85,6 +85,7 @@ impl Site {
                 kernel_parameters: Vec::new(),
             },
             console: Default::default(),
+            bmc: Default::default(),
             networks: vec![network],
             limits,
             log: Log { filter: "info".into(), json: false },
@@ -175,6 +176,11 @@ impl Site {
         }
         let answer = request.send().await?;
         Ok((answer.status(), answer.json().await.ok()))
+    }
+
+    /// Where the service may search for BMCs; it holds from the next start on.
+    pub fn set_bmc(&mut self, bmc: Bmc) {
+        self.config.bmc = bmc;
     }
 
     /// The boot server's HTTP.

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, ensure};
 use bmc_mock::MemoryChassis;
-use bmc_mock::ipmi::{CipherSuite, Faults, Fleet, Identity, Share, User};
+use bmc_mock::ipmi::{CipherSuite, Faults, Fleet, Identity, Openness, Share, User};
 use clap::Parser;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,6 +39,9 @@ struct Arguments {
     /// Which share of datagrams is lost, each way; 0.2 is every fifth.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
+    /// They are open to what an audit looks for: cipher suite 0, anonymous logins, IPMI 1.5 sessions.
+    #[arg(long)]
+    open: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -81,8 +84,15 @@ fn populate(fleet: &Fleet, arguments: &Arguments, password: &str) -> anyhow::Res
         uuid[8] = 0x80;
         uuid[12..].copy_from_slice(&address.to_be_bytes());
         let chassis = Arc::new(MemoryChassis::new());
-        let identity =
-            Identity { suites: suites.clone(), ..Identity::new(vec![user.clone()], chassis, uuid) };
+        let identity = Identity {
+            suites: suites.clone(),
+            openness: Openness {
+                suite_zero: arguments.open,
+                anonymous: arguments.open,
+                old_sessions: arguments.open,
+            },
+            ..Identity::new(vec![user.clone()], chassis, uuid)
+        };
         let control = fleet.add(IpAddr::V4(address.into()), identity);
         if arguments.loss > 0.0 {
             let lost = Share::Random(arguments.loss);

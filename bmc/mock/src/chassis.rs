@@ -23,6 +23,22 @@ pub trait Chassis: Send + Sync + 'static {
     async fn boot(&self) -> Result<BootFlags, ChassisError>;
     /// Sets the boot flags. The chassis itself clears them after one boot if they are not persistent.
     async fn set_boot(&self, flags: BootFlags) -> Result<(), ChassisError>;
+    /// Asks the operating system to start anew. By default that is a reset.
+    async fn restart(&self) -> Result<(), ChassisError> {
+        self.reset().await
+    }
+    /// Whether it is on, but suspended or halted.
+    async fn paused(&self) -> Result<bool, ChassisError> {
+        Ok(false)
+    }
+    /// Suspends or halts it. An error when it can't be, or is off.
+    async fn pause(&self) -> Result<(), ChassisError> {
+        Err(ChassisError("it can't be suspended".into()))
+    }
+    /// Lets it go on. An error when it can't be, or is off.
+    async fn resume(&self) -> Result<(), ChassisError> {
+        Err(ChassisError("it can't be suspended".into()))
+    }
     /// Its serial port, if it has one.
     fn serial(&self) -> Option<Arc<dyn SerialPort>> {
         None
@@ -51,6 +67,12 @@ pub enum BootDevice {
     Cd,
     /// The firmware's setup.
     Setup,
+    /// A USB device.
+    Usb,
+    /// UEFI HTTP boot.
+    Http,
+    /// A device of the UEFI boot manager's, by its path or name.
+    Uefi,
 }
 
 /// Why a chassis did not obey.
@@ -69,6 +91,7 @@ pub struct MemoryChassis {
 #[derive(Debug, Default)]
 struct State {
     on: bool,
+    paused: bool,
     flags: BootFlags,
     diagnostics: u32,
 }
@@ -125,6 +148,7 @@ impl Chassis for MemoryChassis {
                 state.boots();
             }
             state.on = on;
+            state.paused = false;
         });
         if let Some(serial) = self.serial.get() {
             serial.set_power(on);
@@ -133,7 +157,10 @@ impl Chassis for MemoryChassis {
     }
 
     async fn reset(&self) -> Result<(), ChassisError> {
-        self.with_power(State::boots)?;
+        self.with_power(|state| {
+            state.paused = false;
+            state.boots();
+        })?;
         if let Some(serial) = self.serial.get() {
             serial.boot();
         }
@@ -146,6 +173,18 @@ impl Chassis for MemoryChassis {
 
     async fn diagnostic(&self) -> Result<(), ChassisError> {
         self.with_power(|state| state.diagnostics += 1)
+    }
+
+    async fn paused(&self) -> Result<bool, ChassisError> {
+        Ok(self.with(|state| state.paused))
+    }
+
+    async fn pause(&self) -> Result<(), ChassisError> {
+        self.with_power(|state| state.paused = true)
+    }
+
+    async fn resume(&self) -> Result<(), ChassisError> {
+        self.with_power(|state| state.paused = false)
     }
 
     async fn boot(&self) -> Result<BootFlags, ChassisError> {

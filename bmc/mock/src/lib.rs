@@ -6,6 +6,7 @@ mod chassis;
 pub mod ipmi;
 pub mod redfish;
 mod serial;
+pub mod webhook;
 
 pub use chassis::{BootDevice, BootFlags, Chassis, ChassisError, MemoryChassis};
 pub use serial::{SerialDevice, SerialOutput, SerialPort};

@@ -32,8 +32,8 @@ pub struct EventLogInfo {
 /// An entry of an event log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BmcEvent {
-    /// Its number at the BMC.
-    pub id: u32,
+    /// Its id at the BMC; a number in IPMI.
+    pub id: String,
     /// When, seconds since 1970 UTC. `None`: the BMC's clock was not set then.
     pub at: Option<i64>,
     /// The sensor's name, or `#0x30` where the BMC's sensor records don't name it; empty for entries without one.

@@ -1,4 +1,4 @@
-//! Small things: identify lamp, the BMC's own network settings, power meter, asset tag, watchdog.
+//! Small things: identify lamp, the BMC's own network settings and restart, power meter, asset tag, watchdog.
 
 use crate::BmcError;
 use async_trait::async_trait;
@@ -59,6 +59,13 @@ pub enum AddressSource {
     System,
     /// Something else.
     Other,
+}
+
+/// A BMC that can be restarted; the machine goes on.
+#[async_trait]
+pub trait Restart: Send + Sync {
+    /// Restarts it. Returns as soon as it has taken the order; it doesn't answer for minutes then.
+    async fn restart(&self) -> Result<(), BmcError>;
 }
 
 /// A machine that measures its power.

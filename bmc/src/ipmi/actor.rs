@@ -9,11 +9,11 @@
 
 mod work;
 
-use super::breaker::{Breaker, Failure, Resting};
 use super::errors::Errors;
 use super::hub::Hub;
 use super::port::PayloadPort;
 use super::timing::Timing;
+use crate::breaker::{Breaker, Failure, Resting};
 use crate::driver::{BmcError, Endpoint, Health, Privilege, Protocol};
 use bmc_proto::ipmi::{self, Answer, CipherSuite, Config, ConfigError, Message};
 use std::collections::VecDeque;
@@ -92,7 +92,7 @@ impl Actor {
     pub(super) fn new(hub: Arc<Hub>, endpoint: Endpoint, timing: Timing, errors: Arc<Errors>) -> Self {
         let privilege = match endpoint.protocol {
             Protocol::Ipmi { privilege, .. } => privilege,
-            Protocol::Redfish { .. } => Privilege::default(),
+            _ => Privilege::default(),
         };
         Self(Arc::new(Shared {
             hub,

@@ -24,7 +24,10 @@ impl Ipmi {
             Some(mode) => mode == BootMode::Uefi,
             None => self.call(GetBootFlags, READING).await?.efi,
         };
-        let wanted = to_flags(boot, efi);
+        let Some(wanted) = to_flags(&boot, efi) else {
+            let what = "IPMI has no words for that device; use pxe, disk, cdrom or bios";
+            return Err(self.errors.unsupported(what.into()));
+        };
         for option in
             [SetBootOption::in_progress(true), SetBootOption::keep_valid(), SetBootOption::acknowledge()]
         {
@@ -68,18 +71,20 @@ impl Ipmi {
     }
 }
 
-fn to_flags(boot: BootOverride, efi: bool) -> BootFlags {
+/// The flags; `None` for a device that IPMI has no word for.
+fn to_flags(boot: &BootOverride, efi: bool) -> Option<BootFlags> {
     let device = match boot.target {
         // No override at all.
         BootTarget::Default => {
-            return BootFlags { valid: false, persistent: false, efi: false, device: Device::None };
+            return Some(BootFlags { valid: false, persistent: false, efi: false, device: Device::None });
         }
         BootTarget::Network => Device::Network,
         BootTarget::Disk => Device::Disk,
         BootTarget::Cd => Device::Cd,
         BootTarget::Setup => Device::Setup,
+        BootTarget::Usb | BootTarget::Http { .. } | BootTarget::UefiDevice(_) => return None,
     };
-    BootFlags { valid: true, persistent: boot.persistence == Persistence::Persistent, efi, device }
+    Some(BootFlags { valid: true, persistent: boot.persistence == Persistence::Persistent, efi, device })
 }
 
 fn from_flags(flags: BootFlags) -> Option<BootOverride> {

@@ -1,8 +1,8 @@
 //! What the refusals of a BMC mean to an operator, and what mends them.
 
-use super::breaker::Resting;
 use super::link::LinkError;
 use super::network::Trouble;
+use crate::breaker::Resting;
 use crate::driver::BmcError;
 use bmc_proto::ipmi::handshake::Status;
 use bmc_proto::ipmi::keys::Rejection;
@@ -141,7 +141,7 @@ impl Errors {
         BmcError::NotABmc { address: self.address.clone(), what }
     }
 
-    fn unsupported(&self, what: String) -> BmcError {
+    pub(super) fn unsupported(&self, what: String) -> BmcError {
         BmcError::Unsupported { address: self.address.clone(), what }
     }
 

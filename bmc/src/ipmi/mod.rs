@@ -10,7 +10,6 @@
 
 mod actor;
 mod boot;
-mod breaker;
 mod console;
 mod dcmi;
 mod device;

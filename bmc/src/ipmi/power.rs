@@ -115,6 +115,15 @@ impl Ipmi {
             Button::Reset => ChassisControl::HardReset,
             Button::ShutDown => ChassisControl::SoftShutdown,
             Button::Diagnostic => ChassisControl::DiagnosticInterrupt,
+            Button::Restart
+            | Button::PushPower
+            | Button::FullCycle
+            | Button::Suspend
+            | Button::Pause
+            | Button::Resume => {
+                let what = "IPMI has no such button; there are cycle, reset, soft and diag";
+                return Err(self.errors.unsupported(what.into()));
+            }
         };
         let answer = self.answer_once(control.into(), PRESSING).await?;
         match answer.completion {

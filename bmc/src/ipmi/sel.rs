@@ -277,5 +277,13 @@ impl Reader<'_> {
 
 fn tell(record: &Record, sensors: &[bmc_proto::ipmi::sdr::Sensor], offset: i16) -> BmcEvent {
     let sel::Description { at, sensor, kind, message, asserted } = describe(record, sensors, offset);
-    BmcEvent { id: record.id.into(), at, sensor, kind, message, asserted, raw: hex::encode(record.encode()) }
+    BmcEvent {
+        id: record.id.to_string(),
+        at,
+        sensor,
+        kind,
+        message,
+        asserted,
+        raw: hex::encode(record.encode()),
+    }
 }

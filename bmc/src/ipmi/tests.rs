@@ -49,6 +49,7 @@ fn endpoint(port: u16, cipher: Cipher, username: &str, password: &str) -> Endpoi
             password: Zeroizing::new(password.into()),
             bmc_key: None,
         },
+        keeper: None,
     }
 }
 
@@ -119,20 +120,20 @@ async fn the_whole_trait_works_in_one_session() {
         }
 
         let none = BootOverride { target: BootTarget::Default, persistence: Persistence::Once, mode: None };
-        assert_eq!(bmc.boot().await.unwrap(), Some(none));
+        assert_eq!(bmc.boot().await.unwrap(), Some(none.clone()));
         let disk = BootOverride {
             target: BootTarget::Disk,
             persistence: Persistence::Persistent,
             mode: Some(BootMode::Bios),
         };
-        for boot in [NETWORK_ONCE, disk, NETWORK_ONCE] {
-            bmc.set_boot(boot).await.unwrap();
+        for boot in [NETWORK_ONCE, disk.clone(), NETWORK_ONCE] {
+            bmc.set_boot(boot.clone()).await.unwrap();
             assert_eq!(bmc.boot().await.unwrap(), Some(boot));
         }
         // The mode stays when it isn't said.
-        bmc.set_boot(BootOverride { mode: None, ..disk }).await.unwrap();
+        bmc.set_boot(BootOverride { mode: None, ..disk.clone() }).await.unwrap();
         assert_eq!(bmc.boot().await.unwrap(), Some(BootOverride { mode: Some(BootMode::Uefi), ..disk }));
-        bmc.set_boot(none).await.unwrap();
+        bmc.set_boot(none.clone()).await.unwrap();
         assert_eq!(bmc.boot().await.unwrap(), Some(none));
 
         assert_eq!((rig.control.logins(), rig.control.open_sessions()), (1, 1));

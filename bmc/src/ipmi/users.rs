@@ -2,7 +2,7 @@
 
 use super::Ipmi;
 use super::optional::ABSENT;
-use crate::capability::{BmcUser, UserPrivilege, Users};
+use crate::capability::{BmcUser, PasswordPolicy, UserPrivilege, Users};
 use crate::driver::BmcError;
 use async_trait::async_trait;
 use bmc_proto::ipmi::Answer;
@@ -31,24 +31,91 @@ impl Users for Ipmi {
         self.bounded(self.timing.call * LIST_CALLS, LISTING, self.list_users()).await
     }
 
-    async fn set_user_name(&self, slot: u8, name: &str) -> Result<(), BmcError> {
+    async fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        privilege: UserPrivilege,
+    ) -> Result<String, BmcError> {
+        if name.is_empty() {
+            return Err(self.cannot("a user needs a name"));
+        }
+        let users = self.users().await?;
+        if users.iter().any(|user| user.name == name) {
+            return Err(self.cannot(format!("it has a user `{name}` already")));
+        }
+        let Some(free) = users.iter().find(|user| user.name.is_empty() && user.slot_number() > Some(1))
+        else {
+            return Err(self.cannot("all its user slots are taken; free one first"));
+        };
+        let id = free.id.clone();
+        self.set_user_name(&id, name).await?;
+        let made = async {
+            self.set_user_password(&id, password).await?;
+            self.set_user_privilege(&id, privilege).await?;
+            self.set_user_enabled(&id, true).await
+        };
+        if let Err(error) = made.await {
+            // Half a user has the password and the rights of whoever had the slot before.
+            if let Err(left) = self.remove_user(&id).await {
+                tracing::warn!(address = %self.errors.address, slot = id, error = %left, "half a user is left");
+            }
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    async fn remove_user(&self, id: &str) -> Result<(), BmcError> {
+        let slot = self.slot(id)?;
+        self.check_slot(slot)?;
+        // The name goes last. The first slot has none and is the anonymous user's all the same.
+        let name = self.bounded(self.timing.call, LISTING, self.user_name(slot, LISTING));
+        if slot > 1 && name.await?.is_empty() {
+            return Ok(());
+        }
+        self.set_user_enabled(id, false).await?;
+        self.set_user_privilege(id, UserPrivilege::NoAccess).await?;
+        self.set_user_name(id, "").await
+    }
+
+    async fn set_user_name(&self, id: &str, name: &str) -> Result<(), BmcError> {
+        let slot = self.slot(id)?;
         self.bounded(self.timing.call, NAMING, self.write_name(slot, name)).await
     }
 
-    async fn set_user_password(&self, slot: u8, password: &str) -> Result<(), BmcError> {
+    async fn set_user_password(&self, id: &str, password: &str) -> Result<(), BmcError> {
+        let slot = self.slot(id)?;
         self.bounded(self.timing.call, PASSWORD, self.write_password(slot, password)).await
     }
 
-    async fn set_user_enabled(&self, slot: u8, enabled: bool) -> Result<(), BmcError> {
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), BmcError> {
+        let slot = self.slot(id)?;
         self.bounded(self.timing.call, ENABLING, self.write_enabled(slot, enabled)).await
     }
 
-    async fn set_user_privilege(&self, slot: u8, privilege: UserPrivilege) -> Result<(), BmcError> {
+    async fn set_user_privilege(&self, id: &str, privilege: UserPrivilege) -> Result<(), BmcError> {
+        let slot = self.slot(id)?;
         self.bounded(self.timing.call, LIMITING, self.write_privilege(slot, privilege)).await
+    }
+
+    async fn password_policy(&self) -> Result<PasswordPolicy, BmcError> {
+        // Every IPMI 2.0 BMC takes 16 bytes (table 22-30); not all take 20.
+        Ok(PasswordPolicy { shortest: 8, longest: 16, kinds: 3, marks: "-_.+" })
+    }
+}
+
+impl BmcUser {
+    /// The number of an IPMI slot.
+    fn slot_number(&self) -> Option<u8> {
+        self.id.parse().ok()
     }
 }
 
 impl Ipmi {
+    fn slot(&self, id: &str) -> Result<u8, BmcError> {
+        id.parse().map_err(|_| self.cannot(format!("its users are numbered slots, and `{id}` is no number")))
+    }
+
     async fn list_users(&self) -> Result<Vec<BmcUser>, BmcError> {
         let channel = self.lan_channel(LISTING).await?;
         let mut users = Vec::new();
@@ -58,9 +125,10 @@ impl Ipmi {
             if let Some(access) = self.optional(GetUserAccess { channel, user: slot }, LISTING).await? {
                 slots = if access.slots == 0 { slots } else { access.slots };
                 users.push(BmcUser {
-                    slot,
+                    id: slot.to_string(),
                     name: self.user_name(slot, LISTING).await?,
                     enabled: enabled(&access),
+                    locked: None,
                     privilege: privilege(&access),
                 });
             }

@@ -1,38 +1,59 @@
 //! The Redfish driver: a `Bmc` over HTTPS.
 //!
-//! Resources are found by link from the service root, never by a built address. What is sent and how answers are
-//! judged is decided in `bmc_proto::redfish`; here are the requests and the waiting.
+//! - `client`: reading, writing and waiting, which all parts are made of; `session`: being logged in; `kept`: a session
+//!   that outlives a crash; `transport`: one HTTP exchange; `tls`, `lost`: whom to believe, and why no answer came;
+//! - `power`, `boot` and the like: one thing that a BMC does each.
+//!
+//! Resources are found by link from the service root, never by a built address. What is sent, how answers are judged
+//! and what some makers do otherwise is decided in `bmc_proto::redfish`; here are the requests and the waiting.
 
+mod bios;
+mod boot;
+mod boot_order;
+mod client;
+mod firmware;
+mod hardware;
+mod https;
+mod kept;
+mod listing;
+mod logs;
+mod lost;
+mod media;
+mod power;
+mod push;
+mod record;
+mod reports;
+mod restart;
+mod secure_boot;
+mod security;
+mod sensors;
 mod session;
+mod settings;
+mod tasks;
 mod timing;
 mod tls;
 mod transport;
+mod users;
 
-use crate::{
-    Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Button, Endpoint, Persistence, PowerState,
-    Protocol,
+pub(crate) use https::Https;
+pub(crate) use security::lets_in;
+pub(crate) use transport::hidden;
+
+use crate::capability::{
+    AssetTag, BiosSettings, BootOrder, EventLog, Firmware, Hardware, Identify, Inventory, Logs,
+    NetworkSettings, PowerMeter, Recorder, Reports, Restart, SecureBoot, Security, Sensors, Tasks, Users,
+    VirtualMedia,
 };
+use crate::{Bmc, BmcError, BmcInfo, BootOverride, Button, Endpoint, Health, PowerState, TaskHandle};
 use async_trait::async_trait;
-use bmc_proto::redfish::{
-    ActionInfo, BootPatch, Collection, ComputerSystem, Manager, Mode, PowerReading, Reading, ResourcePath,
-    Target, Wanted, manager_path, normal_uuid, pick_system, printable, read_boot, read_power, reset_type,
-};
-use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode};
-use serde::de::DeserializeOwned;
-use serde_json::json;
-use session::{Session, path_of};
+use bmc_proto::redfish::{Manager, normal_uuid, printable};
+use client::Places;
+use session::Session;
+use std::sync::{Mutex as Lock, PoisonError};
 use timing::Timing;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
-use transport::{Answer, Request, Transport, address};
-
-const SYSTEM: &str = "read the computer system";
-const SET_POWER: &str = "set power";
-const SET_BOOT: &str = "set the boot override";
-
-/// The most systems that are looked at to find the machine.
-const SYSTEMS_MAX: usize = 8;
+use tokio::time::Instant;
+use transport::{Transport, address};
 
 /// A BMC that speaks Redfish.
 pub(crate) struct Redfish {
@@ -40,15 +61,12 @@ pub(crate) struct Redfish {
     session: Session,
     timing: Timing,
     address: String,
-    /// Where the system is, once found.
-    system: Mutex<Option<ResourcePath>>,
-}
-
-/// A system as it was read, and its version.
-struct Loaded {
-    system: ComputerSystem,
-    etag: Option<HeaderValue>,
-    path: ResourcePath,
+    host: String,
+    places: Mutex<Places>,
+    /// When power was last switched by us.
+    switched: Lock<Option<Instant>>,
+    /// The task that was made last for us, and when.
+    made: Lock<Option<(TaskHandle, Instant)>>,
 }
 
 impl Redfish {
@@ -58,195 +76,39 @@ impl Redfish {
     }
 
     fn with_timing(endpoint: &Endpoint, timing: Timing) -> Self {
-        let pin = match endpoint.protocol {
-            Protocol::Redfish { tls_sha256 } => tls_sha256,
-            Protocol::Ipmi { .. } => None,
-        };
         Self {
-            transport: Transport::new(endpoint, pin, &timing),
-            session: Session::new(endpoint.credentials.clone(), timing),
+            transport: Transport::new(endpoint, &timing),
+            session: Session::new(endpoint.credentials.clone(), endpoint.keeper.clone(), timing),
             timing,
             address: address(endpoint),
-            system: Mutex::default(),
+            host: endpoint.host.clone(),
+            places: Mutex::default(),
+            switched: Lock::default(),
+            made: Lock::default(),
         }
     }
 
-    fn transport(&self) -> Result<&Transport, BmcError> {
-        let unsupported =
-            |what: &String| BmcError::Unsupported { address: self.address.clone(), what: what.clone() };
-        self.transport.as_ref().map_err(unsupported)
+    fn switched(&self) -> Option<Instant> {
+        *self.switched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call(&self, request: &Request) -> Result<Answer, BmcError> {
-        self.session.call(self.transport()?, request).await
+    fn note_switched(&self) {
+        *self.switched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Sends a request that must succeed.
-    async fn obeyed(&self, request: &Request) -> Result<Answer, BmcError> {
-        let answer = self.call(request).await?;
-        self.transport()?.success(answer, request.during)
+    fn note_made(&self, task: &TaskHandle) {
+        *self.made.lock().unwrap_or_else(PoisonError::into_inner) = Some((task.clone(), Instant::now()));
     }
 
-    async fn read<T: DeserializeOwned>(
-        &self,
-        path: &ResourcePath,
-        during: &'static str,
-    ) -> Result<T, BmcError> {
-        let answer = self.obeyed(&Request::get(path, during)).await?;
-        self.transport()?.parse(&answer, during)
-    }
-
-    /// Reads the system, finding it first if need be.
-    async fn system(&self) -> Result<Loaded, BmcError> {
-        let known = self.system.lock().await.clone();
-        if let Some(path) = known {
-            let answer = self.call(&Request::get(&path, SYSTEM)).await?;
-            if answer.status != StatusCode::NOT_FOUND {
-                return self.loaded(answer, path);
-            }
-            // BMCs number their systems anew after an update.
-            *self.system.lock().await = None;
-        }
-        let path = self.find_system().await?;
-        let answer = self.call(&Request::get(&path, SYSTEM)).await?;
-        let loaded = self.loaded(answer, path)?;
-        *self.system.lock().await = Some(loaded.path.clone());
-        Ok(loaded)
-    }
-
-    fn loaded(&self, answer: Answer, path: ResourcePath) -> Result<Loaded, BmcError> {
-        let transport = self.transport()?;
-        let answer = transport.success(answer, SYSTEM)?;
-        let system: ComputerSystem = transport.parse(&answer, SYSTEM)?;
-        let in_body = || HeaderValue::from_str(system.odata_etag.as_deref()?).ok();
-        let etag = answer.etag().or_else(in_body);
-        Ok(Loaded { system, etag, path })
-    }
-
-    async fn find_system(&self) -> Result<ResourcePath, BmcError> {
-        let transport = self.transport()?;
-        let root = self.session.root(transport).await?;
-        let collection = root.systems.as_ref().and_then(path_of);
-        let Some(collection) = collection else {
-            return Err(transport.unsupported("its service root links to no computer systems".into()));
-        };
-        let list: Collection = self.read(&collection, "list the computer systems").await?;
-        let paths: Vec<ResourcePath> = list.members.iter().filter_map(path_of).take(SYSTEMS_MAX).collect();
-        if let [only] = paths.as_slice() {
-            return Ok(only.clone());
-        }
-        let mut systems = Vec::new();
-        for path in &paths {
-            systems.push(self.read::<ComputerSystem>(path, SYSTEM).await?);
-        }
-        let index = pick_system(&systems).map_err(|error| transport.unsupported(error.to_string()))?;
-        Ok(paths[index].clone())
-    }
-
-    fn power_of(&self, system: &ComputerSystem) -> Result<PowerReading, BmcError> {
-        if let Some(power) = read_power(system) {
-            return Ok(power);
-        }
-        let shown = printable(system.power_state.as_deref().unwrap_or("absent"), 40);
-        Err(self.transport()?.broken("read power", format!("PowerState is {shown}")))
-    }
-
-    /// The `ResetType`s that the system takes; empty when it doesn't tell.
-    async fn allowable_resets(&self, system: &ComputerSystem) -> Result<Vec<String>, BmcError> {
-        let Some(reset) = system.reset() else { return Ok(Vec::new()) };
-        let info = reset.action_info.as_deref().and_then(ResourcePath::from_link);
-        match info {
-            Some(path) if reset.allowable.is_empty() => {
-                let info: ActionInfo = self.read(&path, "read what resets there are").await?;
-                Ok(info.allowable("ResetType").to_vec())
-            }
-            _ => Ok(reset.allowable.clone()),
-        }
-    }
-
-    async fn reset_request(&self, system: &ComputerSystem, on: bool) -> Result<Request, BmcError> {
-        let transport = self.transport()?;
-        let target = system.reset().and_then(|reset| ResourcePath::from_link(reset.target.as_deref()?));
-        let Some(target) = target else {
-            return Err(transport.unsupported("its system has no Reset action".into()));
-        };
-        let allowable = self.allowable_resets(system).await?;
-        let Some(word) = reset_type(on, &allowable) else {
-            let offered = printable(&allowable.join(", "), 200);
-            let wanted = if on { "on" } else { "off" };
-            return Err(transport
-                .unsupported(format!("no reset type switches it {wanted} for certain, only {offered}")));
-        };
-        Ok(Request::post(&target, json!({ "ResetType": word }), SET_POWER))
-    }
-
-    /// Reads power until it is settled there. A refusal counts only if it isn't so, or on its way.
-    async fn await_power(&self, on: bool, refusal: Option<BmcError>) -> Result<(), BmcError> {
-        let deadline = Instant::now() + self.timing.power;
-        let mut refusal = refusal;
-        loop {
-            let reading = match self.system().await {
-                Ok(loaded) => self.power_of(&loaded.system),
-                Err(error) => Err(error),
-            };
-            let late = Instant::now() >= deadline;
-            match reading {
-                Ok(power) if power.is_settled(on) => return Ok(()),
-                Ok(power) if !power.is_moving(on) && refusal.is_some() => {
-                    tracing::debug!(?power, "redfish power change was refused");
-                    return Err(refusal.take().unwrap_or_else(|| self.not_switched(power)));
-                }
-                Ok(power) if late => return Err(self.not_switched(power)),
-                Ok(_) => {}
-                Err(error) if late || !is_passing(&error) => return Err(error),
-                Err(_) => {}
-            }
-            sleep(self.timing.poll).await;
-        }
-    }
-
-    fn not_switched(&self, power: PowerReading) -> BmcError {
-        let found = format!("PowerState {power:?}");
-        BmcError::NotDone { address: self.address.clone(), during: SET_POWER, found }
-    }
-
-    /// Sends the change of the boot override; once more when the resource changed meanwhile.
-    async fn patch_boot(&self, wanted: Wanted) -> Result<BootPatch, BmcError> {
-        let transport = self.transport()?;
-        let mut bare = false;
-        loop {
-            let Loaded { system, etag, path } = self.system().await?;
-            let patch = BootPatch::plan(system.boot.as_ref(), wanted)
-                .map_err(|error| transport.unsupported(error.to_string()))?;
-            let body = serde_json::to_value(&patch)
-                .map_err(|error| transport.broken(SET_BOOT, format!("the change is no JSON: {error}")))?;
-            // A weak tag never matches (RFC 9110 section 13.1.1), so it isn't tried a second time.
-            let weak = etag.as_ref().is_some_and(|tag| tag.as_bytes().starts_with(b"W/"));
-            let if_match = etag.filter(|_| !(bare && weak));
-            let request =
-                Request { method: Method::PATCH, path, body: Some(body), if_match, during: SET_BOOT };
-            let answer = self.call(&request).await?;
-            if answer.status == StatusCode::PRECONDITION_FAILED && !bare {
-                bare = true;
-                continue;
-            }
-            transport.success(answer, SET_BOOT)?;
-            return Ok(patch);
-        }
+    /// Whether a task was made for us moments ago.
+    fn is_young(&self, task: &TaskHandle) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.as_ref().is_some_and(|(made, at)| made == task && at.elapsed() < self.timing.young)
     }
 
     /// The version of the manager's firmware, if it can be read at all.
-    async fn firmware(&self, system: &ComputerSystem) -> Result<Option<String>, BmcError> {
-        let path = match manager_path(system) {
-            Some(path) => path,
-            None => {
-                let root = self.session.root(self.transport()?).await?;
-                let Some(list) = root.managers.as_ref().and_then(path_of) else { return Ok(None) };
-                let list: Collection = self.read(&list, "list the managers").await?;
-                let Some(first) = list.members.iter().find_map(path_of) else { return Ok(None) };
-                first
-            }
-        };
+    async fn manager_firmware(&self) -> Result<Option<String>, BmcError> {
+        let Some(path) = self.manager_path().await? else { return Ok(None) };
         match self.read::<Manager>(&path, "read the manager").await {
             Ok(manager) => Ok(clean(manager.firmware_version)),
             // It proves nothing about address or credentials, so it isn't worth failing for.
@@ -259,58 +121,30 @@ impl Redfish {
 #[async_trait]
 impl Bmc for Redfish {
     async fn power(&self) -> Result<PowerState, BmcError> {
-        let power = self.power_of(&self.system().await?.system)?;
-        Ok(if power.is_on() { PowerState::On } else { PowerState::Off })
+        self.observe().await
     }
 
     async fn set_power(&self, target: PowerState) -> Result<(), BmcError> {
-        let on = target == PowerState::On;
-        let system = self.system().await?.system;
-        if self.power_of(&system)?.is_settled(on) {
-            return Ok(());
-        }
-        let request = self.reset_request(&system, on).await?;
-        let refusal = match self.obeyed(&request).await {
-            Ok(_) => None,
-            Err(error @ BmcError::Refused { .. }) => Some(error),
-            Err(error) => return Err(error),
-        };
-        self.await_power(on, refusal).await
+        self.switch_power(target).await
     }
 
     async fn set_boot(&self, boot: BootOverride) -> Result<(), BmcError> {
-        let patch = self.patch_boot(wanted(boot)).await?;
-        let deadline = Instant::now() + self.timing.boot;
-        loop {
-            let shown = self.system().await?.system.boot;
-            if patch.is_done(shown.as_ref()) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let found = shown.map_or_else(|| "no Boot property".into(), |shown| shown.describe());
-                return Err(self.transport()?.not_done(SET_BOOT, found));
-            }
-            sleep(self.timing.poll).await;
-        }
+        self.write_boot(&boot).await
     }
 
     async fn boot(&self) -> Result<Option<BootOverride>, BmcError> {
-        let shown = self.system().await?.system.boot;
-        Ok(match shown.as_ref().map(read_boot) {
-            Some(Reading::Known(known)) => Some(shown_override(known)),
-            Some(Reading::Unknown) | None => None,
-        })
+        self.shown_boot().await
     }
 
     async fn info(&self) -> Result<BmcInfo, BmcError> {
         let system = self.system().await?.system;
-        let firmware = self.firmware(&system).await?;
+        let firmware = self.manager_firmware().await?;
         Ok(BmcInfo {
             manufacturer: clean(system.manufacturer),
             product: clean(system.model),
             firmware,
             system_uuid: system.uuid.as_deref().and_then(normal_uuid),
-            tls_sha256: self.transport()?.pinned(),
+            tls_sha256: self.transport()?.certificate(),
         })
     }
 
@@ -320,16 +154,93 @@ impl Bmc for Redfish {
         }
     }
 
-    async fn press(&self, _: Button) -> Result<(), BmcError> {
-        let what = "its buttons are not pressed over Redfish yet; switch it off and on instead".into();
-        Err(BmcError::Unsupported { address: self.address.clone(), what })
+    async fn press(&self, button: Button) -> Result<(), BmcError> {
+        self.press_button(button).await
     }
-}
 
-/// Whether it may pass while power changes: a BMC that shares its port with the host loses the link for some seconds,
-/// and others answer nonsense meanwhile.
-fn is_passing(error: &BmcError) -> bool {
-    matches!(error, BmcError::Unreachable { .. } | BmcError::Protocol { .. } | BmcError::Refused { .. })
+    fn health(&self) -> Health {
+        self.session.health()
+    }
+
+    fn identify(&self) -> Option<&dyn Identify> {
+        Some(self)
+    }
+
+    fn sensors(&self) -> Option<&dyn Sensors> {
+        Some(self)
+    }
+
+    fn event_log(&self) -> Option<&dyn EventLog> {
+        Some(self)
+    }
+
+    fn inventory(&self) -> Option<&dyn Inventory> {
+        Some(self)
+    }
+
+    fn users(&self) -> Option<&dyn Users> {
+        Some(self)
+    }
+
+    fn network_settings(&self) -> Option<&dyn NetworkSettings> {
+        Some(self)
+    }
+
+    fn power_meter(&self) -> Option<&dyn PowerMeter> {
+        Some(self)
+    }
+
+    fn asset_tag(&self) -> Option<&dyn AssetTag> {
+        Some(self)
+    }
+
+    fn virtual_media(&self) -> Option<&dyn VirtualMedia> {
+        Some(self)
+    }
+
+    fn secure_boot(&self) -> Option<&dyn SecureBoot> {
+        Some(self)
+    }
+
+    fn bios(&self) -> Option<&dyn BiosSettings> {
+        Some(self)
+    }
+
+    fn boot_order(&self) -> Option<&dyn BootOrder> {
+        Some(self)
+    }
+
+    fn firmware(&self) -> Option<&dyn Firmware> {
+        Some(self)
+    }
+
+    fn tasks(&self) -> Option<&dyn Tasks> {
+        Some(self)
+    }
+
+    fn hardware(&self) -> Option<&dyn Hardware> {
+        Some(self)
+    }
+
+    fn logs(&self) -> Option<&dyn Logs> {
+        Some(self)
+    }
+
+    fn reports(&self) -> Option<&dyn Reports> {
+        Some(self)
+    }
+
+    fn recorder(&self) -> Option<&dyn Recorder> {
+        Some(self)
+    }
+
+    fn security(&self) -> Option<&dyn Security> {
+        Some(self)
+    }
+
+    fn restart(&self) -> Option<&dyn Restart> {
+        Some(self)
+    }
 }
 
 /// A word of the BMC, fit to be stored and shown; none for an empty one.
@@ -337,36 +248,13 @@ fn clean(text: Option<String>) -> Option<String> {
     text.map(|text| printable(&text, 128)).filter(|text| !text.is_empty())
 }
 
-fn wanted(boot: BootOverride) -> Wanted {
-    let target = match boot.target {
-        BootTarget::Default => Target::Default,
-        BootTarget::Network => Target::Network,
-        BootTarget::Disk => Target::Disk,
-        BootTarget::Cd => Target::Cd,
-        BootTarget::Setup => Target::Setup,
-    };
-    let mode = boot.mode.map(|mode| match mode {
-        BootMode::Bios => Mode::Legacy,
-        BootMode::Uefi => Mode::Uefi,
-    });
-    Wanted { target, persistent: boot.persistence == Persistence::Persistent, mode }
-}
-
-fn shown_override(known: Wanted) -> BootOverride {
-    let target = match known.target {
-        Target::Default => BootTarget::Default,
-        Target::Network => BootTarget::Network,
-        Target::Disk => BootTarget::Disk,
-        Target::Cd => BootTarget::Cd,
-        Target::Setup => BootTarget::Setup,
-    };
-    let mode = known.mode.map(|mode| match mode {
-        Mode::Legacy => BootMode::Bios,
-        Mode::Uefi => BootMode::Uefi,
-    });
-    let persistence = if known.persistent { Persistence::Persistent } else { Persistence::Once };
-    BootOverride { target, persistence, mode }
-}
-
+#[cfg(test)]
+mod fault_matrix;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod readers_tests;
+#[cfg(test)]
+mod rig;
 #[cfg(test)]
 mod tests;

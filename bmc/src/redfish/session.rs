@@ -1,34 +1,50 @@
-//! Being logged in: one session that is kept and reused, one request at a time.
+//! Being logged in: one session that is kept and reused, also by the next process, and one request at a time.
 //!
-//! BMCs have few sessions (four to sixteen) and little patience for parallel requests.
+//! BMCs have few sessions (four to sixteen), which end half an hour after their last use, and little patience for
+//! parallel requests. A refused password is not tried again and again: the account would be locked.
 
+use super::kept::Kept;
 use super::timing::{RETRIES, Timing};
-use super::transport::{Answer, Proof, Request, Transport};
-use crate::{BmcError, Credentials};
+use super::transport::{Answer, EXPIRED, Proof, Request, Transport, Upload};
+use crate::breaker::{Breaker, Failure, Resting};
+use crate::{BmcError, Credentials, Health, SessionKeeper};
 use bmc_proto::redfish::{
-    ErrorReport, Link, ResourcePath, ServiceRoot, Session as SessionResource, SessionService, error_report,
+    Link, ResourcePath, ServiceRoot, Session as SessionResource, SessionService, Verdict, verdict,
 };
 use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 const LOGIN: &str = "log in";
+const LOGOUT: &str = "log out";
+const WRONG: &str = "wrong user name, password or privilege";
 
 /// A session with one BMC.
 pub(super) struct Session {
     credentials: Credentials,
+    keeper: Option<Arc<dyn SessionKeeper>>,
     timing: Timing,
     state: Mutex<State>,
+    breaker: Lock<Breaker>,
 }
 
 #[derive(Default)]
 struct State {
-    root: Option<ServiceRoot>,
+    root: Option<Box<ServiceRoot>>,
     login: Option<Login>,
+    /// Whether the keeper was asked.
+    restored: bool,
+    /// A session of ours that may still be there, without a token for it.
+    stray: Option<ResourcePath>,
+    /// With all sessions taken the password did not do either: it is not tried so again, lest the account be locked.
+    no_basic: bool,
 }
 
 /// How requests prove themselves.
+#[derive(Clone)]
 enum Login {
     /// By a session.
     Token {
@@ -36,56 +52,213 @@ enum Login {
         /// Where it can be ended.
         location: Option<ResourcePath>,
     },
-    /// By the password each time: the BMC has no sessions, or none left.
-    Basic,
+    /// By the password each time: the BMC has no sessions, or had none left or none to be found, as while it starts;
+    /// then they are tried again some time.
+    Basic {
+        until: Option<Instant>,
+        /// All sessions were taken.
+        full: bool,
+    },
 }
 
 impl Session {
     /// Not logged in yet.
-    pub(super) fn new(credentials: Credentials, timing: Timing) -> Self {
-        Self { credentials, timing, state: Mutex::default() }
+    pub(super) fn new(
+        credentials: Credentials,
+        keeper: Option<Arc<dyn SessionKeeper>>,
+        timing: Timing,
+    ) -> Self {
+        Self { credentials, keeper, timing, state: Mutex::default(), breaker: Lock::default() }
+    }
+
+    /// What we log in with.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Who we log in as.
+    pub(super) fn username(&self) -> &str {
+        &self.credentials.username
+    }
+
+    /// How it has been going.
+    pub(super) fn health(&self) -> Health {
+        self.breaker().health(Instant::now())
     }
 
     /// The service root.
     pub(super) async fn root(&self, transport: &Transport) -> Result<ServiceRoot, BmcError> {
         let mut state = self.state.lock().await;
-        self.load_root(transport, &mut state).await
+        self.admit(transport)?;
+        let root = self.load_root(transport, &mut state).await;
+        root.inspect_err(|error| self.note(error))
+    }
+
+    /// Forgets the service root, which other firmware may have made another.
+    pub(super) async fn forget_root(&self) {
+        self.state.lock().await.root = None;
     }
 
     /// Sends a request, logged in. Any status that is not about being logged in is handed on.
     pub(super) async fn call(&self, transport: &Transport, request: &Request) -> Result<Answer, BmcError> {
         // Held until the answer is there: that is what makes it one request at a time.
         let mut state = self.state.lock().await;
-        let fresh = state.login.is_none();
-        if fresh {
-            state.login = Some(self.log_in(transport, &mut state).await?);
+        self.admit(transport)?;
+        let answer = self.call_locked(transport, &mut state, request).await;
+        match &answer {
+            Ok(_) => self.breaker().answered(),
+            Err(error) => self.note(error),
         }
-        let answer = self.attempt(transport, &state, request).await?;
+        answer
+    }
+
+    async fn call_locked(
+        &self,
+        transport: &Transport,
+        state: &mut State,
+        request: &Request,
+    ) -> Result<Answer, BmcError> {
+        let fresh = self.ensure(transport, state).await?;
+        let answer = self.attempt(transport, state, request).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let had_session = matches!(state.login, Some(Login::Token { .. }));
-        state.login = None;
-        if fresh || !had_session {
-            return Err(transport.unauthenticated());
+        if fresh {
+            return Err(self.not_let_in(transport, state).await);
         }
+        let Some(Login::Token { location, .. }) = state.login.take() else {
+            return Err(transport.unauthenticated(WRONG));
+        };
         tracing::debug!("redfish session is gone, logging in again");
-        state.login = Some(self.log_in(transport, &mut state).await?);
-        let answer = self.attempt(transport, &state, request).await?;
+        state.stray = location;
+        self.ensure(transport, state).await?;
+        let answer = self.attempt(transport, state, request).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            state.login = None;
-            return Err(transport.unauthenticated());
+            return Err(self.not_let_in(transport, state).await);
         }
         Ok(answer)
     }
 
+    /// A login that was made just now doesn't let us in. A session is ended: the BMC has few, and the next try makes
+    /// another.
+    async fn not_let_in(&self, transport: &Transport, state: &mut State) -> BmcError {
+        match state.login.take() {
+            Some(Login::Basic { full: true, .. }) => {
+                state.no_basic = true;
+                transport.full("and it takes no password without a session")
+            }
+            Some(Login::Token { token, location: Some(path) }) => {
+                if self.end(transport, &path, Proof::Token(&token)).await {
+                    self.keep(None).await;
+                }
+                transport.unauthenticated(WRONG)
+            }
+            _ => transport.unauthenticated(WRONG),
+        }
+    }
+
+    /// Sends a file, logged in, beside other requests: it may take minutes.
+    pub(super) async fn upload(
+        &self,
+        transport: &Transport,
+        path: &ResourcePath,
+        upload: Upload,
+        during: &'static str,
+    ) -> Result<Answer, BmcError> {
+        let login = self.logged_in(transport).await?;
+        transport.upload(path, upload, self.proof(Some(&login)), during).await
+    }
+
+    /// Opens a stream of events, logged in, beside other requests.
+    pub(super) async fn open(
+        &self,
+        transport: &Transport,
+        path: &ResourcePath,
+        during: &'static str,
+    ) -> Result<reqwest::Response, BmcError> {
+        let login = self.logged_in(transport).await?;
+        transport.open(path, self.proof(Some(&login)), during).await
+    }
+
+    /// A login that works just now: a session is tried out first, since what follows can't be repeated.
+    async fn logged_in(&self, transport: &Transport) -> Result<Login, BmcError> {
+        let root = self.root(transport).await?;
+        if let Some(path) = root.systems.as_ref().and_then(path_of) {
+            self.call(transport, &Request::get(&path, "check the session")).await?;
+        }
+        let mut state = self.state.lock().await;
+        self.ensure(transport, &mut state).await?;
+        state.login.clone().ok_or_else(|| transport.unauthenticated(WRONG))
+    }
+
     /// Ends the session. What goes wrong doesn't matter: the BMC ends it by itself some time.
     pub(super) async fn close(&self, transport: &Transport) {
-        let login = self.state.lock().await.login.take();
-        let Some(Login::Token { token, location: Some(path) }) = login else { return };
-        let request = Request { method: Method::DELETE, path, body: None, if_match: None, during: "log out" };
-        if let Err(error) = transport.send(&request, Proof::Token(&token)).await {
-            tracing::debug!(%error, "redfish session was not ended");
+        let mut state = self.state.lock().await;
+        let login = state.login.take();
+        if let Some(Login::Token { token, location: Some(path) }) = login
+            && self.admit(transport).is_ok()
+            && self.end(transport, &path, Proof::Token(&token)).await
+        {
+            self.keep(None).await;
+        }
+        transport.disconnect();
+    }
+
+    /// Ends a session; whether it is gone.
+    async fn end(&self, transport: &Transport, path: &ResourcePath, proof: Proof<'_>) -> bool {
+        match transport.send(&Request::new(Method::DELETE, path, LOGOUT), proof).await {
+            Ok(answer) => answer.status.is_success() || matches!(answer.status.as_u16(), 401 | 404),
+            Err(error) => {
+                tracing::debug!(%error, "redfish session was not ended");
+                false
+            }
+        }
+    }
+
+    async fn keep(&self, kept: Option<&Kept>) {
+        let Some(keeper) = &self.keeper else { return };
+        let text = kept.and_then(Kept::text);
+        keeper.save(text.as_deref().map(String::as_str)).await;
+    }
+
+    /// Makes that there is a login; whether it was made now.
+    async fn ensure(&self, transport: &Transport, state: &mut State) -> Result<bool, BmcError> {
+        if !state.restored {
+            state.login = self.restore(transport).await;
+            // Not before: who asks may be gone in between.
+            state.restored = true;
+        }
+        if matches!(state.login, Some(Login::Basic { until: Some(until), .. }) if until <= Instant::now()) {
+            state.login = None;
+        }
+        let fresh = state.login.is_none();
+        if fresh {
+            state.login = Some(self.log_in(transport, state).await?);
+        }
+        Ok(fresh)
+    }
+
+    /// The session that the last process left, if it is ours. One with another password is ended.
+    async fn restore(&self, transport: &Transport) -> Option<Login> {
+        let text = self.keeper.as_ref()?.load().await?;
+        let kept = Kept::read(&text, transport)?;
+        let (token, location) = (kept.token()?, kept.location());
+        if kept.is_of(&self.credentials) {
+            tracing::debug!("redfish session was found again");
+            return Some(Login::Token { token, location });
+        }
+        if let Some(path) = &location {
+            self.end(transport, path, Proof::Token(&token)).await;
+        }
+        self.keep(None).await;
+        None
+    }
+
+    fn proof<'a>(&'a self, login: Option<&'a Login>) -> Proof<'a> {
+        match login {
+            Some(Login::Token { token, .. }) => Proof::Token(token),
+            Some(Login::Basic { .. }) => Proof::Basic(&self.credentials),
+            None => Proof::None,
         }
     }
 
@@ -95,15 +268,10 @@ impl Session {
         state: &State,
         request: &Request,
     ) -> Result<Answer, BmcError> {
-        let proof = match &state.login {
-            Some(Login::Token { token, .. }) => Proof::Token(token),
-            Some(Login::Basic) => Proof::Basic(&self.credentials),
-            None => Proof::None,
-        };
-        self.patiently(transport, request, proof).await
+        self.patiently(transport, request, self.proof(state.login.as_ref())).await
     }
 
-    /// Repeats what the BMC was too busy for. 503 and 429 mean that it did nothing.
+    /// Repeats what the BMC was too busy for, which means that it did nothing.
     async fn patiently(
         &self,
         transport: &Transport,
@@ -113,10 +281,9 @@ impl Session {
         let mut pause = self.timing.retry;
         for _ in 0..RETRIES {
             let answer = transport.send(request, proof).await?;
-            let busy =
-                matches!(answer.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-            // This one does not pass by waiting a second.
-            if !busy || is_full(&error_report(&answer.body)) {
+            if answer.status.is_success()
+                || verdict(answer.status.as_u16(), &answer.report()) != Verdict::Busy
+            {
                 return Ok(answer);
             }
             let asked = answer.retry_after().unwrap_or(pause);
@@ -128,7 +295,7 @@ impl Session {
 
     async fn load_root(&self, transport: &Transport, state: &mut State) -> Result<ServiceRoot, BmcError> {
         if let Some(root) = &state.root {
-            return Ok(root.clone());
+            return Ok(ServiceRoot::clone(root));
         }
         let during = "read the Redfish service root";
         let request = Request::get(&ResourcePath::root(), during);
@@ -138,7 +305,7 @@ impl Session {
             answer = self.patiently(transport, &request, Proof::Basic(&self.credentials)).await?;
         }
         match answer.status {
-            StatusCode::UNAUTHORIZED => return Err(transport.unauthenticated()),
+            StatusCode::UNAUTHORIZED => return Err(transport.unauthenticated(WRONG)),
             StatusCode::NOT_FOUND => {
                 let what =
                     "it has no Redfish service; is this the BMC's address, and is Redfish switched on?";
@@ -146,47 +313,78 @@ impl Session {
             }
             _ => {}
         }
-        let root: ServiceRoot = transport.parse(&transport.success(answer, during)?, during)?;
-        Ok(state.root.insert(root).clone())
+        let answer = transport.success(answer, during)?;
+        let root: ServiceRoot = transport.parse(&answer, during).map_err(|_| transport.no_bmc())?;
+        Ok(ServiceRoot::clone(state.root.insert(Box::new(root))))
     }
 
     async fn log_in(&self, transport: &Transport, state: &mut State) -> Result<Login, BmcError> {
         let root = self.load_root(transport, state).await?;
-        let Some(sessions) = self.sessions_path(transport, &root).await? else { return Ok(Login::Basic) };
+        let Some(sessions) = self.sessions_path(transport, &root).await? else {
+            return Ok(Login::Basic { until: None, full: false });
+        };
+        let mut answer = self.post_login(transport, &sessions).await?;
+        let mut judged = judge(&answer);
+        if judged == Verdict::Full
+            && let Some(stray) = state.stray.take()
+            && self.end(transport, &stray, Proof::Basic(&self.credentials)).await
+        {
+            answer = self.post_login(transport, &sessions).await?;
+            judged = judge(&answer);
+        }
+        if answer.status.is_success() {
+            return self.token(transport, &answer).await;
+        }
+        match judged {
+            Verdict::Absent => Ok(self.basic(false)),
+            Verdict::Full if state.no_basic => Err(transport.full(&answer.report().sentence)),
+            Verdict::Full => Ok(self.basic(true)),
+            _ => Err(self.refused_login(transport, &answer)),
+        }
+    }
+
+    fn basic(&self, full: bool) -> Login {
+        Login::Basic { until: Some(Instant::now() + self.timing.full), full }
+    }
+
+    async fn post_login(&self, transport: &Transport, sessions: &ResourcePath) -> Result<Answer, BmcError> {
         let body =
             json!({ "UserName": self.credentials.username, "Password": self.credentials.password.as_str() });
-        let answer = self.patiently(transport, &Request::post(&sessions, body, LOGIN), Proof::None).await?;
-        let report = error_report(&answer.body);
-        if answer.status.is_success() {
-            return self.token(transport, &answer);
-        }
-        if is_missing(answer.status) || is_full(&report) {
-            return Ok(Login::Basic);
+        self.patiently(transport, &Request::post(sessions, body, LOGIN), Proof::None).await
+    }
+
+    fn refused_login(&self, transport: &Transport, answer: &Answer) -> BmcError {
+        let report = answer.report();
+        if report.has("PasswordChangeRequired") {
+            return transport.unauthenticated(EXPIRED);
         }
         // iLO says it with 400 and this message.
         let refused = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if refused || report.has("UnauthorizedLoginAttempt") {
-            return Err(transport.unauthenticated());
+            return transport.unauthenticated(WRONG);
         }
-        Err(match transport.success(answer, LOGIN) {
-            Err(error) => error,
-            Ok(_) => transport.broken(LOGIN, "an answer without meaning".into()),
-        })
+        transport.refused(answer.status, &report, LOGIN)
     }
 
-    /// Reads the token out of the answer to a login (DSP0266 section 13.3.4.3).
-    fn token(&self, transport: &Transport, answer: &Answer) -> Result<Login, BmcError> {
+    /// Reads the token out of the answer to a login (DSP0266 section 13.3.4.3), and has it kept.
+    async fn token(&self, transport: &Transport, answer: &Answer) -> Result<Login, BmcError> {
         let token = answer.headers.get("X-Auth-Token").filter(|token| !token.is_empty());
         let Some(token) = token else {
             return Err(transport.broken(LOGIN, "it made a session without an X-Auth-Token".into()));
         };
-        let mut token = token.clone();
+        // A copy of its own: a header's value is a piece of the connection's buffer, which would be kept with it.
+        let mut token = HeaderValue::from_bytes(token.as_bytes())
+            .map_err(|error| transport.broken(LOGIN, format!("its X-Auth-Token is no header: {error}")))?;
         token.set_sensitive(true);
         let in_body = || {
             let session: SessionResource = transport.parse(answer, LOGIN).ok()?;
             ResourcePath::from_link(session.odata_id.as_deref()?)
         };
-        Ok(Login::Token { token, location: answer.location().or_else(in_body) })
+        let location = answer.location().or_else(in_body);
+        if self.keeper.is_some() {
+            self.keep(Kept::new(transport, &self.credentials, &token, location.as_ref()).as_ref()).await;
+        }
+        Ok(Login::Token { token, location })
     }
 
     /// Where sessions are posted to: as the root says, or the session service. `None`: there are none.
@@ -204,13 +402,40 @@ impl Session {
         let proof = Proof::Basic(&self.credentials);
         let answer = self.patiently(transport, &Request::get(&path, during), proof).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
-            return Err(transport.unauthenticated());
+            return Err(transport.unauthenticated(WRONG));
         }
-        if is_missing(answer.status) {
+        if judge(&answer) == Verdict::Absent {
             return Ok(None);
         }
         let service: SessionService = transport.parse(&transport.success(answer, during)?, during)?;
         Ok(service.sessions.as_ref().and_then(path_of))
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self, transport: &Transport) -> Result<(), BmcError> {
+        let resting = |Resting { rest, last, credentials }| transport.resting(rest, last, credentials);
+        self.breaker().admit(Instant::now()).map_err(resting)
+    }
+
+    /// Notes how a call failed, for the circuit breaker. A BMC that answers, whatever it says, is not silent.
+    fn note(&self, error: &BmcError) {
+        let failure = match error {
+            BmcError::AuthenticationFailed { .. } => Failure::Refused,
+            BmcError::Unreachable { .. }
+            | BmcError::Unknown { .. }
+            | BmcError::WrongCertificate { .. }
+            | BmcError::Untrusted { .. }
+            | BmcError::NotABmc { .. } => Failure::Silent,
+            _ => return,
+        };
+        let mut chance = [0; 4];
+        // Without it all rest for the same time, that is all.
+        let _ = getrandom::fill(&mut chance);
+        let chance = u32::from_le_bytes(chance);
+        self.breaker().failed(failure, error.to_string(), Instant::now(), chance);
     }
 }
 
@@ -219,11 +444,10 @@ pub(super) fn path_of(link: &Link) -> Option<ResourcePath> {
     ResourcePath::from_link(link.odata_id.as_deref()?)
 }
 
-fn is_missing(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+/// What an answer means; a success means nothing here.
+pub(super) fn judge(answer: &Answer) -> Verdict {
+    verdict(answer.status.as_u16(), &answer.report())
 }
 
-/// Whether all the BMC's sessions are taken, perhaps by services that died.
-fn is_full(report: &ErrorReport) -> bool {
-    report.has("SessionLimitExceeded") || report.has("CreateLimitReachedForResource")
-}
+#[cfg(test)]
+mod tests;

@@ -60,8 +60,9 @@ pub(super) async fn start(
         address: address.ip(),
         username: USERNAME.to_owned(),
         password: PASSWORD.to_owned(),
-        ipmi: IpmiReport { address, cipher: 3 },
+        ipmi: Some(IpmiReport { address, cipher: 3 }),
         redfish: None,
+        libvirt: None,
     })
 }
 

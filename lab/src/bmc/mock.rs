@@ -36,8 +36,9 @@ pub(super) async fn start(
         address,
         username: USERNAME.to_owned(),
         password: PASSWORD.to_owned(),
-        ipmi: IpmiReport { address: ipmi_address, cipher: 17 },
+        ipmi: Some(IpmiReport { address: ipmi_address, cipher: 17 }),
         redfish: Some(RedfishReport { url: format!("https://{address}"), tls_sha256: certificate }),
+        libvirt: None,
     })
 }
 

@@ -29,11 +29,18 @@ pub(super) enum Command {
     Down {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        hypervisor: Hypervisor,
+        /// With VirtualBox: what the lab was made of [default: what `up` was given in this folder]
+        #[arg(long)]
+        spec: Option<PathBuf>,
     },
     /// Show the machines
     Status {
         #[command(flatten)]
         dir: Dir,
+        #[command(flatten)]
+        hypervisor: Hypervisor,
         /// For programs
         #[arg(long)]
         json: bool,
@@ -84,6 +91,13 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Runs a program as the first process of a process namespace
+    #[command(hide = true)]
+    Reap {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Ties a program to the daemon
     #[command(hide = true)]
     Child {
@@ -98,6 +112,11 @@ pub(super) enum Command {
 pub(super) struct Up {
     #[command(flatten)]
     pub(super) dir: Dir,
+    #[command(flatten)]
+    pub(super) hypervisor: Hypervisor,
+    /// With VirtualBox: add the machines to the service, by `billet machine add`; without it the commands are printed
+    #[arg(long)]
+    pub(super) enrol: bool,
     /// What the lab is made of (TOML) [default: m1 with BIOS and ipmi_sim, m2 with UEFI and Redfish]
     #[arg(long)]
     pub(super) spec: Option<PathBuf>,
@@ -113,6 +132,24 @@ pub(super) struct Up {
     /// End when standard input does
     #[arg(long, hide = true)]
     pub(super) until_hangup: bool,
+}
+
+/// Whose machines they are.
+#[derive(Args)]
+pub(super) struct Hypervisor {
+    /// What runs the machines. With virtualbox they are VirtualBox's, on a host-only network and without emulated BMCs:
+    /// the service switches them with vbox://; `down` then takes them away with their disks. Not yet tried on a real one
+    #[arg(long, value_enum, default_value_t = Which::Qemu)]
+    pub(super) hypervisor: Which,
+    /// VirtualBox's command line program
+    #[arg(long, env = "BILLET_VBOXMANAGE", default_value = "VBoxManage")]
+    pub(super) vboxmanage: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Which {
+    Qemu,
+    Virtualbox,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

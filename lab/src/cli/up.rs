@@ -6,22 +6,24 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use super::arguments::Up;
+use super::arguments::{Up, Which};
 use crate::layout::{self, Layout};
 use crate::report::Report;
 use crate::spec::Spec;
+use crate::virtualbox::VirtualBox;
 use crate::{daemon, handle, namespace};
 
 pub(super) fn up(up: Up) -> anyhow::Result<()> {
-    let spec = match &up.spec {
-        Some(path) => Spec::read(path)?,
-        None => Spec::default(),
-    };
+    let spec = spec(up.spec.as_deref())?;
+    if up.hypervisor.hypervisor == Which::Virtualbox {
+        return virtualbox(up, &spec);
+    }
     if let Some(sentence) = handle::missing(&spec) {
         bail!(sentence);
     }
@@ -54,6 +56,24 @@ pub(super) fn up(up: Up) -> anyhow::Result<()> {
     }
     drop(lock);
     ended
+}
+
+/// What the lab is made of.
+pub(super) fn spec(file: Option<&Path>) -> anyhow::Result<Spec> {
+    Ok(match file {
+        Some(path) => Spec::read(path)?,
+        None => Spec::default(),
+    })
+}
+
+/// Makes VirtualBox's machines; nothing runs on.
+fn virtualbox(up: Up, spec: &Spec) -> anyhow::Result<()> {
+    let dir = up.dir.dir.unwrap_or_else(layout::default_dir);
+    let layout = Layout::create(&dir, &spec.machines)?;
+    let billet = up.enrol.then(|| "billet".into());
+    let told = VirtualBox { manage: up.hypervisor.vboxmanage, billet }.up(spec, &layout, up.fresh)?;
+    std::io::stdout().write_all(told.as_bytes())?;
+    Ok(())
 }
 
 /// The daemon's lock, with its process number inside.

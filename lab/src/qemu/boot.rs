@@ -118,10 +118,12 @@ impl Boot {
 
     fn order(&self) -> Order {
         match self.flags.device {
-            Some(BootDevice::Network) => Order::NetworkFirst,
+            Some(BootDevice::Network | BootDevice::Http) => Order::NetworkFirst,
             Some(BootDevice::Disk) => Order::DiskFirst,
             // The chassis refuses the others.
-            Some(BootDevice::Cd | BootDevice::Setup) | None => self.usual,
+            Some(BootDevice::Cd | BootDevice::Setup | BootDevice::Usb | BootDevice::Uefi) | None => {
+                self.usual
+            }
         }
     }
 }

@@ -140,7 +140,9 @@ impl QemuChassis {
     }
 
     async fn set_flags(&self, flags: BootFlags) -> anyhow::Result<()> {
-        if let Some(device @ (BootDevice::Cd | BootDevice::Setup)) = flags.device {
+        if let Some(device) = flags.device
+            && !matches!(device, BootDevice::Disk | BootDevice::Network | BootDevice::Http)
+        {
             bail!("{} can't boot from {device:?}: it has a disk and a network card only", self.machine.name);
         }
         let running = self.running.lock().await;

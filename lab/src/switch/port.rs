@@ -1,8 +1,10 @@
-//! A machine's network cable: two Unix datagram sockets, as QEMU's `-netdev dgram` uses them.
+//! A machine's network cable: two Unix datagram sockets, as QEMU's `-netdev dgram` uses them, or one UDP socket, as its
+//! `-netdev socket,udp=` does.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use tokio::net::UnixDatagram;
+use tokio::net::{UdpSocket, UnixDatagram};
 
 /// Both directions of a cable.
 pub(crate) struct UnixPort {
@@ -42,6 +44,36 @@ impl Sender {
                 Ok(_) => return,
                 Err(error) if is_gone(error.kind()) => self.socket = None,
                 Err(error) => return tracing::warn!(%error, nic = %self.nic.display(), "a frame was lost"),
+            }
+        }
+    }
+}
+
+/// Both directions of a cable that goes by UDP.
+pub(crate) struct UdpPort {
+    socket: UdpSocket,
+}
+
+impl UdpPort {
+    /// Binds our end at `port`; takes frames from `nic` only.
+    pub(crate) fn bind(port: SocketAddr, nic: SocketAddr) -> std::io::Result<Self> {
+        let socket = std::net::UdpSocket::bind(port)?;
+        socket.connect(nic)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: UdpSocket::from_std(socket)? })
+    }
+
+    /// Sends a frame; it is lost when the machine is off.
+    pub(super) async fn send(&self, frame: &[u8]) {
+        let _off = self.socket.send(frame).await;
+    }
+
+    /// Waits for a frame; gives its length.
+    pub(super) async fn receive(&self, buffer: &mut [u8]) -> usize {
+        loop {
+            // An error is the kernel's word that the machine was off when something was sent to it.
+            if let Ok(length) = self.socket.recv(buffer).await {
+                return length;
             }
         }
     }

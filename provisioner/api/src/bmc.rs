@@ -112,6 +112,15 @@ pub struct BmcPower {
     pub power: Power,
 }
 
+/// `POST /v1/machines/{machine}/bmc/confirm`: somebody did it at the machine, or looked. Where nothing else tells how
+/// its power is (`manual`, `wake-on-lan`), this is what counts as observed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct BmcConfirm {
+    /// How the power is now: `on` or `off`.
+    pub power: Power,
+}
+
 /// `POST /v1/machines/{machine}/bmc/power`: presses a button. On and off are machine actions.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -132,10 +141,22 @@ pub enum BmcButton {
     Soft,
     /// Diagnostic interrupt (NMI).
     Diag,
+    /// Asks the operating system to start anew.
+    Restart,
+    /// The power button as a finger presses it: what it does depends on the state.
+    Push,
+    /// Takes standby power away, too, for a while: the BMC may go with it.
+    FullCycle,
+    /// Suspends the system to RAM.
+    Suspend,
+    /// Halts the processors.
+    Pause,
+    /// Lets a suspended or halted system go on.
+    Resume,
 }
 
 /// `GET` and `PUT /v1/machines/{machine}/bmc/boot`: what the next boot, or every boot, comes from.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct BmcBoot {
     /// From what.
@@ -146,13 +167,20 @@ pub struct BmcBoot {
     /// In which mode; when it is set and absent, the mode stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<BootMode>,
+    /// With `http`: from this address; from the one that DHCP tells when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// With `uefi-device`: its UEFI device path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
-/// A device to boot from, in ipmitool's words.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+/// A device to boot from, in ipmitool's words where it has one.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcBootDevice {
     /// No override: the firmware's own order.
+    #[default]
     None,
     /// The network.
     Pxe,
@@ -162,6 +190,12 @@ pub enum BmcBootDevice {
     Cdrom,
     /// The firmware's setup.
     Bios,
+    /// A USB device.
+    Usb,
+    /// UEFI HTTP boot.
+    Http,
+    /// The device with a UEFI device path.
+    UefiDevice,
     /// Something that has no word here (only read).
     Other,
 }
@@ -257,11 +291,11 @@ pub struct BmcSel {
     pub items: Vec<BmcSelEntry>,
 }
 
-/// An entry of the hardware's event log.
+/// An entry of a log.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct BmcSelEntry {
-    /// Its number at the BMC.
-    pub id: u32,
+    /// Its id at the BMC; a number in IPMI.
+    pub id: String,
     /// When; absent when the BMC's clock was not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
@@ -336,20 +370,23 @@ pub struct BmcIdentify {
 /// `GET /v1/machines/{machine}/bmc/users`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct BmcUserList {
-    /// All slots.
+    /// All of them, with the empty slots where there are such.
     pub items: Vec<BmcUserEntry>,
 }
 
-/// A user slot of a BMC.
+/// A user of a BMC, or a slot for one.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct BmcUserEntry {
-    /// Its number.
-    pub slot: u8,
+    /// Its id: the number of a slot (IPMI), or of an account, or the user's name (Redfish).
+    pub id: String,
     /// Its user name; empty for a free slot.
     pub name: String,
     /// Whether the user may log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// Whether the BMC locked the user out after wrong passwords; absent: it doesn't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
     /// What the user may do over the network.
     pub privilege: BmcUserPrivilege,
 }
@@ -372,7 +409,19 @@ pub enum BmcUserPrivilege {
     Oem,
 }
 
-/// `PATCH /v1/machines/{machine}/bmc/users/{slot}`: only what is given changes, in the order of the fields.
+/// `POST /v1/machines/{machine}/bmc/users`: adds a user, enabled; answers the user.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct BmcUserAdd {
+    /// The user name.
+    pub name: String,
+    /// The password, write-only.
+    pub password: Secret,
+    /// What the user may do.
+    pub privilege: BmcUserPrivilege,
+}
+
+/// `PATCH /v1/machines/{machine}/bmc/users/{id}`: only what is given changes, in the order of the fields.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct BmcUserUpdate {

@@ -6,6 +6,10 @@
 
 pub mod agent;
 mod bmc;
+mod bmc_audit;
+mod bmc_parts;
+mod bmc_scan;
+mod bmc_settings;
 mod boot;
 mod error;
 mod event;
@@ -19,10 +23,23 @@ mod progress;
 mod secret;
 
 pub use bmc::{
-    BmcBoot, BmcBootDevice, BmcButton, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList, BmcIdentify,
-    BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate, BmcSensor,
-    BmcSensorHealth, BmcSensorList, BmcSettingsUpdate, BmcThresholds, BmcUserEntry, BmcUserList,
-    BmcUserPrivilege, BmcUserUpdate, BmcWatchdog, CONSOLE_POSITION, CONSOLE_TYPED, ConsoleStatus,
+    BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
+    BmcIdentify, BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate,
+    BmcSensor, BmcSensorHealth, BmcSensorList, BmcSettingsUpdate, BmcThresholds, BmcUserAdd, BmcUserEntry,
+    BmcUserList, BmcUserPrivilege, BmcUserUpdate, BmcWatchdog, CONSOLE_POSITION, CONSOLE_TYPED,
+    ConsoleStatus,
+};
+pub use bmc_audit::{BmcAudit, BmcAuditRequest, BmcFinding, BmcSeverity};
+pub use bmc_parts::{
+    BmcApplyTime, BmcDrive, BmcFirmwareItem, BmcFirmwareList, BmcFirmwareUpdate, BmcHardware, BmcLog,
+    BmcLogEntries, BmcLogList, BmcMemoryModule, BmcNetworkPort, BmcPciDevice, BmcProcessor, BmcReport,
+    BmcSubscribe, BmcSubscription, BmcSubscriptionList, BmcTask, BmcTaskList, BmcTaskState,
+};
+pub use bmc_scan::{BmcFound, BmcFoundList, BmcFoundRedfish, BmcScan};
+pub use bmc_settings::{
+    BmcBiosApplies, BmcBiosAttribute, BmcBiosChange, BmcBiosList, BmcBiosRule, BmcBiosUpdate, BmcBiosValue,
+    BmcBootOption, BmcBootOrder, BmcBootOrderUpdate, BmcMediaInsert, BmcMediaKind, BmcMediaList,
+    BmcMediaSlot, BmcSecureBoot, BmcSecureBootKeys, BmcSecureBootReset, BmcSecureBootUpdate,
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};

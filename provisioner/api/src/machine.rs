@@ -51,9 +51,13 @@ pub struct MachineSpec {
 pub struct BmcSpec {
     /// The protocol.
     pub protocol: BmcProtocol,
-    /// Host or IP address, with `:port` if not the protocol's own (623, 443).
+    /// Host or IP address, with `:port` if not the protocol's own (623, 443). `webhook`: the `https://` URL. `libvirt`:
+    /// the hypervisor's URI, such as `qemu:///system`. `wake-on-lan`: where the packet goes, a broadcast address with
+    /// `:port` if not 9. `manual`, `vbox`: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
-    /// User name.
+    /// User name (IPMI, Redfish; `webhook` if it wants one).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub username: String,
     /// IPMI cipher suite: 17, or 3 by explicit setting, which is shown as weak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,16 @@ pub struct BmcSpec {
     /// SHA-256 of the BMC's certificate, hex; set at first contact when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_sha256: Option<String>,
+    /// PEM of the authorities whose certificates are believed for that host (Redfish), instead of one pinned
+    /// certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<String>,
+    /// The virtual machine's name or UUID (`libvirt`, `vbox`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The MAC address of the port that listens for the packet (`wake-on-lan`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
 }
 
 /// The protocol of a BMC.
@@ -71,6 +85,28 @@ pub enum BmcProtocol {
     Ipmi,
     /// Redfish over HTTPS.
     Redfish,
+    /// A person at the machine, who is asked and confirms.
+    Manual,
+    /// HTTPS calls to a service of the operator's.
+    Webhook,
+    /// A magic packet switches on; a person is asked for the rest.
+    WakeOnLan,
+    /// A virtual machine of libvirt, by `virsh`.
+    Libvirt,
+    /// A virtual machine of VirtualBox, by `VBoxManage`.
+    Vbox,
+}
+
+impl BmcProtocol {
+    /// Whether it is a person who says how the power is: there is nothing to read it from.
+    pub const fn asks_person(self) -> bool {
+        matches!(self, Self::Manual | Self::WakeOnLan)
+    }
+
+    /// Whether nobody logs in without a user name and a password.
+    pub const fn needs_login(self) -> bool {
+        matches!(self, Self::Ipmi | Self::Redfish)
+    }
 }
 
 /// How a machine's firmware boots.
@@ -344,7 +380,9 @@ pub struct MachineCreate {
     pub macs: Vec<String>,
     /// Its BMC.
     pub bmc: BmcSpec,
-    /// The BMC's password, write-only.
+    /// The BMC's password, write-only; empty where none is needed (`manual`, `webhook`, `wake-on-lan`, `libvirt`,
+    /// `vbox`).
+    #[serde(default)]
     pub bmc_password: Secret,
     /// The BMC's key Kg where one is set in it (IPMI only), write-only: up to 20 bytes as text, or as `hex:00ff…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,8 @@ pub const MACHINE_WHY: &str = "/v1/machines/{machine}/why";
 pub const MACHINE_BMC: &str = "/v1/machines/{machine}/bmc";
 /// `GET` the power as the BMC says it, `POST` a button.
 pub const MACHINE_BMC_POWER: &str = "/v1/machines/{machine}/bmc/power";
+/// `POST` what somebody did at the machine, where nothing else tells (`manual`, `wake-on-lan`).
+pub const MACHINE_BMC_CONFIRM: &str = "/v1/machines/{machine}/bmc/confirm";
 /// `GET` the boot override, `PUT` it.
 pub const MACHINE_BMC_BOOT: &str = "/v1/machines/{machine}/bmc/boot";
 /// `GET` the sensors.
@@ -26,10 +28,52 @@ pub const MACHINE_BMC_SEL: &str = "/v1/machines/{machine}/bmc/sel";
 pub const MACHINE_BMC_FRU: &str = "/v1/machines/{machine}/bmc/fru";
 /// `POST` what the lamp shall do.
 pub const MACHINE_BMC_IDENTIFY: &str = "/v1/machines/{machine}/bmc/identify";
-/// `GET` the BMC's users.
+/// `GET` the BMC's users, `POST` one more.
 pub const MACHINE_BMC_USERS: &str = "/v1/machines/{machine}/bmc/users";
-/// `PATCH` a user slot.
-pub const MACHINE_BMC_USER: &str = "/v1/machines/{machine}/bmc/users/{slot}";
+/// `PATCH`, `DELETE` a user.
+pub const MACHINE_BMC_USER: &str = "/v1/machines/{machine}/bmc/users/{id}";
+/// `GET` the slots for virtual media, `POST` an image into one, `DELETE` what is in them all.
+pub const MACHINE_BMC_MEDIA: &str = "/v1/machines/{machine}/bmc/media";
+/// `DELETE` what is in a slot for virtual media.
+pub const MACHINE_BMC_MEDIA_SLOT: &str = "/v1/machines/{machine}/bmc/media/{slot}";
+/// `GET` the state of Secure Boot, `PATCH` it.
+pub const MACHINE_BMC_SECURE_BOOT: &str = "/v1/machines/{machine}/bmc/secure-boot";
+/// `POST` which keys of Secure Boot are there then.
+pub const MACHINE_BMC_SECURE_BOOT_KEYS: &str = "/v1/machines/{machine}/bmc/secure-boot/reset-keys";
+/// `GET` the firmware's setup, `PATCH` attributes of it.
+pub const MACHINE_BMC_BIOS: &str = "/v1/machines/{machine}/bmc/bios";
+/// `POST` (without a body) sets the firmware's setup to the maker's defaults, at the next boot.
+pub const MACHINE_BMC_BIOS_RESET: &str = "/v1/machines/{machine}/bmc/bios/reset";
+/// `GET` the firmware's boot order, `PUT` what comes first.
+pub const MACHINE_BMC_BOOT_ORDER: &str = "/v1/machines/{machine}/bmc/boot-order";
+/// `GET` what firmware there is, `POST` an update.
+pub const MACHINE_BMC_FIRMWARE: &str = "/v1/machines/{machine}/bmc/firmware";
+/// `GET` the BMC's tasks.
+pub const MACHINE_BMC_TASKS: &str = "/v1/machines/{machine}/bmc/tasks";
+/// `GET` a task; `DELETE`: Billet follows it no longer, and lets the machine be switched again.
+pub const MACHINE_BMC_TASK: &str = "/v1/machines/{machine}/bmc/tasks/{id}";
+/// `GET` the machine's parts as the BMC knows them.
+pub const MACHINE_BMC_HARDWARE: &str = "/v1/machines/{machine}/bmc/hardware";
+/// `GET` the BMC's logs.
+pub const MACHINE_BMC_LOGS: &str = "/v1/machines/{machine}/bmc/logs";
+/// `GET` the newest entries of a log (`?newest=`, 100 when absent), `DELETE` them all.
+pub const MACHINE_BMC_LOG: &str = "/v1/machines/{machine}/bmc/logs/{id}";
+/// `GET` what the BMC reports by itself, from now on, as server-sent events.
+pub const MACHINE_BMC_REPORTS: &str = "/v1/machines/{machine}/bmc/reports";
+/// `GET` the subscriptions that the BMC posts reports to, `POST` one.
+pub const MACHINE_BMC_SUBSCRIPTIONS: &str = "/v1/machines/{machine}/bmc/subscriptions";
+/// `DELETE` a subscription.
+pub const MACHINE_BMC_SUBSCRIPTION: &str = "/v1/machines/{machine}/bmc/subscriptions/{id}";
+/// `POST` (without a body) restarts the BMC; the machine goes on.
+pub const MACHINE_BMC_RESTART: &str = "/v1/machines/{machine}/bmc/restart";
+/// `POST` (without a body) changes the password that Billet logs in with to a new random one.
+pub const MACHINE_BMC_ROTATE_PASSWORD: &str = "/v1/machines/{machine}/bmc/rotate-password";
+/// `GET` a recording of its BMC: all that it answers to reading, without what tells whose it is.
+pub const MACHINE_BMC_RECORD: &str = "/v1/machines/{machine}/bmc/record";
+/// `POST` how its BMC is audited; answers what is weak about it.
+pub const MACHINE_BMC_AUDIT: &str = "/v1/machines/{machine}/bmc/audit";
+/// `POST` a `BmcScan`: searches a declared subnet for BMCs.
+pub const BMC_SCANS: &str = "/v1/bmc-scans";
 /// `GET` the serial console's bytes (`?from=POSITION`, `?tail=BYTES`, `?follow=true`: go on with what comes),
 /// `POST` what is typed.
 pub const MACHINE_CONSOLE: &str = "/v1/machines/{machine}/console";

@@ -7,7 +7,7 @@ use std::fmt;
 ///
 /// It serialises, because clients must be able to *send* it; response types never contain it except where an
 /// endpoint's very purpose is to hand out a fresh secret once (claiming a boot window).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 

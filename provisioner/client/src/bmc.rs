@@ -3,9 +3,9 @@
 use crate::{Client, ClientError, answer};
 use bytes::Bytes;
 use provisioner_api::{
-    BmcBoot, BmcButton, BmcDetails, BmcFruList, BmcIdentify, BmcPower, BmcPress, BmcSel, BmcSelUpdate,
-    BmcSensorList, BmcSettingsUpdate, BmcUserEntry, BmcUserList, BmcUserUpdate, CONSOLE_POSITION,
-    ConsoleStatus, paths,
+    BmcBoot, BmcButton, BmcConfirm, BmcDetails, BmcFruList, BmcIdentify, BmcPower, BmcPress, BmcSel,
+    BmcSelUpdate, BmcSensorList, BmcSettingsUpdate, BmcUserAdd, BmcUserEntry, BmcUserList, BmcUserUpdate,
+    CONSOLE_POSITION, ConsoleStatus, paths,
 };
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How long a call may take that the service has to ask a BMC for. A slow BMC with a full event log needs minutes; the
 /// service gives up before, and says why.
-const BMC_TIMEOUT: Duration = Duration::from_secs(240);
+pub(crate) const BMC_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long a console may be watched at once: in effect for ever. A connection that is gone is found by TCP.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -45,6 +45,15 @@ impl Client {
     pub async fn machine_bmc_press(&self, machine: &str, button: BmcButton) -> Result<(), ClientError> {
         let request = self.bmc_request(Method::POST, paths::MACHINE_BMC_POWER, &[machine])?;
         answer::send(request.json(&BmcPress { button })).await.map(drop)
+    }
+
+    /// Confirms what somebody did or saw at a machine that nothing else can tell about.
+    pub async fn machine_bmc_confirm(
+        &self,
+        machine: &str,
+        confirm: &BmcConfirm,
+    ) -> Result<BmcPower, ClientError> {
+        self.bmc_send(Method::POST, paths::MACHINE_BMC_CONFIRM, &[machine], confirm).await
     }
 
     /// The boot override that is set.
@@ -103,14 +112,28 @@ impl Client {
         self.bmc_get(paths::MACHINE_BMC_USERS, machine).await
     }
 
+    /// Adds a user to the BMC; the user then.
+    pub async fn machine_bmc_user_add(
+        &self,
+        machine: &str,
+        add: &BmcUserAdd,
+    ) -> Result<BmcUserEntry, ClientError> {
+        self.bmc_send(Method::POST, paths::MACHINE_BMC_USERS, &[machine], add).await
+    }
+
+    /// Removes one of the BMC's users.
+    pub async fn machine_bmc_user_remove(&self, machine: &str, id: &str) -> Result<(), ClientError> {
+        self.bmc_order(Method::DELETE, paths::MACHINE_BMC_USER, &[machine, id]).await
+    }
+
     /// Changes one of the BMC's users; the user then.
     pub async fn machine_bmc_user_update(
         &self,
         machine: &str,
-        slot: u8,
+        id: &str,
         update: &BmcUserUpdate,
     ) -> Result<BmcUserEntry, ClientError> {
-        self.bmc_send(Method::PATCH, paths::MACHINE_BMC_USER, &[machine, &slot.to_string()], update).await
+        self.bmc_send(Method::PATCH, paths::MACHINE_BMC_USER, &[machine, id], update).await
     }
 
     /// The serial console's bytes: what is recorded from the position `from` on (what is no longer recorded is left
@@ -162,15 +185,34 @@ impl Client {
         answer::json(self.request(Method::GET, paths::MACHINE_CONSOLE_STATUS, &[machine])?).await
     }
 
-    fn bmc_request(&self, method: Method, path: &str, names: &[&str]) -> Result<RequestBuilder, ClientError> {
+    /// An order without a body, whose answer has none that matters.
+    pub(crate) async fn bmc_order(
+        &self,
+        method: Method,
+        path: &str,
+        names: &[&str],
+    ) -> Result<(), ClientError> {
+        answer::send(self.bmc_request(method, path, names)?).await.map(drop)
+    }
+
+    pub(crate) fn bmc_request(
+        &self,
+        method: Method,
+        path: &str,
+        names: &[&str],
+    ) -> Result<RequestBuilder, ClientError> {
         Ok(self.request(method, path, names)?.timeout(BMC_TIMEOUT))
     }
 
-    async fn bmc_get<T: DeserializeOwned>(&self, path: &str, machine: &str) -> Result<T, ClientError> {
+    pub(crate) async fn bmc_get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        machine: &str,
+    ) -> Result<T, ClientError> {
         answer::json(self.bmc_request(Method::GET, path, &[machine])?).await
     }
 
-    async fn bmc_send<T: DeserializeOwned>(
+    pub(crate) async fn bmc_send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

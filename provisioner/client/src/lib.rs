@@ -1,14 +1,18 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 pub mod agent;
 mod answer;
 mod bmc;
+mod bmc_parts;
+mod bmc_record;
 mod error;
 mod rest;
+mod sse;
 mod tls;
 mod upload;
 mod url;
 
 pub use bmc::ConsoleStream;
+pub use bmc_parts::ReportStream;
 pub use error::ClientError;
 pub use rest::{Client, Connection, MachineFilter};

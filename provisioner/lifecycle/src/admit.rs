@@ -77,6 +77,14 @@ pub enum Refusal {
         "a job runs on this machine; wait for its end (an inspection can be cancelled, a deployment be given back)"
     )]
     Busy,
+    /// Its firmware is being updated.
+    #[error(
+        "its BMC is at a firmware update ({what}), and a machine that is switched meanwhile may never start again; `billet bmc task list` shows it, `billet bmc task forget` lets it go"
+    )]
+    Updating {
+        /// What is updated.
+        what: String,
+    },
 }
 
 /// A state's word in a sentence.
@@ -177,6 +185,9 @@ fn check_power(machine: &Machine) -> Result<(), Refusal> {
     }
     if !machine.want.bmc {
         return Err(Refusal::NoBmc);
+    }
+    if let Some(task) = machine.facts.firmware.as_ref().filter(|task| task.locks()) {
+        return Err(Refusal::Updating { what: task.what.clone() });
     }
     // While the new system boots, power is the operator's: the machine may have lost it.
     let booting = |job: &Job| job.current().is_some_and(|step| step.name == StepName::PhoneHome);

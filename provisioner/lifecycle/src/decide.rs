@@ -117,6 +117,9 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     if machine.state.hold.is_some() {
         return Decision::Done;
     }
+    if let Some(patience) = updating(machine) {
+        return Decision::Wait(patience);
+    }
     match machine.running_job() {
         Some(job) => job::decide(machine, job, limits, now),
         None => resting::decide(machine),
@@ -144,6 +147,25 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
         let because = "the instance was given back before anything was written".into();
         Move::Finish { to: MachineState::Available, because }
     }))
+}
+
+/// While the BMC writes firmware nobody switches the machine. A system that boots meanwhile is not waited with: nothing
+/// is done to it.
+fn updating(machine: &Machine) -> Option<Patience> {
+    let task = machine.facts.firmware.as_ref().filter(|task| task.locks())?;
+    let step = machine.running_job().and_then(|job| job.current()).map(|step| step.name);
+    if step == Some(StepName::PhoneHome) {
+        return None;
+    }
+    let done = task.percent.map(|percent| format!(", {percent} % done")).unwrap_or_default();
+    Some(Patience {
+        why: format!("its BMC is at a firmware update ({}{done})", task.what),
+        since: task.started,
+        until: None,
+        hint: Some(
+            "`billet bmc task list {machine}` shows how far it is; if it never ends, look at the BMC's own page, then have Billet let it go: `billet bmc task forget ID {machine}`".into(),
+        ),
+    })
 }
 
 /// A state's word.

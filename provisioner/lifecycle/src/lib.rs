@@ -24,7 +24,8 @@ pub use disk::{NoDisk, choose_root_disk};
 pub use instance::{Candidate, Instance, InstanceDecision, decide_instance};
 pub use limits::Limits;
 pub use machine::{
-    AgentReport, BmcTrouble, Claim, Facts, Hold, Job, Machine, Owner, PowerWish, Reported, State, Step, Want,
+    AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, PowerWish, Reported,
+    State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};

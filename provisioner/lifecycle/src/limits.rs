@@ -8,6 +8,8 @@ use jiff::SignedDuration;
 pub struct Limits {
     /// A power change or boot device, retries and an absent BMC included.
     pub bmc: SignedDuration,
+    /// A person who was asked to switch a machine: they may be at home until Monday.
+    pub person: SignedDuration,
     /// From power on to the agent's claim: POST of a large server takes minutes.
     pub agent_call_in: SignedDuration,
     /// An order without a word from the agent: it polls and reports at least every 30 s, a restart of the
@@ -31,6 +33,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bmc: SignedDuration::from_mins(5),
+            person: SignedDuration::from_hours(72),
             agent_call_in: SignedDuration::from_mins(15),
             agent_silence: SignedDuration::from_mins(3),
             inspect: SignedDuration::from_mins(20),

@@ -89,8 +89,41 @@ pub struct Facts {
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
     pub netboot: Option<Timestamp>,
-    /// When the service began to listen again: nobody could be heard while it was down.
+    /// When the service began to listen again, or a firmware update ended: nobody could be heard meanwhile.
     pub listening: Option<Timestamp>,
+    /// The firmware update that its BMC is at.
+    pub firmware: Option<FirmwareTask>,
+    /// When it was given another BMC.
+    pub bmc_changed: Option<Timestamp>,
+}
+
+/// A firmware update that a BMC was asked for and whose end nobody saw yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmwareTask {
+    /// By what the BMC knows it; `None`: whether it took the update is not known (yet).
+    pub handle: Option<String>,
+    /// What is updated, in words.
+    pub what: String,
+    /// What the BMC was at already when it was asked: none of these is it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+    /// When it was asked for.
+    pub started: Timestamp,
+    /// How much of it was done when it was looked at last, in percent.
+    pub percent: Option<u8>,
+    /// It goes on when the machine boots: until then nothing is in the middle of being written.
+    pub awaits_boot: bool,
+    /// When it was looked at last.
+    pub seen: Timestamp,
+    /// When something of it changed last.
+    pub moved: Timestamp,
+}
+
+impl FirmwareTask {
+    /// Whether the machine must not be switched now: firmware that is half written may never start again.
+    pub fn locks(&self) -> bool {
+        !self.awaits_boot
+    }
 }
 
 /// Why a BMC did not answer or obey.
@@ -220,6 +253,16 @@ pub struct Step {
     pub not_before: Option<Timestamp>,
     /// What came of it, or why the last try failed.
     pub result: Option<String>,
+    /// Since when a person is asked to do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
+}
+
+impl Step {
+    /// Since when a person is asked to do it, unless the machine has another BMC since: that one may do it by itself.
+    pub(crate) fn asked_with(&self, facts: &Facts) -> Option<Timestamp> {
+        self.asked.filter(|asked| facts.bmc_changed.is_none_or(|changed| changed <= *asked))
+    }
 }
 
 impl Job {

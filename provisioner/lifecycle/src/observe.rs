@@ -1,6 +1,6 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
-use crate::machine::{AgentReport, BmcTrouble, Claim, Job, Machine};
+use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine};
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
 
@@ -19,6 +19,8 @@ pub enum Fact {
         /// Whether it refused our credentials.
         authentication: bool,
     },
+    /// The machine has another BMC: what the old one said says nothing any more.
+    BmcChanged,
     /// An agent claimed a boot window.
     Claimed {
         /// The window's job and epoch; none for a discovery.
@@ -41,6 +43,8 @@ pub enum Fact {
     Netboot,
     /// The service was down and listens again.
     Listening,
+    /// What its BMC is at with its firmware; `None`: nothing any more.
+    Firmware(Option<FirmwareTask>),
 }
 
 /// Takes a fact down.
@@ -62,6 +66,14 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             facts.claim = Some(Claim { job: *job, at: now });
             facts.inventory = Some(inventory.clone());
             facts.agent_seen = Some(now);
+            // Whatever the BMC said last, or nobody did: it runs.
+            facts.power = Some((true, now));
+        }
+        Fact::BmcChanged => {
+            facts.power = None;
+            facts.bmc_trouble = None;
+            facts.firmware = None;
+            facts.bmc_changed = Some(now);
         }
         Fact::AgentSeen => facts.agent_seen = Some(now),
         Fact::Reported(report) => {
@@ -80,6 +92,14 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
         Fact::Listening => facts.listening = Some(now),
+        Fact::Firmware(task) => {
+            let locks = |task: &Option<FirmwareTask>| task.as_ref().is_some_and(FirmwareTask::locks);
+            if locks(&facts.firmware) && !locks(task) {
+                // While firmware was written nobody could boot and call in: silence counts from now.
+                facts.listening = Some(now);
+            }
+            facts.firmware.clone_from(task);
+        }
     }
     next
 }

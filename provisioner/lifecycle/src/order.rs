@@ -2,7 +2,7 @@
 
 use crate::{
     disk::choose_root_disk,
-    machine::{Job, Machine, Step},
+    machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -69,6 +69,11 @@ pub fn order<'a>(machine: &'a Machine, now: Timestamp) -> Option<Draft<'a>> {
         .report_on(job, step)
         .is_some_and(|report| !matches!(report.said, crate::machine::Reported::Progress(_)));
     if step.phase != StepPhase::Intent || step.name.kind() != StepKind::Order || !claimed || answered {
+        return None;
+    }
+    // An update that waited for a boot may go on while the agent runs.
+    let updating = machine.facts.firmware.as_ref().is_some_and(FirmwareTask::locks);
+    if updating && step.name == StepName::Reboot {
         return None;
     }
     Some(Draft { job, step, task: task(machine, job, step.name, now)? })

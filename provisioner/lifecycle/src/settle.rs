@@ -21,6 +21,8 @@ pub enum Outcome {
     },
     /// The effect of the step in hand was performed.
     Performed(Result<String, Failure>),
+    /// The effect of the step in hand is a person's to bring about: somebody has to switch the machine.
+    Asked,
     /// The operator's wish to switch the machine was dealt with.
     WishDone {
         /// Its number.
@@ -53,6 +55,11 @@ pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
         Outcome::Moved { change, fresh } => apply(&mut next, change, *fresh, now),
         Outcome::Performed(Ok(result)) => finish_step(&mut next, result, now),
         Outcome::Performed(Err(failure)) => fail_step(&mut next, failure, now),
+        Outcome::Asked => {
+            if let Some(step) = current(&mut next) {
+                step.asked = step.asked_with(&machine.facts).or(Some(now));
+            }
+        }
         Outcome::WishDone { number } => next.state.power_wish = next.state.power_wish.max(*number),
         Outcome::Held { why, choices } => hold(&mut next, why, choices.clone(), now),
     }
@@ -108,6 +115,7 @@ fn fresh_steps(kind: JobKind) -> Vec<Step> {
         ended: None,
         not_before: None,
         result: None,
+        asked: None,
     };
     steps_of(kind).iter().map(todo).collect()
 }

@@ -70,7 +70,7 @@ fn waiting(record: &MachineRecord, limits: &Limits, now: Timestamp) -> Option<Wa
     let since = record.machine.state.since;
     match decide(&record.machine, limits, now) {
         Decision::Wait(patience) => Some(Waiting {
-            why: patience.why,
+            why: patience.why.replace("{machine}", &record.name),
             since: patience.since,
             until: patience.until,
             hint: patience.hint.map(|hint| hint.replace("{machine}", &record.name)),

@@ -1,6 +1,6 @@
 //! Errors on the wire: the only place with status codes.
 
-use crate::{service::ServiceError, store::StoreError};
+use crate::{service::ServiceError, store::StoreError, text::without_secrets};
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection, rejection::QueryRejection},
@@ -114,13 +114,17 @@ impl ApiError {
             BmcError::NoFreeSession { .. } => (S::SERVICE_UNAVAILABLE, "bmc-no-session"),
             BmcError::NotABmc { .. } => (S::BAD_GATEWAY, "bmc-none"),
             BmcError::AuthenticationFailed { .. } => (S::BAD_GATEWAY, "bmc-authentication"),
-            BmcError::WrongCertificate { .. } => (S::BAD_GATEWAY, "bmc-certificate"),
+            BmcError::WrongCertificate { .. } | BmcError::Untrusted { .. } => {
+                (S::BAD_GATEWAY, "bmc-certificate")
+            }
             BmcError::Refused { .. } => (S::BAD_GATEWAY, "bmc-refused"),
             BmcError::NotDone { .. } => (S::BAD_GATEWAY, "bmc-not-done"),
             BmcError::Protocol { .. } => (S::BAD_GATEWAY, "bmc-protocol"),
             BmcError::Unsupported { .. } => (S::UNPROCESSABLE_ENTITY, "bmc-unsupported"),
+            BmcError::AsksPerson { .. } => (S::CONFLICT, "bmc-asks-person"),
+            BmcError::OnlyWhileOff { .. } => (S::CONFLICT, "bmc-only-while-off"),
         };
-        Self::new(status, kind, error.to_string())
+        Self::new(status, kind, without_secrets(&error.to_string()))
     }
 }
 

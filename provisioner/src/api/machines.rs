@@ -17,13 +17,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use provisioner_api::{
-    Event, EventId, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId, MachineList,
-    MachineSpec, MachineState, MachineUpdate, Secret, Why,
+    BmcSpec, Event, EventId, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId,
+    MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
-use provisioner_lifecycle::{Machine as Core, Request, admit};
+use provisioner_lifecycle::{Fact, Machine as Core, Refusal, Request, admit, observe};
 use serde::Deserialize;
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 /// What a list may be narrowed to.
@@ -142,20 +144,40 @@ pub(crate) async fn update(
         "bmc_password",
         "give `bmc` too: this machine has none yet",
     );
-    let first = body.bmc.is_some() && record.spec.bmc.is_none();
-    fields.check(!first || body.bmc_password.is_some(), "bmc_password", "a new BMC needs its password");
+    let had_login = record.spec.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
+    let logs_in = body.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
+    let missing = logs_in && !had_login && body.bmc_password.is_none();
+    fields.check(!missing, "bmc_password", "a new BMC needs its password");
     fields.done()?;
     check_version(&headers, &record)?;
-    let secrets = new_secrets(&service, record.id(), body.bmc_password.as_ref(), body.bmc_key.as_ref())?;
+    // A password is for the BMC that it was given for, and never shown to what comes in its place.
+    let another =
+        body.bmc.as_ref().map(|bmc| bmc.protocol) != record.spec.bmc.as_ref().map(|bmc| bmc.protocol);
+    let none = (body.bmc.is_some() && another && !logs_in).then(Secret::default);
+    let password = body.bmc_password.as_ref().or(none.as_ref());
+    let secrets = new_secrets(&service, record.id(), password, body.bmc_key.as_ref())?;
+    let _turn = password.is_some().then(|| turn(&service, &record)).transpose()?;
     let body = MachineUpdate { macs, ..body };
     let changed = service
-        .machine_change(record.id(), |record, _| {
+        .machine_change(record.id(), |record, now| {
             check_version(&headers, record)?;
-            changed(record, &body, &secrets)
+            changed(record, &body, &secrets, now)
         })
         .await?;
     let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+}
+
+/// Who is changing the password at the BMC just now has stored it already: another one that is given meanwhile would
+/// take the place of the only one that the BMC knows then.
+fn turn(service: &Service, record: &MachineRecord) -> Result<OwnedMutexGuard<()>, ApiError> {
+    service.bmcs.turn(record.id()).try_lock_owned().map_err(|_| {
+        let detail = format!(
+            "the password of the BMC of machine `{}` is being changed just now; try again in a minute",
+            record.name
+        );
+        ApiError::new(StatusCode::CONFLICT, "refused", detail)
+    })
 }
 
 /// A BMC's new secrets, those that are given.
@@ -179,6 +201,7 @@ fn changed(
     record: &MachineRecord,
     body: &MachineUpdate,
     secrets: &[NewSecret],
+    now: Timestamp,
 ) -> Result<Option<Change>, ApiError> {
     let mut record = record.clone();
     record.generation += 1;
@@ -204,6 +227,14 @@ fn changed(
         said.push("boot chain");
     }
     if let Some(bmc) = &body.bmc {
+        if record.spec.bmc.as_ref().is_some_and(|old| is_another(old, bmc)) {
+            // What its BMC is at would go on unseen, and the machine be switched in the middle of it.
+            let updating = record.machine.facts.firmware.as_ref().filter(|task| task.locks());
+            if let Some(task) = updating {
+                return Err(ServiceError::from(Refusal::Updating { what: task.what.clone() }).into());
+            }
+            record.machine = observe(&record.machine, &Fact::BmcChanged, now);
+        }
         record.spec.bmc = Some(bmc.clone());
         record.machine = admit(&record.machine, &Request::Bmc(true)).map_err(ServiceError::from)?;
         said.push("BMC");
@@ -224,6 +255,12 @@ fn changed(
     let message = format!("changed by an operator: {}", said.join(", "));
     let events = vec![NewEvent::machine(record.id(), "request", message)];
     Ok(Some(Change { secrets: secrets.to_vec(), ..Change::new(record, events) }))
+}
+
+/// Whether settings mean another BMC, rather than another way to log in to the same.
+pub(super) fn is_another(old: &BmcSpec, new: &BmcSpec) -> bool {
+    let place = |bmc: &BmcSpec| (bmc.protocol, bmc.address.clone(), bmc.domain.clone(), bmc.mac.clone());
+    place(old) != place(new)
 }
 
 /// `If-Match`, where it is given, must name the version that there is.

@@ -4,6 +4,7 @@
 mod agent;
 mod auth;
 mod bmc;
+mod bmc_scans;
 mod boot_trace;
 mod console;
 mod convert;
@@ -45,8 +46,29 @@ fn bmcs() -> Router<Arc<Service>> {
         .route(paths::MACHINE_BMC_SEL, get(bmc::sel).delete(bmc::clear_sel).patch(bmc::set_sel_clock))
         .route(paths::MACHINE_BMC_FRU, get(bmc::fru))
         .route(paths::MACHINE_BMC_IDENTIFY, post(bmc::identify))
-        .route(paths::MACHINE_BMC_USERS, get(bmc::users))
-        .route(paths::MACHINE_BMC_USER, patch(bmc::update_user))
+        .route(paths::MACHINE_BMC_USERS, get(bmc::users).post(bmc::add_user))
+        .route(paths::MACHINE_BMC_USER, patch(bmc::update_user).delete(bmc::remove_user))
+        .route(paths::MACHINE_BMC_ROTATE_PASSWORD, post(bmc::rotate_password))
+        .route(paths::MACHINE_BMC_MEDIA, get(bmc::media).post(bmc::insert_media).delete(bmc::eject_all))
+        .route(paths::MACHINE_BMC_MEDIA_SLOT, delete(bmc::eject_media))
+        .route(paths::MACHINE_BMC_SECURE_BOOT, get(bmc::secure_boot).patch(bmc::set_secure_boot))
+        .route(paths::MACHINE_BMC_SECURE_BOOT_KEYS, post(bmc::reset_keys))
+        .route(paths::MACHINE_BMC_BIOS, get(bmc::bios).patch(bmc::set_bios))
+        .route(paths::MACHINE_BMC_BIOS_RESET, post(bmc::reset_bios))
+        .route(paths::MACHINE_BMC_BOOT_ORDER, get(bmc::boot_order).put(bmc::set_boot_order))
+        .route(paths::MACHINE_BMC_FIRMWARE, get(bmc::firmware).post(bmc::start_update))
+        .route(paths::MACHINE_BMC_TASKS, get(bmc::tasks))
+        .route(paths::MACHINE_BMC_TASK, get(bmc::task).delete(bmc::forget_task))
+        .route(paths::MACHINE_BMC_HARDWARE, get(bmc::hardware))
+        .route(paths::MACHINE_BMC_LOGS, get(bmc::logs))
+        .route(paths::MACHINE_BMC_LOG, get(bmc::log).delete(bmc::clear_log))
+        .route(paths::MACHINE_BMC_REPORTS, get(bmc::reports))
+        .route(paths::MACHINE_BMC_SUBSCRIPTIONS, get(bmc::subscriptions).post(bmc::subscribe))
+        .route(paths::MACHINE_BMC_SUBSCRIPTION, delete(bmc::unsubscribe))
+        .route(paths::MACHINE_BMC_RESTART, post(bmc::restart))
+        .route(paths::MACHINE_BMC_RECORD, get(bmc::record))
+        .route(paths::MACHINE_BMC_AUDIT, post(bmc::audit))
+        .route(paths::MACHINE_BMC_CONFIRM, post(bmc::confirm))
         .route(paths::MACHINE_CONSOLE, get(console::read).post(console::write))
         .route(paths::MACHINE_CONSOLE_BREAK, post(console::send_break))
         .route(paths::MACHINE_CONSOLE_STATUS, get(console::status))
@@ -75,6 +97,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_WHY, get(machines::why))
         .merge(bmcs())
+        .route(paths::BMC_SCANS, post(bmc_scans::scan))
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
         .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))

@@ -1,10 +1,15 @@
 //! What a request's fields may hold. Pure; collects everything that is wrong.
 
+mod simple;
+
 use crate::{
     bmcs::{read_bmc_key, split_address},
     text::parse_mac,
 };
-use provisioner_api::{BmcProtocol, BmcSpec, BmcUserUpdate, FieldError, ImageSpec, InstanceSpec};
+use provisioner_api::{
+    BmcBoot, BmcBootDevice, BmcProtocol, BmcSpec, BmcUserUpdate, FieldError, ImageSpec, InstanceSpec,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::collections::BTreeMap;
 
 /// Collects wrong fields.
@@ -80,6 +85,10 @@ impl Fields {
 
     /// A BMC's settings.
     pub(crate) fn bmc(&mut self, bmc: &BmcSpec) {
+        if !bmc.protocol.needs_login() {
+            return self.bmc_simple(bmc);
+        }
+        self.bmc_foreign(bmc);
         let (host, port) = split_address(&bmc.address);
         let tail = bmc.address.strip_prefix(&host).unwrap_or("");
         let good = !host.is_empty()
@@ -111,12 +120,66 @@ impl Fields {
                 "bmc.tls_sha256",
                 "64 hex digits are needed: the SHA-256 of the BMC's certificate",
             );
+            self.bmc_authorities(bmc);
+        }
+    }
+
+    /// The authorities whose certificates are believed.
+    fn bmc_authorities(&mut self, bmc: &BmcSpec) {
+        let Some(pem) = &bmc.tls_ca else { return };
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let good = certificates.is_ok_and(|certificates| {
+            !certificates.is_empty()
+                && certificates.iter().all(|der| x509_parser::parse_x509_certificate(der).is_ok())
+        });
+        self.check(good, "bmc.tls_ca", "certificates in PEM are needed: `-----BEGIN CERTIFICATE-----` …");
+        self.check(
+            bmc.tls_sha256.is_none(),
+            "bmc.tls_sha256",
+            "give either one pinned certificate or the authorities that are believed (tls_ca)",
+        );
+    }
+
+    /// What is booted from.
+    pub(crate) fn bmc_boot(&mut self, boot: &BmcBoot) {
+        let is = |device| boot.device == device;
+        self.check(boot.uri.is_none() || is(BmcBootDevice::Http), "uri", "only `http` has one");
+        self.check(
+            boot.path.is_none() || is(BmcBootDevice::UefiDevice),
+            "path",
+            "only `uefi-device` has one",
+        );
+        if let Some(uri) = &boot.uri {
+            self.web_url("uri", uri);
+        }
+        let path = boot.path.as_deref().unwrap_or_default();
+        let known = !is(BmcBootDevice::UefiDevice) || (!path.is_empty() && path.len() <= 1024);
+        self.check(known, "path", "the UEFI device path is needed, as `billet bmc boot-order show` tells it");
+    }
+
+    /// An address that a BMC fetches something from.
+    pub(crate) fn url(&mut self, field: &str, text: &str) {
+        let good = url::Url::parse(text).is_ok_and(|url| url.has_host() && url.host_str() != Some(""));
+        self.check(
+            good && text.len() <= 2048,
+            field,
+            format!("`{text}` is no URL with a host, such as http://10.0.0.1/file"),
+        );
+    }
+
+    /// An `http` or `https` address.
+    pub(crate) fn web_url(&mut self, field: &str, text: &str) {
+        let web = text.starts_with("http://") || text.starts_with("https://");
+        self.check(web, field, "it has to begin with https:// or http://");
+        if web {
+            self.url(field, text);
         }
     }
 
     /// A BMC's password.
     pub(crate) fn bmc_password(&mut self, protocol: BmcProtocol, password: &str) {
-        self.check(!password.is_empty(), "bmc_password", "the password must not be empty");
+        let given = !password.is_empty() || !protocol.needs_login();
+        self.check(given, "bmc_password", "the password must not be empty");
         if protocol == BmcProtocol::Ipmi {
             self.check(password.len() <= 20, "bmc_password", "IPMI 2.0 knows at most 20 bytes");
         }
@@ -285,6 +348,9 @@ mod tests {
                 username: "admin".into(),
                 cipher_suite: None,
                 tls_sha256: None,
+                tls_ca: None,
+                domain: None,
+                mac: None,
             });
             assert_eq!(fields.0.is_empty(), good, "{address}: {:?}", fields.0);
         }

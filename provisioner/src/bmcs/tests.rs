@@ -1,6 +1,7 @@
 //! Addresses and keys; and, over a simulated BMC, which of two passwords is the one. The rest is in the journeys.
 
 use super::*;
+use crate::store::EventsOf;
 use bmc_mock::ipmi;
 use provisioner_api::MachineSpec;
 use std::time::Duration;
@@ -66,13 +67,16 @@ impl Setting {
             username: "admin".into(),
             cipher_suite: None,
             tls_sha256: None,
+            tls_ca: None,
+            domain: None,
+            mac: None,
         };
         tokio::spawn(server.run(end.clone()));
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("billet.db");
         let key = Arc::new(SiteKey::open(&folder.path().join("site.key"), &database).unwrap());
         let store = Arc::new(Store::open(&database).await.unwrap());
-        let bmcs = Bmcs::new(Arc::clone(&store), Arc::clone(&key), folder.path());
+        let bmcs = Bmcs::new(Arc::clone(&store), Arc::clone(&key), folder.path(), &Default::default());
         let id = MachineId(uuid::Uuid::from_u128(1));
         let spec = MachineSpec {
             pool: "default".into(),
@@ -105,13 +109,18 @@ impl Setting {
 
 #[tokio::test]
 async fn after_a_crash_the_password_that_the_bmc_knows_is_found_out() {
-    for (password, next) in [("right", "never-set"), ("before", "right")] {
+    let cases = [("right", "never-set", rotation::OLD_STANDS), ("before", "right", rotation::NEW_HOLDS)];
+    for (password, next, told) in cases {
         let setting = Setting::new(password, next).await;
         for _ in 0..3 {
             setting.power().await.unwrap();
         }
         assert!(!setting.has_next().await, "{password} or {next}: that is settled");
         assert!(setting.bmcs.is_password(setting.record.id(), "right").await.unwrap());
+        let of = EventsOf::Machine(setting.record.id());
+        let events = setting.store.event_list(of, None, 10).await.unwrap();
+        let events: Vec<_> = events.iter().map(|event| event.message.as_str()).collect();
+        assert_eq!(events, [told], "the timeline says, once, what came of it");
     }
 }
 

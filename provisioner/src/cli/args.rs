@@ -10,8 +10,10 @@ mod machine;
 mod network;
 
 pub(super) use bmc::{
-    BmcArgs, BmcCommand, Boot, BootVerb, Clock, DirectArgs, Identify, Of, PowerVerb, SelCommand,
-    SessionPrivilege, UserCommand, WatchdogCommand,
+    ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
+    ConfirmedPower, DirectArgs, FirmwareCommand, Identify, KeysWord, LogCommand, MediaCommand, MediaWord,
+    Power, PowerVerb, Record, Scan, SecureBootCommand, SelCommand, SessionPrivilege, SubscriptionCommand,
+    Sure, TaskCommand, Update, UserCommand, WatchdogCommand,
 };
 pub(super) use console::{Backlog, ConsoleOptions};
 pub(super) use image::ImageCommand;
@@ -35,6 +37,7 @@ Exit codes:
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
   6  the service, or the BMC given with -H, can't be reached
+  7  an audit found something of high severity
   128 and more: a signal ended it, 130 for Ctrl-C";
 
 /// Provisions bare-metal machines: from BMC address to running operating system.
@@ -90,7 +93,8 @@ pub(super) enum Command {
     /// Machines: the servers, their BMCs and inventories
     #[command(subcommand)]
     Machine(MachineCommand),
-    /// BMCs: power, boot device, sensors, event log, parts, users, console; of a machine or, with -H, of any address
+    /// BMCs: power, boot, media, BIOS, firmware, sensors, logs, parts, users, console; of a machine or, with -H, of any
+    /// address
     Bmc(Box<BmcArgs>),
     /// Instances: operating systems on machines
     #[command(subcommand)]

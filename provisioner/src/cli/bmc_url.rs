@@ -1,6 +1,9 @@
-//! A BMC in one word: `ipmi://admin@10.0.0.9?cipher=3`, `redfish://admin@bmc7.example.org:8443`.
+//! A BMC in one word: `ipmi://admin@10.0.0.9?cipher=3`, `redfish://admin@bmc7.example.org:8443`; machines without one are
+//! in `simple`.
 //!
 //! A password is deliberately not part of it: what is typed ends up in histories and process lists.
+
+mod simple;
 
 use super::validate;
 use percent_encoding::percent_decode_str;
@@ -9,7 +12,10 @@ use url::{Host, Url};
 
 /// Reads it.
 pub(super) fn parse(text: &str) -> Result<BmcSpec, String> {
-    let shape = "write it like ipmi://admin@10.0.0.9 or redfish://admin@10.0.0.9";
+    if let Some(simple) = simple::parse(text) {
+        return simple;
+    }
+    let shape = "write it like ipmi://admin@10.0.0.9 or redfish://admin@10.0.0.9, or manual:, webhook+https://…, wol://…, libvirt+qemu:///…, vbox://… for a machine without a BMC";
     let url = Url::parse(text).map_err(|error| format!("that is no BMC address ({error}); {shape}"))?;
     let protocol = match url.scheme() {
         "ipmi" => BmcProtocol::Ipmi,
@@ -43,7 +49,16 @@ pub(super) fn parse(text: &str) -> Result<BmcSpec, String> {
         Some(port) => format!("{host}:{port}"),
         None => host,
     };
-    let mut bmc = BmcSpec { protocol, address, username, cipher_suite: None, tls_sha256: None };
+    let mut bmc = BmcSpec {
+        protocol,
+        address,
+        username,
+        cipher_suite: None,
+        tls_sha256: None,
+        tls_ca: None,
+        domain: None,
+        mac: None,
+    };
     for (key, value) in url.query_pairs() {
         setting(&mut bmc, &key, &value)?;
     }
@@ -78,7 +93,7 @@ fn setting(bmc: &mut BmcSpec, key: &str, value: &str) -> Result<(), String> {
             bmc.tls_sha256 = Some(validate::fingerprint(value)?);
         }
         (BmcProtocol::Ipmi, _) => return Err(format!("ipmi has no setting `{key}`; there is cipher=3")),
-        (BmcProtocol::Redfish, _) => {
+        _ => {
             return Err(format!("redfish has no setting `{key}`; there is tls-sha256=HEX"));
         }
     }
@@ -90,6 +105,7 @@ pub(super) fn write(bmc: &BmcSpec) -> String {
     let scheme = match bmc.protocol {
         BmcProtocol::Ipmi => "ipmi",
         BmcProtocol::Redfish => "redfish",
+        _ => return simple::write(bmc),
     };
     let user = percent_encoding::utf8_percent_encode(&bmc.username, percent_encoding::NON_ALPHANUMERIC);
     let cipher = bmc.cipher_suite.map(|suite| format!("?cipher={suite}")).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Doing what was typed: one file for each noun.
 
+mod authorities;
 mod bmc;
 mod boot_trace;
 mod confirm;
@@ -20,6 +21,7 @@ use super::{
     text::Context,
     ui::Ui,
 };
+use authorities::authorities;
 use jiff::tz::TimeZone;
 use provisioner_client::Client;
 

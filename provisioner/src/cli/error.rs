@@ -18,9 +18,23 @@ pub(super) enum CliError {
     /// A BMC that was asked from here did not do it.
     #[error("{0}")]
     Bmc(BmcError),
+    /// The same as `error`, with what can be typed to mend it.
+    #[error("{error}; {hint}")]
+    Hinted {
+        /// What is wrong.
+        error: Box<Self>,
+        /// What to type.
+        hint: String,
+    },
     /// There is no such object.
     #[error("{0}")]
     Missing(String),
+    /// What a BMC was at failed.
+    #[error("{0}")]
+    Task(String),
+    /// An audit found something of high severity.
+    #[error("something of high severity was found at {0}")]
+    Weak(String),
     /// A console is over, and not because it was left.
     #[error("the console ended: {0}")]
     Console(String),
@@ -36,20 +50,18 @@ pub(super) enum CliError {
         held: Held,
     },
     /// What was waited for took too long.
-    #[error(
-        "{object} is not {goal} after {waited}: {last}; the work itself goes on, see `billet why {name}`"
-    )]
+    #[error("{object} is not {goal} after {waited}: {last}; the work itself goes on, see `{see}`")]
     TimedOut {
         /// `machine m1`.
         object: String,
-        /// Its name.
-        name: String,
         /// What was waited for: `available`.
         goal: &'static str,
         /// How long.
         waited: String,
         /// What was seen last.
         last: String,
+        /// The command that tells more.
+        see: String,
     },
     /// The configuration is wrong.
     #[error(transparent)]
@@ -86,20 +98,54 @@ impl From<BmcError> for CliError {
 }
 
 impl CliError {
+    /// The same, with what can be typed to mend it.
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self::Hinted { error: Box::new(self), hint: hint.into() }
+    }
+
     /// The exit code; `args::EXIT_CODES` explains them.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Client(error) => client_code(error),
             Self::Bmc(error) => bmc_code(error),
+            Self::Hinted { error, .. } => error.code(),
             Self::Input(_) | Self::Config(_) => 2,
             Self::Missing(_) => 5,
             // As shells have it.
             Self::Signal(number) => 128_u8.saturating_add(*number),
             Self::Held { .. } => 3,
             Self::TimedOut { .. } => 4,
+            Self::Weak(_) => 7,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::File { .. } | Self::Service(_) | Self::Print(_) | Self::Console(_) => 1,
+            Self::File { .. } | Self::Service(_) | Self::Print(_) | Self::Console(_) | Self::Task(_) => 1,
+        }
+    }
+
+    /// Whether the same may work in a while, because somebody is away or busy: the service, or the BMC behind it.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Problem(problem)) if problem.kind.starts_with("bmc-") => {
+                ["bmc-unreachable", "bmc-resting", "bmc-no-session"].contains(&problem.kind.as_str())
+            }
+            Self::Client(error) => error.is_transient(),
+            Self::Bmc(error) => matches!(
+                error,
+                BmcError::Unreachable { .. }
+                    | BmcError::NotABmc { .. }
+                    | BmcError::NoFreeSession { .. }
+                    | BmcError::Resting { credentials: false, .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the BMC, or its driver, lacks what was asked for.
+    pub(super) fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Problem(problem)) => problem.kind == "bmc-unsupported",
+            Self::Bmc(BmcError::Unsupported { .. }) => true,
+            _ => false,
         }
     }
 
@@ -117,6 +163,7 @@ impl CliError {
             ) => Some(self.to_string()),
             Self::Client(error) => Some(chain(error)),
             Self::Bmc(error) => Some(chain(error)),
+            Self::Hinted { error, hint } => error.sentence().map(|sentence| format!("{sentence}; {hint}")),
             other => Some(chain(other)),
         }
     }
@@ -148,7 +195,8 @@ fn bmc_code(error: &BmcError) -> u8 {
         BmcError::Unreachable { .. }
         | BmcError::NotABmc { .. }
         | BmcError::Resting { .. }
-        | BmcError::WrongCertificate { .. } => 6,
+        | BmcError::WrongCertificate { .. }
+        | BmcError::Untrusted { .. } => 6,
         BmcError::AuthenticationFailed { .. } | BmcError::Unsupported { .. } => 2,
         _ => 1,
     }

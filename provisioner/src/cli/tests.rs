@@ -1,6 +1,9 @@
 //! The command line as scripts and people use it: what is typed, what is printed, which exit code comes out.
 
 mod bmc;
+mod bmc_audit;
+mod bmc_parts;
+mod bmc_settings;
 mod console;
 mod direct;
 mod docs;
@@ -8,7 +11,9 @@ mod fake;
 mod pages;
 mod parsing;
 mod real;
+mod redfish;
 pub(super) mod samples;
+mod scan;
 mod scripted;
 
 use super::{

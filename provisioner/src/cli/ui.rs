@@ -18,7 +18,9 @@ impl Remarks {
 
     /// Says something.
     pub(super) fn note(&self, text: &str) {
-        self.write(&format!("billet: {text}\n"));
+        // Errors hold words of machines that nobody vouches for.
+        let lines: Vec<String> = text.lines().map(clean).collect();
+        self.write(&format!("billet: {}\n", lines.join("\n")));
     }
 
     fn write(&self, text: &str) {
@@ -155,5 +157,36 @@ impl Ui {
             let lines: Vec<_> = sentence.lines().map(clean).collect();
             self.note(&lines.join("\n"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Remarks;
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_remark_holds_nothing_that_a_terminal_obeys() {
+        let written = Written::default();
+        Remarks::new(Box::new(written.clone())).note("fan\u{1b}[2J 1\nof 2\u{9b}3");
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "billet: fan\u{fffd}[2J 1\nof 2\u{fffd}3\n");
     }
 }

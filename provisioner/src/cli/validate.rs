@@ -4,7 +4,10 @@
 
 mod bmc;
 
-pub(super) use bmc::{asset_tag, cipher, clock, fingerprint, firmware_mode, host, user_privilege};
+pub(super) use bmc::{
+    Pin, asset_tag, boot_uri, cipher, clock, device_path, fingerprint, firmware_mode, host, image_url,
+    new_user, pin, post_url, user_id, user_privilege,
+};
 
 use crate::config::value::dns_label;
 use provisioner_api::{BootChain, ImageFormat, MachineState};

@@ -12,8 +12,10 @@ mod network;
 mod why;
 
 pub(super) use bmc::{
-    bmc, bmc_boot, bmc_boot_sentence, bmc_fru, bmc_sel, bmc_sel_clock, bmc_sel_info, bmc_sensors, bmc_users,
-    bmc_watchdog,
+    MachineAudit, bmc, bmc_audit, bmc_audits, bmc_bios, bmc_bios_change, bmc_boot, bmc_boot_order,
+    bmc_boot_sentence, bmc_firmware, bmc_firmware_changes, bmc_found, bmc_fru, bmc_hardware, bmc_logs,
+    bmc_media, bmc_report, bmc_secure_boot, bmc_sel, bmc_sel_clock, bmc_sel_info, bmc_sensors,
+    bmc_subscriptions, bmc_task, bmc_task_state, bmc_tasks, bmc_users, bmc_watchdog,
 };
 pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
 pub(super) use event::events;

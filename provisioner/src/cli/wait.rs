@@ -1,12 +1,14 @@
 //! `--wait`: looking at an object until it is where it should be, and showing how far it is.
 //!
-//! What an object's looks mean is decided in `goal`; how they are shown, in `display`. The service may be
-//! restarted meanwhile: that is waited out.
+//! What an object's looks mean is decided in `goal`; how they are shown, in `display`; a BMC's task is followed in `task`.
+//! The service may be restarted meanwhile: that is waited out.
 
 mod display;
 mod goal;
+mod task;
 
 pub(super) use goal::{Goal, Look, instance_look, machine_look};
+pub(super) use task::{TaskWatch, task_end};
 
 use super::{error::CliError, text, ui::Ui};
 use display::Display;
@@ -72,10 +74,10 @@ pub(super) async fn until(
         if Instant::now() + PAUSE >= deadline {
             break Err(CliError::TimedOut {
                 object: object.clone(),
-                name: watch.name.to_owned(),
                 goal: watch.goal.word(),
                 waited: text::duration(watch.timeout),
                 last,
+                see: format!("billet why {}", watch.name),
             });
         }
         sleep(PAUSE).await;

@@ -1,6 +1,6 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
-use super::{Api, Boot, Config, Console, Log, Problem, Recording, network, value, wire};
+use super::{Api, Bmc, Boot, Config, Console, Log, Problem, Recording, network, value, wire};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
 use pxe_proto::boot::Preference;
@@ -41,6 +41,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         api: api(&mut checker, file.api),
         boot: boot(&mut checker, file.boot),
         console: console(&mut checker, file.console),
+        bmc: bmc(&mut checker, file.bmc),
         networks: network::networks(&mut checker, file.networks),
         limits: limits(&mut checker, file.limits),
         log: log(&mut checker, file.log),
@@ -143,6 +144,7 @@ fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
     };
     let mut limits = Limits {
         bmc: time("bmc", limits.bmc, default.bmc),
+        person: time("person", limits.person, default.person),
         agent_call_in: time("agent_call_in", limits.agent_call_in, default.agent_call_in),
         agent_silence: time("agent_silence", limits.agent_silence, default.agent_silence),
         inspect: time("inspect", limits.inspect, default.inspect),
@@ -157,6 +159,19 @@ fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
         limits.order_attempts = 1;
     }
     limits
+}
+
+fn bmc(checker: &mut Checker, bmc: wire::Bmc) -> Bmc {
+    let mut program = |key: &str, text: Option<String>| text.map(|text| path(checker, key, Some(text), ""));
+    let (virsh, vboxmanage) = (program("bmc.virsh", bmc.virsh), program("bmc.vboxmanage", bmc.vboxmanage));
+    let mut subnets = Vec::new();
+    for text in &bmc.subnets {
+        match text.parse() {
+            Ok(subnet) => subnets.push(subnet),
+            Err(detail) => checker.problem("bmc.subnets", detail),
+        }
+    }
+    Bmc { virsh, vboxmanage, subnets, scan_ports: Default::default() }
 }
 
 fn console(checker: &mut Checker, console: wire::Console) -> Console {

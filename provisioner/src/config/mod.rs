@@ -35,6 +35,8 @@ pub struct Config {
     pub boot: Boot,
     /// Serial consoles.
     pub console: Console,
+    /// Programs that switch virtual machines, and where BMCs are searched for.
+    pub bmc: Bmc,
     /// The networks on which machines are served.
     pub networks: Vec<Network>,
     /// How long things may take.
@@ -84,6 +86,19 @@ pub struct Boot {
 pub struct Console {
     /// When they are recorded though nobody watches.
     pub record: Recording,
+}
+
+/// The settings of what switches machines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bmc {
+    /// libvirt's command line program; none: `virsh`, as PATH has it.
+    pub virsh: Option<PathBuf>,
+    /// VirtualBox's command line program; none: `VBoxManage`, as PATH has it.
+    pub vboxmanage: Option<PathBuf>,
+    /// Where BMCs may be searched for.
+    pub subnets: Vec<bmc::Subnet>,
+    /// The ports that are asked there; others than the protocols' own only for tests.
+    pub scan_ports: bmc::ScanPorts,
 }
 
 /// The log's settings.

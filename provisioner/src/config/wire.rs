@@ -13,6 +13,7 @@ pub(super) struct File {
     pub(super) api: Api,
     pub(super) boot: Boot,
     pub(super) console: Console,
+    pub(super) bmc: Bmc,
     pub(super) networks: Vec<Network>,
     pub(super) limits: Limits,
     pub(super) log: Log,
@@ -48,6 +49,15 @@ pub(super) struct Boot {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Console {
     pub(super) record: Option<String>,
+}
+
+/// `[bmc]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Bmc {
+    pub(super) virsh: Option<String>,
+    pub(super) vboxmanage: Option<String>,
+    pub(super) subnets: Vec<String>,
 }
 
 /// `[[networks]]`: the link itself, and what is said of the network as a whole.
@@ -209,6 +219,7 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
     pub(super) bmc: Option<String>,
+    pub(super) person: Option<String>,
     pub(super) agent_call_in: Option<String>,
     pub(super) agent_silence: Option<String>,
     pub(super) inspect: Option<String>,

@@ -12,13 +12,23 @@ use provisioner_api::{BmcProtocol, BootMode as ApiBootMode};
 use provisioner_lifecycle::{Effect, Fact, Failure};
 use std::sync::Arc;
 
-/// Performs an effect. The outer error is our own (database); the inner one is the world's.
+/// What came of an effect in the world.
+pub(super) enum Done {
+    /// It is so; the words say what.
+    So(String),
+    /// It failed.
+    Failed(Failure),
+    /// It is a person's to do.
+    Asked,
+}
+
+/// Performs an effect. The error is our own (database).
 pub(super) async fn perform(
     service: &Service,
     record: &MachineRecord,
     effect: Effect,
-) -> Result<Result<String, Failure>, ServiceError> {
-    let refused = |why: String| Ok(Err(Failure { why, permanent: true, rest: None }));
+) -> Result<Done, ServiceError> {
+    let refused = |why: String| Ok(Done::Failed(Failure { why, permanent: true, rest: None }));
     let mut bmc = match service.bmcs.driver(record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => {
@@ -44,8 +54,28 @@ pub(super) async fn perform(
             done = deed(&*bmc, record, effect).await;
         }
     }
+    let done = by_hand(effect, done);
     note(service, record, &bmc, effect, &done).await?;
-    Ok(done.map_err(failure))
+    Ok(match done {
+        Ok(told) => Done::So(told),
+        Err(BmcError::AsksPerson { .. }) => Done::Asked,
+        Err(error) => Done::Failed(failure(error)),
+    })
+}
+
+/// Where the boot device can't be set, firmware that tries the network first does as well: in a boot window it meets
+/// our loader, outside of one the boot server sends it on to its disk. Who switches it on is told so.
+fn by_hand(effect: Effect, done: Result<String, BmcError>) -> Result<String, BmcError> {
+    match (effect, done) {
+        (Effect::BootNetwork, Err(BmcError::AsksPerson { .. })) => Ok(
+            "that it boots from the network is for its firmware's boot order, or for whoever switches it on"
+                .into(),
+        ),
+        (Effect::BootDisk, Err(BmcError::AsksPerson { .. } | BmcError::OnlyWhileOff { .. })) => {
+            Ok("it is left as it is: outside of its boot windows the boot server sends it to its disk".into())
+        }
+        (_, done) => done,
+    }
 }
 
 async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {
@@ -86,7 +116,11 @@ async fn note(
     effect: Effect,
     done: &Result<String, BmcError>,
 ) -> Result<(), ServiceError> {
+    let protocol = record.spec.bmc.as_ref().map(|spec| spec.protocol);
     match (done, effect) {
+        // The packet was sent; whether anything woke, nobody saw.
+        (Ok(_), Effect::Power { on: true, .. }) if protocol == Some(BmcProtocol::WakeOnLan) => Ok(()),
+        (Err(BmcError::AsksPerson { .. }), _) => Ok(()),
         (Ok(result), Effect::Power { on, wish }) => {
             let told = wish.map(|_| NewEvent::machine(record.id(), "bmc", format!("as asked for: {result}")));
             service.observe(record.id(), &Fact::Power { on }, told.as_slice()).await?;
@@ -114,17 +148,21 @@ async fn set_boot(
         ApiBootMode::Bios => BootMode::Bios,
         ApiBootMode::Uefi => BootMode::Uefi,
     });
-    bmc.set_boot(BootOverride { target, persistence, mode }).await?;
+    bmc.set_boot(BootOverride { target: target.clone(), persistence, mode }).await?;
     Ok(match target {
         BootTarget::Network => "the next boot is from the network".into(),
         BootTarget::Disk => "boots are from the disk".into(),
         BootTarget::Default => "boots are in the firmware's order".into(),
-        BootTarget::Cd | BootTarget::Setup => "boots are from where an operator said".into(),
+        _ => "boots are from where an operator said".into(),
     })
 }
 
 /// Asks the BMC for the power state.
 pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
+    // While the password is being changed one of the two is wrong: nobody guesses for a look.
+    if service.bmcs.turn(record.id()).try_lock().is_err() {
+        return Ok(());
+    }
     let bmc = match service.bmcs.driver(record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => return Ok(()),
@@ -188,7 +226,8 @@ async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> R
             .spec
             .bmc
             .as_ref()
-            .is_some_and(|spec| spec.protocol == BmcProtocol::Redfish && spec.tls_sha256.is_none())
+            .filter(|spec| matches!(spec.protocol, BmcProtocol::Redfish | BmcProtocol::Webhook))
+            .is_some_and(|spec| spec.tls_sha256.is_none() && spec.tls_ca.is_none())
     };
     if !unpinned(record) {
         return Ok(());
@@ -216,7 +255,10 @@ async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> R
 /// refuses, too; nor are sessions that are all taken, or an answer that was lost: a deed names an end.
 fn permanent(error: &BmcError) -> bool {
     bmcs::is_refused_login(error)
-        || matches!(error, BmcError::WrongCertificate { .. } | BmcError::Unsupported { .. })
+        || matches!(
+            error,
+            BmcError::WrongCertificate { .. } | BmcError::Untrusted { .. } | BmcError::Unsupported { .. }
+        )
 }
 
 #[cfg(test)]

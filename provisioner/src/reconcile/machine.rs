@@ -1,13 +1,13 @@
 //! One look at a machine: load, decide, perform, settle, write.
 
-use super::{Next, Slots, effects};
+use super::{Next, Slots, effects, effects::Done, firmware};
 use crate::{
     clock,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{JobId, MachineId};
+use provisioner_api::{BmcSpec, JobId, MachineId};
 use provisioner_lifecycle::{Decision, Effect, Machine, Move, Outcome, StepName, decide, settle};
 use uuid::Uuid;
 
@@ -19,6 +19,9 @@ const POLL_REFUSED: SignedDuration = SignedDuration::from_mins(30);
 
 /// How soon a machine is looked at again whose turn it was while too many others were asked.
 const CROWDED: SignedDuration = SignedDuration::from_secs(5);
+
+/// How soon a deed is tried again that another one at the same machine stands in the way of.
+const BUSY: SignedDuration = SignedDuration::from_secs(1);
 
 /// When a machine's BMC was last asked for its power, and the machine's generation then.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +42,27 @@ pub(super) async fn reconcile(
         service.bmcs.forget(id).await;
         return Ok(Next::Gone);
     };
-    let _slot;
+    let (_slot, _alone);
     if let Decision::Act(_) = decision {
         _slot = slots.deeds.acquire().await;
+        // An operator switches it just now, or has its firmware updated.
+        let Ok(alone) = service.bmcs.deed(id).try_lock_owned() else {
+            return Ok(Next::At(clock::now().saturating_add(BUSY).unwrap_or(Timestamp::MAX)));
+        };
+        _alone = alone;
         // Waiting for leave may have taken minutes: what was decided then may be wrong now.
-        let Some(again) = look(service, id).await? else { return Ok(Next::Now) };
-        (record, decision) = again;
+        match look(service, id).await? {
+            Some(again @ (_, Decision::Act(_))) => (record, decision) = again,
+            _ => return Ok(Next::Now),
+        }
     }
     let now = clock::now();
+    // What has to be done at once goes before.
+    let followed = match decision {
+        Decision::Wait(_) | Decision::Done => firmware::follow(service, &record, now).await?,
+        _ => None,
+    };
+    let or_followed = |at: Timestamp| Ok(Next::At(followed.map_or(at, |followed| at.min(followed))));
     match decision {
         Decision::Move(change) => {
             if matches!(change, Move::Start { .. } | Move::Lift) {
@@ -62,27 +78,46 @@ pub(super) async fn reconcile(
             Ok(Next::Now)
         }
         Decision::Act(effect) => {
-            let result = effects::perform(service, &record, effect).await?;
-            let outcome = match (effect, result) {
-                (Effect::Power { wish: Some(number), on }, result) => {
-                    if let Err(failure) = result {
-                        let on = if on { "on" } else { "off" };
-                        let message = format!("power was asked to be {on}, but that failed: {}", failure.why);
-                        let event = NewEvent::machine(id, "bmc", message);
-                        service.store.event_insert(&[event], clock::now()).await?;
-                    }
-                    Outcome::WishDone { number }
-                }
-                (_, result) => Outcome::Performed(result),
-            };
-            settle_step(service, &record, &outcome).await?;
+            act(service, &record, effect).await?;
             Ok(Next::Now)
         }
         Decision::Wait(patience) => {
             let poll = poll(service, &record, slots, glance, now).await?;
-            Ok(Next::At(patience.until.map_or(poll, |until| until.min(poll))))
+            or_followed(patience.until.map_or(poll, |until| until.min(poll)))
         }
-        Decision::Done => Ok(Next::At(poll(service, &record, slots, glance, now).await?)),
+        Decision::Done => or_followed(poll(service, &record, slots, glance, now).await?),
+    }
+}
+
+/// Performs an effect, and settles what came of it.
+async fn act(service: &Service, record: &MachineRecord, effect: Effect) -> Result<(), ServiceError> {
+    let done = effects::perform(service, record, effect).await?;
+    let outcome = match (effect, done) {
+        (Effect::Power { wish: Some(number), on }, done) => {
+            if let Some(message) = unfulfilled(&record.name, on, &done) {
+                let event = NewEvent::machine(record.id(), "bmc", message);
+                service.store.event_insert(&[event], clock::now()).await?;
+            }
+            Outcome::WishDone { number }
+        }
+        (_, Done::So(result)) => Outcome::Performed(Ok(result)),
+        (_, Done::Failed(failure)) => Outcome::Performed(Err(failure)),
+        (_, Done::Asked) => Outcome::Asked,
+    };
+    settle_step(service, record, &outcome).await
+}
+
+/// What an operator is told whose wish to switch a machine did not come true.
+fn unfulfilled(name: &str, on: bool, done: &Done) -> Option<String> {
+    let word = if on { "on" } else { "off" };
+    match done {
+        Done::So(_) => None,
+        Done::Failed(failure) => {
+            Some(format!("power was asked to be {word}, but that failed: {}", failure.why))
+        }
+        Done::Asked => Some(format!(
+            "power was asked to be {word}: somebody has to switch {name} {word}, and then run `billet bmc confirm {name} {word}`"
+        )),
     }
 }
 
@@ -132,9 +167,7 @@ async fn settle_step(
 
 /// Whether a BMC was not changed; that its certificate was pinned meanwhile is no change.
 fn same_bmc(before: &MachineRecord, after: &MachineRecord) -> bool {
-    let bmc = |record: &MachineRecord| {
-        record.spec.bmc.as_ref().map(|bmc| (bmc.protocol, bmc.address.clone(), bmc.username.clone()))
-    };
+    let bmc = |record: &MachineRecord| record.spec.bmc.clone().map(|bmc| BmcSpec { tls_sha256: None, ..bmc });
     bmc(before) == bmc(after)
 }
 
@@ -181,6 +214,7 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
             }
             events
         }
+        Outcome::Asked => event("asks", format!("{step}: a person is asked to do it")),
         Outcome::WishDone { .. } => Vec::new(),
         Outcome::Held { why, .. } => event("held", why.clone()),
     }
@@ -195,7 +229,9 @@ async fn poll(
     now: Timestamp,
 ) -> Result<Timestamp, ServiceError> {
     let next = now.saturating_add(POLL).unwrap_or(now);
-    if record.spec.bmc.is_none() || !record.machine.want.accepted {
+    // Nobody but a person could say.
+    let silent = record.spec.bmc.as_ref().is_none_or(|bmc| bmc.protocol.asks_person());
+    if silent || !record.machine.want.accepted {
         return Ok(next);
     }
     if let Some(due) = due(record, *glance).filter(|due| *due > now) {

@@ -4,6 +4,7 @@
 
 mod driver;
 mod effects;
+mod firmware;
 mod instance;
 mod machine;
 

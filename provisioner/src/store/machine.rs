@@ -1,7 +1,8 @@
 //! Machines, with their MACs, their job and its steps.
 
 use super::{
-    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, micros, secret, taken, time,
+    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, machine_bmc, micros, secret, taken,
+    time,
 };
 use crate::text::word;
 use jiff::Timestamp;
@@ -67,6 +68,7 @@ impl Store {
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
         macs_on_conn(&mut transaction, record).await?;
+        machine_bmc::put_on_conn(&mut transaction, record).await?;
         secret::put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         Ok(transaction.commit().await?)
@@ -262,6 +264,9 @@ pub(super) async fn update_on_conn(
     if before.spec.macs != record.spec.macs {
         macs_on_conn(conn, record).await?;
     }
+    if before.spec.bmc != record.spec.bmc {
+        machine_bmc::put_on_conn(conn, record).await?;
+    }
     if let Some(job) = machine.job.as_ref().filter(|_| before.machine.job != machine.job) {
         job_on_conn(conn, machine.id, job).await?;
     }
@@ -340,10 +345,11 @@ async fn step_on_conn(
     step: &Step,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO step (job, seq, name, attempt, phase, started, ended, not_before, result)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO step (job, seq, name, attempt, phase, started, ended, not_before, result, asked)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (job, seq) DO UPDATE SET name = excluded.name, attempt = excluded.attempt, phase = excluded.phase,
-         started = excluded.started, ended = excluded.ended, not_before = excluded.not_before, result = excluded.result",
+         started = excluded.started, ended = excluded.ended, not_before = excluded.not_before, result = excluded.result,
+         asked = excluded.asked",
     )
     .bind(job.to_string())
     .bind(seq as i64)
@@ -354,6 +360,7 @@ async fn step_on_conn(
     .bind(step.ended.map(micros))
     .bind(step.not_before.map(micros))
     .bind(&step.result)
+    .bind(step.asked.map(micros))
     .execute(&mut *conn)
     .await?;
     Ok(())
@@ -392,7 +399,7 @@ async fn job_get(conn: &mut SqliteConnection, id: &str) -> Result<Option<Job>, S
         .await?;
     let Some(row) = row else { return Ok(None) };
     let rows = sqlx::query(
-        "SELECT name, attempt, phase, started, ended, not_before, result FROM step WHERE job = $1 ORDER BY seq",
+        "SELECT name, attempt, phase, started, ended, not_before, result, asked FROM step WHERE job = $1 ORDER BY seq",
     )
     .bind(id)
     .fetch_all(&mut *conn)
@@ -423,5 +430,6 @@ fn step_from_row(job: &str, row: &SqliteRow) -> Result<Step, StoreError> {
         ended: at("ended")?,
         not_before: at("not_before")?,
         result: row.try_get("result")?,
+        asked: at("asked")?,
     })
 }

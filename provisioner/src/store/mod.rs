@@ -9,6 +9,7 @@ mod image;
 mod instance;
 mod lease;
 mod machine;
+mod machine_bmc;
 mod replica;
 mod reservation;
 mod secret;
@@ -51,7 +52,7 @@ pub(crate) enum StoreError {
         #[source]
         source: serde_json::Error,
     },
-    /// A name or a MAC is taken.
+    /// A name, a MAC or a BMC is taken.
     #[error("{what} is taken already; {mend}")]
     Taken {
         /// What.

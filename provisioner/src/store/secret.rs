@@ -1,7 +1,9 @@
 //! Secrets, sealed before they come here.
 
-use super::{Store, StoreError, Swap};
+use super::{NewEvent, Store, StoreError, Swap, event};
 use crate::keys::Sealed;
+use jiff::Timestamp;
+use provisioner_api::MachineId;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::collections::HashMap;
 
@@ -65,11 +67,35 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get("name")?, sealed(row)?))).collect()
     }
 
-    /// Puts secrets in their places, if another one is still what it was.
+    /// Puts a machine's secrets in their places, and tells of it; `Stale`, when the machine is gone.
+    pub(crate) async fn secret_put(
+        &self,
+        machine: MachineId,
+        secrets: &[NewSecret],
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM machine WHERE id = $1")
+            .bind(machine.to_string())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if there.is_none() {
+            return Ok(Swap::Stale);
+        }
+        put_on_conn(&mut transaction, secrets).await?;
+        event::insert_on_conn(&mut transaction, events, now).await?;
+        transaction.commit().await?;
+        Ok(Swap::Updated)
+    }
+
+    /// Puts secrets in their places, if another one is still what it was, and tells of it.
     pub(crate) async fn secret_settle(
         &self,
         still: &NewSecret,
         secrets: &[NewSecret],
+        events: &[NewEvent],
+        now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let mut transaction = self.writer.begin().await?;
         let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
@@ -81,6 +107,7 @@ impl Store {
             return Ok(Swap::Stale);
         }
         put_on_conn(&mut transaction, secrets).await?;
+        event::insert_on_conn(&mut transaction, events, now).await?;
         transaction.commit().await?;
         Ok(Swap::Updated)
     }

@@ -224,6 +224,7 @@ fn the_names_of_a_service() {
             ipxe: "/i".into(),
             kernel_parameters: Vec::new(),
         },
+        bmc: Default::default(),
         console: config::Console::default(),
         networks: Vec::new(),
         limits: provisioner_lifecycle::Limits::default(),

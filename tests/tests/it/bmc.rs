@@ -76,13 +76,13 @@ async fn a_bmc_answers_people() -> Result<()> {
         (BmcBootDevice::Cdrom, true, Some(BootMode::Bios)),
         (BmcBootDevice::Disk, false, None),
     ] {
-        let wanted = BmcBoot { device, persistent, mode };
+        let wanted = BmcBoot { device, persistent, mode, ..BmcBoot::default() };
         let set = client.machine_bmc_set_boot("m1", &wanted).await?;
         assert_eq!((set.device, set.persistent), (device, persistent));
         assert!(mode.is_none() || set.mode == mode, "{set:?}");
         assert_eq!(client.machine_bmc_boot("m1").await?, set);
     }
-    let none = BmcBoot { device: BmcBootDevice::None, persistent: false, mode: None };
+    let none = BmcBoot::default();
     assert_eq!(client.machine_bmc_set_boot("m1", &none).await?.device, BmcBootDevice::None);
     assert!(told(&client, "sets every boot: from cdrom").await?);
     Ok(())
@@ -113,17 +113,18 @@ async fn a_bmc_tells_of_the_hardware() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_bmc_can_not_do_names_the_capability() -> Result<()> {
     let site = Site::start().await?;
-    let client = site.client()?;
-    let sim = Sim::start(&site, "m1", 1, SimOptions::default()).await?;
-    client.add_machine(&sim.enrolment()).await?;
-    site.machine_in("m1", MachineState::Available).await?;
+    let (client, _sim) = ready(&site).await?;
     let details = client.machine_bmc("m1").await?;
-    assert!(details.tls_sha256.is_some());
+    assert_eq!(details.tls_sha256, None);
     for (error, capability) in [
-        (client.machine_bmc_sensors("m1").await.unwrap_err(), "sensors"),
-        (client.machine_bmc_sel("m1").await.unwrap_err(), "event-log"),
-        (client.machine_bmc_users("m1").await.unwrap_err(), "users"),
-        (client.console_read("m1", None, None, true).await.unwrap_err(), "console"),
+        (client.machine_bmc_media("m1").await.unwrap_err(), "virtual-media"),
+        (client.machine_bmc_secure_boot("m1").await.unwrap_err(), "secure-boot"),
+        (client.machine_bmc_bios("m1").await.unwrap_err(), "bios"),
+        (client.machine_bmc_boot_order("m1").await.unwrap_err(), "boot-order"),
+        (client.machine_bmc_firmware("m1").await.unwrap_err(), "firmware"),
+        (client.machine_bmc_tasks("m1").await.unwrap_err(), "tasks"),
+        (client.machine_bmc_hardware("m1").await.unwrap_err(), "hardware"),
+        (client.machine_bmc_reports("m1").await.unwrap_err(), "reports"),
     ] {
         assert!(!details.capabilities.iter().any(|can| can == capability));
         assert_eq!((error.status(), kind(&error)), (Some(422), "bmc-unsupported"), "{error}");
@@ -137,17 +138,21 @@ async fn users_are_changed_but_not_the_one_that_billet_needs() -> Result<()> {
     let site = Site::start().await?;
     let (client, sim) = ready(&site).await?;
     let users = client.machine_bmc_users("m1").await?.items;
-    let own = users.iter().find(|user| user.name == "admin").context("our own user")?.slot;
-    let free = users.iter().find(|user| user.slot > own && user.name.is_empty()).context("a free slot")?.slot;
+    let own = users.iter().find(|user| user.name == "admin").context("our own user")?.id.clone();
+    let free =
+        users.iter().find(|user| user.id > own && user.name.is_empty()).context("a free slot")?.id.clone();
     let helper = BmcUserUpdate {
         name: Some("helper".into()),
         password: Some(Secret::new("a-new-one")),
         privilege: Some(BmcUserPrivilege::Operator),
         enabled: Some(true),
     };
-    let user = client.machine_bmc_user_update("m1", free, &helper).await?;
+    let user = client.machine_bmc_user_update("m1", &free, &helper).await?;
     assert_eq!((user.name.as_str(), user.privilege), ("helper", BmcUserPrivilege::Operator));
-    assert_eq!(sim.control()?.admin().users().slot(free).context("the slot")?.password, b"a-new-one");
+    assert_eq!(
+        sim.control()?.admin().users().slot(free.parse()?).context("the slot")?.password,
+        b"a-new-one"
+    );
     let events = client.machine_events("m1", None).await?;
     assert!(!serde_json::to_string(&events)?.contains("a-new-one"), "no password is told");
 
@@ -156,16 +161,19 @@ async fn users_are_changed_but_not_the_one_that_billet_needs() -> Result<()> {
         BmcUserUpdate { enabled: Some(false), ..BmcUserUpdate::default() },
         BmcUserUpdate { privilege: Some(BmcUserPrivilege::User), ..BmcUserUpdate::default() },
     ] {
-        let error = client.machine_bmc_user_update("m1", own, &update).await.unwrap_err();
+        let error = client.machine_bmc_user_update("m1", &own, &update).await.unwrap_err();
         assert_eq!(error.status(), Some(409), "{update:?}: {error}");
     }
     // Changing the password that Billet itself uses goes on working, also where the whole session is new.
     let update = BmcUserUpdate { password: Some(Secret::new("second-s3cret")), ..BmcUserUpdate::default() };
-    client.machine_bmc_user_update("m1", own, &update).await?;
-    assert_eq!(sim.control()?.admin().users().slot(own).context("the slot")?.password, b"second-s3cret");
+    client.machine_bmc_user_update("m1", &own, &update).await?;
+    assert_eq!(
+        sim.control()?.admin().users().slot(own.parse()?).context("the slot")?.password,
+        b"second-s3cret"
+    );
     sim.control()?.forget_sessions();
     assert_eq!(client.machine_bmc_power("m1").await?.power, Power::Off);
-    let error = client.machine_bmc_user_update("m1", 200, &update).await.unwrap_err();
+    let error = client.machine_bmc_user_update("m1", "200", &update).await.unwrap_err();
     assert_eq!(error.status(), Some(404), "{error}");
     Ok(())
 }
@@ -175,18 +183,19 @@ async fn a_crash_between_the_bmcs_new_password_and_our_own_is_survived() -> Resu
     let mut site = Site::start().await?;
     let (client, sim) = ready(&site).await?;
     let users = client.machine_bmc_users("m1").await?.items;
-    let own = users.iter().find(|user| user.name == "admin").context("our own user")?.slot;
+    let own = users.iter().find(|user| user.name == "admin").context("our own user")?.id.clone();
     // One wrong guess is allowed, no more.
     let lock_out = Some(LockOut { after: 2, lasts: Duration::from_secs(3600) });
     sim.control()?.set_limits(|limits| limits.lock_out = lock_out);
     sim.control()?.set_faults(Faults { slow: Duration::from_millis(100), ..Faults::default() });
+    let slot: u8 = own.parse()?;
     let changing = tokio::spawn(async move {
         let update = BmcUserUpdate { password: Some(Secret::new("second-s3cret")), ..Default::default() };
-        client.machine_bmc_user_update("m1", own, &update).await
+        client.machine_bmc_user_update("m1", &own, &update).await
     });
     let admin = sim.control()?.admin();
     // The BMC has it, and its next answer is still under way.
-    while admin.users().slot(own).context("the slot")?.password != b"second-s3cret" {
+    while admin.users().slot(slot).context("the slot")?.password != b"second-s3cret" {
         anyhow::ensure!(!changing.is_finished(), "it was done before it was seen");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -299,7 +308,7 @@ async fn what_is_wrong_is_told_with_its_mend() -> Result<()> {
             StatusCode::UNPROCESSABLE_ENTITY,
             "1987",
         ),
-        (Method::PATCH, "bmc/users/x", json!({ "name": "a" }), StatusCode::NOT_FOUND, "slot x"),
+        (Method::PATCH, "bmc/users/x", json!({ "name": "a" }), StatusCode::NOT_FOUND, "id `x`"),
         (Method::PATCH, "bmc/users/3", json!({}), StatusCode::UNPROCESSABLE_ENTITY, "at least one"),
         (
             Method::PATCH,
@@ -381,7 +390,7 @@ async fn a_machine_that_nobody_accepted_or_that_a_job_works_on_is_left_alone() -
     let enrolment = MachineCreate { macs: vec!["52:54:00:00:00:77".into()], ..busy.enrolment() };
     client.add_machine(&enrolment).await?;
     site.machine_in("busy", MachineState::Inspecting).await?;
-    let boot = BmcBoot { device: BmcBootDevice::Disk, persistent: false, mode: None };
+    let boot = BmcBoot { device: BmcBootDevice::Disk, ..BmcBoot::default() };
     for error in [
         client.machine_bmc_press("busy", BmcButton::Cycle).await.unwrap_err(),
         client.machine_bmc_set_boot("busy", &boot).await.unwrap_err(),
@@ -490,10 +499,18 @@ async fn a_deployment_is_recorded_though_nobody_watches() -> Result<()> {
 async fn what_was_begun_is_finished_though_the_client_goes_away() -> Result<()> {
     let site = Site::start().await?;
     let (client, sim) = ready(&site).await?;
-    let wanted = BmcBoot { device: BmcBootDevice::Bios, persistent: true, mode: Some(BootMode::Uefi) };
+    let wanted = BmcBoot {
+        device: BmcBootDevice::Bios,
+        persistent: true,
+        mode: Some(BootMode::Uefi),
+        ..BmcBoot::default()
+    };
     sim.control()?.set_faults(Faults { slow: Duration::from_millis(200), ..Faults::default() });
     let setting = client.clone();
-    let setting = tokio::spawn(async move { setting.machine_bmc_set_boot("m1", &wanted).await });
+    let setting = tokio::spawn({
+        let wanted = wanted.clone();
+        async move { setting.machine_bmc_set_boot("m1", &wanted).await }
+    });
     eventually("it is begun", async || Ok(told(&client, "sets every boot: from bios").await?.then_some(())))
         .await?;
     // It takes a second.

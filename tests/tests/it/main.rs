@@ -2,10 +2,17 @@
 
 mod api;
 mod bmc;
+mod bmc_audit;
+mod bmc_makers;
+mod bmc_record;
+mod bmc_redfish;
+mod bmc_scan;
+mod bmc_secrets;
 mod boot_trace;
 mod crash;
 mod discovery;
 mod network;
+mod simple_bmc;
 mod story;
 mod tidy;
 mod wrong;

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use provisioner_api::{
-    DeleteInstance, ImageFormat, ImageSpec, MachineAction, MachineState, MachineUpdate, Secret,
+    DeleteInstance, ImageFormat, ImageSpec, MachineAction, MachineCreate, MachineState, MachineUpdate, Secret,
 };
+use provisioner_client::ClientError;
 use tests::{Protocol, Sim, SimOptions, Site, eventually, gpt_image};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,6 +26,31 @@ async fn a_wrong_bmc_password_is_held_and_mended() -> Result<()> {
         client.machine_action(&name, MachineAction::Retry).await?;
         site.machine_in(&name, MachineState::Available).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bmc_belongs_to_one_machine() -> Result<()> {
+    let site = Site::start().await?;
+    let client = site.client()?;
+    let first = Sim::start(&site, "m1", 1, SimOptions::default()).await?;
+    client.add_machine(&first.enrolment()).await?;
+    let second = Sim::start(&site, "m2", 2, SimOptions::default()).await?;
+    let mistyped = MachineCreate { bmc: first.enrolment().bmc, ..second.enrolment() };
+    let refused = |error: ClientError| {
+        let ClientError::Problem(problem) = error else { panic!("{error}") };
+        assert!(
+            problem.status == 409 && problem.fields.iter().any(|field| field.field == "bmc"),
+            "{problem:?}"
+        );
+        assert!(problem.to_string().contains("machine `m1` has it"), "{problem:?}");
+    };
+    refused(client.add_machine(&mistyped).await.unwrap_err());
+    client.add_machine(&second.enrolment()).await?;
+    let mistyped = MachineUpdate { bmc: Some(first.enrolment().bmc), ..MachineUpdate::default() };
+    refused(client.update_machine("m2", 1, &mistyped).await.unwrap_err());
+    let kept = client.machine("m2").await?.spec.bmc.map(|bmc| bmc.address);
+    assert_eq!(kept, Some(second.enrolment().bmc.address));
     Ok(())
 }
 

@@ -178,8 +178,11 @@ fn for_chassis(flags: [u8; 5]) -> BootFlags {
 /// A chassis' own flags on the wire. Without a device nothing is valid.
 fn of_chassis(flags: BootFlags) -> [u8; 5] {
     let device = match flags.device {
-        None => Device::None,
-        Some(BootDevice::Network) => Device::Network,
+        // A device of the UEFI boot manager's has no number here.
+        None | Some(BootDevice::Uefi) => Device::None,
+        Some(BootDevice::Network | BootDevice::Http) => Device::Network,
+        // "Primary removable media" (table 28-14).
+        Some(BootDevice::Usb) => Device::Other(15),
         Some(BootDevice::Disk) => Device::Disk,
         Some(BootDevice::Cd) => Device::Cd,
         Some(BootDevice::Setup) => Device::Setup,

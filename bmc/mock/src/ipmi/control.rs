@@ -77,6 +77,11 @@ impl Control {
         lock(&self.bmc.sessions).logins()
     }
 
+    /// How many logins with a wrong password there were since the start.
+    pub fn refused_logins(&self) -> u64 {
+        lock(&self.bmc.sessions).refused()
+    }
+
     /// Its serial over LAN.
     pub fn sol(&self) -> Arc<Sol> {
         Arc::clone(self.bmc.commands.sol())

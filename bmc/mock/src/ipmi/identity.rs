@@ -30,6 +30,8 @@ pub struct Identity {
     pub hardware: Hardware,
     /// How much it lets happen.
     pub limits: Limits,
+    /// What it is open to.
+    pub openness: Openness,
 }
 
 impl Identity {
@@ -45,6 +47,7 @@ impl Identity {
             lan: LanIdentity::default(),
             hardware: Hardware::default(),
             limits: Limits::default(),
+            openness: Openness::default(),
         }
     }
 }
@@ -71,6 +74,17 @@ impl Identity {
         Arc::make_mut(&mut self.hardware.units).insert(0, contents.encode());
         self
     }
+}
+
+/// What a BMC is open to that it should not be: for audits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Openness {
+    /// It offers cipher suite 0, and grants a session with it; there it ends: nobody gets in.
+    pub suite_zero: bool,
+    /// It says that who gives neither name nor password is let in.
+    pub anonymous: bool,
+    /// It says that it takes IPMI 1.5 sessions, with any authentication and with none.
+    pub old_sessions: bool,
 }
 
 /// How much a BMC lets happen.

@@ -46,7 +46,7 @@ pub use event_log::{EventLog, LogQuirks};
 pub use faults::{Faults, Share, Stale};
 pub use fleet::Fleet;
 pub use fru::{FruData, FruQuirks, Units};
-pub use identity::{Identity, Limits, LockOut};
+pub use identity::{Identity, Limits, LockOut, Openness};
 pub use lan::LanIdentity;
 pub use sensors::model::{SensorModel, SensorReading};
 pub use sensors::{SensorQuirks, SensorSet};

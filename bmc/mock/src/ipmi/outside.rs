@@ -1,6 +1,7 @@
 //! Commands that need no session: what can be spoken, and who the BMC is (22.13, 22.15, 22.14).
 
 use super::group::{Done, answer, refuse};
+use super::identity::Openness;
 use super::sessions::Sessions;
 use bmc_proto::ipmi::command::GetSystemGuid;
 use bmc_proto::ipmi::message::LanMessage;
@@ -12,6 +13,8 @@ const GET_CHANNEL_CIPHER_SUITES: u8 = 0x54;
 const RECORDS: usize = 16;
 /// The channel that everybody talks on.
 pub(super) const CHANNEL: u8 = 1;
+/// IPMI 1.5's authentication types: none, MD2, MD5, straight password.
+const ALL_TYPES: u8 = 0x17;
 /// "The channel that this command came on."
 const PRESENT: u8 = 0x0E;
 
@@ -39,7 +42,8 @@ impl Outside {
                 self.capabilities(channel, level, sessions)
             }
             (GET_CHANNEL_CIPHER_SUITES, &[channel, _, index]) if is_here(channel) => {
-                let records = cipher_records(&sessions.suites, index & 0x80 != 0);
+                let open = sessions.openness.suite_zero;
+                let records = cipher_records(&sessions.suites, open, index & 0x80 != 0);
                 let part = records.chunks(RECORDS).nth(usize::from(index & 0x3F)).unwrap_or_default();
                 answer([&[CHANNEL], part].concat())
             }
@@ -59,10 +63,15 @@ impl Outside {
         if !is_here(channel) || !(1..=5).contains(&(level & 0x0F)) {
             return refuse(Answer::INVALID_FIELD);
         }
-        let (named, anonymous) = sessions.kinds_of_users();
-        let status = u8::from(self.bmc_key) << 5 | u8::from(named) << 2 | u8::from(anonymous) << 1;
+        let (named, nameless) = sessions.kinds_of_users();
+        let Openness { anonymous, old_sessions, .. } = sessions.openness;
+        let status = u8::from(self.bmc_key) << 5
+            | u8::from(named) << 2
+            | u8::from(nameless || anonymous) << 1
+            | u8::from(anonymous);
         let (types, extended) = if channel & 0x80 == 0 { (0, 0) } else { (0x80, 0x02) };
-        answer([CHANNEL, types, status, extended, 0, 0, 0, 0])
+        let (old_types, old) = if old_sessions { (ALL_TYPES, 0x01) } else { (0, 0) };
+        answer([CHANNEL, types | old_types, status, extended | old, 0, 0, 0, 0])
     }
 }
 
@@ -71,16 +80,19 @@ fn is_here(channel: u8) -> bool {
 }
 
 /// The records of Get Channel Cipher Suites (table 22-18): by suite, or just the algorithms that there are.
-fn cipher_records(suites: &[CipherSuite], by_suite: bool) -> Vec<u8> {
+fn cipher_records(suites: &[CipherSuite], open: bool, by_suite: bool) -> Vec<u8> {
     let tagged = |suite: &CipherSuite| {
         let [authentication, integrity, confidentiality] = suite.algorithms();
         [authentication, 0x40 | integrity, 0x80 | confidentiality]
     };
     if by_suite {
         let record = |suite: &CipherSuite| [&[0xC0, suite.id()][..], &tagged(suite)].concat();
-        return suites.iter().flat_map(record).collect();
+        let zero = [0xC0, 0, 0, 0x40, 0x80];
+        let zero = zero.iter().take(if open { zero.len() } else { 0 });
+        return zero.copied().chain(suites.iter().flat_map(record)).collect();
     }
-    let mut algorithms: Vec<u8> = suites.iter().flat_map(tagged).collect();
+    let zero = if open { &[0, 0x40, 0x80][..] } else { &[] };
+    let mut algorithms: Vec<u8> = suites.iter().flat_map(tagged).chain(zero.iter().copied()).collect();
     algorithms.sort_unstable();
     algorithms.dedup();
     algorithms

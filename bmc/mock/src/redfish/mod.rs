@@ -1,45 +1,79 @@
-//! The Redfish side: HTTPS with a certificate of its own making, sessions, one system, one chassis, one manager.
+//! The Redfish side: HTTPS with a certificate of its own making, sessions, and the resources of one machine in the shapes
+//! of a maker (`Profile`).
 //!
-//! It does what the standard says (DSP0266) unless a fault is asked for through `Controls`.
+//! It does what the standard says (DSP0266), in that maker's way, unless a fault is asked for through `Controls`.
+//!
+//! A request goes `serve` → `faulty` → `engine` → the groups (`group::Group`, wired in `parts`) and the resources
+//! (`tree`, from `profiles`, and what changed in them, in `state`).
 
 mod access;
+mod accounts;
 mod answer;
+mod bios;
+mod boot_options;
 mod controls;
+mod engine;
+mod etag;
+mod events;
+mod faults;
 mod faulty;
-mod resources;
+mod fleet;
+mod group;
+mod logs;
+mod manager;
+mod media;
+mod metadata;
+mod network;
+mod parts;
+mod profiles;
+mod query;
+mod raw;
+mod replay;
+mod secure_boot;
+mod sensors;
+mod serve;
 mod sessions;
+mod settings;
 mod state;
 mod system;
+mod tasks;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod tree;
+mod update;
+mod users;
 
-pub use controls::{Controls, Faults};
+pub use accounts::AccountState;
+pub use bios::Bios;
+pub use bmc_proto::redfish::record::Recording;
+pub use boot_options::BootOptions;
+pub use controls::{Controls, Seen};
+pub use events::Events;
+pub use faults::{Effect, Fault, Faults};
+pub use fleet::Fleet;
+pub use logs::Logs;
+pub use manager::Manager;
+pub use media::Media;
+pub use parts::Parts;
+pub use profiles::{NoSuchProfile, Profile};
+pub use raw::{Raw, RawError, Reply};
+pub use secure_boot::SecureBoot;
+pub use sensors::Sensors;
+pub use settings::SmallSettings;
+pub use system::System;
+pub use tasks::{Fate, Tasks};
+pub use tls::{Authority, Certificate, TlsError};
+pub use update::{Pushed, Update};
+pub use users::User;
 
-use crate::Chassis;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest, Sha256};
+use crate::{Chassis, ChassisError};
+
 use state::{Shared, State};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// The longest that a TLS handshake, or the head of a request, may take.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// The largest request body, in bytes.
-const BODY_MAX: usize = 64 * 1024;
 
 /// What the simulated machine says it is.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +88,61 @@ pub struct Identity {
     pub model: String,
 }
 
+/// What a simulated BMC is like.
+#[derive(Clone)]
+pub struct Options {
+    profile: Profile,
+    identity: Identity,
+    chassis: Arc<dyn Chassis>,
+    users: Vec<User>,
+    /// `None`: plain HTTP.
+    certificate: Option<Certificate>,
+    replay: Option<Arc<replay::Replay>>,
+}
+
+impl Options {
+    /// One of the generic profile with one administrator, that shows a certificate of its own.
+    pub fn new(username: &str, password: &str, chassis: Arc<dyn Chassis>, identity: Identity) -> Self {
+        let users = vec![User::administrator(username, password)];
+        Self {
+            profile: Profile::Generic,
+            identity,
+            chassis,
+            users,
+            certificate: Some(Certificate::own()),
+            replay: None,
+        }
+    }
+
+    /// The same in the shapes of a maker.
+    pub fn with_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// A recorded BMC again, in the place of a profile's: `Server` makes the machine's power and boot override be as they
+    /// were. The users are those of these options.
+    pub fn with_recording(self, recording: &Recording) -> Self {
+        let replay = replay::Replay::new(recording);
+        Self { profile: replay.profile, replay: Some(Arc::new(replay)), ..self }
+    }
+
+    /// The same with one more user.
+    pub fn with_user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// The same with another certificate.
+    pub fn with_certificate(self, certificate: Certificate) -> Self {
+        Self { certificate: Some(certificate), ..self }
+    }
+
+    /// The same without TLS: plain HTTP.
+    pub fn without_tls(self) -> Self {
+        Self { certificate: None, ..self }
+    }
+}
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -66,12 +155,12 @@ pub enum BindError {
         #[source]
         source: std::io::Error,
     },
-    /// No certificate could be made.
-    #[error("can't make a certificate")]
-    Certificate(#[source] rcgen::Error),
-    /// TLS could not be set up with it.
-    #[error("can't set up TLS")]
-    Tls(#[source] rustls::Error),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The machine could not be made to be as it was recorded.
+    #[error(transparent)]
+    Chassis(#[from] ChassisError),
 }
 
 /// A simulated BMC that speaks Redfish.
@@ -79,12 +168,11 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     fingerprint: [u8; 32],
-    acceptor: TlsAcceptor,
     state: Shared,
 }
 
 impl Server {
-    /// Listens, with a certificate made now. Port 0 takes any; `local_addr` tells which.
+    /// Listens, with a certificate made now; a BMC of the generic profile. Port 0 takes any; `local_addr` tells which.
     pub async fn bind(
         address: SocketAddr,
         username: &str,
@@ -92,18 +180,20 @@ impl Server {
         chassis: Arc<dyn Chassis>,
         identity: Identity,
     ) -> Result<Self, BindError> {
-        let listen = |source| BindError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?;
-        let (certificate, config) = tls(address.ip())?;
-        let state = State::new(username, password, chassis, identity);
-        Ok(Self {
-            listener,
-            address: bound,
-            fingerprint: Sha256::digest(&certificate).into(),
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            state: Arc::new(state),
-        })
+        Self::start(address, &Options::new(username, password, chassis, identity)).await
+    }
+
+    /// Listens. Port 0 takes any; `local_addr` tells which.
+    pub async fn start(address: SocketAddr, options: &Options) -> Result<Self, BindError> {
+        let (listener, bound) = listen(address).await?;
+        let secured = options.certificate.as_ref().map(|one| one.secure(address.ip())).transpose()?;
+        let fingerprint = secured.as_ref().map(|secured| secured.fingerprint).unwrap_or_default();
+        let state = State::new(options);
+        state.controls.set_transport(secured.map(Arc::new));
+        if let Some(replay) = &options.replay {
+            replay.prepare(&*state.chassis).await?;
+        }
+        Ok(Self { listener, address: bound, fingerprint, state })
     }
 
     /// Where it listens.
@@ -111,7 +201,7 @@ impl Server {
         self.address
     }
 
-    /// SHA-256 of its certificate in DER: what a client pins.
+    /// SHA-256 of its certificate in DER: what a client pins. Zeros when it speaks plain HTTP.
     pub fn certificate_sha256(&self) -> [u8; 32] {
         self.fingerprint
     }
@@ -123,82 +213,14 @@ impl Server {
 
     /// Serves until it is cancelled, then drops every connection.
     pub async fn run(self, cancel: CancellationToken) {
-        let service = router(&self.state);
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(serve(stream, self.acceptor.clone(), service.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the simulated BMC can't accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                },
-                Some(_) = connections.join_next() => {}
-            }
-        }
+        let state = self.state;
+        serve::serve(self.listener, move |_| Some(state.clone()), cancel).await;
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, service: Router) {
-    let stream = match timeout(PATIENCE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "the TLS handshake failed"),
-        Err(_) => return tracing::debug!("the TLS handshake took too long"),
-    };
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-/// A self-signed certificate, as a BMC has one, and the settings that use it.
-fn tls(address: IpAddr) -> Result<(Vec<u8>, ServerConfig), BindError> {
-    let names = vec!["localhost".to_owned(), address.to_string()];
-    let made = rcgen::generate_simple_self_signed(names).map_err(BindError::Certificate)?;
-    let certificate = made.cert.der().to_vec();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(BindError::Tls)?
-        .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate.clone())], key)
-        .map_err(BindError::Tls)?;
-    Ok((certificate, config))
-}
-
-fn router(state: &Shared) -> Router {
-    let entry = get(resources::root);
-    Router::new()
-        .route("/redfish", get(resources::versions))
-        .route("/redfish/", get(resources::versions))
-        .route("/redfish/v1", entry.clone())
-        .route("/redfish/v1/", entry)
-        .route("/redfish/v1/odata", get(resources::odata))
-        .route("/redfish/v1/SessionService", get(sessions::service))
-        .route("/redfish/v1/SessionService/Sessions", get(sessions::list).post(sessions::create))
-        .route("/redfish/v1/SessionService/Sessions/{id}", get(sessions::one).delete(sessions::delete))
-        .route("/redfish/v1/Systems", get(resources::systems))
-        .route("/redfish/v1/Systems/1", get(system::show).patch(system::change))
-        .route("/redfish/v1/Systems/1/ResetActionInfo", get(system::action_info))
-        .route("/redfish/v1/Systems/1/Actions/ComputerSystem.Reset", post(system::reset))
-        .route("/redfish/v1/Systems/1/EthernetInterfaces", get(resources::interfaces))
-        .route("/redfish/v1/Systems/1/EthernetInterfaces/{id}", get(resources::interface))
-        .route("/redfish/v1/Chassis", get(resources::chassis_list))
-        .route("/redfish/v1/Chassis/1", get(resources::chassis))
-        .route("/redfish/v1/Managers", get(resources::managers))
-        .route("/redfish/v1/Managers/1", get(resources::manager))
-        .fallback(resources::missing)
-        .method_not_allowed_fallback(resources::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(from_fn_with_state(Arc::clone(state), access::check))
-        .layer(from_fn_with_state(Arc::clone(state), faulty::misbehave))
-        .with_state(Arc::clone(state))
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let failed = |source| BindError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }

@@ -1,8 +1,11 @@
 //! Reading JSON of which no property can be relied on.
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer};
+use super::bounded::{self, Bounded, TREE_MAX};
+use serde::de::{DeserializeOwned, DeserializeSeed as _, Deserializer};
 use serde_json::Value;
+
+/// The longest list that is read; what is behind is left out.
+const LIST_MAX: usize = 8192;
 
 /// A body that is not a JSON object.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +13,9 @@ pub enum ParseError {
     /// Not JSON at all, or nested deeper than 128.
     #[error("it is not JSON")]
     NotJson(#[source] serde_json::Error),
+    /// JSON of so many parts that it would fill the memory.
+    #[error("it is JSON of too many parts")]
+    TooIntricate,
     /// JSON, but not an object; every Redfish resource is one (DSP0266 section 9.2).
     #[error("it is JSON, but not an object")]
     NotAnObject,
@@ -17,7 +23,7 @@ pub enum ParseError {
 
 /// Reads a resource. Only a body that isn't a JSON object is an error.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
-    let value: Value = serde_json::from_slice(body).map_err(ParseError::NotJson)?;
+    let value = bounded::value(body)?;
     if !value.is_object() {
         return Err(ParseError::NotAnObject);
     }
@@ -30,7 +36,7 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+    Ok(serde_json::from_value(Bounded { left: &mut { TREE_MAX } }.deserialize(deserializer)?).ok())
 }
 
 /// A list: elements of a wrong type are left out, and one that is not in a list counts as a list of one.
@@ -39,10 +45,10 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let items = match Value::deserialize(deserializer)? {
+    let items = match (Bounded { left: &mut { TREE_MAX } }).deserialize(deserializer)? {
         Value::Array(items) => items,
         Value::Null => Vec::new(),
         one => vec![one],
     };
-    Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
+    Ok(items.into_iter().take(LIST_MAX).filter_map(|item| serde_json::from_value(item).ok()).collect())
 }

@@ -1,6 +1,8 @@
 //! The resources that we read, with the properties that we use. Names and meaning are those of DSP8010.
 
 use super::lenient::{lenient, lenient_list};
+use super::path::ResourcePath;
+use super::quirks::{Effect, Quirks};
 use serde::Deserialize;
 
 /// A reference to another resource.
@@ -21,18 +23,81 @@ pub struct ServiceRoot {
     /// Who made the service.
     #[serde(default, deserialize_with = "lenient")]
     pub vendor: Option<String>,
+    /// What the service belongs to.
+    #[serde(default, deserialize_with = "lenient")]
+    pub product: Option<String>,
+    /// The names below `Oem`: makers.
+    #[serde(default, deserialize_with = "lenient")]
+    pub oem: Option<Names>,
     /// The collection of systems.
     #[serde(default, deserialize_with = "lenient")]
     pub systems: Option<Link>,
     /// The collection of managers.
     #[serde(default, deserialize_with = "lenient")]
     pub managers: Option<Link>,
+    /// The collection of chassis.
+    #[serde(default, deserialize_with = "lenient")]
+    pub chassis: Option<Link>,
     /// The session service.
     #[serde(default, deserialize_with = "lenient")]
     pub session_service: Option<Link>,
+    /// What the service can do beyond the least.
+    #[serde(default, deserialize_with = "lenient")]
+    pub protocol_features_supported: Option<ProtocolFeatures>,
+    /// The account service.
+    #[serde(default, deserialize_with = "lenient")]
+    pub account_service: Option<Link>,
+    /// The event service.
+    #[serde(default, deserialize_with = "lenient")]
+    pub event_service: Option<Link>,
+    /// The task service.
+    #[serde(default, deserialize_with = "lenient")]
+    pub tasks: Option<Link>,
+    /// The update service.
+    #[serde(default, deserialize_with = "lenient")]
+    pub update_service: Option<Link>,
+    /// The collection of registries.
+    #[serde(default, deserialize_with = "lenient")]
+    pub registries: Option<Link>,
     /// Direct links.
     #[serde(default, deserialize_with = "lenient")]
     pub links: Option<RootLinks>,
+}
+
+/// `ServiceRoot.ProtocolFeaturesSupported`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProtocolFeatures {
+    #[serde(default, deserialize_with = "lenient")]
+    expand_query: Option<ExpandQuery>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ExpandQuery {
+    #[serde(default, deserialize_with = "lenient")]
+    no_links: Option<bool>,
+}
+
+impl ProtocolFeatures {
+    /// The address that shows a collection with its members whole (DSP0266 section 7.3.2); `None` where the service
+    /// doesn't say that it can, or can't although it says so.
+    pub fn expanded(&self, collection: &ResourcePath, quirks: &Quirks) -> Option<ResourcePath> {
+        let says = self.expand_query.as_ref()?.no_links == Some(true);
+        let can = says && collection.query().is_none() && !quirks.has(Effect::ExpandDropsProperties);
+        can.then(|| ResourcePath::from_link(&format!("{}?$expand=.", collection.path())))?
+    }
+}
+
+/// The names of an object's properties; what they hold is not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object: serde_json::Map<String, serde_json::Value> = Deserialize::deserialize(deserializer)?;
+        Ok(Self(object.into_iter().map(|(name, _)| name).take(8).collect()))
+    }
 }
 
 /// `ServiceRoot.Links`.
@@ -68,6 +133,9 @@ pub struct Collection {
     /// Its members.
     #[serde(default, deserialize_with = "lenient_list")]
     pub members: Vec<Link>,
+    /// Where more of them are (DSP0266 section 7.7).
+    #[serde(rename = "Members@odata.nextLink", default, deserialize_with = "lenient")]
+    pub next_link: Option<String>,
 }
 
 /// `ComputerSystem`: the machine that the BMC controls.
@@ -101,6 +169,9 @@ pub struct ComputerSystem {
     /// The boot override.
     #[serde(default, deserialize_with = "lenient")]
     pub boot: Option<Boot>,
+    /// Where what shall be is written, if not here.
+    #[serde(rename = "@Redfish.Settings", default, deserialize_with = "lenient")]
+    pub settings: Option<SettingsLink>,
     /// What it can do.
     #[serde(default, deserialize_with = "lenient")]
     pub actions: Option<SystemActions>,
@@ -149,6 +220,20 @@ pub struct Boot {
         deserialize_with = "lenient_list"
     )]
     pub mode_allowable: Vec<String>,
+    /// Where UEFI HTTP boot boots from; absent or empty: where DHCP says.
+    #[serde(rename = "HttpBootUri", default, deserialize_with = "lenient")]
+    pub http_boot_uri: Option<String>,
+    /// The UEFI device path that `UefiTarget` means.
+    #[serde(rename = "UefiTargetBootSourceOverride", default, deserialize_with = "lenient")]
+    pub uefi_target: Option<String>,
+}
+
+/// `@Redfish.Settings`: where what shall be is written, where that is not the resource itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct SettingsLink {
+    /// The settings resource.
+    #[serde(rename = "SettingsObject", default, deserialize_with = "lenient")]
+    pub object: Option<Link>,
 }
 
 /// `ComputerSystem.Actions`.
@@ -211,6 +296,9 @@ pub struct SystemLinks {
     /// The managers (BMCs) of it.
     #[serde(default, deserialize_with = "lenient_list")]
     pub managed_by: Vec<Link>,
+    /// The chassis that it is in.
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub chassis: Vec<Link>,
 }
 
 /// `Manager`: the BMC itself.
@@ -223,4 +311,7 @@ pub struct Manager {
     /// Its model.
     #[serde(default, deserialize_with = "lenient")]
     pub model: Option<String>,
+    /// Who made it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub manufacturer: Option<String>,
 }

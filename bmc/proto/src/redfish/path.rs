@@ -9,7 +9,7 @@ use std::fmt;
 const MAX: usize = 1024;
 
 /// The path, and query, of a resource on the BMC that named it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourcePath {
     path: String,
     query: Option<String>,

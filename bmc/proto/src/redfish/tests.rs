@@ -123,7 +123,7 @@ fn boot_patches() {
     ];
     for (shown, target, persistent, mode, short) in table {
         let wanted = Wanted { target, persistent, mode };
-        let patch = BootPatch::plan(Some(&boot(shown)), wanted).unwrap();
+        let patch = BootPatch::plan(Some(&boot(shown)), &wanted, &Quirks::default()).unwrap();
         let mut change = serde_json::Map::new();
         for (key, name) in [("T", "Target"), ("E", "Enabled"), ("M", "Mode")] {
             if let Some(value) = short.get(key) {
@@ -137,17 +137,18 @@ fn boot_patches() {
 #[test]
 fn boot_patches_that_a_bmc_does_not_offer() {
     let wanted = |mode| Wanted { target: Target::Network, persistent: false, mode };
-    assert_eq!(BootPatch::plan(None, wanted(None)), Err(BootRefusal::NoOverride));
+    let plan = |shown: Option<&Boot>, wanted: Wanted| BootPatch::plan(shown, &wanted, &Quirks::default());
+    assert_eq!(plan(None, wanted(None)), Err(BootRefusal::NoOverride));
     let http = boot(&json!({"BootSourceOverrideTarget@Redfish.AllowableValues": ["UefiHttp"]}));
-    let refusal = BootPatch::plan(Some(&http), wanted(Some(Mode::Legacy))).unwrap_err();
+    let refusal = plan(Some(&http), wanted(Some(Mode::Legacy))).unwrap_err();
     assert_eq!(refusal.to_string(), "its BootSourceOverrideTarget can't be Pxe, only UefiHttp");
     let uefi = boot(&json!({
         "BootSourceOverrideMode": "UEFI", "BootSourceOverrideMode@Redfish.AllowableValues": ["UEFI"],
     }));
-    assert!(BootPatch::plan(Some(&uefi), wanted(Some(Mode::Legacy))).is_err());
+    assert!(plan(Some(&uefi), wanted(Some(Mode::Legacy))).is_err());
     let lasting =
         boot(&json!({"BootSourceOverrideEnabled@Redfish.AllowableValues": ["Disabled", "Continuous"]}));
-    assert!(BootPatch::plan(Some(&lasting), wanted(None)).is_err());
+    assert!(plan(Some(&lasting), wanted(None)).is_err());
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn read_back() {
     };
     let before = shown("None", "Disabled", Some("UEFI"));
     let once = Wanted { target: Target::Network, persistent: false, mode: Some(Mode::Uefi) };
-    let patch = BootPatch::plan(Some(&before), once).unwrap();
+    let patch = BootPatch::plan(Some(&before), &once, &Quirks::default()).unwrap();
     assert!(patch.is_done(Some(&shown("Pxe", "Once", Some("UEFI")))));
     assert!(patch.is_done(Some(&shown("pxe", "once", None))));
     for other in [
@@ -176,11 +177,149 @@ fn read_back() {
     assert!(!patch.is_done(None));
 
     let none = Wanted { target: Target::Default, persistent: true, mode: None };
-    let patch = BootPatch::plan(Some(&before), none).unwrap();
+    let patch = BootPatch::plan(Some(&before), &none, &Quirks::default()).unwrap();
     assert!(patch.is_done(Some(&shown("Pxe", "Disabled", None))));
     assert!(patch.is_done(Some(&shown("None", "Continuous", None))));
     assert!(!patch.is_done(Some(&shown("Pxe", "Once", None))));
     assert!(!patch.is_done(Some(&Boot::default())));
+}
+
+#[test]
+fn addresses_and_devices_are_sent_and_read_back() {
+    let shown = |uri: &str| {
+        boot(
+            &json!({"BootSourceOverrideMode": "Legacy", "HttpBootUri": uri, "BootSourceOverrideEnabled": "Disabled"}),
+        )
+    };
+    let plan = |uri: &str, target: Target| {
+        let wanted = Wanted { target, persistent: false, mode: None };
+        BootPatch::plan(Some(&shown(uri)), &wanted, &Quirks::default()).unwrap()
+    };
+    let sent = |patch: &BootPatch| serde_json::to_value(patch).unwrap()["Boot"].clone();
+    let to = plan("", Target::Http(Some("http://h/a".into())));
+    let mut change = json!({
+        "BootSourceOverrideTarget": "UefiHttp", "BootSourceOverrideEnabled": "Once", "BootSourceOverrideMode": "UEFI",
+        "HttpBootUri": "http://h/a",
+    });
+    assert_eq!(sent(&to), change);
+    assert!(to.is_done(Some(&boot(&change))));
+    change["HttpBootUri"] = json!("http://h/b");
+    assert!(!to.is_done(Some(&boot(&change))));
+    // Without an address, one that was set before is taken away.
+    let by_dhcp = plan("http://h/a", Target::Http(None));
+    assert_eq!(sent(&by_dhcp)["HttpBootUri"], Value::Null);
+    assert!(
+        sent(&by_dhcp).as_object().unwrap().contains_key("HttpBootUri")
+            && !by_dhcp.is_done(Some(&boot(&change)))
+    );
+    assert!(!sent(&plan("", Target::Http(None))).as_object().unwrap().contains_key("HttpBootUri"));
+    let device = plan("", Target::UefiDevice("PciRoot(0x0)".into()));
+    let change = sent(&device);
+    assert_eq!(
+        (&change["BootSourceOverrideTarget"], &change["UefiTargetBootSourceOverride"]),
+        (&json!("UefiTarget"), &json!("PciRoot(0x0)"))
+    );
+    assert!(device.is_done(Some(&boot(&change))));
+    let mut other = change.clone();
+    other["UefiTargetBootSourceOverride"] = json!("PciRoot(0x1)");
+    assert!(!device.is_done(Some(&boot(&other))));
+}
+
+#[test]
+fn an_override_in_a_settings_resource_is_merged() {
+    let system = boot(&json!({"BootSourceOverrideEnabled": "Disabled", "BootSourceOverrideMode": "UEFI"}));
+    let pending = boot(&json!({
+        "BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Once",
+        "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "Pxe"],
+    }));
+    let merged = merged_boot(Some(&system), Some(&pending)).unwrap();
+    assert_eq!(
+        (merged.target.as_deref(), merged.enabled.as_deref(), merged.mode.as_deref()),
+        (Some("Pxe"), Some("Once"), Some("UEFI"))
+    );
+    assert_eq!(merged_boot(Some(&system), Some(&Boot::default())), None);
+    assert_eq!(merged_boot(Some(&system), None), None);
+    let link = system_settings("/redfish/v1/Systems/1/SD");
+    assert_eq!(boot_settings(&link).unwrap().path(), "/redfish/v1/Systems/1/SD");
+    assert_eq!(boot_settings(&ComputerSystem::default()), None);
+}
+
+fn system_settings(path: &str) -> ComputerSystem {
+    system(&json!({"@Redfish.Settings": {"SettingsObject": {"@odata.id": path}}}))
+}
+
+#[test]
+fn buttons_are_words_of_the_bmc() {
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(press_word(Press::Reset, &words(&["On", "ForceRestart"])), Some("ForceRestart"));
+    assert_eq!(press_word(Press::Reset, &words(&["On"])), None);
+    assert_eq!(press_word(Press::FullCycle, &[]), Some("FullPowerCycle"));
+    assert_eq!(press_names(&words(&["On", "ForceOff"])), Vec::<&str>::new());
+    // iLO 5: an operator who asked for `cycle` is told what there is, in words that can be typed.
+    let ilo = words(&["On", "ForceOff", "GracefulShutdown", "ForceRestart", "Nmi", "PushPowerButton"]);
+    assert_eq!(press_names(&ilo), ["reset", "soft", "diag", "push"]);
+    assert_eq!(push_type(true, &words(&["PushPowerButton"])), Some("PushPowerButton"));
+    assert_eq!(push_type(false, &words(&["PushPowerButton"])), None);
+    assert_eq!(push_type(true, &words(&["On"])), None);
+}
+
+#[test]
+fn power_is_read_out_of_a_body() {
+    assert_eq!(
+        read_power_of(br#" {"A": {"B": [1]}, "PowerState": "PoweringOn"}"#).unwrap(),
+        Ok(PowerReading::PoweringOn)
+    );
+    assert_eq!(read_power_of(br#"{"PowerState": "Reset"}"#).unwrap(), Err("Reset".to_owned()));
+    assert_eq!(read_power_of(br#"{"PowerState": 1}"#).unwrap(), Err(String::new()));
+    assert!(matches!(read_power_of(br#"["On"]"#), Err(ParseError::NotAnObject)));
+    assert!(matches!(read_power_of(b"<html>"), Err(ParseError::NotJson(_))));
+    assert!(read_power_of(b"").is_err() && read_power_of("{".repeat(100_000).as_bytes()).is_err());
+}
+
+#[test]
+fn writes_and_what_they_brought() {
+    let path = |text: &str| ResourcePath::from_link(text).unwrap();
+    let judge = |status: u16, location: Option<&str>, body: &Value, quirks: &Quirks| {
+        receipt(status, location.map(path).as_ref(), body.to_string().as_bytes(), quirks)
+    };
+    let none = Quirks::default();
+    let monitor = "/redfish/v1/TaskService/TaskMonitors/7";
+    let task = json!({"@odata.type": "#Task.v1_7_3.Task", "@odata.id": "/redfish/v1/TaskService/Tasks/7"});
+    let made = json!({"@odata.type": "#EventDestination.v1_1_0.EventDestination", "@odata.id": "/x/1"});
+    let success = |id: &str, severity: &str| {
+        json!({"error": {"code": "iLO.0.10.ExtendedInfo", "message": "See.",
+        "@Message.ExtendedInfo": [{"MessageId": id, "Severity": severity}]}})
+    };
+    for (status, location, body, expected) in [
+        (204, None, json!({}), Receipt::Done),
+        (202, Some(monitor), json!({}), Receipt::Task(path(monitor))),
+        (202, Some(monitor), task.clone(), Receipt::Task(path("/redfish/v1/TaskService/Tasks/7"))),
+        (202, None, task, Receipt::Task(path("/redfish/v1/TaskService/Tasks/7"))),
+        (202, None, json!({}), Receipt::Done),
+        (
+            200,
+            Some("/redfish/v1/Managers/i/Jobs/JID_1"),
+            json!({}),
+            Receipt::Task(path("/redfish/v1/Managers/i/Jobs/JID_1")),
+        ),
+        (201, Some("/x/1"), made, Receipt::Done),
+        (200, None, success("Base.0.10.Success", "OK"), Receipt::Done),
+        (200, None, success("iLO.2.14.SystemResetRequired", "Warning"), Receipt::Done),
+        (200, None, success("IDRAC.2.1.SYS413", "OK"), Receipt::Done),
+    ] {
+        assert_eq!(judge(status, location, &body, &none), expected, "{status} {location:?} {body}");
+    }
+    for (id, severity) in [
+        ("Base.1.8.PropertyNotWritable", "Warning"),
+        ("Maker.1.0.Odd", "Critical"),
+        ("Base.1.0.InternalError", ""),
+    ] {
+        let receipt = judge(200, None, &success(id, severity), &none);
+        assert!(
+            matches!(&receipt, Receipt::Failed(report) if report.has(id.rsplit('.').next().unwrap())),
+            "{id}"
+        );
+    }
 }
 
 #[test]
@@ -191,7 +330,22 @@ fn overrides_that_are_set() {
     let known = |target, persistent| Reading::Known(Wanted { target, persistent, mode: None });
     assert_eq!(read("Pxe", "Disabled"), known(Target::Default, true));
     assert_eq!(read("None", "Once"), known(Target::Default, true));
-    assert_eq!(read("UefiHttp", "Once"), known(Target::Network, false));
+    assert_eq!(read("UefiHttp", "Once"), known(Target::Http(None), false));
+    assert_eq!(read("Usb", "Once"), known(Target::Usb, false));
+    assert_eq!(read("UsbCd", "Once"), known(Target::Cd, false));
+    // Where there is no PXE, HTTP is how the network is booted.
+    let mut http = json!({
+        "BootSourceOverrideTarget": "UefiHttp", "BootSourceOverrideEnabled": "Once",
+        "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "UefiHttp"],
+    });
+    assert_eq!(read_boot(&boot(&http)), known(Target::Network, false));
+    http["HttpBootUri"] = json!("http://h/x.efi");
+    assert_eq!(read_boot(&boot(&http)), known(Target::Http(Some("http://h/x.efi".into())), false));
+    let device = json!({
+        "BootSourceOverrideTarget": "UefiTarget", "BootSourceOverrideEnabled": "Once",
+        "UefiTargetBootSourceOverride": "PciRoot(0x0)",
+    });
+    assert_eq!(read_boot(&boot(&device)), known(Target::UefiDevice("PciRoot(0x0)".into()), false));
     assert_eq!(read("Hdd", "Continuous"), known(Target::Disk, true));
     assert_eq!(read("Cd", "Once"), known(Target::Cd, false));
     assert_eq!(read("BiosSetup", "Once"), known(Target::Setup, false));
@@ -356,7 +510,7 @@ proptest! {
         let target = if network { Target::Network } else { Target::Disk };
         let mode = Some(if uefi { Mode::Uefi } else { Mode::Legacy });
         let wanted = Wanted { target, persistent, mode };
-        let patch = BootPatch::plan(Some(&before), wanted).unwrap();
+        let patch = BootPatch::plan(Some(&before), &wanted, &Quirks::default()).unwrap();
         let after = boot(&serde_json::to_value(&patch).unwrap()["Boot"]);
         prop_assert!(patch.is_done(Some(&after)));
         let expected = Wanted { mode: mode.filter(|_| told), ..wanted };

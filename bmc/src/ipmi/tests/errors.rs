@@ -18,7 +18,7 @@ fn closed_port() -> u16 {
 fn of(endpoint: Endpoint) -> Ipmi {
     let cipher = match endpoint.protocol {
         Protocol::Ipmi { cipher, .. } => cipher,
-        Protocol::Redfish { .. } => panic!("not IPMI"),
+        other => panic!("not IPMI: {other:?}"),
     };
     Ipmi::with_timing(endpoint, cipher, quick())
 }

@@ -157,7 +157,7 @@ async fn cd_and_setup_can_be_booted() {
     let bmc = driver(rig.port, Cipher::Suite17);
     for target in [BootTarget::Cd, BootTarget::Setup] {
         let boot = BootOverride { target, ..NETWORK_ONCE };
-        bmc.set_boot(boot).await.unwrap();
+        bmc.set_boot(boot.clone()).await.unwrap();
         assert_eq!(bmc.boot().await.unwrap(), Some(boot));
     }
     rig.control.set_faults(Faults { ignores_boot_flags: true, ..Faults::default() });

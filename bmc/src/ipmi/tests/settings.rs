@@ -16,7 +16,7 @@ use bmc_proto::ipmi::command::watchdog::{
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Slot of the user that we log in as.
-const OURS: u8 = 2;
+const OURS: &str = "2";
 
 fn quirks(rig: &Rig, quirks: UserQuirks) {
     rig.control.admin().users().set_quirks(quirks);
@@ -34,6 +34,29 @@ async fn logs_in(rig: &Rig, cipher: Cipher, name: &str, password: &str) -> bool 
 }
 
 #[tokio::test]
+async fn users_are_added_and_removed() {
+    let (rig, cipher) = (Rig::new().await, Cipher::Suite17);
+    let bmc = driver(rig.port, cipher);
+    let id = bmc.add_user("carol", "sixteen-letters!", UserPrivilege::Operator).await.unwrap();
+    assert!(logs_in(&rig, cipher, "carol", "sixteen-letters!").await);
+    let users = Users::users(&bmc).await.unwrap();
+    let carol = users.iter().find(|user| user.id == id).unwrap();
+    assert_eq!((carol.name.as_str(), carol.privilege), ("carol", UserPrivilege::Operator));
+    let error = bmc.add_user("carol", "sixteen-letters!", UserPrivilege::User).await.unwrap_err();
+    assert!(error.to_string().contains("has a user `carol` already"), "{error}");
+    bmc.remove_user(&id).await.unwrap();
+    assert!(!logs_in(&rig, cipher, "carol", "sixteen-letters!").await);
+    bmc.remove_user(&id).await.unwrap();
+    let error = bmc.remove_user(OURS).await.unwrap_err();
+    assert!(error.to_string().contains("lock us out"), "{error}");
+
+    let error = bmc.add_user("dora", "twenty-one-letters-xy", UserPrivilege::Operator).await.unwrap_err();
+    assert!(error.to_string().contains("20 bytes"), "{error}");
+    let users = Users::users(&bmc).await.unwrap();
+    assert!(users.iter().all(|user| user.name != "dora"), "nobody is left behind: {users:?}");
+}
+
+#[tokio::test]
 async fn users_are_made_and_log_in() {
     for cipher in BOTH {
         let rig = Rig::new().await;
@@ -41,33 +64,34 @@ async fn users_are_made_and_log_in() {
         let users = Users::users(&bmc).await.unwrap();
         assert_eq!(users.len(), 16);
         let admin = BmcUser {
-            slot: OURS,
+            id: OURS.into(),
             name: NAME.into(),
             enabled: Some(true),
+            locked: None,
             privilege: UserPrivilege::Administrator,
         };
         assert_eq!(users[1], admin);
         assert_eq!((users[0].name.as_str(), users[0].enabled), ("", Some(false)));
         assert_eq!(users[9].privilege, UserPrivilege::NoAccess);
 
-        bmc.set_user_name(5, "carol").await.unwrap();
-        bmc.set_user_password(5, "seventeen-letters").await.unwrap();
-        bmc.set_user_privilege(5, UserPrivilege::Operator).await.unwrap();
+        bmc.set_user_name("5", "carol").await.unwrap();
+        bmc.set_user_password("5", "seventeen-letters").await.unwrap();
+        bmc.set_user_privilege("5", UserPrivilege::Operator).await.unwrap();
         assert!(!logs_in(&rig, cipher, "carol", "seventeen-letters").await, "not enabled yet");
-        bmc.set_user_enabled(5, true).await.unwrap();
+        bmc.set_user_enabled("5", true).await.unwrap();
         let slot = rig.control.admin().users().slot(5).unwrap();
         assert_eq!((slot.name.as_str(), slot.enabled, slot.limit), ("carol", true, AccessLimit::Operator));
         assert!(logs_in(&rig, cipher, "carol", "seventeen-letters").await);
-        bmc.set_user_password(5, "short").await.unwrap();
+        bmc.set_user_password("5", "short").await.unwrap();
         assert!(!logs_in(&rig, cipher, "carol", "seventeen-letters").await);
         assert!(logs_in(&rig, cipher, "carol", "short").await);
-        bmc.set_user_privilege(5, UserPrivilege::NoAccess).await.unwrap();
+        bmc.set_user_privilege("5", UserPrivilege::NoAccess).await.unwrap();
         assert!(!logs_in(&rig, cipher, "carol", "short").await);
-        bmc.set_user_privilege(5, UserPrivilege::Administrator).await.unwrap();
+        bmc.set_user_privilege("5", UserPrivilege::Administrator).await.unwrap();
         assert!(logs_in(&rig, cipher, "carol", "short").await);
-        bmc.set_user_enabled(5, false).await.unwrap();
+        bmc.set_user_enabled("5", false).await.unwrap();
         assert!(!logs_in(&rig, cipher, "carol", "short").await);
-        bmc.set_user_name(5, "").await.unwrap();
+        bmc.set_user_name("5", "").await.unwrap();
         assert_eq!(rig.control.admin().users().slot(5).unwrap().name, "");
         bmc.close().await;
         rig.stop().await;
@@ -107,11 +131,11 @@ async fn what_can_not_be_is_not_sent() {
     let rig = Rig::new().await;
     let bmc = driver(rig.port, Cipher::Suite17);
     let results = [
-        (bmc.set_user_name(5, "seventeen-letters").await, "16 bytes"),
-        (bmc.set_user_password(5, "twenty-one-letters-xy").await, "20 bytes"),
-        (bmc.set_user_password(5, "").await, "empty password"),
-        (bmc.set_user_name(0, "carol").await, "no user slot 0"),
-        (bmc.set_user_enabled(64, true).await, "no user slot 64"),
+        (bmc.set_user_name("5", "seventeen-letters").await, "16 bytes"),
+        (bmc.set_user_password("5", "twenty-one-letters-xy").await, "20 bytes"),
+        (bmc.set_user_password("5", "").await, "empty password"),
+        (bmc.set_user_name("0", "carol").await, "no user slot 0"),
+        (bmc.set_user_enabled("64", true).await, "no user slot 64"),
         (bmc.set_asset_tag(&"x".repeat(64)).await, "63 bytes"),
         (Identify::identify(&bmc, Lamp::For(Duration::from_secs(256))).await, "255 s"),
     ];
@@ -129,10 +153,10 @@ async fn what_was_accepted_and_not_done_is_told() {
     let bmc = driver(rig.port, Cipher::Suite17);
     quirks(&rig, UserQuirks { deaf: true, ..UserQuirks::default() });
     let results = [
-        bmc.set_user_name(5, "carol").await,
-        bmc.set_user_password(3, "another").await,
-        bmc.set_user_enabled(3, false).await,
-        bmc.set_user_privilege(3, UserPrivilege::User).await,
+        bmc.set_user_name("5", "carol").await,
+        bmc.set_user_password("3", "another").await,
+        bmc.set_user_enabled("3", false).await,
+        bmc.set_user_privilege("3", UserPrivilege::User).await,
     ];
     for result in results {
         let error = result.unwrap_err();
@@ -150,25 +174,25 @@ async fn odd_bmcs_are_borne_with() {
     assert_eq!(users.len(), 16);
     assert!(users.iter().all(|user| user.enabled.is_none()));
     assert_eq!(users.iter().filter(|user| !user.name.is_empty()).count(), 2);
-    bmc.set_user_name(7, "erin").await.unwrap();
-    bmc.set_user_enabled(7, true).await.unwrap();
+    bmc.set_user_name("7", "erin").await.unwrap();
+    bmc.set_user_enabled("7", true).await.unwrap();
 
     quirks(&rig, UserQuirks { short_passwords_only: true, ..UserQuirks::default() });
-    let error = bmc.set_user_password(7, "seventeen-letters").await.unwrap_err();
+    let error = bmc.set_user_password("7", "seventeen-letters").await.unwrap_err();
     assert!(error.to_string().contains("choose a shorter one"), "{error}");
-    bmc.set_user_password(7, "sixteen-letters!").await.unwrap();
+    bmc.set_user_password("7", "sixteen-letters!").await.unwrap();
 
     quirks(&rig, UserQuirks { names_stay: true, ..UserQuirks::default() });
-    let error = bmc.set_user_name(7, "").await.unwrap_err();
+    let error = bmc.set_user_name("7", "").await.unwrap_err();
     assert!(error.to_string().contains("disable the user instead"), "{error}");
-    let error = bmc.set_user_name(1, "root").await.unwrap_err();
+    let error = bmc.set_user_name("1", "root").await.unwrap_err();
     assert!(error.to_string().contains("choose another slot"), "{error}");
 
     // The LAN is channel 8, and 0xE is not known.
     let lan = LanIdentity { channel: 8, present_unknown: true, ..LanIdentity::default() };
     rig.control.admin().set_lan(lan);
     quirks(&rig, UserQuirks::default());
-    bmc.set_user_privilege(7, UserPrivilege::User).await.unwrap();
+    bmc.set_user_privilege("7", UserPrivilege::User).await.unwrap();
     assert_eq!(Users::users(&bmc).await.unwrap()[6].privilege, UserPrivilege::User);
     assert_eq!(bmc.lan().await.unwrap().address.as_deref(), Some("127.0.0.1"));
     rig.stop().await;
@@ -372,7 +396,7 @@ async fn ipmitool_and_we_share_users() {
     }
     assert!(logs_in(&rig, Cipher::Suite17, "frank", "seventeen-letters").await);
     let bmc = driver(rig.port, Cipher::Suite17);
-    bmc.set_user_password(6, "our own choice").await.unwrap();
+    bmc.set_user_password("6", "our own choice").await.unwrap();
     bmc.close().await;
     assert!(!tool("frank", "seventeen-letters", "-L OPERATOR power status").await);
     assert!(tool("frank", "our own choice", "-L OPERATOR power status").await);

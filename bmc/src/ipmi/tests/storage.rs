@@ -42,7 +42,7 @@ async fn the_event_log() {
         assert_eq!(
             events[0],
             BmcEvent {
-                id: 1,
+                id: "1".into(),
                 at: Some(AT),
                 sensor: "CPU1 Temp".into(),
                 kind: "Temperature".into(),
@@ -68,7 +68,7 @@ async fn the_event_log() {
         let added = AddSelEntry(entry("0000 02 00000000 2000 04 10 62 6f 05 ff ff"));
         let id = bmc.call(added, "adding an entry").await.unwrap();
         let events = bmc.events().await.unwrap();
-        assert_eq!(u32::from(id), events[4].id);
+        assert_eq!(id.to_string(), events[4].id);
         assert!((AT..AT + 60).contains(&events[4].at.unwrap()));
 
         bmc.clear_events().await.unwrap();

@@ -40,7 +40,7 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
     let until = heard_from.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
     let span = Span { started, heard_from, until };
     match step.name.kind() {
-        StepKind::Level => level(step, until, now),
+        StepKind::Level => level(machine, job, step, until, limits, now),
         StepKind::Await => awaited(machine, job, step, span, limits, now),
         StepKind::Order => ordered(machine, job, step, span, limits, now),
     }
@@ -102,7 +102,18 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
     }
 }
 
-fn level(step: &Step, until: Timestamp, now: Timestamp) -> Decision {
+fn level(
+    machine: &Machine,
+    job: &Job,
+    step: &Step,
+    until: Timestamp,
+    limits: &Limits,
+    now: Timestamp,
+) -> Decision {
+    let effect = effect_of(step.name);
+    if let (Some(asked), Effect::Power { on, .. }) = (step.asked_with(&machine.facts), effect) {
+        return by_hand(machine, job, asked, on, limits, now);
+    }
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return Decision::Wait(trying_again(step, not_before));
     }
@@ -111,11 +122,47 @@ fn level(step: &Step, until: Timestamp, now: Timestamp) -> Decision {
     if let Some(why) = last {
         return hold(why.clone());
     }
-    Decision::Act(match step.name {
+    Decision::Act(effect)
+}
+
+/// The end that a level step names.
+fn effect_of(step: StepName) -> Effect {
+    match step {
         StepName::PowerOn => Effect::Power { on: true, wish: None },
         StepName::BootNetwork => Effect::BootNetwork,
         StepName::BootDisk => Effect::BootDisk,
         _ => Effect::Power { on: false, wish: None },
+    }
+}
+
+/// A person was asked to switch the machine. It is so when they confirm it, or when an agent calls in.
+fn by_hand(
+    machine: &Machine,
+    job: &Job,
+    asked: Timestamp,
+    on: bool,
+    limits: &Limits,
+    now: Timestamp,
+) -> Decision {
+    if machine.facts.power.is_some_and(|(is_on, _)| is_on == on) {
+        return Decision::Act(Effect::Power { on, wish: None });
+    }
+    let word = if on { "on" } else { "off" };
+    // What was done while the service was down can be confirmed afterwards: that time counts.
+    let until = asked.saturating_add(limits.person).unwrap_or(Timestamp::MAX);
+    if now >= until {
+        let hours = limits.person.as_hours();
+        return hold(format!("nobody confirmed within {hours} hours that the machine is {word}"));
+    }
+    let from_network = on && job.begun(StepName::BootNetwork);
+    Decision::Wait(Patience {
+        why: format!(
+            "somebody has to switch {{machine}} {word}{}",
+            if from_network { ", so that it boots from the network" } else { "" }
+        ),
+        since: asked,
+        until: Some(until),
+        hint: Some(format!("then run `billet bmc confirm {{machine}} {word}`")),
     })
 }
 

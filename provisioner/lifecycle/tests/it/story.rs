@@ -4,7 +4,8 @@ use super::world::{World, inventory, owner, release};
 use jiff::SignedDuration;
 use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
-    AgentReport, Decision, Fact, Failure, Move, Outcome, Reported, Request, StepName, Task, order,
+    AgentReport, Decision, Effect, Fact, Failure, Move, Outcome, Refusal, Reported, Request, StepName, Task,
+    order,
 };
 
 #[test]
@@ -77,6 +78,96 @@ fn a_bmc_that_is_let_alone_is_waited_for_with_the_time() {
     assert!(patience.why.contains("no answer"), "{}", patience.why);
     world.pass(rest);
     assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+}
+
+#[test]
+fn a_machine_that_a_person_switches_is_waited_for_with_its_words() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    world.settle(&Outcome::Asked);
+    let waits = |world: &World| match world.decide() {
+        Decision::Wait(patience) => patience,
+        other => panic!("{other:?}"),
+    };
+    let patience = waits(&world);
+    assert_eq!(patience.why, "somebody has to switch {machine} off");
+    assert_eq!(patience.hint.as_deref(), Some("then run `billet bmc confirm {machine} off`"));
+    assert_eq!(patience.until, Some(world.now + world.limits.person));
+    // Longer than a BMC may take; what a person says of the other state changes nothing.
+    world.pass(world.limits.bmc);
+    world.fact(&Fact::Power { on: true });
+    assert_eq!(waits(&world), patience);
+    world.fact(&Fact::Power { on: false });
+    assert!(matches!(world.decide(), Decision::Act(Effect::Power { on: false, wish: None })));
+    world.run_to(StepName::PowerOn);
+    world.settle(&Outcome::Asked);
+    assert!(waits(&world).why.ends_with("on, so that it boots from the network"), "{:?}", waits(&world));
+    // Who switches it on may forget to say so: the agent does.
+    let job = world.machine.running_job().unwrap();
+    let claimed = Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory() };
+    world.fact(&claimed);
+    assert!(matches!(world.decide(), Decision::Act(Effect::Power { on: true, wish: None })));
+}
+
+#[test]
+fn a_bmc_that_the_machine_gets_meanwhile_does_what_a_person_was_asked_for() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    world.settle(&Outcome::Asked);
+    world.pass(SignedDuration::from_hours(1));
+    world.fact(&Fact::BmcChanged);
+    assert!(matches!(world.decide(), Decision::Act(Effect::Power { on: false, wish: None })));
+    // Should nobody but a person be able to do it this time either, they have their time anew.
+    world.settle(&Outcome::Asked);
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!(patience.until, Some(world.now + world.limits.person));
+}
+
+#[test]
+fn nobody_who_confirms_is_a_hold_and_a_retry_asks_again() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    world.settle(&Outcome::Asked);
+    world.pass(world.limits.person);
+    world.reconcile(|_| panic!("nothing can be done"));
+    let hold = world.machine.state.hold.clone().unwrap();
+    assert_eq!(hold.why, "nobody confirmed within 72 hours that the machine is off");
+    world.request(&Request::Retry).unwrap();
+    world.reconcile(|_| panic!("the hold is lifted first"));
+    world.run_to(StepName::PowerOff);
+    assert!(matches!(world.decide(), Decision::Act(_)), "the driver is asked anew, and it asks a person");
+}
+
+#[test]
+fn nobody_switches_a_machine_while_its_firmware_is_written_and_that_time_is_nobodys_silence() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    let update = world.update(false);
+    world.fact(&Fact::Firmware(Some(update.clone())));
+    assert!(matches!(
+        world.request(&Request::Power { on: false }),
+        Err(Refusal::Updating { .. } | Refusal::Busy)
+    ));
+    world.pass(world.limits.agent_call_in * 3);
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert!(patience.why.contains("firmware update (bios.bin)") && patience.until.is_none(), "{patience:?}");
+    // From its end on the agent has as long as ever.
+    world.fact(&Fact::Firmware(None));
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!(patience.until, Some(world.now + world.limits.agent_call_in));
+    // One that waits for a boot stands in nobody's way.
+    let mut world = World::available();
+    world.fact(&Fact::Firmware(Some(world.update(true))));
+    assert_eq!(world.decide(), Decision::Done);
+    world.request(&Request::Power { on: true }).unwrap();
+    world.fact(&Fact::Firmware(Some(update)));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "a wish from before waits, too");
+    assert!(matches!(world.request(&Request::Power { on: false }), Err(Refusal::Updating { .. })));
+}
+
+#[test]
+fn another_bmc_makes_what_the_old_one_said_unknown() {
+    let mut world = World::available();
+    world.fact(&Fact::Power { on: true });
+    world.fact(&Fact::BmcTrouble { why: "x".into(), authentication: true });
+    world.fact(&Fact::BmcChanged);
+    assert_eq!((world.machine.facts.power, world.machine.facts.bmc_trouble.clone()), (None, None));
 }
 
 #[test]
@@ -218,6 +309,18 @@ fn a_claim_of_another_epoch_or_of_a_discovery_hides_nothing() {
         assert_eq!(world.machine.facts, known, "{stale:?}");
     }
     assert!(order(&world.machine, world.now).is_some(), "the agent that claimed is still given its order");
+}
+
+#[test]
+fn an_agent_does_not_reboot_a_machine_whose_firmware_is_being_written() {
+    let mut world = World::at(JobKind::Deploy, StepName::Reboot);
+    assert_eq!(order(&world.machine, world.now).map(|draft| draft.task), Some(Task::Reboot));
+    // It waited for the boot that brought the agent, and went on under it.
+    let update = world.update(false);
+    world.fact(&Fact::Firmware(Some(update)));
+    assert_eq!(order(&world.machine, world.now), None);
+    world.fact(&Fact::Firmware(None));
+    assert!(order(&world.machine, world.now).is_some());
 }
 
 #[test]

@@ -39,6 +39,23 @@ fn situations() -> Vec<(String, World)> {
         world.settle(&Outcome::Held { why: "for example".into(), choices: Vec::new() });
         list.push((name.into(), world));
     }
+    for (step, name) in [
+        (StepName::PowerOff, "inspecting: power-off, a person is asked"),
+        (StepName::PowerOn, "inspecting: power-on, a person is asked"),
+    ] {
+        let mut world = World::at(JobKind::Inspect, step);
+        world.settle(&Outcome::Asked);
+        list.push((name.into(), world));
+    }
+    for (mut world, name) in [
+        (World::available(), "available, its firmware is updated"),
+        (World::at(JobKind::Inspect, StepName::PowerOff), "inspecting: power-off, its firmware is updated"),
+        (World::at(JobKind::Deploy, StepName::Agent), "deploying: agent, its firmware is updated"),
+        (World::at(JobKind::Deploy, StepName::PhoneHome), "deploying: phone-home, its firmware is updated"),
+    ] {
+        world.fact(&Fact::Firmware(Some(world.update(false))));
+        list.push((name.into(), world));
+    }
     list
 }
 
@@ -76,7 +93,12 @@ fn facts() -> Vec<(&'static str, MakeFact)> {
         ("the agent refused", |world| world.report(Reported::Refused("x".into()))),
         ("the OS phoned home", |_| Some(Fact::PhonedHome { instance: INSTANCE })),
         ("an unexpected netboot", |_| Some(Fact::Netboot)),
+        ("power is on", |_| Some(Fact::Power { on: true })),
+        ("power is off", |_| Some(Fact::Power { on: false })),
         ("an agent without a window", |_| Some(Fact::Claimed { job: None, inventory: inventory() })),
+        ("a firmware update begins", |world| Some(Fact::Firmware(Some(world.update(false))))),
+        ("it waits for a boot", |world| Some(Fact::Firmware(Some(world.update(true))))),
+        ("it ended", |_| Some(Fact::Firmware(None))),
         ("the BMC falls silent", |_| Some(Fact::BmcTrouble { why: "x".into(), authentication: false })),
     ]
 }

@@ -6,8 +6,8 @@ use provisioner_api::{
     agent::DiskEvidence,
 };
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Fact, Failure, Limits, Machine, Outcome, Owner, Reported, Request,
-    StepKind, StepName, admit, decide, observe, settle,
+    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Outcome, Owner, Reported,
+    Request, StepKind, StepName, admit, decide, observe, settle,
 };
 use uuid::Uuid;
 
@@ -125,6 +125,32 @@ impl World {
                 self.fact(&fact);
             }
         }
+    }
+
+    /// A firmware update that was just begun.
+    pub(crate) fn update(&self, awaits_boot: bool) -> FirmwareTask {
+        FirmwareTask {
+            handle: Some("/t/1".into()),
+            what: "bios.bin".into(),
+            others: Vec::new(),
+            started: self.now,
+            percent: None,
+            awaits_boot,
+            seen: self.now,
+            moved: self.now,
+        }
+    }
+
+    /// Lives on until this step is in hand and begun.
+    pub(crate) fn run_to(&mut self, name: StepName) {
+        for _ in 0..200 {
+            let here = self.machine.running_job().and_then(|job| job.current());
+            if here.is_some_and(|step| step.name == name && step.phase == StepPhase::Intent) {
+                return;
+            }
+            self.live();
+        }
+        panic!("it never comes to {name}");
     }
 
     pub(crate) fn run_to_rest(&mut self) {

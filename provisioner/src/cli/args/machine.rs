@@ -21,7 +21,7 @@ pub(in crate::cli) enum MachineCommand {
     /// Show one: what it is, what is being done to it, what it waits for
     Show(Named),
     /// Add a machine by its BMC; it is inspected at once, its disks are not touched
-    Add(Add),
+    Add(Box<Add>),
     /// Take in a machine that was discovered: from now on Billet may change it
     Accept(NamedWait),
     /// Take its inventory again
@@ -34,7 +34,7 @@ pub(in crate::cli) enum MachineCommand {
     #[command(subcommand)]
     Power(PowerCommand),
     /// Change what is said of it; only what is given changes
-    Set(Set),
+    Set(Box<Set>),
     /// Watch its serial console and type on it; what was recorded before comes first
     Console(Console),
     /// Print its timeline
@@ -70,7 +70,8 @@ pub(in crate::cli) struct Add {
     /// MAC address of a network card that it boots from; may be given more than once
     #[arg(long = "mac", value_name = "MAC", required = true, value_parser = validate::mac)]
     pub(in crate::cli) macs: Vec<String>,
-    /// Its BMC: ipmi://USER@HOST[:PORT][?cipher=3] or redfish://USER@HOST[:PORT][?tls-sha256=HEX].
+    /// Its BMC: ipmi://USER@HOST[:PORT][?cipher=3] or redfish://USER@HOST[:PORT][?tls-sha256=HEX]; without a BMC manual:,
+    /// webhook+https://[USER@]HOST/PATH, wol://MAC[?to=ADDRESS], libvirt+qemu:///system?domain=NAME or vbox://NAME.
     /// IPMI uses cipher suite 17; 3 is weak and used only when told so. Without tls-sha256 the certificate of the
     /// first contact is kept and trusted from then on
     #[arg(long, value_name = "URL", value_parser = bmc_url::parse)]
@@ -81,6 +82,12 @@ pub(in crate::cli) struct Add {
     /// File with the BMC's key Kg, as text or as hex:…, where one is set in it
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) bmc_key_file: Option<PathBuf>,
+    /// File with the CA certificates (PEM) that the BMC's Redfish certificate has to be signed by, for its host name
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) bmc_tls_ca: Option<PathBuf>,
+    /// SHA-256 of the BMC's Redfish certificate: no other is believed
+    #[arg(long, value_name = "HEX", conflicts_with = "bmc_tls_ca", value_parser = validate::fingerprint)]
+    pub(in crate::cli) bmc_tls_sha256: Option<String>,
     /// Its pool [default: default]
     #[arg(long, value_parser = crate::config::value::dns_label)]
     pub(in crate::cli) pool: Option<String>,
@@ -133,6 +140,13 @@ pub(in crate::cli) struct Set {
     /// The BMC has no key Kg any more
     #[arg(long, group = "change", conflicts_with = "bmc_key_file")]
     pub(in crate::cli) no_bmc_key: bool,
+    /// File with the CA certificates (PEM) that the BMC's Redfish certificate has to be signed by, in place of a pinned one
+    #[arg(long, group = "change", value_name = "FILE")]
+    pub(in crate::cli) bmc_tls_ca: Option<PathBuf>,
+    /// SHA-256 of the BMC's new Redfish certificate, in place of the pinned one or of a CA; `first` pins the one that it
+    /// shows next
+    #[arg(long, group = "change", value_name = "HEX", conflicts_with = "bmc_tls_ca", value_parser = validate::pin)]
+    pub(in crate::cli) bmc_tls_sha256: Option<validate::Pin>,
     /// In maintenance no new instance is placed on it
     #[arg(long, group = "change", value_enum)]
     pub(in crate::cli) maintenance: Option<Switch>,

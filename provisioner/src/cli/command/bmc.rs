@@ -2,21 +2,29 @@
 //!
 //! - `way`: what can be asked, the same over both ways;
 //! - `direct`: from options to a driver;
-//! - `user`: the verbs about users.
+//! - the others: the verbs.
 
+mod audit;
+mod bios;
 mod direct;
+mod events;
+mod firmware;
+mod hint;
+mod log;
+mod parts;
+mod power;
+mod record;
+mod scan;
+mod settings;
 mod user;
 mod way;
 
 use super::{
     confirm::{Question, confirm},
-    console, context,
+    console, context, password,
 };
 use crate::cli::{
-    args::{
-        BmcArgs, BmcCommand, Boot, BootVerb, Clock, DirectArgs, Identify, PowerVerb, SelCommand,
-        WatchdogCommand,
-    },
+    args::{BmcArgs, BmcCommand, ConfirmedPower, FirmwareCommand, Sure, TaskCommand, WatchdogCommand},
     connection,
     environment::Environment,
     error::CliError,
@@ -24,20 +32,22 @@ use crate::cli::{
     ui::Ui,
     view,
 };
-use provisioner_api::{
-    BmcBoot, BmcBootDevice, BmcIdentify, BmcSelUpdate, BmcSensorHealth, BmcSettingsUpdate,
-};
+use provisioner_api::{BmcSettingsUpdate, Power};
 use provisioner_client::Client;
 use std::path::Path;
 use way::Way;
-
-/// For how long the lamp shines if nothing is said, as ipmitool has it.
-const LAMP_SECONDS: u8 = 15;
 
 /// What the verbs need beside the way.
 struct Asked<'a> {
     environment: &'a Environment,
     ui: &'a mut Ui,
+}
+
+impl Asked<'_> {
+    /// Asks whether it is meant, unless that was said.
+    fn sure(&mut self, sure: Sure, question: &Question<'_>) -> Result<(), CliError> {
+        if sure.yes { Ok(()) } else { confirm(self.environment, self.ui, question) }
+    }
 }
 
 /// Does it.
@@ -53,13 +63,21 @@ pub(super) async fn run(
                 .to_owned(),
         ));
     }
-    let way = match (&args.direct.host, machine(&args.command, &args.direct)) {
+    match &args.command {
+        BmcCommand::Scan(search) => return scan::run(*search, &args.direct, client, environment, ui).await,
+        BmcCommand::Audit(all) if all.all => {
+            return audit::all(all, &args.direct, client, environment, ui).await;
+        }
+        BmcCommand::Confirm { .. } if args.direct.host.is_some() => return Err(nothing_to_confirm()),
+        _ => {}
+    }
+    let way = match (&args.direct.host, args.command.machine(args.direct.host.is_some())) {
         (Some(_), Some(machine)) => return Err(both(machine)),
         (None, None) => return Err(neither()),
         (None, Some(machine)) => {
             if direct::is_used(&args.direct) {
                 return Err(CliError::Input(format!(
-                    "-U, -p, -f, -C, -L, -k, --redfish and --tls-sha256 go with -H; what the service needs to know of the BMC of machine {machine} is set by `billet machine set`"
+                    "-U, -p, -f, -C, -L, -k, --redfish, --tls-sha256 and --tls-ca go with -H; what the service needs to know of the BMC of machine {machine} is set by `billet machine set`"
                 )));
             }
             let connection = connection::find(client, environment)?;
@@ -68,11 +86,13 @@ pub(super) async fn run(
         (Some(host), None) => Way::Direct(direct::connect(&args.direct, host, environment, ui)?),
     };
     let mut asked = Asked { environment, ui };
-    let Way::Direct(direct) = &way else { return perform(&mut asked, &way, args.command).await };
+    let Way::Direct(direct) = &way else {
+        let result = perform(&mut asked, &way, args.command).await;
+        return result.map_err(|error| hint::of_machine(error, &way.typed()));
+    };
     // BMCs have few sessions: ours is given back also when a signal ends this.
     let mut signals = Signals::new()?;
-    // A console attends to signals itself: it lets go of the BMC before the session is closed.
-    let attends = matches!(args.command, BmcCommand::Console { .. });
+    let attends = attends(&args.command);
     let result = tokio::select! {
         result = perform(&mut asked, &way, args.command) => result,
         error = signals.next(), if !attends => Err(error),
@@ -83,43 +103,42 @@ pub(super) async fn run(
     }
     // Who can't wait for a BMC that does not answer signals again.
     tokio::select! {
-        () = direct.bmc.close() => {}
+        () = finish(direct, asked.ui, result.is_ok()) => {}
         _ = signals.next() => {}
     }
-    result
+    result.map_err(|error| hint::of_direct(error, direct.cipher.is_some()))
 }
 
-/// The machine that was named.
-fn machine<'a>(command: &'a BmcCommand, direct: &DirectArgs) -> Option<&'a str> {
-    let of = match command {
-        BmcCommand::Power { of, .. }
-        | BmcCommand::Boot(Boot { of, .. })
-        | BmcCommand::Sel(
-            SelCommand::List(of)
-            | SelCommand::Info(of)
-            | SelCommand::Clear { of, .. }
-            | SelCommand::Time { of, .. },
-        )
-        | BmcCommand::Sensors { of, .. }
-        | BmcCommand::Fru { of, .. }
-        | BmcCommand::Console { of, .. }
-        | BmcCommand::Info(of)
-        | BmcCommand::AssetTag { of, .. }
-        | BmcCommand::Watchdog(WatchdogCommand::Show(of) | WatchdogCommand::Stop(of)) => of,
-        BmcCommand::User(command) => user::of(command),
-        BmcCommand::Identify(identify) => {
-            // The machine comes last; a single word is the machine unless there is an address.
-            let alone = if direct.host.is_none() { identify.first.as_deref() } else { None };
-            return identify.second.as_deref().or(alone);
-        }
-    };
-    of.machine.as_deref()
+/// Ends the session; before that, if all went well, tells which certificate was believed.
+async fn finish(direct: &direct::Direct, ui: &mut Ui, done: bool) {
+    if done {
+        direct.tell_certificate(ui).await;
+    }
+    direct.bmc.close().await;
+}
+
+/// Whether a verb attends to signals itself, because it has something to put in order or to say: a console lets go of
+/// the BMC before the session is closed, an update goes on without us.
+fn attends(command: &BmcCommand) -> bool {
+    matches!(
+        command,
+        BmcCommand::Console { .. }
+            | BmcCommand::Firmware(FirmwareCommand::Update(_))
+            | BmcCommand::Task(TaskCommand::Show { wait: true, .. })
+    )
 }
 
 fn both(machine: &str) -> CliError {
     CliError::Input(format!(
         "name a machine or give -H, not both: with the name `{machine}` the service asks the BMC, with -H HOST -U USER it is asked from here"
     ))
+}
+
+fn nothing_to_confirm() -> CliError {
+    CliError::Input(
+        "what somebody saw is confirmed to the service, of a machine by its name: leave out -H; a BMC with an address tells its power itself"
+            .to_owned(),
+    )
 }
 
 fn neither() -> CliError {
@@ -132,13 +151,38 @@ fn neither() -> CliError {
 /// Does it over the way.
 async fn perform(asked: &mut Asked<'_>, way: &Way, command: BmcCommand) -> Result<(), CliError> {
     match command {
-        BmcCommand::Power { verb, .. } => power(asked, way, verb).await,
-        BmcCommand::Boot(boot) => self::boot(asked, way, &boot).await,
-        BmcCommand::Sel(command) => sel(asked, way, command).await,
-        BmcCommand::Sensors { kind, bad, .. } => sensors(asked, way, kind.as_deref(), bad).await,
-        BmcCommand::Fru { id, .. } => fru(asked, way, id).await,
-        BmcCommand::Identify(identify) => lamp(asked, way, &identify).await,
+        BmcCommand::Power(power) => power::power(asked, way, &power).await,
+        BmcCommand::Boot(boot) => power::boot(asked, way, boot).await,
+        BmcCommand::BootOrder(command) => settings::boot_order(asked, way, command).await,
+        BmcCommand::Media(command) => settings::media(asked, way, command).await,
+        BmcCommand::SecureBoot(command) => settings::secure_boot(asked, way, command).await,
+        BmcCommand::Bios(command) => bios::run(asked, way, command).await,
+        BmcCommand::Firmware(command) => firmware::run(asked, way, command).await,
+        BmcCommand::Task(command) => firmware::task(asked, way, command).await,
+        BmcCommand::Hardware(_) => {
+            let hardware = way.hardware().await?;
+            asked.ui.object(&hardware, || view::bmc_hardware(&hardware))
+        }
+        BmcCommand::Sel(command) => log::sel(asked, way, command).await,
+        BmcCommand::Log(command) => log::log(asked, way, command).await,
+        BmcCommand::Events { follow, .. } => events::run(asked, way, follow).await,
+        BmcCommand::Subscription(command) => events::subscription(asked, way, command).await,
+        BmcCommand::Sensors { kind, bad, .. } => parts::sensors(asked, way, kind.as_deref(), bad).await,
+        BmcCommand::Fru { id, .. } => parts::fru(asked, way, id).await,
+        BmcCommand::Identify(identify) => parts::lamp(asked, way, &identify).await,
         BmcCommand::User(command) => user::run(asked, way, command).await,
+        BmcCommand::RotatePassword(_) => {
+            way.rotate_password().await?;
+            asked.ui.done(&format!("{}: Billet logs in with a new random password from now on", way.whose()))
+        }
+        BmcCommand::Confirm { power, .. } => {
+            let power = match power {
+                ConfirmedPower::On => Power::On,
+                ConfirmedPower::Off => Power::Off,
+            };
+            let known = way.confirm(power).await?;
+            asked.ui.outcome(&known, &format!("{} is {}, as you say", way.whose(), view::word(known.power)))
+        }
         BmcCommand::Console { options, take_over, .. } => {
             console::run(asked.environment, asked.ui, way.line(take_over)?, &options).await
         }
@@ -146,17 +190,7 @@ async fn perform(asked: &mut Asked<'_>, way: &Way, command: BmcCommand) -> Resul
             let details = way.details().await?;
             asked.ui.object(&details, || view::bmc(&details))
         }
-        BmcCommand::AssetTag { set: None, .. } => {
-            let details = way.details().await?;
-            let tag = details.asset_tag.clone().unwrap_or_default();
-            asked.ui.outcome(&details, &tag)
-        }
-        BmcCommand::AssetTag { set: Some(tag), .. } => {
-            let done = format!("{}: the asset tag is `{tag}`", way.whose());
-            let update = BmcSettingsUpdate { asset_tag: Some(tag), ..BmcSettingsUpdate::default() };
-            let details = way.update(&update).await?;
-            asked.ui.outcome(&details, &done)
-        }
+        BmcCommand::AssetTag { set, .. } => asset_tag(asked, way, set).await,
         BmcCommand::Watchdog(WatchdogCommand::Show(_)) => {
             let details = way.details().await?;
             asked.ui.outcome(&details, &view::bmc_watchdog(details.watchdog.as_ref()))
@@ -166,144 +200,36 @@ async fn perform(asked: &mut Asked<'_>, way: &Way, command: BmcCommand) -> Resul
             let details = way.update(&update).await?;
             asked.ui.outcome(&details, &format!("{}: the watchdog is stopped", way.whose()))
         }
+        BmcCommand::Audit(args) => audit::one(asked, way, &args).await,
+        BmcCommand::Record(args) => record::run(asked, way, &args).await,
+        BmcCommand::Restart { sure, .. } => restart(asked, way, sure).await,
+        // Done before any BMC is chosen.
+        BmcCommand::Scan(_) => Ok(()),
     }
 }
 
-/// `billet bmc power`.
-async fn power(asked: &mut Asked<'_>, way: &Way, verb: PowerVerb) -> Result<(), CliError> {
+/// `billet bmc asset-tag`.
+async fn asset_tag(asked: &mut Asked<'_>, way: &Way, set: Option<String>) -> Result<(), CliError> {
+    let Some(tag) = set else {
+        let details = way.details().await?;
+        let tag = details.asset_tag.clone().unwrap_or_default();
+        return asked.ui.outcome(&details, &tag);
+    };
+    let done = format!("{}: the asset tag is `{tag}`", way.whose());
+    let update = BmcSettingsUpdate { asset_tag: Some(tag), ..BmcSettingsUpdate::default() };
+    let details = way.update(&update).await?;
+    asked.ui.outcome(&details, &done)
+}
+
+/// `billet bmc restart`.
+async fn restart(asked: &mut Asked<'_>, way: &Way, sure: Sure) -> Result<(), CliError> {
     let whose = way.whose();
-    if let Some(button) = way::button(verb) {
-        way.press(button).await?;
-        let what = match verb {
-            PowerVerb::Cycle => "goes off and on again",
-            PowerVerb::Reset => "is reset",
-            PowerVerb::Soft => "is asked to shut down",
-            _ => "got a diagnostic interrupt",
-        };
-        return asked.ui.done(&format!("{whose} {what}"));
-    }
-    let power = match verb {
-        PowerVerb::On => way.switch(true).await?,
-        PowerVerb::Off => way.switch(false).await?,
-        _ => Some(way.power().await?),
+    let question = Question {
+        what: &format!("restart the BMC of {whose}"),
+        undone: &format!("the BMC of {whose} was not restarted"),
+        consequence: "it does not answer for some minutes, and what it is at (consoles, media, updates) may end",
     };
-    match power {
-        Some(power) => asked.ui.outcome(&power, &format!("{whose} is {}", view::word(power.power))),
-        None => asked.ui.done(&format!(
-            "{whose}: power {} is asked for; `billet bmc power status` says when it is so",
-            if verb == PowerVerb::On { "on" } else { "off" }
-        )),
-    }
-}
-
-/// `billet bmc boot`.
-async fn boot(asked: &mut Asked<'_>, way: &Way, boot: &Boot) -> Result<(), CliError> {
-    let device = match boot.device {
-        BootVerb::Show => {
-            if boot.persistent || boot.mode.is_some() {
-                return Err(CliError::Input(
-                    "--persistent and --mode set something; say from what, or leave them out to show what is set"
-                        .to_owned(),
-                ));
-            }
-            let set = way.boot().await?;
-            return asked.ui.object(&set, || view::bmc_boot(&set));
-        }
-        BootVerb::None => BmcBootDevice::None,
-        BootVerb::Pxe => BmcBootDevice::Pxe,
-        BootVerb::Disk => BmcBootDevice::Disk,
-        BootVerb::Cdrom => BmcBootDevice::Cdrom,
-        BootVerb::Bios => BmcBootDevice::Bios,
-    };
-    let wanted = BmcBoot { device, persistent: boot.persistent, mode: boot.mode };
-    let set = way.set_boot(&wanted).await?;
-    asked.ui.outcome(&set, &format!("{}: {}", way.whose(), view::bmc_boot_sentence(&set)))
-}
-
-/// `billet bmc sel`.
-async fn sel(asked: &mut Asked<'_>, way: &Way, command: SelCommand) -> Result<(), CliError> {
-    let whose = way.whose();
-    match command {
-        SelCommand::List(_) => {
-            let items = way.sel().await?.items;
-            asked.ui.list(&items, |wide| view::bmc_sel(&items, wide, &context()))
-        }
-        SelCommand::Info(_) => {
-            let sel = way.sel_info().await?;
-            asked.ui.object(&sel, || view::bmc_sel_info(&sel, &context()))
-        }
-        SelCommand::Clear { yes, .. } => {
-            if !yes {
-                let entries = way.sel_info().await?.entries;
-                let question = Question {
-                    what: &format!("clear the event log of {whose}"),
-                    undone: &format!("the event log of {whose} was not cleared"),
-                    consequence: &format!("its {entries} entries will be lost"),
-                };
-                confirm(asked.environment, asked.ui, &question)?;
-            }
-            way.sel_clear().await?;
-            asked.ui.done(&format!("{whose}: the event log is empty"))
-        }
-        SelCommand::Time { set: None, .. } => {
-            let sel = way.sel_info().await?;
-            asked.ui.outcome(&sel, &view::bmc_sel_clock(&sel, &context()))
-        }
-        SelCommand::Time { set: Some(clock), .. } => {
-            let clock = match clock {
-                Clock::Now => crate::clock::now(),
-                Clock::At(at) => at,
-            };
-            way.sel_clock(BmcSelUpdate { clock }).await?;
-            asked.ui.done(&format!("{whose}: the event log's clock is set to {}", context().time(clock)))
-        }
-    }
-}
-
-/// `billet bmc sensors`.
-async fn sensors(asked: &mut Asked<'_>, way: &Way, kind: Option<&str>, bad: bool) -> Result<(), CliError> {
-    let kind = kind.map(str::to_lowercase);
-    let mut sensors = way.sensors().await?.items;
-    sensors.retain(|sensor| {
-        let fits = kind.as_ref().is_none_or(|kind| sensor.kind.to_lowercase().contains(kind));
-        fits && (!bad || sensor.health >= BmcSensorHealth::Warning)
-    });
-    asked.ui.list(&sensors, |wide| view::bmc_sensors(&sensors, wide))
-}
-
-/// `billet bmc fru`.
-async fn fru(asked: &mut Asked<'_>, way: &Way, id: Option<u8>) -> Result<(), CliError> {
-    let mut units = way.fru().await?.items;
-    if let Some(id) = id {
-        units.retain(|unit| unit.id == id);
-        if units.is_empty() {
-            return Err(CliError::Missing(format!("{} has no unit with the number {id}", way.whose())));
-        }
-    }
-    asked.ui.list(&units, |_| view::bmc_fru(&units))
-}
-
-/// `billet bmc identify`.
-async fn lamp(asked: &mut Asked<'_>, way: &Way, identify: &Identify) -> Result<(), CliError> {
-    let given = match way {
-        Way::Direct(_) => identify.first.as_deref(),
-        Way::Machine { .. } => identify.second.as_ref().and(identify.first.as_deref()),
-    };
-    let wrong = || {
-        CliError::Input("the lamp shines for 0 to 255 seconds; give a number, or --on or --off".to_owned())
-    };
-    let given = given.map(|text| text.parse::<u8>().map_err(|_| wrong())).transpose()?;
-    if given.is_some() && (identify.on || identify.off) {
-        return Err(CliError::Input("give a number of seconds, --on or --off, not two of them".to_owned()));
-    }
-    let (seconds, done) = match (identify.on, identify.off, given) {
-        (true, ..) => (None, "shines until it is switched off".to_owned()),
-        (_, true, _) | (.., Some(0)) => (Some(0), "is out".to_owned()),
-        (.., given) => {
-            let seconds = given.unwrap_or(LAMP_SECONDS);
-            (Some(seconds), format!("shines for {seconds} s"))
-        }
-    };
-    way.identify(&BmcIdentify { seconds }).await?;
-    asked.ui.done(&format!("{}: the lamp {done}", way.whose()))
+    asked.sure(sure, &question)?;
+    way.restart().await?;
+    asked.ui.done(&format!("{whose}: the BMC restarts; it answers again in some minutes"))
 }

@@ -1,14 +1,16 @@
 //! `billet machine …`.
 
-use super::{Session, console, context, follow, password};
+use super::{Session, authorities, console, context, follow, password};
 use crate::cli::{
     args::{Add, MachineCommand, PowerCommand, Set, Switch, Wait},
     error::CliError,
+    validate::Pin,
     view::{self, Owners},
     wait::{Goal, Watch, machine_look, until},
 };
-use provisioner_api::{Machine, MachineAction, MachineCreate, MachineUpdate, Secret};
+use provisioner_api::{BmcProtocol, BmcSpec, Machine, MachineAction, MachineCreate, MachineUpdate, Secret};
 use provisioner_client::{ClientError, MachineFilter};
+use std::path::Path;
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
@@ -24,7 +26,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
             let (machine, owners) = (machine?, owners?);
             session.ui.object(&machine, || view::machine(&machine, &owners, &context()))
         }
-        MachineCommand::Add(add) => add_machine(session, add).await,
+        MachineCommand::Add(add) => add_machine(session, *add).await,
         MachineCommand::Accept(named) => {
             act_and_wait(session, &named.name, MachineAction::Accept, named.wait, |_| Goal::Available).await
         }
@@ -41,7 +43,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         MachineCommand::Power(PowerCommand::Off(named)) => {
             act(session, &named.name, MachineAction::PowerOff).await
         }
-        MachineCommand::Set(set) => change(session, set).await,
+        MachineCommand::Set(set) => change(session, *set).await,
         MachineCommand::Console(asked) => {
             let line = console::Line::Service { client: session.client.clone(), machine: asked.machine };
             console::run(session.environment, session.ui, line, &asked.options).await
@@ -69,12 +71,17 @@ async fn owners(session: &Session<'_>) -> Result<Owners, ClientError> {
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {
     let bmc_key =
         password::given(session.environment, session.ui, password::BMC_KEY, add.bmc_key_file.as_deref())?;
-    let bmc_password = password::required(session.environment, session.ui, add.bmc_password_file.as_deref())?;
+    let file = add.bmc_password_file.as_deref();
+    let bmc_password = if add.bmc.protocol.needs_login() {
+        password::required(session.environment, session.ui, file)?
+    } else {
+        password::optional(session.environment, session.ui, file)?
+    };
     let create = MachineCreate {
         name: add.name,
         pool: add.pool,
         macs: add.macs,
-        bmc: add.bmc,
+        bmc: believed(add.bmc, add.bmc_tls_ca.as_deref(), add.bmc_tls_sha256.map(Pin::This))?,
         bmc_password,
         bmc_key,
         boot_mode: add.boot_mode,
@@ -130,6 +137,28 @@ async fn wait(
     session.ui.outcome(&machine, &format!("machine {name} is {}", view::word(machine.status.state)))
 }
 
+/// A BMC whose certificate has to be signed by those in a file, or to be a certain one, if that was said.
+fn believed(bmc: BmcSpec, ca: Option<&Path>, pin: Option<Pin>) -> Result<BmcSpec, CliError> {
+    let option = match (ca, &pin) {
+        (None, None) => return Ok(bmc),
+        (Some(_), _) => "--bmc-tls-ca",
+        (None, Some(_)) => "--bmc-tls-sha256",
+    };
+    if !matches!(bmc.protocol, BmcProtocol::Redfish | BmcProtocol::Webhook) {
+        let protocol = view::word(bmc.protocol);
+        return Err(CliError::Input(format!(
+            "{option} goes with redfish and webhook; {protocol} has no certificates"
+        )));
+    }
+    // Each stands in place of the other: a certificate that was pinned would go on being the only one.
+    let tls_ca = ca.map(authorities).transpose()?;
+    let tls_sha256 = match pin {
+        Some(Pin::This(pin)) => Some(pin),
+        Some(Pin::First) | None => None,
+    };
+    Ok(BmcSpec { tls_ca, tls_sha256, ..bmc })
+}
+
 /// `billet machine set`.
 async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
     let before = session.client.machine(&set.machine).await?;
@@ -139,11 +168,20 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
         labels.extend(set.labels);
         labels
     });
+    let bmc = match (set.bmc, &set.bmc_tls_ca, set.bmc_tls_sha256) {
+        (None, None, None) => None,
+        (given, ca, pin) => {
+            let bmc = given.or_else(|| before.spec.bmc.clone()).ok_or_else(|| {
+                CliError::Input(format!("machine {} has no BMC; give it one with --bmc", before.name))
+            })?;
+            Some(believed(bmc, ca.as_deref(), pin)?)
+        }
+    };
     let update = MachineUpdate {
         name: set.name,
         pool: set.pool,
         macs: Some(set.macs).filter(|macs| !macs.is_empty()),
-        bmc: set.bmc,
+        bmc,
         bmc_password: password::given(
             session.environment,
             session.ui,

@@ -30,6 +30,21 @@ pub(super) fn required(
     }
 }
 
+/// The password of a machine's BMC, which may need none; empty if there is none.
+pub(super) fn optional(
+    environment: &Environment,
+    ui: &mut Ui,
+    file: Option<&Path>,
+) -> Result<Secret, CliError> {
+    if let Some(password) = given(environment, ui, BMC_PASSWORD, file)? {
+        return Ok(password);
+    }
+    match environment.bmc_password.as_deref() {
+        Some(password) => check(BMC_PASSWORD, password, "BILLET_BMC_PASSWORD"),
+        None => Ok(Secret::new("")),
+    }
+}
+
 /// The password for a BMC that is asked from here: from the file, a variable, or the person who sits here.
 pub(super) fn direct(
     environment: &Environment,

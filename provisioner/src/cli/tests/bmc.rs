@@ -1,4 +1,4 @@
-//! `billet bmc` with a machine: what is asked of the service, and how the answers look.
+//! `billet bmc` with a machine, power to users: what is asked of the service, and how the answers look.
 
 use super::{
     User,
@@ -14,7 +14,7 @@ use provisioner_api::{
 };
 
 /// What the service was asked to change, as `METHOD path body`.
-fn changes(fake: &Fake) -> Vec<String> {
+pub(super) fn changes(fake: &Fake) -> Vec<String> {
     let text =
         |asked: &super::fake::Asked| format!("{} {}", asked.line, String::from_utf8_lossy(&asked.body));
     fake.asked().iter().filter(|asked| !asked.line.starts_with("GET")).map(text).collect()
@@ -122,9 +122,9 @@ CPU\u{fffd}    41       degrees C  ok      -    -   -    -    90.5  -    Tempera
     );
 }
 
-fn entry(id: u32, at: Option<&str>, asserted: bool) -> BmcSelEntry {
+fn entry(id: &str, at: Option<&str>, asserted: bool) -> BmcSelEntry {
     BmcSelEntry {
-        id,
+        id: id.to_owned(),
         at: at.map(samples::at),
         sensor: "CPU1 Temp".to_owned(),
         kind: "Temperature".to_owned(),
@@ -136,9 +136,9 @@ fn entry(id: u32, at: Option<&str>, asserted: bool) -> BmcSelEntry {
 
 #[test]
 fn a_table_of_the_event_log() {
-    let mut oem = entry(27, None, false);
+    let mut oem = entry("27", None, false);
     (oem.sensor, oem.kind) = (String::new(), "OEM record c0".to_owned());
-    let entries = [entry(26, Some("2026-11-21T03:30:00Z"), true), oem];
+    let entries = [entry("26", Some("2026-11-21T03:30:00Z"), true), oem];
     assert_eq!(
         view::bmc_sel(&entries, false, &context()),
         "\
@@ -225,9 +225,17 @@ async fn power_goes_through_the_machine_where_it_names_an_end() {
         ("reset", "machine m1 is reset\n"),
         ("soft", "machine m1 is asked to shut down\n"),
         ("diag", "machine m1 got a diagnostic interrupt\n"),
+        ("restart", "machine m1 is asked to start anew\n"),
+        ("push", "machine m1 had its power button pressed\n"),
+        ("full-cycle --yes", "machine m1 loses all power and gets it again\n"),
+        ("suspend", "machine m1 is suspended\n"),
+        ("pause", "machine m1 is halted\n"),
+        ("resume", "machine m1 goes on\n"),
     ] {
         assert_eq!(user.run(&format!("bmc power {verb} m1")).await.out, want);
     }
+    let ran = user.run("bmc power full-cycle m1").await;
+    assert!(ran.code == 2 && ran.err.contains("add --yes if it is meant"), "{ran:?}");
     let press = |button: &str| format!("POST /v1/machines/m1/bmc/power {{\"button\":\"{button}\"}}");
     let action = |action: &str| format!("POST /v1/machines/m1/actions {{\"action\":\"{action}\"}}");
     assert_eq!(
@@ -238,7 +246,13 @@ async fn power_goes_through_the_machine_where_it_names_an_end() {
             press("cycle"),
             press("reset"),
             press("soft"),
-            press("diag")
+            press("diag"),
+            press("restart"),
+            press("push"),
+            press("full-cycle"),
+            press("suspend"),
+            press("pause"),
+            press("resume")
         ]
     );
 }
@@ -246,7 +260,12 @@ async fn power_goes_through_the_machine_where_it_names_an_end() {
 #[tokio::test]
 async fn boot_is_shown_and_set() {
     let fake = Fake::start().await;
-    let pxe = BmcBoot { device: BmcBootDevice::Pxe, persistent: false, mode: Some(BootMode::Uefi) };
+    let pxe = BmcBoot {
+        device: BmcBootDevice::Pxe,
+        persistent: false,
+        mode: Some(BootMode::Uefi),
+        ..BmcBoot::default()
+    };
     fake.says("GET /v1/machines/m1/bmc/boot", 200, &pxe).says("PUT /v1/machines/m1/bmc/boot", 200, &pxe);
     let user = User::of(fake.connection());
     assert_eq!(
@@ -261,18 +280,57 @@ async fn boot_is_shown_and_set() {
     );
     let ran = user.run("bmc boot show m1 --persistent").await;
     assert!(ran.code == 2 && ran.err.contains("--persistent and --mode set something"), "{ran:?}");
+    for (line, want) in [
+        ("bmc boot pxe m1 --uri http://h/b.efi", "--uri goes with http"),
+        ("bmc boot http m1 --path PciRoot(0x0)", "--path goes with uefi"),
+        ("bmc boot uefi m1", "Give its --path"),
+    ] {
+        let ran = user.run(line).await;
+        assert!(ran.code == 2 && ran.err.contains(want), "{line}: {ran:?}");
+    }
+    assert_eq!(changes(&fake).len(), 1, "nothing else was asked");
+    user.run("bmc boot http m1 --uri http://h/b.efi").await;
+    user.run("bmc boot uefi m1 --path PciRoot(0x0) --persistent").await;
+    user.run("bmc boot usb m1").await;
+    let bodies = [
+        r#"{"device":"http","persistent":false,"uri":"http://h/b.efi"}"#,
+        r#"{"device":"uefi-device","persistent":true,"path":"PciRoot(0x0)"}"#,
+        r#"{"device":"usb","persistent":false}"#,
+    ];
+    assert_eq!(changes(&fake)[1..], bodies.map(|body| format!("PUT /v1/machines/m1/bmc/boot {body}")));
+}
+
+#[test]
+fn a_boot_override_is_a_sentence() {
     for (boot, want) in [
         (
-            BmcBoot { device: BmcBootDevice::None, persistent: true, mode: None },
+            BmcBoot { device: BmcBootDevice::None, persistent: true, ..BmcBoot::default() },
             "boots in the firmware's own order",
         ),
         (
-            BmcBoot { device: BmcBootDevice::Bios, persistent: true, mode: None },
+            BmcBoot { device: BmcBootDevice::Bios, persistent: true, ..BmcBoot::default() },
             "every boot is into the firmware's setup",
         ),
         (
-            BmcBoot { device: BmcBootDevice::Cdrom, persistent: false, mode: Some(BootMode::Bios) },
+            BmcBoot { device: BmcBootDevice::Cdrom, mode: Some(BootMode::Bios), ..BmcBoot::default() },
             "the next boot is from the optical drive (bios)",
+        ),
+        (
+            BmcBoot {
+                device: BmcBootDevice::Http,
+                uri: Some("http://h/b.efi".to_owned()),
+                ..BmcBoot::default()
+            },
+            "the next boot is by UEFI HTTP boot from http://h/b.efi",
+        ),
+        (
+            BmcBoot {
+                device: BmcBootDevice::UefiDevice,
+                persistent: true,
+                path: Some("PciRoot(0x0)".to_owned()),
+                ..BmcBoot::default()
+            },
+            "every boot is from the UEFI device PciRoot(0x0)",
         ),
     ] {
         assert_eq!(view::bmc_boot_sentence(&boot), want);
@@ -282,7 +340,7 @@ async fn boot_is_shown_and_set() {
 #[tokio::test]
 async fn the_event_log_is_cleared_only_when_meant() {
     let fake = Fake::start().await;
-    let items = vec![entry(1, Some("2026-11-21T03:30:00Z"), true)];
+    let items = vec![entry("1", Some("2026-11-21T03:30:00Z"), true)];
     let sel = BmcSel { entries: 1, free: None, overflow: false, clock: None, items };
     fake.says("GET /v1/machines/m1/bmc/sel", 200, &sel);
     fake.says("DELETE /v1/machines/m1/bmc/sel", 204, &()).says("PATCH /v1/machines/m1/bmc/sel", 204, &());
@@ -369,17 +427,18 @@ async fn the_lamp_shines_as_it_is_told() {
 }
 
 fn users() -> BmcUserList {
-    let user = |slot, name: &str, enabled, privilege| BmcUserEntry {
-        slot,
+    let user = |id: &str, name: &str, enabled, privilege| BmcUserEntry {
+        id: id.to_owned(),
         name: name.to_owned(),
         enabled: Some(enabled),
+        locked: None,
         privilege,
     };
     BmcUserList {
         items: vec![
-            user(1, "", false, BmcUserPrivilege::NoAccess),
-            user(2, "admin", true, BmcUserPrivilege::Administrator),
-            user(3, "ops", true, BmcUserPrivilege::Operator),
+            user("1", "", false, BmcUserPrivilege::NoAccess),
+            user("2", "admin", true, BmcUserPrivilege::Administrator),
+            user("3", "ops", true, BmcUserPrivilege::Operator),
         ],
     }
 }
@@ -396,23 +455,23 @@ async fn users_are_listed_and_changed() {
     assert_eq!(
         user.run("bmc user list m1").await.out,
         "\
-SLOT  NAME   MAY LOG IN  PRIVILEGE
-1     -      no          no-access
-2     admin  yes         administrator
-3     ops    yes         operator
+ID  NAME   MAY LOG IN  PRIVILEGE
+1   -      no          no-access
+2   admin  yes         administrator
+3   ops    yes         operator
 "
     );
-    assert_eq!(user.run("bmc user set-name 3 ops m1").await.out, "machine m1: user slot 3 is ops's\n");
+    assert_eq!(user.run("bmc user set-name 3 ops m1").await.out, "machine m1: user 3 has the name ops\n");
     assert_eq!(
         user.run_words(&["bmc", "user", "set-name", "3", "", "m1"]).await.out,
-        "machine m1: user slot 3 is free\n"
+        "machine m1: user 3 is removed\n"
     );
     user.run("bmc user enable 3 m1").await;
     user.run("bmc user disable 3 m1").await;
     user.run("bmc user set-privilege 3 USER m1").await;
     let file = user.file("new", "better\n");
     let line = format!("bmc user set-password 3 m1 --new-password-file {file}");
-    assert_eq!(user.run(&line).await.out, "machine m1: the password of user slot 3 (ops) is set\n");
+    assert_eq!(user.run(&line).await.out, "machine m1: the password of user 3 (ops) is set\n");
     let path = "PATCH /v1/machines/m1/bmc/users/3";
     let want = [
         "{\"name\":\"ops\"}",
@@ -435,7 +494,10 @@ async fn own_password(fake: &Fake, user: &mut User) {
     let ran = user.run("bmc user set-password 3 m1").await;
     assert!(ran.code == 2 && ran.err.contains("--new-password-file"), "{ran:?}");
     let ran = user.run(&format!("bmc user set-password 9 m1 --new-password-file {file}")).await;
-    assert_eq!((ran.code, ran.err.as_str()), (5, "billet: machine m1 has no user slot 9\n"));
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (5, "billet: machine m1 has no user with the id 9; `billet bmc user list m1` lists them\n")
+    );
     user.person = true;
     user.types = "yes\n".to_owned();
     user.hidden = vec!["one".to_owned(), "two".to_owned()];

@@ -4,7 +4,6 @@ use super::{Ran, User};
 use bmc_mock::{
     BootDevice, BootFlags, Chassis, MemoryChassis,
     ipmi::{CipherSuite, Control, Identity, LockOut, Server, User as BmcUser},
-    redfish,
 };
 use provisioner_api::{BmcBoot, BmcDetails, BmcSel, BmcSelEntry, BmcSensor, BmcSensorHealth, BmcUserEntry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -114,16 +113,16 @@ async fn users_and_their_passwords() {
     let file = user.file("new", "sesame\n");
     let line = format!("bmc user set-password 5 {{}} --new-password-file {file}");
     let said = bmc.ok(&user, &line).await;
-    assert!(said.ends_with("the password of user slot 5 (guest) is set\n"), "{said}");
+    assert!(said.ends_with("the password of user 5 (guest) is set\n"), "{said}");
     bmc.ok(&user, "bmc user enable 5 {}").await;
     let listed: Vec<BmcUserEntry> =
         serde_json::from_str(&bmc.ok(&user, "bmc user list {} -o json").await).unwrap();
-    let guest = listed.iter().find(|entry| entry.slot == 5).unwrap();
+    let guest = listed.iter().find(|entry| entry.id == "5").unwrap();
     assert_eq!((guest.name.as_str(), guest.enabled), ("guest", Some(true)));
     let ran = user.run(&format!("bmc power status -H {} -U guest -L operator -f {file}", bmc.address)).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     // One's own password is a matter of its own.
-    let own = listed.iter().find(|entry| entry.name == "admin").unwrap().slot;
+    let own = listed.iter().find(|entry| entry.name == "admin").unwrap().id.clone();
     let line = format!("bmc user set-password {own} {{}} --new-password-file {file}");
     let ran = bmc.run(&user, &line).await;
     assert!(ran.code == 2 && ran.err.contains("it is the user that you are logged in as"), "{ran:?}");
@@ -206,6 +205,15 @@ async fn what_does_not_go_together_is_refused_before_anything_is_asked() {
         (format!("bmc power status {host} -U admin -p 623"), "the port is given twice"),
         (format!("bmc power status {host} -U admin --redfish -C 3"), "-C, -L and -k are of IPMI"),
         (format!("bmc power status {host} -U admin --tls-sha256 {pin}"), "--tls-sha256 is of Redfish"),
+        (format!("bmc power status {host} -U admin --tls-ca /x"), "--tls-ca is of Redfish"),
+        (format!("bmc power status {host} -U admin --redfish --tls-sha256 {pin} --tls-ca /x"), "not both"),
+        (
+            format!("bmc power status {host} -U admin --redfish --tls-ca {key}"),
+            "there is no certificate in it",
+        ),
+        (format!("bmc rotate-password {host} -U admin"), "which the service does: name a machine"),
+        (format!("bmc bios set {host} -U admin BootMode"), "write it like BootMode=Uefi"),
+        ("bmc bios set BootMode=Uefi".to_owned(), "whose BMC? Name a machine"),
         (
             format!("bmc power status {host} -U admin -k {key}"),
             "the BMC's key in the file of -k can't be right",
@@ -317,31 +325,4 @@ async fn a_console_that_another_program_has_is_taken_only_when_told_so() {
     drop(keys);
     assert_eq!(theirs.code, 1, "{theirs:?}");
     assert_eq!(bmc.control.open_sessions(), 0);
-}
-
-#[tokio::test]
-async fn redfish_by_address() {
-    let chassis = Arc::new(MemoryChassis::new());
-    let identity = redfish::Identity { uuid: UUID.to_string(), ..redfish::Identity::default() };
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let server = redfish::Server::bind(listen, "admin", "right", chassis.clone(), identity).await.unwrap();
-    let (controls, address) = (server.controls(), server.local_addr());
-    let print = hex::encode(server.certificate_sha256());
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    tokio::spawn(server.run(stop));
-    let mut user = User::nobody();
-    user.password = Some("right".to_owned());
-    let at = format!("-H {address} -U admin --redfish --tls-sha256");
-    let ran = user.run(&format!("bmc power on {at} {print}")).await;
-    assert_eq!((ran.code, ran.out), (0, format!("{address} is on\n")), "{}", ran.err);
-    assert!(chassis.power().await.unwrap());
-    let ran = user.run(&format!("bmc info {at} {print} -o json")).await;
-    let details: BmcDetails = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((details.tls_sha256, details.weak.len()), (Some(print.clone()), 0));
-    let ran = user.run(&format!("bmc sensors {at} {print}")).await;
-    assert!(ran.code == 2 && ran.err.contains("can't do it") && ran.err.contains("sensors"), "{ran:?}");
-    let ran = user.run(&format!("bmc power status {at} {}", "0".repeat(64))).await;
-    assert!(ran.code == 6 && ran.err.contains(&print), "{ran:?}");
-    assert_eq!(controls.sessions(), 0, "sessions are given back");
 }

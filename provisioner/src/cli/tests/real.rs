@@ -139,7 +139,7 @@ async fn a_machines_bmc_is_asked_through_the_service() {
     let file = user.file("new", "better\n");
     let list = ok(user.run("bmc user list m1 -o json").await);
     let users: Vec<provisioner_api::BmcUserEntry> = serde_json::from_str(&list).unwrap();
-    let own = users.iter().find(|user| user.name == "admin").unwrap().slot;
+    let own = &users.iter().find(|user| user.name == "admin").unwrap().id;
     ok(user.run(&format!("bmc user set-password {own} m1 --yes --new-password-file {file}")).await);
     ok(user.run("bmc power status m1").await);
     let direct = user.run(&format!("bmc power status -H {} -U admin", bmc.address)).await;

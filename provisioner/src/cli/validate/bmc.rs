@@ -1,9 +1,10 @@
-//! Values of `billet bmc`: addresses, cipher suites, times, words of ipmitool's.
+//! Values of `billet bmc`: addresses, cipher suites, times, URLs, words of ipmitool's.
 
 use crate::cli::args::Clock;
 use jiff::Timestamp;
 use provisioner_api::{BmcUserPrivilege, BootMode};
 use std::net::Ipv6Addr;
+use url::Url;
 
 /// Reads `HOST`, `HOST:PORT`, an IPv6 address, or one in brackets with a port.
 pub(in crate::cli) fn host(text: &str) -> Result<(String, Option<u16>), String> {
@@ -54,15 +55,31 @@ pub(in crate::cli) fn fingerprint(text: &str) -> Result<String, String> {
     Ok(print)
 }
 
+/// Which certificate a machine's BMC is to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) enum Pin {
+    /// The one with this SHA-256.
+    This(String),
+    /// The one that it shows first.
+    First,
+}
+
+/// Reads what is pinned.
+pub(in crate::cli) fn pin(text: &str) -> Result<Pin, String> {
+    if text == "first" {
+        return Ok(Pin::First);
+    }
+    fingerprint(text)
+        .map(Pin::This)
+        .map_err(|why| format!("{why}, or `first` for the one that it shows next"))
+}
+
 /// Reads an asset tag (DCMI 1.5 section 6.4.3: 63 bytes at the most).
 pub(in crate::cli) fn asset_tag(text: &str) -> Result<String, String> {
     if text.len() > 63 {
         return Err(format!("an asset tag has 63 bytes at the most, this one has {}", text.len()));
     }
-    if text.chars().any(char::is_control) {
-        return Err("an asset tag is one line of text".to_owned());
-    }
-    Ok(text.to_owned())
+    one_line("an asset tag", text)
 }
 
 /// Reads a firmware mode; `efi` and `legacy` as other tools call them.
@@ -87,6 +104,79 @@ pub(in crate::cli) fn clock(text: &str) -> Result<Clock, String> {
     } else {
         Err("a BMC's clock goes from 1970 to 2106".to_owned())
     }
+}
+
+/// Reads the id of a BMC's user.
+pub(in crate::cli) fn user_id(text: &str) -> Result<String, String> {
+    let id = one_line("a user's id", text)?;
+    // In a path it would mean something else.
+    if id.is_empty() || matches!(id.as_str(), "." | "..") {
+        return Err("a user's id is a number, or a name; see `billet bmc user list`".to_owned());
+    }
+    Ok(id)
+}
+
+/// Reads the name of a user that is added.
+pub(in crate::cli) fn new_user(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("a user has a name".to_owned());
+    }
+    one_line("a user's name", text)
+}
+
+/// Reads the URL of an image that a BMC fetches.
+pub(in crate::cli) fn image_url(text: &str) -> Result<String, String> {
+    url(
+        text,
+        &["https", "http", "nfs", "cifs", "smb", "ftp", "tftp", "scp", "sftp"],
+        "https://10.0.0.1/debian.iso",
+    )
+}
+
+/// Reads the URL that a machine boots from.
+pub(in crate::cli) fn boot_uri(text: &str) -> Result<String, String> {
+    url(text, &["https", "http"], "http://10.0.0.1/boot.efi")
+}
+
+/// Reads the URL that a BMC posts its reports to.
+pub(in crate::cli) fn post_url(text: &str) -> Result<String, String> {
+    url(text, &["https", "http"], "https://10.0.0.1/reports")
+}
+
+/// Reads a URL of one of these kinds, without a password in it.
+fn url(text: &str, schemes: &[&str], example: &str) -> Result<String, String> {
+    let read =
+        Url::parse(text).map_err(|error| format!("that is no URL ({error}); write it like {example}"))?;
+    if read.password().is_some() {
+        return Err("a password does not belong here: others could see it, and the BMC would show it to everybody who can read its settings".to_owned());
+    }
+    if !schemes.contains(&read.scheme()) {
+        return Err(format!("`{}` is no protocol for this; there are {}", read.scheme(), schemes.join(", ")));
+    }
+    if read.host_str().is_none_or(str::is_empty) {
+        return Err(format!("the host is missing; write it like {example}"));
+    }
+    // As it was typed: BMCs compare texts.
+    one_line("a URL", text)
+}
+
+/// Reads a UEFI device path in text (UEFI 2.10 section 10.6).
+pub(in crate::cli) fn device_path(text: &str) -> Result<String, String> {
+    if !text.contains('(') {
+        return Err(
+            "a UEFI device path looks like PciRoot(0x0)/Pci(0x1,0x0)/MAC(525400000001,0x1); see `billet bmc boot-order show -o wide`"
+                .to_owned(),
+        );
+    }
+    one_line("a UEFI device path", text)
+}
+
+/// A text without anything that ends a line or that nobody sees.
+fn one_line(what: &str, text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err(format!("{what} is one line of text"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads what a BMC's user may do.
@@ -153,6 +243,42 @@ mod tests {
     }
 
     #[test]
+    fn urls() {
+        for text in [
+            "https://h/a.iso",
+            "http://10.0.0.1:8080/x?y=z",
+            "nfs://h/export/a.iso",
+            "cifs://me@h/share/a.iso",
+        ] {
+            assert_eq!(image_url(text).as_deref(), Ok(text));
+        }
+        assert!(boot_uri("http://[fe80::1]/b.efi").is_ok() && post_url("https://h").is_ok());
+        for (read, text, want) in [
+            (image_url as fn(&str) -> _, "a.iso", "that is no URL"),
+            (image_url, "file:///a.iso", "`file` is no protocol for this"),
+            (image_url, "https://me:secret@h/a.iso", "a password does not belong here"),
+            (image_url, "nfs:///a.iso", "the host is missing"),
+            (boot_uri, "nfs://h/a.efi", "there are https, http"),
+            (post_url, "ftp://h", "there are https, http"),
+            (post_url, "https://h/\u{7}", "one line"),
+            (device_path, "Boot0001", "looks like PciRoot"),
+            (device_path, "Pci(0)\n", "one line"),
+        ] {
+            let said: String = read(text).expect_err(text);
+            assert!(said.contains(want) && !said.contains("secret"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn users() {
+        assert_eq!((user_id("3"), user_id("root")), (Ok("3".to_owned()), Ok("root".to_owned())));
+        for text in ["", ".", "..", "a\nb"] {
+            assert!(user_id(text).is_err(), "{text:?}");
+        }
+        assert!(new_user("").is_err() && new_user("a\tb").is_err() && new_user("ops").is_ok());
+    }
+
+    #[test]
     fn words() {
         assert_eq!((firmware_mode("efi"), firmware_mode("legacy")), (Ok(BootMode::Uefi), Ok(BootMode::Bios)));
         assert!(firmware_mode("UEFI").is_err());
@@ -163,5 +289,7 @@ mod tests {
         assert!(asset_tag(&"x".repeat(64)).is_err() && asset_tag("a\nb").is_err());
         assert!(fingerprint(&"AB:".repeat(31)).is_err());
         assert_eq!(fingerprint(&"AB".repeat(32)), Ok("ab".repeat(32)));
+        assert_eq!((pin("first"), pin(&"AB".repeat(32))), (Ok(Pin::First), Ok(Pin::This("ab".repeat(32)))));
+        assert!(pin("next").unwrap_err().ends_with("the one that it shows next"));
     }
 }

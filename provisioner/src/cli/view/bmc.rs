@@ -1,18 +1,27 @@
-//! What a BMC says: of itself, its sensors, its event log, its parts, its users.
+//! What a BMC says: of itself and its boot override here, the rest below.
 
-use super::{
-    layout::{Page, table},
-    word,
-};
-use crate::cli::{
-    text::{Context, clean, duration},
-    ui::HasName,
-};
+mod audit;
+mod firmware;
+mod log;
+mod parts;
+mod scan;
+mod sensors;
+mod settings;
+mod users;
+
+pub(in crate::cli) use audit::{MachineAudit, bmc_audit, bmc_audits};
+pub(in crate::cli) use firmware::{bmc_firmware, bmc_firmware_changes, bmc_task, bmc_task_state, bmc_tasks};
+pub(in crate::cli) use log::{bmc_logs, bmc_report, bmc_sel, bmc_sel_clock, bmc_sel_info, bmc_subscriptions};
+pub(in crate::cli) use parts::{bmc_fru, bmc_hardware};
+pub(in crate::cli) use scan::bmc_found;
+pub(in crate::cli) use sensors::bmc_sensors;
+pub(in crate::cli) use settings::{bmc_bios, bmc_bios_change, bmc_boot_order, bmc_media, bmc_secure_boot};
+pub(in crate::cli) use users::bmc_users;
+
+use super::{layout::Page, word};
+use crate::cli::{text::duration, ui::HasName};
 use jiff::SignedDuration;
-use provisioner_api::{
-    BmcBoot, BmcBootDevice, BmcDetails, BmcFru, BmcPower, BmcSel, BmcSelEntry, BmcSensor, BmcUserEntry,
-    BmcWatchdog,
-};
+use provisioner_api::{BmcBoot, BmcBootDevice, BmcDetails, BmcPower, BmcWatchdog};
 
 impl HasName for BmcDetails {
     fn name(&self) -> String {
@@ -29,36 +38,6 @@ impl HasName for BmcPower {
 impl HasName for BmcBoot {
     fn name(&self) -> String {
         word(self.device)
-    }
-}
-
-impl HasName for BmcSensor {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-}
-
-impl HasName for BmcSel {
-    fn name(&self) -> String {
-        "sel".to_owned()
-    }
-}
-
-impl HasName for BmcSelEntry {
-    fn name(&self) -> String {
-        number(self.id)
-    }
-}
-
-impl HasName for BmcFru {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-}
-
-impl HasName for BmcUserEntry {
-    fn name(&self) -> String {
-        if self.name.is_empty() { format!("#{}", self.slot) } else { self.name.clone() }
     }
 }
 
@@ -129,7 +108,9 @@ pub(in crate::cli) fn bmc_boot(boot: &BmcBoot) -> String {
     if boot.device != BmcBootDevice::None {
         page.line("For", if boot.persistent { "every boot" } else { "the next boot" });
     }
-    page.line("Mode", boot.mode.map(word).unwrap_or_default());
+    page.line("Address", boot.uri.as_deref().unwrap_or_default())
+        .line("UEFI path", boot.path.as_deref().unwrap_or_default())
+        .line("Mode", boot.mode.map(word).unwrap_or_default());
     page.end()
 }
 
@@ -141,176 +122,14 @@ pub(in crate::cli) fn bmc_boot_sentence(boot: &BmcBoot) -> String {
         BmcBootDevice::Disk => "from the disk",
         BmcBootDevice::Cdrom => "from the optical drive",
         BmcBootDevice::Bios => "into the firmware's setup",
+        BmcBootDevice::Usb => "from a USB device",
+        BmcBootDevice::Http if boot.uri.is_some() => "by UEFI HTTP boot from",
+        BmcBootDevice::Http => "by UEFI HTTP boot",
+        BmcBootDevice::UefiDevice => "from the UEFI device",
         BmcBootDevice::Other => "from something else",
     };
     let when = if boot.persistent { "every boot is" } else { "the next boot is" };
     let mode = boot.mode.map(|mode| format!(" ({})", word(mode))).unwrap_or_default();
-    format!("{when} {from}{mode}")
-}
-
-/// A table of sensors.
-pub(in crate::cli) fn bmc_sensors(sensors: &[BmcSensor], wide: bool) -> String {
-    let value = |value: Option<f64>| value.map(decimal).unwrap_or_default();
-    let short = |sensor: &BmcSensor| {
-        let unit = sensor.unit.clone().unwrap_or_default();
-        [
-            sensor.name.clone(),
-            value(sensor.reading),
-            if sensor.reading.is_some() { unit } else { String::new() },
-            word(sensor.health),
-            sensor.states.join(", "),
-        ]
-    };
-    if !wide {
-        return table(["SENSOR", "READING", "UNIT", "HEALTH", "STATES"], sensors.iter().map(short));
-    }
-    let rows = sensors.iter().map(|sensor| {
-        let [name, reading, unit, health, states] = short(sensor);
-        let limits = &sensor.thresholds;
-        let number = sensor.number.map(|number| format!("{number:#04x}")).unwrap_or_default();
-        [
-            name,
-            reading,
-            unit,
-            health,
-            value(limits.lower_non_recoverable),
-            value(limits.lower_critical),
-            value(limits.lower_non_critical),
-            value(limits.upper_non_critical),
-            value(limits.upper_critical),
-            value(limits.upper_non_recoverable),
-            sensor.kind.clone(),
-            sensor.entity.clone(),
-            number,
-            states,
-        ]
-    });
-    let titles = [
-        "SENSOR", "READING", "UNIT", "HEALTH", "LNR", "LC", "LNC", "UNC", "UC", "UNR", "KIND", "AT",
-        "NUMBER", "STATES",
-    ];
-    table(titles, rows)
-}
-
-/// A table of the event log's entries.
-pub(in crate::cli) fn bmc_sel(entries: &[BmcSelEntry], wide: bool, context: &Context) -> String {
-    let short = |entry: &BmcSelEntry| {
-        let time = entry.at.map_or_else(|| "clock not set".to_owned(), |at| context.time(at));
-        let state = if entry.asserted { "asserted" } else { "deasserted" };
-        let sensor = match (entry.kind.as_str(), entry.sensor.as_str()) {
-            (kind, "") => kind.to_owned(),
-            ("", sensor) => sensor.to_owned(),
-            (kind, sensor) => format!("{kind} {sensor}"),
-        };
-        [number(entry.id), time, sensor, entry.message.clone(), state.to_owned()]
-    };
-    if !wide {
-        return table(["ID", "TIME", "SENSOR", "EVENT", "STATE"], entries.iter().map(short));
-    }
-    let rows = entries.iter().map(|entry| {
-        let [id, time, sensor, event, state] = short(entry);
-        [id, time, sensor, event, state, entry.raw.clone()]
-    });
-    table(["ID", "TIME", "SENSOR", "EVENT", "STATE", "RAW"], rows)
-}
-
-/// A page: how full the event log is.
-pub(in crate::cli) fn bmc_sel_info(sel: &BmcSel, context: &Context) -> String {
-    let mut page = Page::default();
-    page.line("Entries", sel.entries.to_string())
-        .line("Free", sel.free.map(|free| free.to_string()).unwrap_or_default())
-        .line("Overflow", if sel.overflow { "yes: entries were lost because it was full" } else { "no" })
-        .line("Clock", bmc_sel_clock(sel, context));
-    page.end()
-}
-
-/// The event log's clock.
-pub(in crate::cli) fn bmc_sel_clock(sel: &BmcSel, context: &Context) -> String {
-    let Some(clock) = sel.clock else {
-        return "it is not set; `billet bmc sel time --set now` sets it".to_owned();
-    };
-    let off = clock.duration_since(context.now);
-    let text = context.time(clock);
-    match off.as_secs() {
-        // The way there and back, and the rounding to seconds.
-        -2..=2 => text,
-        seconds if seconds > 0 => format!("{text} ({} ahead)", duration(off)),
-        _ => format!("{text} ({} behind)", duration(off.abs())),
-    }
-}
-
-/// Parts, one section for each.
-pub(in crate::cli) fn bmc_fru(units: &[BmcFru]) -> String {
-    let mut text = String::new();
-    for unit in units {
-        let mut page = Page::default();
-        for area in &unit.areas {
-            let mut lines = Page::default();
-            for field in &area.fields {
-                lines.line(&field.name, &field.value);
-            }
-            page.block(&area.kind, &lines.end());
-        }
-        if !unit.problems.is_empty() {
-            let problems: String = unit.problems.iter().map(|problem| clean(problem) + "\n").collect();
-            page.block("problems", &problems);
-        }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&format!("{} (number {})\n", clean(&unit.name), unit.id));
-        for line in page.end().lines().filter(|line| !line.is_empty()) {
-            text.push_str("  ");
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-/// A table of user slots.
-pub(in crate::cli) fn bmc_users(users: &[BmcUserEntry]) -> String {
-    let rows = users.iter().map(|user| {
-        let enabled = user.enabled.map(|enabled| if enabled { "yes" } else { "no" });
-        [
-            user.slot.to_string(),
-            user.name.clone(),
-            enabled.unwrap_or_default().to_owned(),
-            word(user.privilege),
-        ]
-    });
-    table(["SLOT", "NAME", "MAY LOG IN", "PRIVILEGE"], rows)
-}
-
-/// The number of an entry, as ipmitool has it, but told apart from a decimal one.
-fn number(id: u32) -> String {
-    format!("{id:#x}")
-}
-
-/// A reading with up to three digits behind the point.
-fn decimal(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decimal;
-
-    #[test]
-    fn readings_are_short() {
-        for (value, want) in [
-            (0.0, "0"),
-            (-0.0001, "0"),
-            (12.0, "12"),
-            (3.3, "3.3"),
-            (12.096, "12.096"),
-            (-5.25, "-5.25"),
-            (1200.0, "1200"),
-            (0.12345, "0.123"),
-        ] {
-            assert_eq!(decimal(value), want);
-        }
-    }
+    let at = boot.uri.as_ref().or(boot.path.as_ref()).map(|at| format!(" {at}")).unwrap_or_default();
+    format!("{when} {from}{at}{mode}")
 }

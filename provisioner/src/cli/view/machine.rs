@@ -10,7 +10,7 @@ use crate::cli::{
     text::{Context, bytes},
     ui::HasName,
 };
-use provisioner_api::{BmcHealth, InstanceId, Inventory, Machine};
+use provisioner_api::{BmcHealth, BmcProtocol, BmcSpec, InstanceId, Inventory, Machine};
 use std::collections::{BTreeMap, HashMap};
 
 /// The names of instances.
@@ -79,12 +79,7 @@ pub(in crate::cli) fn machines(
             inventory.map(|found| found.cpu.threads.to_string()).unwrap_or_default(),
             inventory.map(|found| bytes(found.memory_bytes)).unwrap_or_default(),
             inventory.map(disks).unwrap_or_default(),
-            machine
-                .spec
-                .bmc
-                .as_ref()
-                .map(|bmc| format!("{} {}", word(bmc.protocol), bmc.address))
-                .unwrap_or_default(),
+            machine.spec.bmc.as_ref().map(short_bmc).unwrap_or_default(),
             machine.spec.macs.join(","),
             machine.id.to_string(),
             waits,
@@ -112,8 +107,8 @@ pub(in crate::cli) fn machine(machine: &Machine, owners: &Owners, context: &Cont
         Some(bmc) => page.line("BMC", bmc_url::write(bmc)),
         None => page.line("BMC", "none; set it with `billet machine set --bmc`"),
     };
-    if spec.bmc.is_some() {
-        page.line("", bmc_health(machine));
+    if let Some(bmc) = &spec.bmc {
+        page.line("", bmc_trust(bmc)).line("", bmc_health(machine));
     }
     for weak in &status.bmc.weak {
         page.line("", format!("weak: {weak}"));
@@ -126,6 +121,27 @@ pub(in crate::cli) fn machine(machine: &Machine, owners: &Owners, context: &Cont
         inventory(&mut page, found);
     }
     page.end()
+}
+
+/// A BMC in a column: its protocol, and what it is found by.
+fn short_bmc(bmc: &BmcSpec) -> String {
+    let by = [Some(bmc.address.as_str()), bmc.mac.as_deref(), bmc.domain.as_deref()];
+    let by = by.into_iter().flatten().filter(|text| !text.is_empty());
+    by.fold(word(bmc.protocol), |short, text| format!("{short} {text}"))
+}
+
+/// Which certificates are believed of it.
+fn bmc_trust(bmc: &BmcSpec) -> &'static str {
+    match bmc.protocol {
+        BmcProtocol::Redfish | BmcProtocol::Webhook if bmc.tls_ca.is_some() => {
+            "believed with certificates of the CA that was given"
+        }
+        BmcProtocol::Redfish | BmcProtocol::Webhook if bmc.tls_sha256.is_some() => {
+            "believed with this certificate only"
+        }
+        BmcProtocol::Redfish | BmcProtocol::Webhook => "the certificate that it shows first will be pinned",
+        _ => "",
+    }
 }
 
 /// Whether the BMC answers.

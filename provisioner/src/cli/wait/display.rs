@@ -1,6 +1,6 @@
 //! Showing how far something is: a live bar on a terminal, a line for each change elsewhere.
 
-use super::goal::Look;
+use super::goal::{Look, Measure};
 use crate::cli::{text::clean, ui::Ui};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -35,11 +35,16 @@ impl Display {
             bar.println(bar.message());
         }
         self.last = stage;
-        match look.step.as_ref().and_then(|step| step.progress) {
-            Some(progress) => {
+        match look.measure() {
+            Some(Measure::Bytes(progress)) => {
                 bar.set_style(measured());
                 bar.set_length(progress.total);
                 bar.set_position(progress.done);
+            }
+            Some(Measure::Percent(percent)) => {
+                bar.set_style(rated());
+                bar.set_length(100);
+                bar.set_position(percent.into());
             }
             None => bar.set_style(spinner()),
         }
@@ -81,7 +86,13 @@ fn spinner() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// For what can.
+/// For what somebody else measures.
+fn rated() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg} {wide_bar} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// For what can be measured.
 fn measured() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg} {wide_bar} {binary_bytes_per_sec} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())

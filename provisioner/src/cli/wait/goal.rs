@@ -2,9 +2,11 @@
 
 use crate::cli::{
     text::percent,
-    view::{current, phase, word},
+    view::{bmc_task_state, current, phase, word},
 };
-use provisioner_api::{Held, Instance, InstanceState, JobId, JobKind, Machine, MachineState, Step};
+use provisioner_api::{
+    BmcTask, Held, Instance, InstanceState, JobId, JobKind, Machine, MachineState, Progress, Step,
+};
 
 /// Where an object should come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,15 @@ pub(super) enum Verdict {
     Held(Held),
 }
 
+/// How far something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measure {
+    /// So many bytes of so many.
+    Bytes(Progress),
+    /// So much of a hundred.
+    Percent(u8),
+}
+
 /// A look at an object.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Look {
@@ -49,6 +60,8 @@ pub(in crate::cli) struct Look {
     state: String,
     /// The step that its job is at.
     pub(super) step: Option<Step>,
+    /// How much of it is done in percent, where there are no steps.
+    percent: Option<u8>,
     /// What it waits for.
     waiting: Option<String>,
     /// What that means.
@@ -58,7 +71,26 @@ pub(in crate::cli) struct Look {
 impl Look {
     /// An object that is no more.
     pub(in crate::cli) fn gone() -> Self {
-        Self { state: "gone".to_owned(), step: None, waiting: None, verdict: Verdict::Reached }
+        Self { state: "gone".to_owned(), step: None, percent: None, waiting: None, verdict: Verdict::Reached }
+    }
+
+    /// A look at a BMC's task. Its end is judged elsewhere.
+    pub(super) fn task(task: &BmcTask) -> Self {
+        Self {
+            state: bmc_task_state(task.state).to_owned(),
+            step: None,
+            percent: task.percent,
+            waiting: task.messages.last().cloned(),
+            verdict: Verdict::Going,
+        }
+    }
+
+    /// How far it is, so that a bar can show it.
+    pub(super) fn measure(&self) -> Option<Measure> {
+        match (&self.step, self.percent) {
+            (Some(step), _) => step.progress.map(Measure::Bytes),
+            (None, percent) => percent.map(|percent| Measure::Percent(percent.min(100))),
+        }
     }
 
     /// It in a line. A coarse one changes with each tenth of progress only.
@@ -71,6 +103,10 @@ impl Look {
             };
             let attempt = if step.attempt > 1 { format!(", try {}", step.attempt) } else { String::new() };
             line.push_str(&format!(", {} {far}{attempt}", step.name));
+        }
+        if let Some(percent) = self.percent {
+            let percent = if coarse { percent / 10 * 10 } else { percent };
+            line.push_str(&format!(", {percent}%"));
         }
         if let Some(waiting) = &self.waiting {
             line.push_str(": ");
@@ -104,6 +140,7 @@ pub(in crate::cli) fn machine_look(machine: &Machine, goal: Goal) -> Look {
     Look {
         state: word(status.state),
         step: status.job.as_ref().and_then(current).cloned(),
+        percent: None,
         waiting: status.waiting.as_ref().map(|waiting| waiting.why.clone()),
         verdict,
     }
@@ -124,6 +161,7 @@ pub(in crate::cli) fn instance_look(instance: &Instance, machine: Option<&Machin
     Look {
         state: word(status.state),
         step: machine.and_then(|machine| machine.status.job.as_ref()).and_then(current).cloned(),
+        percent: None,
         waiting: waiting.map(|waiting| waiting.why.clone()),
         verdict,
     }

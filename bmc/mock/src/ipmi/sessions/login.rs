@@ -100,14 +100,17 @@ impl Sessions {
         peer: Peer,
         now: Duration,
     ) -> Result<Grant, Status> {
+        let unprotected = request.algorithms == [0, 0, 0] && self.openness.suite_zero;
         let suite = CipherSuite::from_algorithms(request.algorithms)
             .filter(|suite| self.suites.contains(suite))
+            // Which one is of no meaning: it gets no further.
+            .or(unprotected.then_some(CipherSuite::Seventeen))
             .ok_or(Status::NO_CIPHER_SUITE)?;
         if self.slots.len() >= self.limits.sessions {
             self.evict()?;
         }
         self.last_id = self.last_id.wrapping_add(1).max(1);
-        let opening = Opening { last: (Vec::new(), Vec::new()), challenged: None };
+        let opening = Opening { last: (Vec::new(), Vec::new()), challenged: None, unprotected };
         let stage = Stage::Opening(Box::new(opening));
         let slot = Slot { peer, console_id: request.console_id, suite, touched: now, stage };
         self.slots.insert(self.last_id, slot);
@@ -138,6 +141,10 @@ impl Sessions {
         let slot = self.slots.get_mut(&rakp1.system_id).ok_or(Status::INVALID_SESSION)?;
         let Stage::Opening(opening) = &mut slot.stage else { return Err(Status::INVALID_SESSION) };
         let claim = match claim {
+            Ok(_) if opening.unprotected => {
+                self.slots.remove(&rakp1.system_id);
+                return Err(Status::NO_CIPHER_SUITE);
+            }
             Ok(claim) => claim,
             Err(status) => {
                 self.slots.remove(&rakp1.system_id);
@@ -181,12 +188,20 @@ impl Sessions {
         let unknown = Some(Err(Status::INVALID_SESSION));
         let Some(slot) = self.slots.get_mut(&rakp3.system_id) else { return unknown };
         let Stage::Opening(opening) = &slot.stage else { return unknown };
-        let Some((exchange, claim)) = &opening.challenged else { return unknown };
         let proof = rakp3.outcome.as_ref();
+        let Some((exchange, claim)) = &opening.challenged else {
+            // A console that gives up frees the session, at whatever stage (13.22).
+            if proof.is_err() {
+                self.slots.remove(&rakp3.system_id);
+                return None;
+            }
+            return unknown;
+        };
         let right = proof.is_ok_and(|code| same(&exchange.rakp3_code(&claim.password), code));
         if !right {
             // A console that finds our own code wrong has another password, too.
             if !proof.is_err_and(|status| *status != Status::INVALID_INTEGRITY) {
+                self.refused += 1;
                 self.wrong.count(claim.slot, self.limits.lock_out, now);
             }
             self.slots.remove(&rakp3.system_id);

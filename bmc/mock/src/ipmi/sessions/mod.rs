@@ -7,7 +7,7 @@ mod info;
 mod login;
 
 use super::group::{Done, answer, lock, refuse};
-use super::identity::{Identity, Limits};
+use super::identity::{Identity, Limits, Openness};
 use super::socket::Peer;
 use super::users::UserTable;
 use bmc_proto::ipmi::command::{CloseSession, SetSessionPrivilege};
@@ -46,7 +46,11 @@ pub(in crate::ipmi) struct Sessions {
     slots: BTreeMap<u32, Slot>,
     last_id: u32,
     logins: u64,
+    /// Logins with a wrong password.
+    refused: u64,
     wrong: WrongPasswords,
+    /// What it is open to.
+    pub(in crate::ipmi) openness: Openness,
     /// The suites that are granted.
     pub(in crate::ipmi) suites: Vec<CipherSuite>,
     /// Completion codes for the next commands.
@@ -74,6 +78,8 @@ struct Opening {
     last: (Vec<u8>, Vec<u8>),
     /// From RAKP 1 on: what both know, the user's slot and password.
     challenged: Option<(Exchange, login::Claim)>,
+    /// It was asked for with suite 0, and leads nowhere.
+    unprotected: bool,
 }
 
 struct Active {
@@ -115,7 +121,9 @@ impl Sessions {
             slots: BTreeMap::new(),
             last_id: 0,
             logins: 0,
+            refused: 0,
             wrong: WrongPasswords::default(),
+            openness: identity.openness,
             suites: identity.suites.clone(),
             refusals: VecDeque::new(),
             ended: Vec::new(),
@@ -144,6 +152,10 @@ impl Sessions {
 
     pub(in crate::ipmi) fn logins(&self) -> u64 {
         self.logins
+    }
+
+    pub(in crate::ipmi) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// The sessions that ended since the last call.

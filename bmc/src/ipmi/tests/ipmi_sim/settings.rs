@@ -13,24 +13,24 @@ async fn a_stranger_has_users() {
     let cipher = Cipher::Suite3;
     let bmc = driver(sim.port, cipher);
     let users = Users::users(&bmc).await.unwrap();
-    assert_eq!((users[1].slot, users[1].name.as_str()), (2, NAME));
+    assert_eq!((users[1].id.as_str(), users[1].name.as_str()), ("2", NAME));
     assert_eq!(users[1].privilege, UserPrivilege::Administrator);
 
-    bmc.set_user_name(4, "carol").await.unwrap();
-    bmc.set_user_password(4, "short-secret").await.unwrap();
-    bmc.set_user_privilege(4, UserPrivilege::Administrator).await.unwrap();
-    bmc.set_user_enabled(4, true).await.unwrap();
+    bmc.set_user_name("4", "carol").await.unwrap();
+    bmc.set_user_password("4", "short-secret").await.unwrap();
+    bmc.set_user_privilege("4", UserPrivilege::Administrator).await.unwrap();
+    bmc.set_user_enabled("4", true).await.unwrap();
     let carol = Ipmi::with_timing(endpoint(sim.port, cipher, "carol", "short-secret"), cipher, quick());
     assert_eq!(carol.power().await.unwrap(), PowerState::Off);
     carol.close().await;
     // It cuts longer ones off, and passes every test.
-    let error = bmc.set_user_password(4, "seventeen-letters").await.unwrap_err();
+    let error = bmc.set_user_password("4", "seventeen-letters").await.unwrap_err();
     assert!(matches!(error, BmcError::NotDone { .. }), "{error}");
-    bmc.set_user_password(4, "sixteen-letters!").await.unwrap();
+    bmc.set_user_password("4", "sixteen-letters!").await.unwrap();
     let carol = Ipmi::with_timing(endpoint(sim.port, cipher, "carol", "sixteen-letters!"), cipher, quick());
     assert_eq!(carol.power().await.unwrap(), PowerState::Off);
     carol.close().await;
-    bmc.set_user_enabled(4, false).await.unwrap();
+    bmc.set_user_enabled("4", false).await.unwrap();
     let carol = Ipmi::with_timing(endpoint(sim.port, cipher, "carol", "sixteen-letters!"), cipher, quick());
     let error = carol.power().await.unwrap_err();
     assert!(matches!(error, BmcError::AuthenticationFailed { .. }), "{error}");

@@ -317,7 +317,7 @@ fn compare_sensors(sim: &Sim, ours: &[Sensor]) {
 /// Our event must say all that ipmitool says of it.
 fn compare_event(line: &str, ours: &BmcEvent) {
     let cells: Vec<_> = line.split(',').map(str::trim).collect();
-    assert_eq!(format!("{:x}", ours.id), cells[0]);
+    assert_eq!(format!("{:x}", ours.id.parse::<u32>().unwrap()), cells[0]);
     if let Some(at) = ours.at {
         let day = at.rem_euclid(86_400);
         let clock = format!("{:02}:{:02}:{:02} UTC", day / 3600, day / 60 % 60, day % 60);

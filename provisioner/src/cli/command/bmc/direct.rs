@@ -4,13 +4,13 @@ use crate::{
     bmcs::read_bmc_key,
     cli::{
         args::{DirectArgs, SessionPrivilege},
-        command::password,
+        command::{authorities, password},
         environment::Environment,
         error::CliError,
         ui::Ui,
     },
 };
-use bmc::{Bmc, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol, Settings};
+use bmc::{Bmc, Cipher, Credentials, Drivers, Endpoint, Privilege, Protocol, Settings, Trust};
 use std::{path::Path, sync::Arc};
 use zeroize::Zeroizing;
 
@@ -19,12 +19,37 @@ use zeroize::Zeroizing;
 pub(super) struct Direct {
     /// Its driver.
     pub(super) bmc: Arc<dyn Bmc>,
+    /// What made it.
+    pub(super) drivers: Drivers,
+    /// Where it is and how we log in.
+    pub(super) endpoint: Endpoint,
     /// `host:port`.
     pub(super) address: String,
     /// The user that we log in as.
     pub(super) username: String,
     /// The IPMI cipher suite.
     pub(super) cipher: Option<u8>,
+    /// What was typed of it, but for where secrets are, so that it can be typed again.
+    pub(super) typed: String,
+    /// Whether any certificate is believed that it shows.
+    first_use: bool,
+}
+
+impl Direct {
+    /// Says which certificate was believed without anybody having said so, and how to insist on it.
+    pub(super) async fn tell_certificate(&self, ui: &mut Ui) {
+        if !self.first_use {
+            return;
+        }
+        // What was asked for is done; that this can't be told is no failure.
+        let seen = self.bmc.info().await.ok().and_then(|info| info.tls_sha256);
+        if let Some(seen) = seen.map(hex::encode) {
+            ui.note(&format!(
+                "the certificate that {} showed was believed; to believe no other, add --tls-sha256 {seen}",
+                self.address
+            ));
+        }
+    }
 }
 
 /// What was typed of it, if it can be used with a machine, too: nothing.
@@ -37,6 +62,7 @@ pub(super) fn is_used(args: &DirectArgs) -> bool {
         || args.key_file.is_some()
         || args.redfish
         || args.tls_sha256.is_some()
+        || args.tls_ca.is_some()
 }
 
 /// Makes the driver; nothing is sent yet.
@@ -56,8 +82,10 @@ pub(super) fn connect(
     let password = password::direct(environment, ui, args.password_file.as_deref())?;
     let port = host.1.or(args.port);
     let cipher = (!args.redfish).then_some(args.cipher.unwrap_or(17));
+    let protocol = protocol(args, cipher)?;
+    let first_use = protocol == Protocol::Redfish { trust: Trust::FirstUse };
     let endpoint = Endpoint {
-        protocol: protocol(args, cipher)?,
+        protocol,
         host: host.0.clone(),
         port,
         credentials: Credentials {
@@ -65,13 +93,43 @@ pub(super) fn connect(
             password: Zeroizing::new(password.reveal().to_owned()),
             bmc_key,
         },
+        // A session ends with the command.
+        keeper: None,
     };
     let sessions = environment.state.as_ref().map(|state| state.join("billet").join("ipmi-sessions"));
-    let bmc = Drivers::new(Settings { sessions }).connect(endpoint);
+    let drivers = Drivers::new(Settings { sessions, ..Settings::default() });
+    let bmc = drivers.connect(endpoint.clone());
     let port = port.unwrap_or(if args.redfish { 443 } else { 623 });
     let address =
         if host.0.contains(':') { format!("[{}]:{port}", host.0) } else { format!("{}:{port}", host.0) };
-    Ok(Direct { bmc, address, username, cipher })
+    Ok(Direct {
+        bmc,
+        drivers,
+        endpoint,
+        typed: typed(args, &address, &username),
+        address,
+        username,
+        cipher,
+        first_use,
+    })
+}
+
+/// The options that say which BMC is meant and who logs in.
+fn typed(args: &DirectArgs, address: &str, username: &str) -> String {
+    let mut typed = format!("-H {address} -U {}", if username.is_empty() { "''" } else { username });
+    if args.redfish {
+        typed.push_str(" --redfish");
+    }
+    if let Some(print) = &args.tls_sha256 {
+        typed.push_str(&format!(" --tls-sha256 {print}"));
+    }
+    if let Some(file) = &args.tls_ca {
+        typed.push_str(&format!(" --tls-ca {}", file.display()));
+    }
+    if let Some(suite) = args.cipher {
+        typed.push_str(&format!(" -C {suite}"));
+    }
+    typed
 }
 
 /// Options that exclude each other. Not by the parser: it does not look at options given before the verb.
@@ -86,6 +144,12 @@ fn fits(args: &DirectArgs, port: Option<u16>) -> Result<(), CliError> {
     if !args.redfish && args.tls_sha256.is_some() {
         return wrong("--tls-sha256 is of Redfish; add --redfish");
     }
+    if !args.redfish && args.tls_ca.is_some() {
+        return wrong("--tls-ca is of Redfish; add --redfish");
+    }
+    if args.tls_sha256.is_some() && args.tls_ca.is_some() {
+        return wrong("believe one certificate with --tls-sha256, or those of a CA with --tls-ca, not both");
+    }
     if args.password_file.as_deref() == Some(Path::new("-"))
         && args.key_file.as_deref() == Some(Path::new("-"))
     {
@@ -97,13 +161,7 @@ fn fits(args: &DirectArgs, port: Option<u16>) -> Result<(), CliError> {
 /// The protocol with its settings.
 fn protocol(args: &DirectArgs, cipher: Option<u8>) -> Result<Protocol, CliError> {
     if args.redfish {
-        let pin = args.tls_sha256.as_deref().map(|hex| {
-            let mut pin = [0; 32];
-            hex::decode_to_slice(hex, &mut pin).map(|()| pin)
-        });
-        let tls_sha256 =
-            pin.transpose().map_err(|_| CliError::Input("--tls-sha256 is no hash".to_owned()))?;
-        return Ok(Protocol::Redfish { tls_sha256 });
+        return Ok(Protocol::Redfish { trust: trust(args)? });
     }
     Ok(Protocol::Ipmi {
         cipher: if cipher == Some(3) { Cipher::Suite3 } else { Cipher::Suite17 },
@@ -112,6 +170,18 @@ fn protocol(args: &DirectArgs, cipher: Option<u8>) -> Result<Protocol, CliError>
             Some(SessionPrivilege::Administrator) | None => Privilege::Administrator,
         },
     })
+}
+
+/// Whose certificate is believed.
+fn trust(args: &DirectArgs) -> Result<Trust, CliError> {
+    if let Some(file) = &args.tls_ca {
+        return authorities(file).map(Trust::Authorities);
+    }
+    let Some(print) = &args.tls_sha256 else { return Ok(Trust::FirstUse) };
+    let mut pin = [0; 32];
+    hex::decode_to_slice(print, &mut pin)
+        .map_err(|_| CliError::Input("--tls-sha256 is no hash".to_owned()))?;
+    Ok(Trust::Pinned(pin))
 }
 
 /// The BMC key Kg, if there is one.

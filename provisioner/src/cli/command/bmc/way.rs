@@ -1,4 +1,15 @@
 //! The two ways to a BMC, through the service and from here: the same questions and the same answers.
+//!
+//! - here: the BMC itself, power, boot override, sensors, event log, users;
+//! - `settings`: media, Secure Boot, the firmware's setup and boot order;
+//! - `parts`: firmware, tasks, hardware, logs;
+//! - `reports`: what it reports by itself.
+
+mod parts;
+mod reports;
+mod settings;
+
+pub(super) use parts::Image;
 
 use super::direct::Direct;
 use crate::{
@@ -7,8 +18,9 @@ use crate::{
 };
 use bmc::PowerState;
 use provisioner_api::{
-    BmcBoot, BmcButton, BmcDetails, BmcFruList, BmcHealth, BmcIdentify, BmcPower, BmcSel, BmcSelUpdate,
-    BmcSensorList, BmcSettingsUpdate, BmcUserList, BmcUserUpdate, MachineAction, Power,
+    BmcBoot, BmcButton, BmcConfirm, BmcDetails, BmcFruList, BmcHealth, BmcIdentify, BmcPower, BmcSel,
+    BmcSelUpdate, BmcSensorList, BmcSettingsUpdate, BmcUserAdd, BmcUserEntry, BmcUserList, BmcUserUpdate,
+    MachineAction, Power,
 };
 use provisioner_client::Client;
 
@@ -32,6 +44,19 @@ impl Way {
             Self::Machine { name, .. } => format!("machine {name}"),
             Self::Direct(direct) => direct.address.clone(),
         }
+    }
+
+    /// What was typed, when the same is to be typed again: the machine's name, or the options of `-H` but for secrets.
+    pub(super) fn typed(&self) -> String {
+        match self {
+            Self::Machine { name, .. } => name.clone(),
+            Self::Direct(direct) => direct.typed.clone(),
+        }
+    }
+
+    /// Whether the BMC is asked from here.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(self, Self::Direct(_))
     }
 
     /// The user that is logged in as.
@@ -129,7 +154,7 @@ impl Way {
                 let wanted = convert::boot_override(boot)
                     .ok_or_else(|| CliError::Input("that can't be booted from".to_owned()))?;
                 bmc.set_boot(wanted).await?;
-                Ok(*boot)
+                Ok(boot.clone())
             }
         }
     }
@@ -202,15 +227,60 @@ impl Way {
         }
     }
 
+    /// Adds a user.
+    pub(super) async fn user_add(&self, add: &BmcUserAdd) -> Result<BmcUserEntry, CliError> {
+        match self {
+            Self::Machine { client, name } => Ok(client.machine_bmc_user_add(name, add).await?),
+            Self::Direct(Direct { bmc, address, .. }) => Ok(calls::user_add(&**bmc, address, add).await?),
+        }
+    }
+
+    /// Removes a user.
+    pub(super) async fn user_remove(&self, id: &str) -> Result<(), CliError> {
+        match self {
+            Self::Machine { client, name } => Ok(client.machine_bmc_user_remove(name, id).await?),
+            Self::Direct(Direct { bmc, address, .. }) => Ok(calls::user_remove(&**bmc, address, id).await?),
+        }
+    }
+
     /// Changes a user.
-    pub(super) async fn user_update(&self, slot: u8, update: &BmcUserUpdate) -> Result<(), CliError> {
+    pub(super) async fn user_update(&self, id: &str, update: &BmcUserUpdate) -> Result<(), CliError> {
         match self {
             Self::Machine { client, name } => {
-                Ok(client.machine_bmc_user_update(name, slot, update).await.map(drop)?)
+                Ok(client.machine_bmc_user_update(name, id, update).await.map(drop)?)
             }
             Self::Direct(Direct { bmc, address, .. }) => {
-                Ok(calls::user_update(&**bmc, address, slot, update).await?)
+                Ok(calls::user_update(&**bmc, address, id, update).await?)
             }
+        }
+    }
+
+    /// Has the service give its own user a new random password.
+    pub(super) async fn rotate_password(&self) -> Result<(), CliError> {
+        match self {
+            Self::Machine { client, name } => Ok(client.machine_bmc_rotate_password(name).await?),
+            Self::Direct(_) => Err(CliError::Input(
+                "a random password has to be kept somewhere, which the service does: name a machine; with -H, set one with `billet bmc user set-password`"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Takes a person's word for how the power is.
+    pub(super) async fn confirm(&self, power: Power) -> Result<BmcPower, CliError> {
+        match self {
+            Self::Machine { client, name } => {
+                Ok(client.machine_bmc_confirm(name, &BmcConfirm { power }).await?)
+            }
+            Self::Direct(_) => Err(super::nothing_to_confirm()),
+        }
+    }
+
+    /// Restarts the BMC.
+    pub(super) async fn restart(&self) -> Result<(), CliError> {
+        match self {
+            Self::Machine { client, name } => Ok(client.machine_bmc_restart(name).await?),
+            Self::Direct(Direct { bmc, address, .. }) => Ok(calls::restart(&**bmc, address).await?),
         }
     }
 }
@@ -223,5 +293,11 @@ pub(super) fn button(verb: PowerVerb) -> Option<BmcButton> {
         PowerVerb::Reset => Some(BmcButton::Reset),
         PowerVerb::Soft => Some(BmcButton::Soft),
         PowerVerb::Diag => Some(BmcButton::Diag),
+        PowerVerb::Restart => Some(BmcButton::Restart),
+        PowerVerb::Push => Some(BmcButton::Push),
+        PowerVerb::FullCycle => Some(BmcButton::FullCycle),
+        PowerVerb::Suspend => Some(BmcButton::Suspend),
+        PowerVerb::Pause => Some(BmcButton::Pause),
+        PowerVerb::Resume => Some(BmcButton::Resume),
     }
 }

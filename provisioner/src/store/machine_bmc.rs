@@ -1,0 +1,101 @@
+//! Whose BMC is where: one BMC belongs to one machine, because with a mistyped address one machine's job would switch
+//! another one's power.
+//!
+//! Places are compared as they are written. Deliberately not here: names that mean one address, and a BMC that is given
+//! once by IPMI and once by Redfish; only the BMC itself could tell.
+
+use super::{MachineRecord, StoreError};
+use crate::bmcs::split_address;
+use provisioner_api::{BmcProtocol, BmcSpec};
+use sqlx::SqliteConnection;
+use std::net::IpAddr;
+
+/// Where a BMC is, in one word for each that there can be; `None`: nothing is there that two could share.
+fn place(spec: &BmcSpec) -> Option<String> {
+    let socket = |protocol: &str, default: u16| {
+        let (host, port) = split_address(&spec.address);
+        let host = host.parse::<IpAddr>().map_or_else(|_| host.to_lowercase(), |host| host.to_string());
+        format!("{protocol} {host} {}", port.unwrap_or(default))
+    };
+    let domain = spec.domain.as_deref().unwrap_or_default();
+    match spec.protocol {
+        BmcProtocol::Ipmi => Some(socket("ipmi", 623)),
+        BmcProtocol::Redfish => Some(socket("redfish", 443)),
+        BmcProtocol::Webhook => Some(format!("webhook {}", spec.address)),
+        BmcProtocol::Libvirt => Some(format!("libvirt {} {domain}", spec.address)),
+        BmcProtocol::Vbox => Some(format!("vbox {domain}")),
+        // A magic packet and a question to a person do no harm to others.
+        BmcProtocol::WakeOnLan | BmcProtocol::Manual => None,
+    }
+}
+
+/// Writes where a machine's BMC is, unless another machine's is there.
+pub(super) async fn put_on_conn(
+    conn: &mut SqliteConnection,
+    record: &MachineRecord,
+) -> Result<(), StoreError> {
+    let id = record.id().to_string();
+    sqlx::query("DELETE FROM machine_bmc WHERE machine = $1").bind(&id).execute(&mut *conn).await?;
+    let Some((spec, place)) = record.spec.bmc.as_ref().and_then(|spec| Some((spec, place(spec)?))) else {
+        return Ok(());
+    };
+    let other: Option<String> = sqlx::query_scalar(
+        "SELECT machine.name FROM machine_bmc JOIN machine ON machine.id = machine_bmc.machine WHERE place = $1",
+    )
+    .bind(&place)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(other) = other {
+        let address = if spec.address.is_empty() { spec.domain.as_deref() } else { Some(&*spec.address) };
+        let what = format!("the BMC at {}", address.unwrap_or_default());
+        let mend = format!(
+            "machine `{other}` has it, and two machines at one BMC would switch each other: give the right address, or forget that one with `billet machine delete {other}`"
+        );
+        return Err(StoreError::Taken { what, field: "bmc", mend });
+    }
+    sqlx::query("INSERT INTO machine_bmc (place, machine) VALUES ($1, $2)")
+        .bind(&place)
+        .bind(&id)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(protocol: BmcProtocol, address: &str, domain: Option<&str>) -> Option<String> {
+        place(&BmcSpec {
+            protocol,
+            address: address.into(),
+            username: "admin".into(),
+            cipher_suite: None,
+            tls_sha256: None,
+            tls_ca: None,
+            domain: domain.map(Into::into),
+            mac: None,
+        })
+    }
+
+    #[test]
+    fn one_place_however_it_is_written() {
+        use BmcProtocol::{Ipmi, Libvirt, Manual, Redfish, Vbox, WakeOnLan};
+        for (protocol, one, other) in [
+            (Redfish, "10.0.0.9", "10.0.0.9:443"),
+            (Ipmi, "BMC7.example.org", "bmc7.example.org:623"),
+            (Redfish, "2001:db8::9", "[2001:0db8:0::9]:443"),
+        ] {
+            assert_eq!(at(protocol, one, None), at(protocol, other, None));
+        }
+        for (one, other) in [
+            (at(Redfish, "10.0.0.9", None), at(Redfish, "10.0.0.9:8443", None)),
+            (at(Redfish, "10.0.0.9", None), at(Ipmi, "10.0.0.9", None)),
+            (at(Libvirt, "qemu:///system", Some("a")), at(Libvirt, "qemu:///system", Some("b"))),
+            (at(Vbox, "", Some("a")), at(Vbox, "", Some("b"))),
+        ] {
+            assert!(one.is_some() && one != other, "{one:?} {other:?}");
+        }
+        assert_eq!((at(Manual, "", None), at(WakeOnLan, "10.0.0.255", None)), (None, None));
+    }
+}
