@@ -6,6 +6,7 @@ mod chains;
 mod console;
 mod debian;
 mod stranger;
+mod sushy;
 mod whole_way;
 
 use anyhow::Result;

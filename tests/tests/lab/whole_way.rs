@@ -94,7 +94,8 @@ fn deployed_through_a_kill(site: &mut LabSite) -> Result<()> {
 fn a_reboot_is_not_an_install(site: &LabSite) -> Result<()> {
     let seen = site.events("m1")?.len();
     let ipmi = site.lab.machine("m1")?.bmc.clone();
-    let (port, cipher) = (ipmi.ipmi.address.port().to_string(), ipmi.ipmi.cipher.to_string());
+    let over = ipmi.ipmi.expect("its BMC speaks IPMI");
+    let (port, cipher) = (over.address.port().to_string(), over.cipher.to_string());
     for words in
         [&["chassis", "bootdev", "pxe"][..], &["power", "off"], &["power", "status"], &["power", "on"]]
     {
