@@ -5,6 +5,7 @@
 //! client or an operator relies on, not how the code under test does it.
 
 pub mod bmc;
+pub mod json;
 mod knobs;
 mod network;
 mod reply;
