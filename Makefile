@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe bench-ipmi generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe bench-ipmi bench-redfish generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -81,6 +81,9 @@ bench-pxe: ## Time DHCP, TFTP and HTTP boot against Kea, dnsmasq, atftpd and ngi
 
 bench-ipmi: ## Time power queries over IPMI against ipmitool, and poll ten thousand simulated BMCs
 	tests/bench/run-ipmi
+
+bench-redfish: ## Time power queries over Redfish against sushy, and poll ten thousand simulated BMCs
+	tests/bench/run-redfish
 
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
