@@ -91,6 +91,8 @@ fn by_libvirt(site: &mut LabSite) -> Result<()> {
     assert!(code == 2 && sentence.contains("`domain` alone"), "{code}: {sentence}");
     site.billet(&["machine", "set", "m1", "--bmc", "libvirt+qemu:///session?domain=m1"])?;
     site.billet(&["machine", "inspect", "m1"])?;
+    // What the other BMC said of its power counts no more: it is told anew by the inspection.
+    site.machine_in("m1", MachineState::Inspecting)?;
     inspected(site)?;
     switched(site)?;
     deployed(site, "by-libvirt")
