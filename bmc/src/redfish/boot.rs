@@ -9,6 +9,8 @@ use bmc_proto::redfish::{
 };
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use std::sync::OnceLock;
+use tokio::time::Instant;
 
 /// For error messages.
 pub(super) const SETTING: &str = "set the boot override";
@@ -55,9 +57,8 @@ impl Redfish {
             Err(error) => return Err(error),
         };
         // It was done, or not, and doing it twice is the same as once.
-        match self.await_boot(&patch).await {
-            Err(BmcError::NotDone { .. }) => {}
-            other => return other.map_err(|_| first),
+        if self.shows_after_all(&patch).await.map_err(|_| first)? {
+            return Ok(());
         }
         let place = self.boot_place().await?;
         self.send_boot(&place, body).await?;
@@ -81,6 +82,25 @@ impl Redfish {
             Ok(Err(shown.map_or_else(|| "no Boot property".into(), |shown| shown.describe())))
         })
         .await
+    }
+
+    /// Whether a change shows whose answer was lost. A BMC that restarts is waited for; from its first answer on, what
+    /// doesn't show soon was not done.
+    async fn shows_after_all(&self, patch: &BootPatch) -> Result<bool, BmcError> {
+        let answers_since = OnceLock::new();
+        let soon = self.timing.insist.min(self.timing.boot);
+        let shown = self.await_that(self.timing.boot, SETTING, || async {
+            let shown = self.boot_place().await?.boot;
+            if patch.is_done(shown.as_ref()) {
+                return Ok(Ok(true));
+            }
+            let is_soon = answers_since.get_or_init(Instant::now).elapsed() < soon;
+            Ok(if is_soon { Err("not yet".into()) } else { Ok(false) })
+        });
+        match shown.await {
+            Err(BmcError::NotDone { .. }) => Ok(false),
+            other => other,
+        }
     }
 
     /// Where the maker's own attributes are, if the manager has some.

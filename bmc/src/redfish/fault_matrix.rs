@@ -66,7 +66,7 @@ const PATIENT: Timing = Timing {
     not_now: Duration::from_secs(30),
     power: Duration::from_secs(30),
     insist: Duration::from_millis(500),
-    boot: Duration::from_secs(5),
+    boot: Duration::from_secs(30),
     media: Duration::from_secs(30),
     setting: Duration::from_secs(30),
     ..QUICK

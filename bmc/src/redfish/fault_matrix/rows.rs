@@ -79,14 +79,6 @@ fn lost(deed: Deed, profile: Profile) -> End {
     }
 }
 
-/// The BMC is away for a moment. Whether our short patience outlasts that is luck; what is said to be done is done.
-fn away(deed: Deed, profile: Profile) -> End {
-    match lost(deed, profile) {
-        Told(words) => Told(words),
-        _ => Either(&["unknown", "unreachable", "resting", "not done"]),
-    }
-}
-
 macro_rules! faults {
     ($($field:ident: $value:expr),*) => { |rig| rig.faults(Faults { $($field: $value,)* ..Faults::default() }) };
 }
@@ -266,7 +258,7 @@ pub(super) const ROWS: &[Row] = &[
         "change: done, and the BMC restarts",
         WARM,
         |rig| at_writes(rig, once, &Effect::Restart(short())),
-        away,
+        lost,
     ),
     row(
         "change: redirected",
@@ -359,7 +351,7 @@ pub(super) const ROWS: &[Row] = &[
         "the BMC restarts in mid-task",
         WARM,
         |rig| rig.parts().tasks.set_fate(Fate::Restart(short())),
-        |_, _| Either(&["unreachable", "resting", "not done"]),
+        right,
     ),
     row("an image shows late", WARM, |rig| rig.parts().media.set_slow(5), right),
     // Trust.
