@@ -2,7 +2,7 @@
 
 mod boot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::{
     api,
@@ -16,8 +16,10 @@ use crate::{
     keys::{SiteKey, sha256_hex},
     leases,
     listener::TlsListener,
+    progress::ProgressBoard,
     reconcile,
     service::{BootServer, Service},
+    sessions::Sessions,
     store::{Store, StoreError},
     tls,
     trace::{self, TraceWriter, Traces},
@@ -123,7 +125,11 @@ impl App {
             http_port: OnceLock::new(),
             boot: BootServer { leases, status: Arc::new(pxe::Status::new()), counters },
             traces,
-            hub: Hub::new(),
+            sessions: Sessions::default(),
+            progress: ProgressBoard::default(),
+            hub: Hub::default(),
+            started: clock::now(),
+            first_polls: Default::default(),
             stopping: CancellationToken::new(),
             config,
         });
@@ -168,8 +174,9 @@ impl App {
         let Self { service, identity, listener, boot, keeper, traces, lock: _lock, .. } = self;
         let tls = TlsListener::new(listener, identity.server_config()?)?;
         let stop = shutdown.clone();
-        let serve = axum::serve(tls, api::router(Arc::clone(&service)))
-            .with_graceful_shutdown(async move { stop.cancelled().await });
+        // The router is made ready once here: given as it is, axum would make all its routes anew for each connection.
+        let routes = api::router(Arc::clone(&service)).into_make_service();
+        let serve = axum::serve(tls, routes).with_graceful_shutdown(async move { stop.cancelled().await });
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(async move { serve.await.context("the API server failed") });
         tasks.spawn(run_boot(boot, shutdown.clone()));

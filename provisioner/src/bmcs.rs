@@ -218,6 +218,23 @@ impl Bmcs {
         Ok(self.drivers.connect(Endpoint { keeper, ..endpoint::endpoint(spec, credentials) }))
     }
 
+    /// The driver that is kept, for a look: whoever changes the BMC's settings or password has it made anew by the next
+    /// full look at the machine.
+    pub(crate) fn kept(&self, id: MachineId) -> Option<Arc<dyn Bmc>> {
+        self.lock().get(&id).map(|known| Arc::clone(&known.driver))
+    }
+
+    /// The certificate that this driver has believed since it was first shown is the one that its machine must show
+    /// from now on: the driver goes on, with its session.
+    pub(crate) fn pinned(&self, id: MachineId, driver: &Arc<dyn Bmc>, seen: String) {
+        if let Some(known) = self.lock().get_mut(&id)
+            && Arc::ptr_eq(&known.driver, driver)
+            && known.spec.tls_sha256.is_none()
+        {
+            known.spec.tls_sha256 = Some(seen);
+        }
+    }
+
     /// Ends a driver's session and forgets it.
     pub(crate) async fn forget(&self, id: MachineId) {
         self.turns.forget(id);

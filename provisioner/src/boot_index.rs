@@ -56,6 +56,8 @@ pub(crate) struct BootIndex {
     known: Mutex<Known>,
     /// Raised whenever something that hashes to it has changed.
     changes: Counters,
+    /// Raised whenever machines got or lost a MAC.
+    mac_changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +123,8 @@ pub(crate) struct Changing<'a> {
     index: &'a BootIndex,
     machine: Option<MachineId>,
     macs: Vec<String>,
+    /// Whether MACs get another owner.
+    owners: bool,
 }
 
 impl Changing<'_> {
@@ -134,6 +138,9 @@ impl Changing<'_> {
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         let mut known = self.index.lock();
+        if self.owners {
+            self.index.mac_changes.fetch_add(1, Ordering::SeqCst);
+        }
         if let Some(machine) = self.machine {
             self.index.changes.of(&machine).fetch_add(1, Ordering::SeqCst);
             known.machines.0.remove(&machine);
@@ -149,7 +156,7 @@ impl Drop for Changing<'_> {
 impl BootIndex {
     /// To be called before a write that concerns this machine, and held until it is committed.
     pub(crate) fn changing(&self, machine: Option<MachineId>) -> Changing<'_> {
-        Changing { index: self, machine, macs: Vec::new() }
+        Changing { index: self, machine, macs: Vec::new(), owners: false }
     }
 
     /// The same for a machine with its MACs, as they are and as they were.
@@ -164,7 +171,13 @@ impl BootIndex {
             Some(before) => changing.macs.extend(before.spec.macs.iter().chain(&record.spec.macs).cloned()),
             None => changing.macs.extend(record.spec.macs.iter().cloned()),
         }
+        changing.owners = !changing.macs.is_empty();
         changing
+    }
+
+    /// Grows with each change of whose the MACs are that this process makes.
+    pub(crate) fn mac_changes(&self) -> u64 {
+        self.mac_changes.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -1,7 +1,15 @@
 //! Pokes: "look at this object again". They carry an id only, and a lost one is made good by a timer.
+//!
+//! Two listen. The reconciler takes whatever was poked since it last asked, each object once, however often it was poked
+//! meanwhile: so it can't lag behind. An agent's long poll watches its own machine only: were it woken by every poke,
+//! a thousand agents that wait would cost a thousand wake-ups for each step of each of them.
 
 use provisioner_api::{InstanceId, MachineId};
-use tokio::sync::broadcast;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::{Notify, watch};
 
 /// What is to be looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,22 +22,154 @@ pub(crate) enum Poke {
     Pending,
 }
 
-/// Passes pokes to everybody who listens.
-pub(crate) struct Hub(broadcast::Sender<Poke>);
+/// Passes pokes to the reconciler and to those who watch a machine.
+#[derive(Default)]
+pub(crate) struct Hub {
+    /// What was poked since the reconciler last asked: bounded by the number of objects.
+    due: Mutex<HashSet<Poke>>,
+    /// Rung after `due` was added to.
+    bell: Notify,
+    watched: Arc<Mutex<Watched>>,
+}
+
+/// The machines that somebody watches.
+type Watched = HashMap<MachineId, watch::Sender<()>>;
 
 impl Hub {
-    /// A hub that remembers some thousand pokes for a slow listener; one that misses more looks at everything.
-    pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(4096))
-    }
-
     /// Pokes. It is no error when nobody listens.
     pub(crate) fn poke(&self, poke: Poke) {
-        let _ = self.0.send(poke);
+        if let Poke::Machine(id) = poke {
+            self.rouse(id);
+        }
+        if held(&self.due).insert(poke) {
+            self.bell.notify_one();
+        }
     }
 
-    /// Listens from now on.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Poke> {
-        self.0.subscribe()
+    /// Wakes those who watch a machine, but not the reconciler: for what it did itself and goes on from.
+    pub(crate) fn rouse(&self, id: MachineId) {
+        if let Some(sender) = held(&self.watched).get(&id) {
+            sender.send_replace(());
+        }
+    }
+
+    /// What was poked since this was last asked, at least one; waits for it. For the reconciler alone: what one has
+    /// taken another does not get. Nothing is lost when the future is dropped.
+    pub(crate) async fn taken(&self) -> HashSet<Poke> {
+        loop {
+            let due = std::mem::take(&mut *held(&self.due));
+            if !due.is_empty() {
+                return due;
+            }
+            // A poke between the look and this left its permit in the bell.
+            self.bell.notified().await;
+        }
+    }
+
+    /// Watches one machine from now on. Ask for this *before* looking at the machine: a poke that comes between the
+    /// look and [`Watch::poked`] is kept, so that no change is slept through.
+    ///
+    /// ```ignore
+    /// let mut watch = service.hub.watch(id);
+    /// loop {
+    ///     if let Some(order) = standing_order(id).await? { return order }
+    ///     watch.poked().await; // in a timeout
+    /// }
+    /// ```
+    pub(crate) fn watch(&self, id: MachineId) -> Watch {
+        let mut watched = held(&self.watched);
+        let receiver = watched.entry(id).or_insert_with(|| watch::Sender::new(())).subscribe();
+        Watch { id, receiver: Some(receiver), watched: Arc::clone(&self.watched) }
+    }
+}
+
+/// Wakes its holder when one machine is poked.
+pub(crate) struct Watch {
+    id: MachineId,
+    /// There until this is dropped.
+    receiver: Option<watch::Receiver<()>>,
+    watched: Arc<Mutex<Watched>>,
+}
+
+impl Watch {
+    /// Waits until the machine was poked since the watch began, or since this last returned. Several pokes count as
+    /// one. Nothing is lost when the future is dropped.
+    pub(crate) async fn poked(&mut self) {
+        let changed = match &mut self.receiver {
+            Some(receiver) => receiver.changed().await,
+            None => return,
+        };
+        // The sender lives as long as somebody watches.
+        if changed.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = held(&self.watched);
+        // Under the lock, so that the last of several that are dropped at once sees that it is the last.
+        drop(self.receiver.take());
+        if watched.get(&self.id).is_some_and(|sender| sender.receiver_count() == 0) {
+            watched.remove(&self.id);
+        }
+    }
+}
+
+/// Locks. Nothing that is done under these locks can leave them half changed.
+fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    fn machine(number: u128) -> MachineId {
+        MachineId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn a_watch_is_woken_by_its_own_machine_only_and_by_what_came_since_it_began() {
+        let hub = Hub::default();
+        hub.poke(Poke::Machine(machine(1)));
+        let (mut one, mut again, mut two) =
+            (hub.watch(machine(1)), hub.watch(machine(1)), hub.watch(machine(2)));
+        assert!(one.poked().now_or_never().is_none(), "that was before");
+        hub.poke(Poke::Machine(machine(1)));
+        hub.poke(Poke::Machine(machine(1)));
+        hub.poke(Poke::Pending);
+        assert!(one.poked().now_or_never().is_some(), "between the look and the wait");
+        assert!(one.poked().now_or_never().is_none(), "two pokes count as one");
+        assert!(again.poked().now_or_never().is_some(), "each that watches is woken");
+        assert!(two.poked().now_or_never().is_none(), "not by another's");
+    }
+
+    #[test]
+    fn a_machine_is_forgotten_with_its_last_watch() {
+        let hub = Hub::default();
+        let (one, two) = (hub.watch(machine(1)), hub.watch(machine(1)));
+        drop(one);
+        assert_eq!(held(&hub.watched).len(), 1);
+        drop(two);
+        assert!(held(&hub.watched).is_empty());
+    }
+
+    #[test]
+    fn the_reconciler_gets_each_object_once_and_none_is_lost() {
+        let hub = Hub::default();
+        assert!(hub.taken().now_or_never().is_none());
+        for _ in 0..10_000 {
+            hub.poke(Poke::Machine(machine(1)));
+        }
+        hub.poke(Poke::Pending);
+        let taken = hub.taken().now_or_never().unwrap();
+        assert_eq!(taken, HashSet::from([Poke::Machine(machine(1)), Poke::Pending]));
+        assert!(hub.taken().now_or_never().is_none());
+        hub.poke(Poke::Pending);
+        assert_eq!(hub.taken().now_or_never().unwrap(), HashSet::from([Poke::Pending]));
     }
 }

@@ -2,10 +2,7 @@
 
 use crate::service::{Service, ServiceError};
 use pxe::leases::Usage;
-use std::{
-    collections::BTreeMap,
-    fmt::{Display, Write},
-};
+use std::fmt::{Display, Write};
 
 /// What ends the text (OpenMetrics 1.0).
 const END: &str = "# EOF\n";
@@ -50,29 +47,22 @@ fn consoles(text: &mut String, service: &Service) {
 }
 
 async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceError> {
-    let (mut states, mut held) = (BTreeMap::new(), 0u64);
-    for record in service.store.machine_list().await? {
-        *states.entry(crate::text::word(&record.machine.state.name)).or_insert(0u64) += 1;
-        held += u64::from(record.machine.state.hold.is_some());
-    }
-    family(text, "billet_machines", "gauge", "Machines by state");
-    for (state, count) in states {
-        let _ = writeln!(text, "billet_machines{{state=\"{state}\"}} {count}");
-    }
+    by_state(text, "billet_machines", "Machines by state", &service.store.machine_counts().await?);
+    let held = service.store.machine_held_count().await?;
     single(text, "billet_machines_held", "gauge", "Machines whose work waits for a person", held);
     Ok(())
 }
 
 async fn instances(text: &mut String, service: &Service) -> Result<(), ServiceError> {
-    let mut states = BTreeMap::new();
-    for record in service.store.instance_list().await? {
-        *states.entry(crate::text::word(&record.state)).or_insert(0u64) += 1;
-    }
-    family(text, "billet_instances", "gauge", "Instances by state");
-    for (state, count) in states {
-        let _ = writeln!(text, "billet_instances{{state=\"{state}\"}} {count}");
-    }
+    by_state(text, "billet_instances", "Instances by state", &service.store.instance_counts().await?);
     Ok(())
+}
+
+fn by_state(text: &mut String, name: &str, help: &str, counts: &[(String, i64)]) {
+    family(text, name, "gauge", help);
+    for (state, count) in counts {
+        let _ = writeln!(text, "{name}{{state=\"{state}\"}} {count}");
+    }
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {

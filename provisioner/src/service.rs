@@ -8,6 +8,8 @@ use crate::{
     console::Consoles,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
+    progress::ProgressBoard,
+    sessions::Sessions,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
 };
@@ -16,7 +18,7 @@ use provisioner_api::{InstanceId, MachineId, MachineState};
 use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit, observe};
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU32},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -76,8 +78,16 @@ pub(crate) struct Service {
     pub(crate) boot: BootServer,
     /// Boot conversations.
     pub(crate) traces: Traces,
+    /// Sessions of agents.
+    pub(crate) sessions: Sessions,
+    /// How far agents are.
+    pub(crate) progress: ProgressBoard,
     /// Pokes.
     pub(crate) hub: Hub,
+    /// When this process began.
+    pub(crate) started: Timestamp,
+    /// How many machines this process has planned its first look at the power of.
+    pub(crate) first_polls: AtomicU32,
     /// Cancelled when the service stops: answers that would never end by themselves end then.
     pub(crate) stopping: CancellationToken,
 }
@@ -102,12 +112,14 @@ pub(crate) struct Change {
     pub(crate) secrets: Vec<NewSecret>,
     /// Nobody has to look at it.
     pub(crate) quiet: bool,
+    /// The reconciler made it and goes on from it at once: it need not be told.
+    pub(crate) followed: bool,
 }
 
 impl Change {
     /// A change that somebody has to look at.
     pub(crate) fn new(record: MachineRecord, events: Vec<NewEvent>) -> Self {
-        Self { record, events, secrets: Vec::new(), quiet: false }
+        Self { record, events, secrets: Vec::new(), quiet: false, followed: false }
     }
 }
 
@@ -132,25 +144,64 @@ impl Service {
     pub(crate) async fn machine_change<E: From<ServiceError>>(
         &self,
         id: MachineId,
+        change: impl FnMut(&MachineRecord, Timestamp) -> Result<Option<Change>, E>,
+    ) -> Result<Option<MachineRecord>, E> {
+        match self.store.machine_get(id).await.map_err(ServiceError::from)? {
+            Some(record) => self.machine_change_loaded(&record, change).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same for a machine that was loaded a moment ago: it is read again only when somebody changed it since.
+    pub(crate) async fn machine_change_loaded<E: From<ServiceError>>(
+        &self,
+        loaded: &MachineRecord,
         mut change: impl FnMut(&MachineRecord, Timestamp) -> Result<Option<Change>, E>,
     ) -> Result<Option<MachineRecord>, E> {
+        let id = loaded.id();
+        let mut record = loaded.clone();
         for _ in 0..TRIES {
-            let Some(record) = self.store.machine_get(id).await.map_err(ServiceError::from)? else {
-                return Ok(None);
-            };
             let now = clock::now();
             let Some(changed) = change(&record, now)? else { return Ok(Some(record)) };
             let Change { record: next, events, secrets, .. } = &changed;
             let swap = self.store.machine_update(&record, next, secrets, events, now).await;
             if swap.map_err(ServiceError::from)? == Swap::Updated {
                 if !changed.quiet {
-                    self.poke_machine(&changed.record);
+                    self.poke_changed(&record, &changed);
                 }
                 let version = changed.record.version + 1;
                 return Ok(Some(MachineRecord { version, ..changed.record }));
             }
+            let Some(again) = self.store.machine_get(id).await.map_err(ServiceError::from)? else {
+                return Ok(None);
+            };
+            record = again;
         }
         Err(ServiceError::Contended { what: format!("machine {id}") }.into())
+    }
+
+    /// Wakes whom the change of a machine concerns: itself always, its instance only by what that one goes by, and
+    /// those that wait for a machine only by what makes it fit.
+    fn poke_changed(&self, before: &MachineRecord, change: &Change) {
+        let after = &change.record;
+        if change.followed {
+            self.hub.rouse(after.id());
+        } else {
+            self.hub.poke(Poke::Machine(after.id()));
+        }
+        let followed = |record: &MachineRecord| {
+            let machine = &record.machine;
+            (machine.want.owner.clone(), machine.state.name, machine.state.hold.is_some())
+        };
+        if followed(before) != followed(after) {
+            for owner in [before.owner(), after.owner()].into_iter().flatten() {
+                self.hub.poke(Poke::Instance(owner));
+            }
+        }
+        let free = after.owner().is_none() && after.machine.state.name == MachineState::Available;
+        if free && offered(before) != offered(after) {
+            self.hub.poke(Poke::Pending);
+        }
     }
 
     /// Wakes whoever waits for this machine.
@@ -187,11 +238,25 @@ impl Service {
         fact: &Fact,
         events: &[NewEvent],
     ) -> Result<Option<MachineRecord>, ServiceError> {
-        self.machine_change(id, |record, now| {
-            let machine = observe(&record.machine, fact, now);
+        match self.store.machine_get(id).await? {
+            Some(record) => self.observe_loaded(&record, std::slice::from_ref(fact), events).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes facts down of a machine that was loaded a moment ago, in their order and all at once.
+    pub(crate) async fn observe_loaded(
+        &self,
+        loaded: &MachineRecord,
+        facts: &[Fact],
+        events: &[NewEvent],
+    ) -> Result<Option<MachineRecord>, ServiceError> {
+        self.machine_change_loaded(loaded, |record, now| {
+            let machine =
+                facts.iter().fold(record.machine.clone(), |machine, fact| observe(&machine, fact, now));
             let changed = machine != record.machine || !events.is_empty();
             Ok(changed.then(|| Change {
-                quiet: quiet(&record.machine, fact),
+                quiet: facts.iter().all(|fact| quiet(&record.machine, fact)),
                 ..Change::new(MachineRecord { machine, ..record.clone() }, events.to_vec())
             }))
         })
@@ -215,6 +280,13 @@ impl Service {
         }
         Err(ServiceError::Contended { what: format!("instance {id}") })
     }
+}
+
+/// What makes a machine fit for an instance.
+fn offered(record: &MachineRecord) -> impl PartialEq + '_ {
+    let Machine { want, facts, state, .. } = &record.machine;
+    let resting = (state.name, state.hold.is_some(), state.inspect);
+    (&record.spec, want, resting, &facts.inventory, facts.bmc_trouble.is_some())
 }
 
 /// Whether a fact changes no decision. There are many of these: a progress report a second from each machine that is

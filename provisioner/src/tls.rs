@@ -129,6 +129,10 @@ impl Identity {
             .with_no_client_auth()
             .with_cert_resolver(self.current.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // An agent fetches chunks over several connections: all but its first are spared the signature. The tickets hold
+        // the session, so that thousands of agents need no memory here; their keys are this process's own and change by
+        // themselves.
+        config.ticketer = rustls::crypto::ring::Ticketer::new()?;
         Ok(Arc::new(config))
     }
 

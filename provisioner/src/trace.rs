@@ -32,8 +32,9 @@ const PLAIN: usize = 64;
 /// The most MACs.
 const MACS: usize = 20_000;
 
-/// The most entries of all MACs, some hundred bytes each.
-const ENTRIES: usize = 200_000;
+/// The most entries of all MACs, some hundred bytes each: the boots of some thousand machines. Older ones are in the
+/// database.
+const ENTRIES: usize = 40_000;
 
 /// How many entries may wait to be written down; further ones are dropped and counted, never waited for.
 const QUEUE: usize = 8192;
@@ -42,7 +43,7 @@ const QUEUE: usize = 8192;
 pub(crate) const STORED: u32 = 500_000;
 
 /// How many stored entries a start takes into memory.
-const RESTORED: u32 = 50_000;
+const RESTORED: u32 = 20_000;
 
 /// The bits of an id that number entries within a millisecond.
 const NUMBER_BITS: u32 = 12;

@@ -30,8 +30,9 @@ use typing::{Order, What};
 const CONNECTING: &str = "connecting its serial console";
 /// For error messages.
 const TYPING: &str = "typing on its serial console";
-/// Events that a slow reader may be behind before it misses some; each has 255 bytes at the most.
-const BEHIND: usize = 512;
+/// Events that a slow reader may be behind before it misses some; each has 255 bytes at the most. Room for all of them is
+/// made at once, 56 bytes each, and a thousand machines may be recorded at a time.
+const BEHIND: usize = 256;
 /// For giving the console back when nobody reads any more.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Orders that wait; more wait outside.

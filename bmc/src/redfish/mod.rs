@@ -29,6 +29,7 @@ mod security;
 mod sensors;
 mod session;
 mod settings;
+mod single;
 mod tasks;
 mod timing;
 mod tls;

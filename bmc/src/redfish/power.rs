@@ -52,7 +52,7 @@ impl Redfish {
     pub(super) async fn power_reading(&self) -> Result<PowerReading, BmcError> {
         let known = self.places.lock().await.known_system();
         let Some(path) = known else { return self.power_of(&self.system().await?.system) };
-        let answer = self.call(&Request::get(&path, READING)).await?;
+        let answer = self.call(&Request { single: true, ..Request::get(&path, READING) }).await?;
         if answer.status == StatusCode::NOT_FOUND {
             // It looks for where the system is now.
             return self.power_of(&self.system().await?.system);

@@ -85,6 +85,36 @@ async fn it_says_what_it_is() {
 }
 
 #[tokio::test]
+async fn one_that_is_asked_seldom_gets_a_connection_that_ends_with_the_answer() {
+    let rig = Rig::new().await;
+    let seldom = timing::Timing { kept: Duration::ZERO, ..QUICK };
+    let bmc = rig.driver_with(seldom);
+    bmc.power().await.unwrap();
+    let transport = bmc.transport().unwrap();
+    for (on, state) in [(true, PowerState::On), (false, PowerState::Off)] {
+        transport.disconnect();
+        rig.chassis.set_power(on).await.unwrap();
+        let before = (rig.controls.connections(), rig.controls.requests());
+        assert_eq!(bmc.power().await.unwrap(), state);
+        assert_eq!((rig.controls.connections(), rig.controls.requests()), (before.0 + 1, before.1 + 1));
+        assert!(!transport.is_connected(), "nothing is kept");
+    }
+    // What is odd is asked for by the client, and answered all the same.
+    rig.controls.cut_connections();
+    rig.controls.drop_sessions();
+    assert_eq!(bmc.power().await.unwrap(), PowerState::Off, "it logs in anew");
+    transport.disconnect();
+    let logins = rig.controls.logins();
+    assert_eq!(bmc.power().await.unwrap(), PowerState::Off);
+    assert_eq!(rig.controls.logins(), logins);
+    transport.disconnect();
+    rig.stop().await;
+    let error = bmc.power().await.unwrap_err();
+    let refused = |reason: &Option<String>| reason.as_ref().is_some_and(|why| why.contains("refused"));
+    assert!(matches!(&error, BmcError::Unreachable { reason, .. } if refused(reason)), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_tried_once() {
     let rig = Rig::new().await;
     for faults in [Faults::default(), Faults { no_sessions: true, ..Faults::default() }] {

@@ -5,6 +5,7 @@
 //! bodies mean (`bmc_proto::redfish`), why no answer came (`lost`).
 
 use super::lost::lost;
+use super::single::{Missed, Way};
 use super::timing::Timing;
 use super::tls::{Fingerprint, Tickets, Verifier};
 use crate::{BmcError, Credentials, Endpoint, Protocol, Trust};
@@ -51,12 +52,14 @@ pub(super) struct Request {
     pub(super) during: &'static str,
     /// Whether doing it twice is not the same as once.
     pub(super) once: bool,
+    /// Whether it is a GET that mostly comes alone: for it no connection is made to be kept.
+    pub(super) single: bool,
 }
 
 impl Request {
     /// A request without a body.
     pub(super) fn new(method: Method, path: &ResourcePath, during: &'static str) -> Self {
-        Self { method, path: path.clone(), body: None, if_match: None, during, once: false }
+        Self { method, path: path.clone(), body: None, if_match: None, during, once: false, single: false }
     }
 
     /// Reads a resource.
@@ -135,6 +138,8 @@ struct Live {
 /// The way to one BMC.
 pub(super) struct Transport {
     live: Arc<Mutex<Option<Live>>>,
+    /// When something was last asked alone.
+    alone: Mutex<Option<Instant>>,
     origin: Url,
     verifier: Arc<Verifier>,
     tickets: Arc<Tickets>,
@@ -156,6 +161,7 @@ impl Transport {
         };
         Ok(Self {
             live: Arc::default(),
+            alone: Mutex::default(),
             origin: origin(endpoint, &address)?,
             verifier: Arc::new(verifier),
             tickets: Arc::default(),
@@ -226,6 +232,9 @@ impl Transport {
         path: &ResourcePath,
         proof: Proof<'_>,
     ) -> Result<Answer, BmcError> {
+        if let Some(answer) = self.single(request, path, proof).await? {
+            return Ok(answer);
+        }
         let tried = match self.try_once(request, path, proof).await? {
             // A kept connection that the BMC closed just then, or an answer that broke off; reading twice does no harm.
             Err(error) if request.method == Method::GET && !error.is_timeout() && !error.is_connect() => {
@@ -239,6 +248,47 @@ impl Transport {
             "redfish"
         );
         Ok(answer)
+    }
+
+    /// What is asked alone, over a connection of its own. Nothing: it is to be asked by the client, because there is one,
+    /// or it is asked so often that a kept connection is worth while, or that knows better what is wrong.
+    async fn single(
+        &self,
+        request: &Request,
+        path: &ResourcePath,
+        proof: Proof<'_>,
+    ) -> Result<Option<Answer>, BmcError> {
+        let Proof::Token(token) = proof else { return Ok(None) };
+        if !request.single || self.lock().is_some() || !self.is_rare() {
+            return Ok(None);
+        }
+        let way = Way {
+            origin: &self.origin,
+            address: &self.address,
+            verifier: &self.verifier,
+            tickets: &self.tickets,
+            connect: self.timing.connect,
+            request: self.timing.request,
+        };
+        let url = self.url(path);
+        let target =
+            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        match way.get(&target, token).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Missed::Nobody(error)) => Err(BmcError::Unreachable {
+                address: self.address.clone(),
+                during: request.during,
+                reason: error.map(|error| printable(&error.to_string(), 120)),
+            }),
+            Err(Missed::Odd) => Ok(None),
+        }
+    }
+
+    /// Whether nothing was asked alone for longer than a connection that is used often is kept.
+    fn is_rare(&self) -> bool {
+        let now = Instant::now();
+        let last = self.alone.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        last.is_none_or(|last| now.duration_since(last) > self.timing.kept)
     }
 
     /// The inner error is one of the way there and back.
@@ -400,6 +450,12 @@ impl Transport {
     /// Lets the connection go.
     pub(super) fn disconnect(&self) {
         *self.lock() = None;
+    }
+
+    /// Whether there is a client that may hold a connection.
+    #[cfg(test)]
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Live>> {

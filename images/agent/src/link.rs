@@ -14,6 +14,10 @@ use std::{
 };
 use tokio::sync::Mutex;
 
+/// How long a progress report may take: the next one tells more. An agent that waited minutes for one answer would be
+/// silent meanwhile, and taken for dead.
+const MENTION: Duration = Duration::from_secs(10);
+
 /// Who the service says that we are.
 #[derive(Clone)]
 pub(crate) struct Claimed {
@@ -27,6 +31,8 @@ pub(crate) struct Link {
     service: Arc<dyn Service>,
     claim: ClaimRequest,
     pace: Pace,
+    /// [`MENTION`], but for tests.
+    pub(crate) mention: Duration,
     claimed: Mutex<Option<Claimed>>,
     /// What was last said of a service that doesn't answer; none while it does.
     complaint: std::sync::Mutex<Option<String>>,
@@ -61,6 +67,7 @@ impl Link {
             service,
             claim,
             pace,
+            mention: MENTION,
             claimed: Mutex::default(),
             complaint: std::sync::Mutex::default(),
         })
@@ -160,10 +167,11 @@ impl Link {
         }
     }
 
-    /// Reports once; a service that is away is not told. None: it was not told.
+    /// Reports once; a service that is away, or takes too long, is not told. None: it was not told.
     pub(crate) async fn mention(&self, report: &Report) -> Option<Delivered> {
         let session = self.claimed().await.session;
-        match self.service.report(&session, report).await {
+        let answer = tokio::time::timeout(self.mention, self.service.report(&session, report)).await.ok()?;
+        match answer {
             Ok(answer) if answer.stands => Some(Delivered::Stands),
             Ok(_) | Err(ServiceError::Refused { .. }) => Some(Delivered::Void),
             Err(ServiceError::Unauthorized { .. }) => {

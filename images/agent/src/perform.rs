@@ -31,10 +31,10 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    /// How far; none before there is something to count.
-    pub(crate) fn read(&self) -> Option<Progress> {
+    /// How far; 0 of 0 before it is known how much there is to do.
+    pub(crate) fn read(&self) -> Progress {
         let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
-        (total > 0).then(|| Progress { done: done.min(total), total })
+        Progress { done: done.min(total), total }
     }
 
     fn set(&self, done: u64, total: u64) {
@@ -101,8 +101,11 @@ impl Work {
     }
 
     fn write_image(&self, sha256: &str, permit: &Permit) -> Deed {
-        let (disk, target) = self.open_one(permit)?;
+        // What is not permitted is refused before anything is fetched; opening looks again, the wait may have been long.
+        self.permitted(permit, PermitMethod::Write, Disks::One)?;
         let manifest = self.manifest(sha256)?;
+        self.still_in_time(permit)?;
+        let (disk, target) = self.open_one(permit)?;
         let begun = Instant::now();
         let size = manifest.disk_bytes;
         let again = self.order.attempt > 1;
@@ -111,9 +114,11 @@ impl Work {
         let pass = |number: u64| {
             move |progress: pipeline::Progress| self.gauge.set(number * size + progress.done, passes * size)
         };
+        self.gauge.set(0, passes * size);
+        let crew = self.host.crew();
         let target_ref: &dyn Target = &*target;
         let there = if again {
-            pipeline::chunks_in_place(&manifest, target_ref, &mut pass(0), &self.stop.flag)
+            pipeline::chunks_in_place(&manifest, target_ref, crew, &mut pass(0), &self.stop.flag)
                 .map_err(pipeline_undone)?
         } else {
             Vec::new()
@@ -123,9 +128,16 @@ impl Work {
             pass(number)(progress);
         };
         let already = |index: usize| there.get(index).copied().unwrap_or(false);
-        let written =
-            pipeline::write_image(&manifest, self, target_ref, &already, &mut progress, &self.stop.flag)
-                .map_err(pipeline_undone)?;
+        let written = pipeline::write_image(
+            &manifest,
+            self,
+            target_ref,
+            crew,
+            &already,
+            &mut progress,
+            &self.stop.flag,
+        )
+        .map_err(pipeline_undone)?;
         self.reread(&disk, &*target);
         let evidence = format!(
             "image {} is on disk {}: {} written, {} made zero, {} there already, {} read back and right, in {:.1} s",
@@ -167,18 +179,24 @@ impl Work {
         };
         // The sum is known for an overwrite only; a metadata wipe takes seconds.
         let all: u64 = disks.iter().map(|disk| disk.size_bytes * 2).sum();
+        self.gauge.set(0, all);
         let mut before = 0;
         let mut evidence = Vec::new();
         for disk in &disks {
             let target = self.host.open(disk).map_err(failed)?;
+            // Wiping the first may take hours; what was begun in time is ended.
+            if before == 0 {
+                self.still_in_time(permit)?;
+            }
             let mut progress = |progress: pipeline::Progress| {
                 let half = disk.size_bytes.saturating_mul(progress.done) / progress.total.max(1);
                 let back = if progress.phase == Phase::Write { 0 } else { disk.size_bytes };
                 self.gauge.set(before + back + half, all);
             };
             let target_ref: &dyn Target = &*target;
-            let wiped = pipeline::wipe(target_ref, method, &[], &mut progress, &self.stop.flag)
-                .map_err(pipeline_undone)?;
+            let wiped =
+                pipeline::wipe(target_ref, method, &[], self.host.crew(), &mut progress, &self.stop.flag)
+                    .map_err(pipeline_undone)?;
             self.reread(disk, &*target);
             before += disk.size_bytes * 2;
             evidence.push(DiskEvidence {
@@ -206,7 +224,14 @@ impl Work {
         // `Disks::One` gave exactly one.
         let disk = disks.pop().ok_or_else(|| Undone::Refused("the permit names no disk".to_owned()))?;
         let target = self.host.open(&disk).map_err(failed)?;
+        self.still_in_time(permit)?;
         Ok((disk, target))
+    }
+
+    /// What a permit allowed when the order came it may not allow any more after a long wait. The service is asked
+    /// again, which brings a fresh one.
+    fn still_in_time(&self, permit: &Permit) -> Result<(), Undone> {
+        permit::in_time(&self.order, permit, self.received.elapsed()).map_err(Undone::Failed)
     }
 
     /// The manifest, whose bytes are what its name says.

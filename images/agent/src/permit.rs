@@ -45,9 +45,7 @@ pub(crate) fn check<'a>(
             verb(method)
         ));
     }
-    if expired(order.now, elapsed, permit.expires) {
-        return Err(format!("the permit expired at {}", permit.expires));
-    }
+    in_time(order, permit, elapsed)?;
     if permit.disks.is_empty() {
         return Err("the permit names no disk".to_owned());
     }
@@ -55,6 +53,14 @@ pub(crate) fn check<'a>(
         return Err(format!("the permit names {} disks, where exactly one is needed", permit.disks.len()));
     }
     permit.disks.iter().enumerate().map(|(at, serial)| named(serial, &permit.disks[..at], present)).collect()
+}
+
+/// Whether the permit has not expired; or that it has. `elapsed` as for [`check`].
+pub(crate) fn in_time(order: &Order, permit: &Permit, elapsed: Duration) -> Result<(), String> {
+    if expired(order.now, elapsed, permit.expires) {
+        return Err(format!("the permit expired at {}", permit.expires));
+    }
+    Ok(())
 }
 
 /// The one disk with this serial number.

@@ -195,12 +195,12 @@ impl Agent {
         }))
     }
 
-    /// Tells how far the work is, as often as the pace says. Returns when the order doesn't stand any more.
+    /// Tells how far the work is, as often as the pace says: also while it only waits (for a manifest, a disk, a chunk),
+    /// since silence would count as death. Returns when the order doesn't stand any more.
     async fn tell_progress(&self, order: &Order, gauge: &Gauge) {
         loop {
             tokio::time::sleep(self.pace.progress).await;
-            let Some(progress) = gauge.read() else { continue };
-            let report = report(order, Outcome::Progress { progress });
+            let report = report(order, Outcome::Progress { progress: gauge.read() });
             if self.link.mention(&report).await == Some(Delivered::Void) {
                 return;
             }

@@ -1,6 +1,7 @@
-//! `make bench`: importing an image and writing it to a disk, against programs of Debian, in turn in one run.
+//! For `make bench-image`: importing an image and writing it to a disk, against programs of Debian, in turn in one run.
+//! `cargo bench … -- --rounds N` says what it measured in one line of JSON, which tests/bench/image.py judges.
 //!
-//! Its closing lines name the goals. The network is not here: every program reads its input from the
+//! The network is not here: every program reads its input from the
 //! page cache and writes to a file on the disk that holds the temporary folder (`TMPDIR` chooses it). CPU is what the
 //! programs used, user and system, the kernel's own threads not counted.
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Bytes of the disk whose image is imported and written.
 const DISK_BYTES: u64 = 512 << 20;
 
-/// How often each program runs.
+/// How often each program runs unless `--rounds` says it.
 const ROUNDS: usize = 5;
 
 /// The input of every program and where the output goes.
@@ -33,7 +34,7 @@ struct Files {
     packed: PathBuf,
 }
 
-/// Names of the rows; the report finds its ratios by them.
+/// Names of the rows; tests/bench/image.py finds its ratios by them.
 mod row {
     pub(crate) const PIPE: &str = "zstd | dd conv=sparse";
     pub(crate) const PROOF: &str = "sha256, zstd | dd, sha256";
@@ -60,12 +61,14 @@ fn main() -> anyhow::Result<()> {
         ["import", raw, digest, store] => ours::import(Path::new(raw), digest, Path::new(store)),
         ["floor", zst, target] => ours::floor(Path::new(zst), Path::new(target)),
         // What `cargo bench` says; without it somebody runs all targets as tests, and here is nothing to test.
-        [.., "--bench"] => bench(),
+        ["--rounds", rounds, "--bench"] => bench(rounds.parse().context("--rounds wants a number")?),
+        ["--bench"] => bench(ROUNDS),
+        [.., "--bench"] => anyhow::bail!("the bench knows no option but --rounds NUMBER"),
         _ => Ok(()),
     }
 }
 
-fn bench() -> anyhow::Result<()> {
+fn bench(rounds: usize) -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("billet-bench").tempdir()?;
     let path = |name: &str| dir.path().join(name);
     let files = Files {
@@ -81,9 +84,8 @@ fn bench() -> anyhow::Result<()> {
     peers::prepare(&files)?;
     let digest = format!("sha256:{}", peers::sha256(&files.raw)?);
     let manifest = ours::run_import(&files.raw, &digest, &files.store)?.said;
-    report::head(&files)?;
     let mut rows: Vec<Row> = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         for name in
             [row::PIPE, row::IPA, row::WRITE, row::PROOF, row::CURTIN, row::FLOOR, row::PACK, row::IMPORT]
         {
@@ -102,7 +104,7 @@ fn bench() -> anyhow::Result<()> {
             }
         }
     }
-    report::tell(&rows, DISK_BYTES)
+    report::tell(&files, &rows, DISK_BYTES)
 }
 
 /// Runs one program to its end. Returns its peak of memory in KiB, where it says it.

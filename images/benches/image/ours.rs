@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use images::import::{Format, ImportSpec, Store};
-use images::write::{Target, write_image};
+use images::write::{Crew, Target, write_image};
 use nix::fcntl::{FallocateFlags, fallocate};
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
@@ -56,8 +56,15 @@ pub(crate) fn write(store: &Path, manifest: &str, target: &Path) -> anyhow::Resu
     let manifest = store.read_manifest(manifest)?;
     let target = FileDisk::open(target)?;
     let nothing_there = |_| false;
-    let written =
-        write_image(&manifest, &store, &target, &nothing_there, &mut |_| {}, &AtomicBool::new(false))?;
+    let written = write_image(
+        &manifest,
+        &store,
+        &target,
+        Crew::default(),
+        &nothing_there,
+        &mut |_| {},
+        &AtomicBool::new(false),
+    )?;
     tell(&format!("{} verified", written.bytes_verified))
 }
 

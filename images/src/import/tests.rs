@@ -4,7 +4,7 @@ use super::testing::{disk_content, qemu_img, tool};
 use super::*;
 use crate::bytes::sha256_hex;
 use crate::write::testing::MemoryDisk;
-use crate::write::write_image;
+use crate::write::{Crew, write_image};
 use proptest::prelude::*;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,16 @@ impl Bench {
         assert_eq!(manifest, imported.manifest);
         let bytes = usize::try_from(manifest.disk_bytes).unwrap();
         let disk = MemoryDisk::dirty(bytes + 4096);
-        write_image(&manifest, &self.store, &disk, &|_| false, &mut |_| {}, &AtomicBool::new(false)).unwrap();
+        write_image(
+            &manifest,
+            &self.store,
+            &disk,
+            Crew::default(),
+            &|_| false,
+            &mut |_| {},
+            &AtomicBool::new(false),
+        )
+        .unwrap();
         let mut content = disk.content();
         assert!(content.split_off(bytes).iter().all(|&b| b == 0xEE));
         content

@@ -1,6 +1,6 @@
 //! Reading a disk and comparing it with a manifest: the proof behind a write, and what a resumed write skips.
 
-use super::crew::{Scratch, share_out};
+use super::crew::{Crew, Scratch, share_out};
 use super::{Phase, Progress, Target, WriteError};
 use crate::Manifest;
 use crate::bytes::{first_nonzero, sha256_hex};
@@ -13,13 +13,14 @@ use std::sync::atomic::AtomicBool;
 pub fn verify_image(
     manifest: &Manifest,
     target: &dyn Target,
+    crew: Crew,
     progress: &mut dyn FnMut(Progress),
     cancel: &AtomicBool,
 ) -> Result<u64, WriteError> {
     let mut done = 0;
     let job =
         |index: usize, scratch: &mut Scratch| compare(manifest, index, target, scratch)?.map(|()| index);
-    each_chunk(manifest, target, cancel, job, &mut |index| {
+    each_chunk(manifest, target, crew, cancel, job, &mut |index| {
         done += manifest.chunk_span(index).1;
         progress(Progress { phase: Phase::Verify, done, total: manifest.disk_bytes });
     })?;
@@ -33,6 +34,7 @@ pub fn verify_image(
 pub fn chunks_in_place(
     manifest: &Manifest,
     target: &dyn Target,
+    crew: Crew,
     progress: &mut dyn FnMut(Progress),
     cancel: &AtomicBool,
 ) -> Result<Vec<bool>, WriteError> {
@@ -40,7 +42,7 @@ pub fn chunks_in_place(
     let mut in_place = vec![false; manifest.chunks.len()];
     let job =
         |index: usize, scratch: &mut Scratch| Ok((index, compare(manifest, index, target, scratch)?.is_ok()));
-    each_chunk(manifest, target, cancel, job, &mut |(index, same)| {
+    each_chunk(manifest, target, crew, cancel, job, &mut |(index, same)| {
         in_place[index] = same;
         done += manifest.chunk_span(index).1;
         progress(Progress { phase: Phase::Verify, done, total: manifest.disk_bytes });
@@ -52,6 +54,7 @@ pub fn chunks_in_place(
 fn each_chunk<T: Send>(
     manifest: &Manifest,
     target: &dyn Target,
+    crew: Crew,
     cancel: &AtomicBool,
     job: impl Fn(usize, &mut Scratch) -> Result<T, WriteError> + Sync,
     done: &mut dyn FnMut(T),
@@ -61,7 +64,13 @@ fn each_chunk<T: Send>(
     if image > disk {
         return Err(WriteError::DiskTooSmall { image, disk });
     }
-    share_out(manifest.chunks.len(), manifest.chunk_bytes as usize, cancel, job, done)
+    share_out(crew, manifest.chunks.len(), largest_chunk(manifest), cancel, job, done)
+}
+
+/// Bytes of the largest chunk of an image, which may be smaller than one.
+pub(super) fn largest_chunk(manifest: &Manifest) -> usize {
+    // Not more than chunk_bytes, a u32.
+    u64::from(manifest.chunk_bytes).min(manifest.disk_bytes) as usize
 }
 
 /// Reads one chunk. The outer error: it can't be read. The inner one: it differs.

@@ -4,8 +4,8 @@
 //! when it is read back. Packed bytes with the right digest unpack to one content only; whether that is the one the
 //! manifest names is seen at the read-back, and only then asked whose fault a difference is.
 
-use super::check::verify_image;
-use super::crew::{Scratch, share_out};
+use super::check::{largest_chunk, verify_image};
+use super::crew::{Crew, Scratch, share_out};
 use super::{Phase, Progress, Source, Target, WriteError};
 use crate::bytes::{is_zero, sha256_hex};
 use crate::{Chunk, Manifest};
@@ -41,6 +41,7 @@ pub fn write_image(
     manifest: &Manifest,
     source: &dyn Source,
     target: &dyn Target,
+    crew: Crew,
     already: &(dyn Fn(usize) -> bool + Sync),
     progress: &mut dyn FnMut(Progress),
     cancel: &AtomicBool,
@@ -68,10 +69,10 @@ pub fn write_image(
         done += step.bytes_written + step.bytes_zeroed + step.bytes_zero_already + step.bytes_skipped;
         progress(Progress { phase: Phase::Write, done, total: image });
     };
-    share_out(manifest.chunks.len(), manifest.chunk_bytes as usize, cancel, job, &mut note)?;
+    share_out(crew, manifest.chunks.len(), largest_chunk(manifest), cancel, job, &mut note)?;
     target.flush().map_err(WriteError::disk("flush", 0, image))?;
     written.bytes_verified =
-        verify_image(manifest, target, progress, cancel).map_err(|error| writer.blame(error))?;
+        verify_image(manifest, target, crew, progress, cancel).map_err(|error| writer.blame(error))?;
     Ok(written)
 }
 

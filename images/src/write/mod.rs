@@ -12,6 +12,7 @@ mod target;
 mod wipe;
 
 pub use check::{chunks_in_place, verify_image};
+pub use crew::Crew;
 pub use error::{SourceError, WriteError};
 pub use image::{Written, write_image};
 pub use partition::partitions;

@@ -61,7 +61,7 @@ fn content() -> Vec<u8> {
 }
 
 fn put(manifest: &Manifest, shelf: &Shelf, disk: &MemoryDisk) -> Result<Written, WriteError> {
-    write_image(manifest, shelf, disk, &|_| false, &mut |_| {}, &AtomicBool::new(false))
+    write_image(manifest, shelf, disk, Crew::default(), &|_| false, &mut |_| {}, &AtomicBool::new(false))
 }
 
 #[test]
@@ -105,13 +105,62 @@ fn progress_grows_to_the_whole_in_both_phases() {
     let disk = MemoryDisk::dirty(11 * CHUNK);
     let mut seen: Vec<Progress> = Vec::new();
     let progress = &mut |p| seen.push(p);
-    write_image(&manifest, &shelf, &disk, &|_| false, progress, &AtomicBool::new(false)).unwrap();
+    write_image(&manifest, &shelf, &disk, Crew::default(), &|_| false, progress, &AtomicBool::new(false))
+        .unwrap();
     for phase in [Phase::Write, Phase::Verify] {
         let done: Vec<u64> = seen.iter().filter(|p| p.phase == phase).map(|p| p.done).collect();
         assert_eq!(done.len(), 11);
         assert!(done.is_sorted() && done.last() == Some(&manifest.disk_bytes));
     }
     assert!(seen.iter().all(|p| p.total == manifest.disk_bytes));
+}
+
+/// A shelf that notes who fetches.
+struct Watched<'a>(&'a Shelf, Mutex<Vec<std::thread::ThreadId>>);
+
+impl Source for Watched<'_> {
+    fn fetch(&self, chunk: &Chunk) -> Result<Vec<u8>, SourceError> {
+        self.1.lock().unwrap().push(std::thread::current().id());
+        self.0.fetch(chunk)
+    }
+}
+
+#[test]
+fn a_crew_of_any_size_does_the_same() {
+    let content = content();
+    let (manifest, shelf) = image(&content);
+    let me = std::thread::current().id();
+    for crew in [Crew::ALONE, Crew::of(0), Crew::of(2), Crew::of(40)] {
+        let disk = MemoryDisk::dirty(11 * CHUNK);
+        let source = Watched(&shelf, Mutex::default());
+        let cancel = AtomicBool::new(false);
+        let mut reports = 0;
+        let progress = &mut |_| reports += 1;
+        let written = write_image(&manifest, &source, &disk, crew, &|_| false, progress, &cancel).unwrap();
+        assert_eq!(written.bytes_verified, manifest.disk_bytes);
+        assert_eq!((disk.content()[..content.len()] == content, reports), (true, 22), "{crew:?}");
+        let alone = crew == Crew::ALONE || crew == Crew::of(1);
+        assert_eq!(source.1.into_inner().unwrap().iter().all(|id| *id == me), alone, "{crew:?}");
+        let fault = Fault::WriteFails(3 * CHUNK as u64);
+        let bad = MemoryDisk { fault, ..MemoryDisk::dirty(11 * CHUNK) };
+        let error = write_image(&manifest, &shelf, &bad, crew, &|_| false, &mut |_| {}, &cancel).unwrap_err();
+        assert_eq!(error.to_string(), "the disk could not write 8192 bytes at byte 24576");
+        for policy in [WipePolicy::Metadata, WipePolicy::Overwrite] {
+            let wiped = wipe(&disk, policy, &[], crew, &mut |_| {}, &cancel).unwrap();
+            assert_eq!((wiped.bytes_written, wiped.bytes_verified), (11 * CHUNK as u64, 11 * CHUNK as u64));
+        }
+    }
+}
+
+#[test]
+fn buffers_are_no_larger_than_what_they_are_for() {
+    assert_eq!(Crew::default().piece(1 << 40), 4 << 20);
+    assert_eq!(Crew::ALONE.piece(1 << 40), 256 << 10);
+    assert_eq!(Crew::default().piece(512), 512);
+    let (mut manifest, _) = image(&content());
+    assert_eq!(check::largest_chunk(&manifest), CHUNK);
+    manifest.chunk_bytes = 4 << 20;
+    assert_eq!(check::largest_chunk(&manifest), 10 * CHUNK + 512);
 }
 
 #[test]
@@ -225,12 +274,12 @@ fn cancel_ends_it() {
     let disk = MemoryDisk::dirty(11 * CHUNK);
     // With the last report of the first phase, so that the second begins cancelled.
     let mut stop = |p: Progress| cancel.store(p.done == p.total, Relaxed);
-    let result = write_image(&manifest, &shelf, &disk, &|_| false, &mut stop, &cancel);
+    let result = write_image(&manifest, &shelf, &disk, Crew::default(), &|_| false, &mut stop, &cancel);
     assert!(matches!(result, Err(WriteError::Cancelled)), "{result:?}");
     assert_eq!(disk.written.load(Relaxed), 8 * CHUNK as u64 + 512);
     cancel.store(true, Relaxed);
     let before = disk.written.load(Relaxed);
-    let result = write_image(&manifest, &shelf, &disk, &|_| false, &mut |_| {}, &cancel);
+    let result = write_image(&manifest, &shelf, &disk, Crew::default(), &|_| false, &mut |_| {}, &cancel);
     assert!(matches!(result, Err(WriteError::Cancelled)));
     assert_eq!(disk.written.load(Relaxed), before);
 }
@@ -244,15 +293,23 @@ fn a_resumed_write_fetches_only_what_is_missing() {
     half.resize(12 * CHUNK, 0xEE);
     let disk = MemoryDisk::new(half);
     let go_on = AtomicBool::new(false);
-    let there = chunks_in_place(&manifest, &disk, &mut |_| {}, &go_on).unwrap();
+    let there = chunks_in_place(&manifest, &disk, Crew::default(), &mut |_| {}, &go_on).unwrap();
     assert_eq!(there.iter().filter(|&&t| t).count(), 5);
-    let written = write_image(&manifest, &shelf, &disk, &|i| there[i], &mut |_| {}, &go_on).unwrap();
+    let written =
+        write_image(&manifest, &shelf, &disk, Crew::default(), &|i| there[i], &mut |_| {}, &go_on).unwrap();
     assert_eq!(shelf.fetches.load(Relaxed), 5);
     assert_eq!((written.bytes_skipped, written.bytes_verified), (5 * CHUNK as u64, manifest.disk_bytes));
     assert_eq!(disk.content()[..content.len()], content);
     // Who says "already" falsely is found out.
-    let wrong =
-        write_image(&manifest, &shelf, &MemoryDisk::dirty(12 * CHUNK), &|_| true, &mut |_| {}, &go_on);
+    let wrong = write_image(
+        &manifest,
+        &shelf,
+        &MemoryDisk::dirty(12 * CHUNK),
+        Crew::default(),
+        &|_| true,
+        &mut |_| {},
+        &go_on,
+    );
     assert!(matches!(wrong, Err(WriteError::ReadBack { .. })));
 }
 
@@ -324,7 +381,9 @@ fn a_metadata_wipe_zeroes_the_ends_and_leaves_the_rest() {
     disk[1024 + 128..1024 + 128 * 128].fill(0);
     let disk = MemoryDisk::new(disk);
     let more = [Span { start: 30 * MIB as u64, bytes: 512 }];
-    let wiped = wipe(&disk, WipePolicy::Metadata, &more, &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    let wiped =
+        wipe(&disk, WipePolicy::Metadata, &more, Crew::default(), &mut |_| {}, &AtomicBool::new(false))
+            .unwrap();
     let now = disk.content();
     let zero = [0..4, 10..11, 19..20, 36..40];
     for (mib, piece) in now.chunks(MIB).enumerate() {
@@ -342,7 +401,8 @@ fn an_overwrite_writes_every_byte_itself() {
     let disk = MemoryDisk { discard: Discard::ReadsZero, ..MemoryDisk::dirty(9 * MIB + 512) };
     let last: Mutex<Option<Progress>> = Mutex::new(None);
     let progress = &mut |p| *last.lock().unwrap() = Some(p);
-    let wiped = wipe(&disk, WipePolicy::Overwrite, &[], progress, &AtomicBool::new(false)).unwrap();
+    let wiped =
+        wipe(&disk, WipePolicy::Overwrite, &[], Crew::default(), progress, &AtomicBool::new(false)).unwrap();
     let size = 9 * MIB as u64 + 512;
     assert!(disk.content().iter().all(|&b| b == 0));
     assert_eq!(wiped, Wiped { bytes_written: size, bytes_verified: size });
@@ -354,11 +414,13 @@ fn an_overwrite_writes_every_byte_itself() {
 fn a_wipe_that_left_a_byte_is_found_out() {
     for policy in [WipePolicy::Metadata, WipePolicy::Overwrite] {
         let disk = MemoryDisk { fault: Fault::LosesByte(1_000_001), ..MemoryDisk::dirty(9 * MIB) };
-        let error = wipe(&disk, policy, &[], &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
+        let error =
+            wipe(&disk, policy, &[], Crew::default(), &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
         assert!(matches!(error, WriteError::ReadBack { offset: 1_000_001, .. }), "{error}");
     }
     let disk = MemoryDisk::dirty(9 * MIB);
-    let cancelled = wipe(&disk, WipePolicy::Overwrite, &[], &mut |_| {}, &AtomicBool::new(true));
+    let cancelled =
+        wipe(&disk, WipePolicy::Overwrite, &[], Crew::default(), &mut |_| {}, &AtomicBool::new(true));
     assert!(matches!(cancelled, Err(WriteError::Cancelled)));
     assert!(disk.content().iter().all(|&b| b == 0xEE));
 }

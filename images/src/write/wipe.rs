@@ -2,7 +2,7 @@
 //!
 //! Not here: the device's own erasures (NVMe format and sanitize, ATA secure erase).
 
-use super::{Phase, Progress, Span, Target, WriteError, partitions};
+use super::{Crew, Phase, Progress, Span, Target, WriteError, partitions};
 use crate::bytes::{ALIGN, AlignedBuffer, first_nonzero};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -29,9 +29,6 @@ pub struct Wiped {
 const DISK_ENDS: u64 = 4 << 20;
 /// Both ends of a partition, in bytes.
 const PARTITION_ENDS: u64 = 1 << 20;
-/// Bytes of one write or read.
-const PIECE: u64 = 4 << 20;
-
 /// What is done with a piece of the disk and a buffer of its size.
 type Deed<'a> = &'a mut dyn FnMut(Span, &mut [u8]) -> Result<(), WriteError>;
 
@@ -47,6 +44,7 @@ pub fn wipe(
     target: &dyn Target,
     policy: WipePolicy,
     more: &[Span],
+    crew: Crew,
     progress: &mut dyn FnMut(Progress),
     cancel: &AtomicBool,
 ) -> Result<Wiped, WriteError> {
@@ -59,11 +57,12 @@ pub fn wipe(
             metadata_spans(size, &known)
         }
     };
-    let mut buffer = AlignedBuffer::new(PIECE as usize);
+    let piece = crew.piece(size);
+    let mut buffer = AlignedBuffer::new(piece);
     let mut pass = |phase: Phase, deed: Deed| {
         let total = spans.iter().map(|s| s.bytes).sum();
         let mut done = 0;
-        for piece in spans.iter().flat_map(pieces) {
+        for piece in spans.iter().flat_map(|span| pieces(span, piece as u64)) {
             if cancel.load(Relaxed) {
                 return Err(WriteError::Cancelled);
             }
@@ -88,11 +87,11 @@ pub fn wipe(
     Ok(Wiped { bytes_written, bytes_verified })
 }
 
-/// A span in pieces of at most [`PIECE`].
-fn pieces(span: &Span) -> impl Iterator<Item = Span> + use<> {
+/// A span in pieces of at most `piece` bytes.
+fn pieces(span: &Span, piece: u64) -> impl Iterator<Item = Span> + use<> {
     let Span { start, bytes } = *span;
-    (0..bytes.div_ceil(PIECE))
-        .map(move |i| Span { start: start + i * PIECE, bytes: PIECE.min(bytes - i * PIECE) })
+    (0..bytes.div_ceil(piece))
+        .map(move |i| Span { start: start + i * piece, bytes: piece.min(bytes - i * piece) })
 }
 
 /// What a metadata wipe touches, in the order of wiping: partitions from the last to the first (a logical partition

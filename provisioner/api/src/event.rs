@@ -22,3 +22,13 @@ pub struct Event {
     /// One sentence.
     pub message: String,
 }
+
+/// `GET /v1/machines/{machine}/events` and `/v1/instances/{instance}/events`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventList {
+    /// The events, oldest first.
+    pub items: Vec<Event>,
+    /// Where the next page begins (`?after=`); none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

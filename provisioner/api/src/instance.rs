@@ -136,4 +136,7 @@ pub struct InstanceStatus {
 pub struct InstanceList {
     /// The instances, by name.
     pub items: Vec<Instance>,
+    /// Where the next page begins (`?after=`); none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

@@ -16,6 +16,7 @@ mod event;
 mod id;
 mod image;
 mod instance;
+mod list;
 mod machine;
 mod network;
 pub mod paths;
@@ -43,13 +44,14 @@ pub use bmc_settings::{
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};
-pub use event::Event;
+pub use event::{Event, EventList};
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceCreate, InstanceList, InstanceSpec, InstanceState,
     InstanceStatus,
 };
+pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
     BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Inventory, Job, JobKind, Machine,
     MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,

@@ -160,6 +160,9 @@ pub struct MachineStatus {
     /// The instance that owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceId>,
+    /// That instance's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
     /// What the agent found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
@@ -467,4 +470,7 @@ pub enum MachineAction {
 pub struct MachineList {
     /// The machines, by name.
     pub items: Vec<Machine>,
+    /// Where the next page begins (`?after=`); none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

@@ -143,6 +143,9 @@ pub struct Lease {
     /// The machine with that MAC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MachineId>,
+    /// That machine's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_name: Option<String>,
     /// What the client calls itself (option 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -186,6 +189,9 @@ pub struct LeaseRelay {
 pub struct LeaseList {
     /// The leases, by address.
     pub items: Vec<Lease>,
+    /// Where the next page begins (`?after=`); none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A reservation: this client always gets this address. Also the body of
@@ -204,4 +210,7 @@ pub struct Reservation {
 pub struct ReservationList {
     /// The reservations, by address.
     pub items: Vec<Reservation>,
+    /// Where the next page begins (`?after=`); none: this is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

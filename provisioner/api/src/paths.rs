@@ -2,13 +2,14 @@
 
 /// Liveness, without a token.
 pub const HEALTH: &str = "/healthz";
-/// `GET` the machines (`?state=`, `?pool=`), `POST` one.
+/// `GET` the machines by name (`?state=`, `?pool=`, `?held=true`, `?limit=`, `?after=`), `POST` one.
 pub const MACHINES: &str = "/v1/machines";
 /// `GET`, `PATCH`, `DELETE` a machine by name or id.
 pub const MACHINE: &str = "/v1/machines/{machine}";
 /// `POST` an action.
 pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
-/// `GET` the timeline (`?after=`: only newer than that event id).
+/// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the
+/// last so many).
 pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";
 /// `GET` what it waits for.
 pub const MACHINE_WHY: &str = "/v1/machines/{machine}/why";
@@ -81,11 +82,11 @@ pub const MACHINE_CONSOLE: &str = "/v1/machines/{machine}/console";
 pub const MACHINE_CONSOLE_BREAK: &str = "/v1/machines/{machine}/console/break";
 /// `GET` whether the console is connected, and what of it is recorded.
 pub const MACHINE_CONSOLE_STATUS: &str = "/v1/machines/{machine}/console/status";
-/// `GET` the instances, `POST` one.
+/// `GET` the instances by name (`?state=`, `?limit=`, `?after=`), `POST` one.
 pub const INSTANCES: &str = "/v1/instances";
 /// `GET`, `DELETE` an instance by name or id.
 pub const INSTANCE: &str = "/v1/instances/{instance}";
-/// `GET` the timeline.
+/// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
 /// `GET` what it waits for.
 pub const INSTANCE_WHY: &str = "/v1/instances/{instance}/why";
@@ -97,9 +98,9 @@ pub const IMAGE: &str = "/v1/images/{image}";
 pub const NETWORKS: &str = "/v1/networks";
 /// `GET` a network by name.
 pub const NETWORK: &str = "/v1/networks/{network}";
-/// `GET` its leases.
+/// `GET` its leases by address (`?limit=`, `?after=`).
 pub const LEASES: &str = "/v1/networks/{network}/leases";
-/// `GET` its reservations, `POST` one.
+/// `GET` its reservations by address (`?limit=`, `?after=`), `POST` one.
 pub const RESERVATIONS: &str = "/v1/networks/{network}/reservations";
 /// `DELETE` the reservation of a MAC address.
 pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";

@@ -35,7 +35,7 @@ pub struct Held {
 pub struct Progress {
     /// Units (bytes) done.
     pub done: u64,
-    /// Units in all.
+    /// Units in all; 0 in the report of an agent that does not know yet. The API then shows no progress.
     pub total: u64,
 }
 

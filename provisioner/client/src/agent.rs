@@ -3,7 +3,7 @@
 //! Stateless: the session that a claim gave is an argument of every other call. When to repeat, how long to wait
 //! and what an answer means is the agent's business, not this file's.
 
-use crate::{ClientError, answer, tls, url};
+use crate::{ClientError, TlsSettings, answer, tls, url};
 use bytes::Bytes;
 use provisioner_api::{
     Secret,
@@ -11,7 +11,7 @@ use provisioner_api::{
     paths,
 };
 use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// How long a call may take beyond the time that it was asked to wait.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,7 +39,20 @@ impl AgentClient {
     /// # Errors
     /// When the address or the CA certificate can't be used.
     pub fn new(base_url: &str, ca_pem: &[u8]) -> Result<Self, ClientError> {
-        Ok(Self { http: tls::http_client(ca_pem, CALL_TIMEOUT)?, base: url::base(base_url)? })
+        Self::with_tls(base_url, &TlsSettings::new(ca_pem)?, None)
+    }
+
+    /// The same with TLS settings that were read before, for programs that hold many agents at once; each client has
+    /// connections and TLS sessions of its own. `local`: the address of ours that it calls from.
+    ///
+    /// # Errors
+    /// When the address can't be used.
+    pub fn with_tls(
+        base_url: &str,
+        settings: &TlsSettings,
+        local: Option<IpAddr>,
+    ) -> Result<Self, ClientError> {
+        Ok(Self { http: tls::http_client_from(settings, CALL_TIMEOUT, local)?, base: url::base(base_url)? })
     }
 
     /// Trades the boot window's token for a session. A repeat with the same nonce gets the same answer.

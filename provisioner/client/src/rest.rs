@@ -4,12 +4,13 @@
 
 use crate::{ClientError, answer, tls, url};
 use provisioner_api::{
-    BootTrace, DeleteInstance, Event, EventId, Image, ImageList, Instance, InstanceCreate, InstanceList,
-    Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
+    BootTrace, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance, InstanceCreate,
+    InstanceList, InstanceState, Lease, LeaseList, Machine, MachineAction, MachineActionRequest,
+    MachineCreate, MachineList, MachineState, MachineUpdate, Network, NetworkList, Reservation,
+    ReservationList, Secret, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// How long a call may take.
@@ -36,7 +37,66 @@ pub struct MachineFilter {
     pub state: Option<MachineState>,
     /// Only those of this pool.
     pub pool: Option<String>,
+    /// Only those whose work waits for a person, or only those whose work does not.
+    pub held: Option<bool>,
 }
+
+impl MachineFilter {
+    fn query(&self) -> Result<Vec<(&'static str, String)>, ClientError> {
+        let mut query = Vec::new();
+        query.extend(self.state.map(word).transpose()?.map(|state| ("state", state)));
+        query.extend(self.pool.clone().map(|pool| ("pool", pool)));
+        query.extend(self.held.map(|held| ("held", held.to_string())));
+        Ok(query)
+    }
+}
+
+/// Which instances to list.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceFilter {
+    /// Only those in this state.
+    pub state: Option<InstanceState>,
+}
+
+impl InstanceFilter {
+    fn query(&self) -> Result<Vec<(&'static str, String)>, ClientError> {
+        Ok(self.state.map(word).transpose()?.map(|state| ("state", state)).into_iter().collect())
+    }
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The `next` of the page before; none: the first page.
+    pub after: Option<String>,
+    /// How many objects at most, up to [`provisioner_api::PAGE_MOST`]; none: [`provisioner_api::PAGE`].
+    pub limit: Option<u32>,
+}
+
+/// How many objects a list is asked for at a time: an answer takes the service some milliseconds.
+const PAGE: u32 = 250;
+
+/// A page as it comes.
+trait Listed: DeserializeOwned {
+    type Item;
+    fn parts(self) -> (Vec<Self::Item>, Option<String>);
+}
+
+/// Tells of a list what is in it.
+macro_rules! listed {
+    ($($list:ty: $item:ty),*) => {$(
+        impl Listed for $list {
+            type Item = $item;
+            fn parts(self) -> (Vec<$item>, Option<String>) {
+                (self.items, self.next)
+            }
+        }
+    )*};
+}
+
+listed!(
+    MachineList: Machine, InstanceList: Instance, EventList: Event, LeaseList: Lease, ReservationList: Reservation
+);
 
 /// A client of the REST API. Cheap to clone; connections are shared.
 #[derive(Debug, Clone)]
@@ -88,11 +148,7 @@ impl Client {
         Ok(self.http.request(method, url).header(header::AUTHORIZATION, self.authorization.clone()))
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        names: &[&str],
-    ) -> Result<T, ClientError> {
+    async fn get<T: DeserializeOwned>(&self, path: &str, names: &[&str]) -> Result<T, ClientError> {
         answer::json(self.request(Method::GET, path, names)?).await
     }
 
@@ -100,15 +156,47 @@ impl Client {
         answer::send(self.request(Method::DELETE, path, &[name])?).await.map(drop)
     }
 
-    async fn events(
+    /// A page of a list.
+    async fn page<T: DeserializeOwned>(
         &self,
         path: &str,
-        name: &str,
-        after: Option<EventId>,
-    ) -> Result<Vec<Event>, ClientError> {
-        let after = after.map(|id| id.to_string());
-        let query: Vec<_> = after.iter().map(|id| ("after", id.as_str())).collect();
-        answer::json(self.request_with(Method::GET, path, &[name], &query)?).await
+        names: &[&str],
+        filter: &[(&'static str, String)],
+        page: &Page,
+    ) -> Result<T, ClientError> {
+        let limit = page.limit.map(|limit| limit.to_string());
+        let mut query: Vec<_> = filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        query.extend(limit.as_deref().map(|limit| ("limit", limit)));
+        query.extend(page.after.as_deref().map(|after| ("after", after)));
+        answer::json(self.request_with(Method::GET, path, names, &query)?).await
+    }
+
+    /// A list to its end, page by page, from behind `after` on.
+    async fn all<L: Listed>(
+        &self,
+        path: &str,
+        names: &[&str],
+        filter: &[(&'static str, String)],
+        after: Option<String>,
+    ) -> Result<Vec<L::Item>, ClientError> {
+        let mut all = Vec::new();
+        let mut page = Page { after, limit: Some(PAGE) };
+        loop {
+            let (items, next) = self.page::<L>(path, names, filter, &page).await?.parts();
+            // A list that leads back to where it was, or on without bringing anything, would have no end.
+            let on = next.is_some() && next != page.after && !items.is_empty();
+            all.extend(items);
+            if !on {
+                return Ok(all);
+            }
+            page.after = next;
+        }
+    }
+
+    async fn newest_events(&self, path: &str, name: &str, number: u32) -> Result<Vec<Event>, ClientError> {
+        let newest = number.to_string();
+        let request = self.request_with(Method::GET, path, &[name], &[("newest", &newest)])?;
+        Ok(answer::json::<EventList>(request).await?.items)
     }
 
     /// Whether the service is there and says that it is well. Needs no valid token.
@@ -119,18 +207,21 @@ impl Client {
         answer::send(self.request(Method::GET, paths::HEALTH, &[])?).await.map(drop)
     }
 
-    /// The machines, by name.
+    /// The machines, by name: all of them, page by page.
     ///
     /// # Errors
     /// See `ClientError`; so for every method below.
     pub async fn machines(&self, filter: &MachineFilter) -> Result<Vec<Machine>, ClientError> {
-        let state = filter.state.map(word).transpose()?;
-        let mut query: Vec<(&str, &str)> = Vec::new();
-        query.extend(state.as_deref().map(|state| ("state", state)));
-        query.extend(filter.pool.as_deref().map(|pool| ("pool", pool)));
-        let list: MachineList =
-            answer::json(self.request_with(Method::GET, paths::MACHINES, &[], &query)?).await?;
-        Ok(list.items)
+        self.all::<MachineList>(paths::MACHINES, &[], &filter.query()?, None).await
+    }
+
+    /// A page of the machines, by name.
+    pub async fn machines_page(
+        &self,
+        filter: &MachineFilter,
+        page: &Page,
+    ) -> Result<MachineList, ClientError> {
+        self.page(paths::MACHINES, &[], &filter.query()?, page).await
     }
 
     /// A machine by name or id.
@@ -174,7 +265,13 @@ impl Client {
         name: &str,
         after: Option<EventId>,
     ) -> Result<Vec<Event>, ClientError> {
-        self.events(paths::MACHINE_EVENTS, name, after).await
+        let after = after.map(|id| id.to_string());
+        self.all::<EventList>(paths::MACHINE_EVENTS, &[name], &[], after).await
+    }
+
+    /// The newest events of a machine, oldest first: at most so many, up to [`provisioner_api::PAGE_MOST`].
+    pub async fn machine_newest_events(&self, name: &str, number: u32) -> Result<Vec<Event>, ClientError> {
+        self.newest_events(paths::MACHINE_EVENTS, name, number).await
     }
 
     /// What a machine waits for.
@@ -182,9 +279,23 @@ impl Client {
         self.get(paths::MACHINE_WHY, &[name]).await
     }
 
-    /// The instances, by name.
+    /// The instances, by name: all of them, page by page.
     pub async fn instances(&self) -> Result<Vec<Instance>, ClientError> {
-        Ok(self.get::<InstanceList>(paths::INSTANCES, &[]).await?.items)
+        self.instances_of(&InstanceFilter::default()).await
+    }
+
+    /// Some of the instances, by name: all that fit, page by page.
+    pub async fn instances_of(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, ClientError> {
+        self.all::<InstanceList>(paths::INSTANCES, &[], &filter.query()?, None).await
+    }
+
+    /// A page of the instances, by name.
+    pub async fn instances_page(
+        &self,
+        filter: &InstanceFilter,
+        page: &Page,
+    ) -> Result<InstanceList, ClientError> {
+        self.page(paths::INSTANCES, &[], &filter.query()?, page).await
     }
 
     /// An instance by name or id.
@@ -209,7 +320,13 @@ impl Client {
         name: &str,
         after: Option<EventId>,
     ) -> Result<Vec<Event>, ClientError> {
-        self.events(paths::INSTANCE_EVENTS, name, after).await
+        let after = after.map(|id| id.to_string());
+        self.all::<EventList>(paths::INSTANCE_EVENTS, &[name], &[], after).await
+    }
+
+    /// The newest events of an instance, oldest first: at most so many, up to [`provisioner_api::PAGE_MOST`].
+    pub async fn instance_newest_events(&self, name: &str, number: u32) -> Result<Vec<Event>, ClientError> {
+        self.newest_events(paths::INSTANCE_EVENTS, name, number).await
     }
 
     /// What an instance waits for.
@@ -244,12 +361,12 @@ impl Client {
 
     /// A network's leases, by address.
     pub async fn leases(&self, network: &str) -> Result<Vec<Lease>, ClientError> {
-        Ok(self.get::<LeaseList>(paths::LEASES, &[network]).await?.items)
+        self.all::<LeaseList>(paths::LEASES, &[network], &[], None).await
     }
 
     /// A network's reservations, by address.
     pub async fn reservations(&self, network: &str) -> Result<Vec<Reservation>, ClientError> {
-        Ok(self.get::<ReservationList>(paths::RESERVATIONS, &[network]).await?.items)
+        self.all::<ReservationList>(paths::RESERVATIONS, &[network], &[], None).await
     }
 
     /// Reserves an address; the same again changes nothing.

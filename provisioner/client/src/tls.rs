@@ -6,25 +6,62 @@
 use crate::ClientError;
 use rustls::{
     SupportedCipherSuite,
+    client::Resumption,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many sessions one client remembers. It speaks to one server, of which rustls keeps up to eight TLS 1.3 tickets.
+const SESSIONS: usize = 8;
+
+/// TLS settings that were read once, for any number of clients: reading the CA and building its root store costs more
+/// than all else in making a client.
+#[derive(Debug, Clone)]
+pub struct TlsSettings(rustls::ClientConfig);
+
+impl TlsSettings {
+    /// Settings that trust only the CA certificates in `ca_pem`.
+    ///
+    /// # Errors
+    /// When it holds no certificate, or one that can't be used.
+    pub fn new(ca_pem: &[u8]) -> Result<Self, ClientError> {
+        Ok(Self(client_config(ca_pem)?))
+    }
+
+    /// The settings for one client. What it remembers of its sessions is its own: clients that shared it would spare
+    /// the server the handshakes that it has with clients on computers of their own.
+    fn of_one_client(&self) -> rustls::ClientConfig {
+        let mut config = self.0.clone();
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        config
+    }
+}
+
 /// An HTTP client that trusts only the CA certificates in `ca_pem`. `timeout` bounds each whole request, body
 /// included; one request may set another.
 pub(crate) fn http_client(ca_pem: &[u8], timeout: Duration) -> Result<reqwest::Client, ClientError> {
+    http_client_from(&TlsSettings::new(ca_pem)?, timeout, None)
+}
+
+/// The same with settings that were read before, and from this address of ours if one is given.
+pub(crate) fn http_client_from(
+    settings: &TlsSettings,
+    timeout: Duration,
+    local: Option<IpAddr>,
+) -> Result<reqwest::Client, ClientError> {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(client_config(ca_pem)?)
+        .tls_backend_preconfigured(settings.of_one_client())
         .https_only(true)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_keepalive(Duration::from_secs(15))
         .timeout(timeout)
+        .local_address(local)
         .user_agent(concat!("billet/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|source| ClientError::Setup { source })
@@ -76,9 +113,10 @@ fn has_aes() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{http_client, is_chacha, provider};
+    use super::{TlsSettings, http_client, is_chacha, provider};
     use crate::ClientError;
-    use std::time::Duration;
+    use rustls::{ClientConfig, HandshakeKind, ServerConfig, pki_types::PrivatePkcs8KeyDer};
+    use std::{sync::Arc, time::Duration};
 
     #[test]
     fn a_file_that_is_no_certificate_is_refused() {
@@ -94,5 +132,52 @@ mod tests {
         assert!(!is_chacha(with[0]) && is_chacha(without[0]));
         assert_eq!(with.len(), without.len());
         assert!(with.iter().all(|suite| without.contains(suite)), "nothing else than the order changes");
+    }
+
+    /// Lets both talk until there is nothing left to say; how the handshake went.
+    fn talk(client: &ClientConfig, server: &Arc<ServerConfig>) -> HandshakeKind {
+        let name = "localhost".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client.clone()), name).unwrap();
+        let mut server = rustls::ServerConnection::new(Arc::clone(server)).unwrap();
+        loop {
+            let (mut there, mut back) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut there).unwrap();
+            }
+            let mut bytes = there.as_slice();
+            while !bytes.is_empty() {
+                server.read_tls(&mut bytes).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            while server.wants_write() {
+                server.write_tls(&mut back).unwrap();
+            }
+            let mut bytes = back.as_slice();
+            while !bytes.is_empty() {
+                client.read_tls(&mut bytes).unwrap();
+                client.process_new_packets().unwrap();
+            }
+            if there.is_empty() && back.is_empty() {
+                return client.handshake_kind().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn clients_of_the_same_settings_have_sessions_of_their_own() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let server = ServerConfig::builder_with_provider(Arc::new(provider(true)))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let server = Arc::new(server);
+        let settings = TlsSettings::new(made.cert.pem().as_bytes()).unwrap();
+        let (one, other) = (settings.of_one_client(), settings.of_one_client());
+        assert_eq!(talk(&one, &server), HandshakeKind::Full);
+        assert_eq!(talk(&one, &server), HandshakeKind::Resumed, "its own second connection");
+        assert_eq!(talk(&other, &server), HandshakeKind::Full, "another client's first");
     }
 }

@@ -8,6 +8,7 @@
 //! No I/O, no clock, no randomness, no table here. `transitions.md` beside this crate is printed by a test.
 
 mod admit;
+mod allocate;
 mod decide;
 mod disk;
 mod instance;
@@ -19,9 +20,10 @@ mod plan;
 mod settle;
 
 pub use admit::{Refusal, Request, admit};
+pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};
-pub use instance::{Candidate, Instance, InstanceDecision, decide_instance};
+pub use instance::{Instance, InstanceDecision, decide_instance};
 pub use limits::Limits;
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, PowerWish, Reported,
@@ -30,4 +32,4 @@ pub use machine::{
 pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};
 pub use plan::{StepKind, StepName};
-pub use settle::{Failure, Outcome, settle};
+pub use settle::{Failure, Outcome, Stage, settle, settle_on};

@@ -89,12 +89,23 @@ pub struct Facts {
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
     pub netboot: Option<Timestamp>,
-    /// When the service began to listen again, or a firmware update ended: nobody could be heard meanwhile.
+    /// When the service began to listen again, or a firmware update ended: nobody could be heard meanwhile, so silence
+    /// counts from then.
     pub listening: Option<Timestamp>,
+    /// From when the time limit of the step in hand counts, if that is later than its begin: that, put off by as long as
+    /// nobody could be heard. `None`, as earlier versions wrote it: from `listening`.
+    pub counts_from: Option<Timestamp>,
     /// The firmware update that its BMC is at.
     pub firmware: Option<FirmwareTask>,
     /// When it was given another BMC.
     pub bmc_changed: Option<Timestamp>,
+}
+
+impl Facts {
+    /// From when the time limit of a step that began then counts.
+    pub(crate) fn limit_from(&self, started: Timestamp) -> Timestamp {
+        self.counts_from.or(self.listening).map_or(started, |from| from.max(started))
+    }
 }
 
 /// A firmware update that a BMC was asked for and whose end nobody saw yet.

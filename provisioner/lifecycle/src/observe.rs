@@ -1,7 +1,7 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
 use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
 
 /// Something observed.
@@ -91,17 +91,42 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         }
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
-        Fact::Listening => facts.listening = Some(now),
+        // Only that time is nobody's fault: a service that is down again and again must not put a limit off for ever.
+        Fact::Listening => {
+            facts.counts_from = Some(put_off(machine, now));
+            facts.listening = Some(now);
+        }
         Fact::Firmware(task) => {
             let locks = |task: &Option<FirmwareTask>| task.as_ref().is_some_and(FirmwareTask::locks);
             if locks(&facts.firmware) && !locks(task) {
                 // While firmware was written nobody could boot and call in: silence counts from now.
-                facts.listening = Some(now);
+                (facts.listening, facts.counts_from) = (Some(now), Some(now));
             }
             facts.firmware.clone_from(task);
         }
     }
     next
+}
+
+/// From when the limit of the step in hand counts, when nobody could be heard until now. Since when, nobody wrote down:
+/// at the most since something was last heard of the machine, or seen, or tried.
+fn put_off(machine: &Machine, now: Timestamp) -> Timestamp {
+    let facts = &machine.facts;
+    let step = machine.running_job().and_then(Job::current);
+    let times = [
+        facts.power.map(|(_, at)| at),
+        facts.agent_seen,
+        facts.claim.map(|claim| claim.at),
+        facts.netboot,
+        facts.phoned_home.map(|(_, at)| at),
+        facts.listening,
+        step.and_then(|step| step.not_before),
+        step.and_then(|step| step.started),
+    ];
+    let Some(last) = times.into_iter().flatten().filter(|at| *at <= now).max() else { return now };
+    let from = facts.limit_from(step.and_then(|step| step.started).unwrap_or(last));
+    let down = now.duration_since(last.max(from)).max(SignedDuration::ZERO);
+    from.saturating_add(down).unwrap_or(now).min(now)
 }
 
 /// Only a report on the order that stands counts: a late one never hides a newer one, and what was not ordered yet

@@ -1,8 +1,8 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
-    decide::{Move, choices as choices_of},
-    limits::back_off,
+    decide::{Decision, Move, choices as choices_of, decide},
+    limits::{Limits, back_off},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
 };
@@ -64,6 +64,37 @@ pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
         Outcome::Held { why, choices } => hold(&mut next, why, choices.clone(), now),
     }
     next
+}
+
+/// One of several changes in the books that are taken down together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// What is taken down.
+    pub outcome: Outcome,
+    /// The machine after it.
+    pub machine: Machine,
+}
+
+/// Takes an outcome down, and with it what follows from it in the books alone and at once: the next step begins, or the
+/// job ends. Never empty; the last stage is what is to be stored.
+///
+/// Nothing of this happens in the world, so one write does what two did, and a step's intent still is stored before its
+/// effect. What follows is decided as ever: a hold, or a person's word that came in, goes before.
+pub fn settle_on(machine: &Machine, outcome: &Outcome, limits: &Limits, now: Timestamp) -> Vec<Stage> {
+    let first = Stage { outcome: outcome.clone(), machine: settle(machine, outcome, now) };
+    let mut stages = vec![first];
+    // At most the end of the job or the beginning of one step: after either something else is decided.
+    while let Some(after) = stages.last().map(|stage| &stage.machine)
+        && let Some(fresh) = after.running_job().map(|job| job.id)
+        && let Decision::Move(change @ (Move::Begin { .. } | Move::Finish { .. })) =
+            decide(after, limits, now)
+    {
+        // Neither starts a job, so the id is not taken.
+        let outcome = Outcome::Moved { change, fresh };
+        let machine = settle(after, &outcome, now);
+        stages.push(Stage { outcome, machine });
+    }
+    stages
 }
 
 fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {

@@ -1,17 +1,15 @@
 //! `/agent/v1`: claim, orders, reports, manifests and chunks.
 
 use super::{
-    auth::Session,
     error::{ApiError, Body, Query},
     instances::{USER_DATA, secret_owner},
 };
 use crate::{
-    clock,
-    hub::Poke,
-    seed,
+    clock, progress, seed,
     service::{Service, ServiceError},
+    sessions::Session,
     store::{EventsOf, MachineRecord, NewEvent, Window},
-    text::{parse_mac, parse_mac_bytes},
+    text::{format_mac, parse_mac, parse_mac_bytes},
     windows,
 };
 use axum::{
@@ -27,8 +25,7 @@ use provisioner_api::{
 use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported, StepName, Task, order};
 use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
-use tokio::sync::broadcast::error::RecvError;
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long an agent's question may stay open at most.
@@ -36,9 +33,6 @@ const LONGEST_POLL: u64 = 50;
 
 /// The job of the one order that a discovery gives.
 const NO_JOB: JobId = JobId(Uuid::nil());
-
-/// How often "the agent was heard" is written down when it says nothing else.
-const HEARD: jiff::SignedDuration = jiff::SignedDuration::from_secs(20);
 
 fn refused(detail: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "refused", detail)
@@ -66,20 +60,21 @@ pub(crate) async fn claim(
     if !repeat && window.expires < clock::now() {
         return Err(refused("this boot window has closed"));
     }
-    let machine = match window.machine {
+    let record = match window.machine {
         Some(machine) => expected(&service, &window, machine, &body.inventory).await?,
         None => discovered(&service, &window, &body.inventory).await?,
     };
+    let machine = record.id();
     if !service.store.window_claim(&window.id, &body.nonce, machine, clock::now()).await? {
         return Err(refused("another agent claimed this boot window"));
     }
     let told = format!("the agent {} called in", body.agent_version.chars().take(40).collect::<String>());
     let events = if repeat { Vec::new() } else { vec![NewEvent::machine(machine, "agent", told)] };
     let fact = Fact::Claimed { job: window.job, inventory: body.inventory };
-    let record = service.observe(machine, &fact, &events).await?;
+    let record = service.observe_loaded(&record, &[fact], &events).await?;
     let record = record.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
     if !repeat {
-        called_in(&service, &window, &record.spec.macs);
+        called_in(&service, &window, &record.spec.macs).await?;
     }
     let session = windows::session_token(&service.key, &window.id, &body.nonce);
     let session = provisioner_api::Secret::new(session);
@@ -87,19 +82,27 @@ pub(crate) async fn claim(
 }
 
 /// Ends the boot conversations of a machine: its agent is here.
-fn called_in(service: &Service, window: &Window, macs: &[String]) {
+async fn called_in(service: &Service, window: &Window, macs: &[String]) -> Result<(), ServiceError> {
     let at = u64::try_from(clock::now().as_millisecond()).unwrap_or(0);
-    let named = std::iter::once(&window.mac).chain(macs).filter_map(|mac| parse_mac_bytes(mac));
-    let mut told = Vec::new();
-    for mac in named {
-        // The one that it booted from is the one that was heard; which that is, nobody says.
-        let last = service.traces.of(&[mac]).pop();
-        if !told.contains(&mac) && last.is_some() {
-            let network = last.map(|(_, entry)| entry.network.clone()).unwrap_or_default();
-            service.traces.record(Entry { at, mac, network, what: What::Agent });
-            told.push(mac);
+    let mut named: Vec<_> =
+        std::iter::once(&window.mac).chain(macs).filter_map(|mac| parse_mac_bytes(mac)).collect();
+    named.sort_unstable();
+    named.dedup();
+    // The one that it booted from is the one that was heard; which that is, nobody says.
+    let heard = service.traces.of(&named);
+    let mut last: BTreeMap<_, _> =
+        heard.into_iter().map(|(_, entry)| (entry.mac, entry.network.clone())).collect();
+    if last.is_empty() {
+        // So many boot at once that it is not in memory any more.
+        for mac in named {
+            let stored = service.store.boot_trace_list(&format_mac(mac)).await?.pop();
+            last.extend(stored.map(|(_, entry)| (mac, entry.network.clone())));
         }
     }
+    for (mac, network) in last {
+        service.traces.record(Entry { at, mac, network, what: What::Agent });
+    }
+    Ok(())
 }
 
 /// The MAC addresses of an inventory, in canonical form, each once: a bridge or bond shows its port's again.
@@ -119,7 +122,7 @@ async fn expected(
     window: &Window,
     machine: MachineId,
     inventory: &Inventory,
-) -> Result<MachineId, ApiError> {
+) -> Result<MachineRecord, ApiError> {
     let record = service.store.machine_get(machine).await?;
     let record = record.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
     let nics = macs_of(inventory);
@@ -137,12 +140,12 @@ async fn expected(
     if window.job.is_some() && window.job != running {
         return Err(refused("the work that this boot window was opened for is over"));
     }
-    Ok(machine)
+    Ok(record)
 }
 
 /// Tells of a refusal, but not again and again: the agent goes on asking.
 async fn tell_once(service: &Service, machine: MachineId, message: String) -> Result<(), ServiceError> {
-    let last = service.store.event_list(EventsOf::Machine(machine), None, 1).await?;
+    let last = service.store.event_newest(EventsOf::Machine(machine), 1).await?;
     if last.last().is_none_or(|event| event.message != message) {
         tracing::warn!(%machine, message, "a claim is refused");
         service.store.event_insert(&[NewEvent::machine(machine, "agent", message)], clock::now()).await?;
@@ -156,7 +159,7 @@ async fn discovered(
     service: &Service,
     window: &Window,
     inventory: &Inventory,
-) -> Result<MachineId, ApiError> {
+) -> Result<MachineRecord, ApiError> {
     let mut macs = macs_of(inventory);
     if !macs.contains(&window.mac) {
         return Err(refused(
@@ -168,7 +171,7 @@ async fn discovered(
     for mac in &macs {
         let Some(known) = service.store.machine_by_mac(mac).await? else { continue };
         if !known.machine.want.accepted {
-            return Ok(known.id());
+            return Ok(known);
         }
         if !known.spec.macs.contains(&window.mac) {
             let (nic, name) = (&window.mac, &known.name);
@@ -201,7 +204,7 @@ async fn discovered(
     let event = NewEvent::machine(id, "agent", "discovered: it netbooted on its own and was inventoried");
     service.store.machine_insert(&record, &[], &[event], now).await?;
     service.poke_machine(&record);
-    Ok(id)
+    Ok(record)
 }
 
 /// How long to wait for an order.
@@ -218,42 +221,53 @@ pub(crate) async fn orders(
     Extension(session): Extension<Session>,
     Query(poll): Query<Poll>,
 ) -> Result<Response, ApiError> {
-    let mut pokes = service.hub.listen();
-    heard(&service, &session).await?;
+    // Before the first look: what changes after that look must not be slept through.
+    let mut watch = service.hub.watch(session.machine);
     let end = tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(LONGEST_POLL));
+    let mut record = service.store.machine_get(session.machine).await?;
+    if let Some(found) = record {
+        record = heard(&service, &session, found).await?;
+    }
     loop {
-        if let Some(order) = standing_order(&service, &session).await? {
+        if let Some(record) = &record
+            && let Some(order) = standing_order(&service, &session, record).await?
+        {
             return Ok(Json(order).into_response());
         }
-        loop {
-            match tokio::time::timeout_at(end, pokes.recv()).await {
-                Err(_) => return Ok(StatusCode::NO_CONTENT.into_response()),
-                Ok(Ok(Poke::Machine(id))) if id == session.machine => break,
-                Ok(Err(RecvError::Lagged(_))) => break,
-                Ok(Err(RecvError::Closed)) => return Ok(StatusCode::NO_CONTENT.into_response()),
-                Ok(Ok(_)) => {}
-            }
+        if tokio::time::timeout_at(end, watch.poked()).await.is_err() {
+            return Ok(StatusCode::NO_CONTENT.into_response());
         }
+        record = service.store.machine_get(session.machine).await?;
     }
 }
 
 /// An agent of an earlier boot that still asks must not hide that the one that is waited for fell silent.
-async fn heard(service: &Service, session: &Session) -> Result<(), ServiceError> {
-    let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(()) };
+async fn heard(
+    service: &Service,
+    session: &Session,
+    record: MachineRecord,
+) -> Result<Option<MachineRecord>, ServiceError> {
     let running = record.machine.running_job().map(|job| (job.id, job.epoch));
-    let stale = |at: jiff::Timestamp| clock::now().duration_since(at) > HEARD;
     let ours = running.is_some() && session.window.job == running;
-    if ours && record.machine.facts.agent_seen.is_none_or(stale) {
-        service.observe(session.machine, &Fact::AgentSeen, &[]).await?;
+    if ours && to_be_noted(service, &record) {
+        return service.observe_loaded(&record, &[Fact::AgentSeen], &[]).await;
     }
-    Ok(())
+    Ok(Some(record))
 }
 
-async fn standing_order(service: &Service, session: &Session) -> Result<Option<Order>, ServiceError> {
-    let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(None) };
+/// Whether it is time to write down again that the agent was heard.
+fn to_be_noted(service: &Service, record: &MachineRecord) -> bool {
+    progress::is_due(record.machine.facts.agent_seen, service.config.limits.agent_silence, clock::now())
+}
+
+async fn standing_order(
+    service: &Service,
+    session: &Session,
+    record: &MachineRecord,
+) -> Result<Option<Order>, ServiceError> {
     let now = clock::now();
     if session.window.job.is_none() {
-        return Ok(Some(leave(&record, now)));
+        return Ok(Some(leave(record, now)));
     }
     let Some(draft) = order(&record.machine, now) else { return Ok(None) };
     // An agent of an earlier boot gets nothing.
@@ -265,7 +279,7 @@ async fn standing_order(service: &Service, session: &Session) -> Result<Option<O
         Task::Inspect => Action::Inspect,
         Task::WriteImage { manifest, permit } => Action::WriteImage { manifest, permit },
         Task::WriteSeed { instance, permit } => {
-            let Some(files) = seed_files(service, &record, instance).await? else { return Ok(None) };
+            let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
             Action::WriteSeed { files, permit }
         }
         Task::Erase { policy, permit } => Action::Erase { policy, permit },
@@ -351,10 +365,16 @@ pub(crate) async fn report(
     let at = clock::now();
     let report =
         AgentReport { job: report.job, epoch: report.epoch, step, attempt: report.attempt, said, at };
-    if let Some(inventory) = inventory.filter(|_| stands) {
-        service.observe(record.id(), &Fact::Inventory(inventory), &[]).await?;
+    if stands {
+        service.progress.put(&report);
     }
-    service.observe(record.id(), &Fact::Reported(report), &[]).await?;
+    // Each second, while it writes: that is for memory, and seldom for the disk.
+    if matches!(report.said, Reported::Progress(_)) && !to_be_noted(&service, &record) {
+        return Ok(Json(ReportResponse { stands }));
+    }
+    let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
+    let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();
+    service.observe_loaded(&record, &facts, &[]).await?;
     Ok(Json(ReportResponse { stands }))
 }
 
@@ -411,3 +431,6 @@ pub(crate) async fn chunk(
         Err(error) => Err(ApiError::internal(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

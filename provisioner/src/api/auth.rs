@@ -1,24 +1,14 @@
 //! Who asks: operators by API token, agents by the session that their claim gave them.
 
 use super::error::ApiError;
-use crate::{keys::sha256_hex, service::Service, store::Window, windows};
+use crate::{keys::sha256_hex, service::Service, sessions};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::Response,
 };
-use provisioner_api::MachineId;
 use std::sync::Arc;
-
-/// An agent that proved its session: which window it claimed, as which machine.
-#[derive(Debug, Clone)]
-pub(crate) struct Session {
-    /// The machine.
-    pub(crate) machine: MachineId,
-    /// The window that it claimed.
-    pub(crate) window: Window,
-}
 
 /// Lets nobody through but holders of an API token.
 pub(crate) async fn operator(
@@ -44,9 +34,8 @@ pub(crate) async fn session(
 ) -> Result<Response, ApiError> {
     let refused = || unauthorized("this needs the session of a claimed boot window");
     let token = bearer(request.headers()).ok_or_else(refused)?;
-    let window = windows::window_of_session(&service, token).await?.ok_or_else(refused)?;
-    let machine = window.machine.ok_or_else(refused)?;
-    request.extensions_mut().insert(Session { machine, window });
+    let session = sessions::session(&service, token).await?.ok_or_else(refused)?;
+    request.extensions_mut().insert(session);
     Ok(next.run(request).await)
 }
 

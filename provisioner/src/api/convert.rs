@@ -2,7 +2,7 @@
 
 use crate::{
     bmc_view,
-    service::{Service, ServiceError},
+    service::Service,
     store::{InstanceRecord, MachineRecord},
 };
 use jiff::Timestamp;
@@ -10,14 +10,15 @@ use provisioner_api::{
     BmcHealth, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
     MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
 };
-use provisioner_lifecycle::{Decision, Limits, Reported, decide};
+use provisioner_lifecycle::{Decision, Reported, decide};
 
-/// A machine on the wire.
-pub(crate) async fn machine(
+/// A machine on the wire; `instance` is the name of the one that owns it.
+pub(crate) fn machine(
     service: &Service,
     record: &MachineRecord,
+    instance: Option<&str>,
     now: Timestamp,
-) -> Result<Machine, ServiceError> {
+) -> Machine {
     let core = &record.machine;
     let mut address = None;
     for mac in &record.spec.macs {
@@ -28,16 +29,18 @@ pub(crate) async fn machine(
     let status = MachineStatus {
         state: core.state.name,
         since: core.state.since,
-        waiting: waiting(record, &service.config.limits, now),
-        held: held(record, &owner_name(service, record).await?),
+        waiting: waiting(service, record, now),
+        // The commands that a hold proposes are for that instance.
+        held: held(record, instance.unwrap_or("NAME")),
         power: match core.facts.power {
             Some((true, _)) => Power::On,
             Some((false, _)) => Power::Off,
             None => Power::Unknown,
         },
         bmc: bmc(record),
-        job: job(record),
+        job: job(service, record),
         instance: record.owner(),
+        instance_name: instance.map(Into::into),
         inventory: core.facts.inventory.clone(),
         address: address.map(|address| address.to_string()),
     };
@@ -46,7 +49,7 @@ pub(crate) async fn machine(
         maintenance: core.want.maintenance,
         ..record.spec.clone()
     };
-    Ok(Machine { id: core.id, name: record.name.clone(), version: record.generation, spec, status })
+    Machine { id: core.id, name: record.name.clone(), version: record.generation, spec, status }
 }
 
 fn bmc(record: &MachineRecord) -> BmcStatus {
@@ -66,9 +69,11 @@ fn bmc(record: &MachineRecord) -> BmcStatus {
 }
 
 /// What a machine waits for, from the same decision that the reconciler takes.
-fn waiting(record: &MachineRecord, limits: &Limits, now: Timestamp) -> Option<Waiting> {
+fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<Waiting> {
     let since = record.machine.state.since;
-    match decide(&record.machine, limits, now) {
+    // How far an agent is belongs into the sentence.
+    let newest = service.progress.newest(&record.machine);
+    match decide(newest.as_ref().unwrap_or(&record.machine), &service.config.limits, now) {
         Decision::Wait(patience) => Some(Waiting {
             why: patience.why.replace("{machine}", &record.name),
             since: patience.since,
@@ -95,16 +100,7 @@ fn held(record: &MachineRecord, instance: &str) -> Option<Held> {
     Some(Held { why: named(&hold.why), since: hold.since, choices: hold.choices.iter().map(named).collect() })
 }
 
-/// The name of the instance that owns a machine, for the commands that a hold proposes.
-async fn owner_name(service: &Service, record: &MachineRecord) -> Result<String, ServiceError> {
-    let owner = match record.owner() {
-        Some(id) => service.store.instance_get(id).await?,
-        None => None,
-    };
-    Ok(owner.map_or_else(|| "NAME".to_owned(), |owner| owner.name))
-}
-
-fn job(record: &MachineRecord) -> Option<Job> {
+fn job(service: &Service, record: &MachineRecord) -> Option<Job> {
     let job = record.machine.job.as_ref()?;
     let step = |step: &provisioner_lifecycle::Step| Step {
         name: step.name.to_string(),
@@ -112,7 +108,7 @@ fn job(record: &MachineRecord) -> Option<Job> {
         phase: step.phase,
         started: step.started,
         ended: step.ended,
-        progress: progress(record, job, step),
+        progress: progress(service, record, job, step),
         result: step.result.clone(),
     };
     Some(Job {
@@ -125,29 +121,30 @@ fn job(record: &MachineRecord) -> Option<Job> {
     })
 }
 
+/// How far a step in hand is: what was told last, or after a restart what was written down of that.
 fn progress(
+    service: &Service,
     record: &MachineRecord,
     job: &provisioner_lifecycle::Job,
     step: &provisioner_lifecycle::Step,
 ) -> Option<Progress> {
-    match record.machine.report_on(job, step).map(|report| &report.said) {
-        Some(Reported::Progress(progress)) if step.phase == StepPhase::Intent => Some(*progress),
+    let told = service.progress.of(job, step).or_else(|| match record.machine.report_on(job, step)?.said {
+        Reported::Progress(progress) if step.phase == StepPhase::Intent => Some(progress),
         _ => None,
-    }
+    });
+    // An agent that waits for its manifest or its disk tells 0 of 0.
+    told.filter(|progress| progress.total > 0)
 }
 
 /// An instance on the wire. What its machine waits for, it waits for too.
-pub(crate) async fn instance(
+pub(crate) fn instance(
     service: &Service,
     record: &InstanceRecord,
+    own: Option<&MachineRecord>,
     now: Timestamp,
-) -> Result<Instance, ServiceError> {
-    let own = match record.machine {
-        Some(id) => service.store.machine_get(id).await?,
-        None => None,
-    };
+) -> Instance {
     let mut addresses = Vec::new();
-    for mac in own.iter().flat_map(|own| &own.spec.macs) {
+    for mac in own.into_iter().flat_map(|own| &own.spec.macs) {
         addresses.extend(crate::leases::address_of(service, mac).map(|address| address.to_string()));
     }
     let own_wait =
@@ -160,23 +157,22 @@ pub(crate) async fn instance(
             ),
         });
     let follows = record.state != InstanceState::Running;
-    let machines_wait =
-        own.as_ref().filter(|_| follows).and_then(|own| waiting(own, &service.config.limits, now));
-    let machines_hold = own.as_ref().and_then(|own| held(own, &record.name));
+    let machines_wait = own.filter(|_| follows).and_then(|own| waiting(service, own, now));
+    let machines_hold = own.and_then(|own| held(own, &record.name));
     let mut spec = record.spec.clone();
     spec.user_data = record.standing.user_data_bytes.map(|bytes| format!("<{bytes} bytes, write-only>"));
     let status = InstanceStatus {
         state: record.state,
         since: record.since,
         machine: record.machine,
-        machine_name: own.as_ref().map(|own| own.name.clone()),
+        machine_name: own.map(|own| own.name.clone()),
         waiting: own_wait.or(machines_wait),
         held: record.standing.held.clone().or(machines_hold),
         addresses,
         phoned_home: record.standing.phoned_home,
         host_keys: record.standing.host_keys.clone(),
     };
-    Ok(Instance { id: record.id, name: record.name.clone(), version: record.version, spec, status })
+    Instance { id: record.id, name: record.name.clone(), version: record.version, spec, status }
 }
 
 /// The answer to "why".

@@ -3,14 +3,15 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
-    machines::{After, EVENTS, FACTS, etag},
+    machines::{EventQuery, FACTS, etag, event_list},
+    pages,
     validate::Fields,
 };
 use crate::{
     clock,
     keys::KeyError,
     service::{Service, ServiceError},
-    store::{EventsOf, InstanceRecord, InstanceStanding, NewEvent, NewSecret},
+    store::{EventsOf, InstanceRecord, InstanceStanding, ListedInstance, NewEvent, NewSecret},
     text::word,
 };
 use axum::{
@@ -21,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
-    DeleteInstance, Event, Instance, InstanceCreate, InstanceId, InstanceList, InstanceState, Why,
+    DeleteInstance, EventList, Instance, InstanceCreate, InstanceId, InstanceList, InstanceState, Why,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -35,24 +36,31 @@ pub(crate) fn secret_owner(id: InstanceId) -> String {
     format!("instance {id}")
 }
 
-/// What a list may be narrowed to.
+/// What a list may be narrowed to, and which page of it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     state: Option<InstanceState>,
+    limit: Option<String>,
+    after: Option<String>,
 }
 
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
-    Query(filter): Query<Filter>,
+    Query(query): Query<Filter>,
 ) -> Result<Json<InstanceList>, ApiError> {
-    let mut items = Vec::new();
-    for record in service.store.instance_list().await? {
-        if filter.state.is_none_or(|state| record.state == state) {
-            items.push(convert::instance(&service, &record, clock::now()).await?);
-        }
-    }
-    Ok(Json(InstanceList { items }))
+    let limit = pages::limit(query.limit.as_deref())?;
+    let rows = service.store.instance_page(query.state, query.after.as_deref(), pages::rows(limit)).await?;
+    let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
+    let now = clock::now();
+    let wire = |row: &ListedInstance| convert::instance(&service, &row.record, row.machine.as_ref(), now);
+    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next }))
+}
+
+/// An instance by name or id, with its machine.
+async fn find(service: &Service, key: &str) -> Result<ListedInstance, ApiError> {
+    let found = service.store.instance_with_machine(key).await?;
+    found.ok_or_else(|| ApiError::not_found("instance", key))
 }
 
 pub(crate) async fn create(
@@ -105,7 +113,7 @@ pub(crate) async fn create(
     let events = [NewEvent::instance(id, "request", format!("asked for: image {}", image.name))];
     service.store.instance_insert(&record, user_data.as_ref(), &events, now).await?;
     service.hub.poke(crate::hub::Poke::Instance(id));
-    let instance = convert::instance(&service, &record, now).await?;
+    let instance = convert::instance(&service, &record, None, now);
     Ok((StatusCode::CREATED, tagged(instance)).into_response())
 }
 
@@ -113,8 +121,8 @@ pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
 ) -> Result<Response, ApiError> {
-    let record = service.instance(&key).await?;
-    Ok(tagged(convert::instance(&service, &record, clock::now()).await?))
+    let ListedInstance { record, machine } = find(&service, &key).await?;
+    Ok(tagged(convert::instance(&service, &record, machine.as_ref(), clock::now())))
 }
 
 /// Asks for the instance to be given back. Repeating it changes nothing: the first word on erasing stands, unless it
@@ -130,12 +138,8 @@ pub(crate) async fn delete(
         serde_json::from_slice(&body)
             .map_err(|error| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string()))?
     };
-    let record = service.instance(&key).await?;
-    let own = match record.machine {
-        Some(id) => service.store.machine_get(id).await?,
-        None => None,
-    };
-    let held = own.is_some_and(|own| own.machine.state.hold.is_some());
+    let ListedInstance { record, machine: own } = find(&service, &key).await?;
+    let held = own.as_ref().is_some_and(|own| own.machine.state.hold.is_some());
     let changed = service
         .instance_change(record.id, |record, _| {
             let known = record.standing.release;
@@ -158,36 +162,34 @@ pub(crate) async fn delete(
             word(&stands)
         )));
     }
-    let instance = convert::instance(&service, &record, clock::now()).await?;
+    // Nothing but the release can have changed since its machine was read.
+    let own = own.filter(|own| record.machine == Some(own.id()));
+    let instance = convert::instance(&service, &record, own.as_ref(), clock::now());
     Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
 }
 
 pub(crate) async fn events(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
-    Query(after): Query<After>,
-) -> Result<Json<Vec<Event>>, ApiError> {
+    Query(query): Query<EventQuery>,
+) -> Result<Json<EventList>, ApiError> {
     let record = service.instance(&key).await?;
-    Ok(Json(service.store.event_list(EventsOf::Instance(record.id), after.after, EVENTS).await?))
+    event_list(&service, EventsOf::Instance(record.id), &query).await
 }
 
 pub(crate) async fn why(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
 ) -> Result<Json<Why>, ApiError> {
-    let record = service.instance(&key).await?;
+    let ListedInstance { record, machine: own } = find(&service, &key).await?;
     let now = clock::now();
-    let instance = convert::instance(&service, &record, now).await?;
-    let own = match record.machine {
-        Some(id) => service.store.machine_get(id).await?,
-        None => None,
-    };
+    let instance = convert::instance(&service, &record, own.as_ref(), now);
     let (job, facts) = match &own {
         Some(own) => (
-            convert::machine(&service, own, now).await?.status.job,
-            service.store.event_list(EventsOf::Machine(own.id()), None, FACTS).await?,
+            convert::machine(&service, own, None, now).status.job,
+            service.store.event_newest(EventsOf::Machine(own.id()), FACTS).await?,
         ),
-        None => (None, service.store.event_list(EventsOf::Instance(record.id), None, FACTS).await?),
+        None => (None, service.store.event_newest(EventsOf::Instance(record.id), FACTS).await?),
     };
     let status = instance.status;
     let state = word(&status.state);

@@ -3,12 +3,13 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
+    pages,
     validate::Fields,
 };
 use crate::{
     bmcs, clock,
     service::{Change, Service, ServiceError},
-    store::{EventsOf, MachineRecord, NewEvent, NewSecret, Swap},
+    store::{EventsOf, ListedMachine, MachineFilter, MachineRecord, NewEvent, NewSecret, Swap},
     text::word,
 };
 use axum::{
@@ -19,8 +20,8 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcSpec, Event, EventId, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId,
-    MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
+    BmcSpec, EventList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId, MachineList,
+    MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
 use provisioner_lifecycle::{Fact, Machine as Core, Refusal, Request, admit, observe};
 use serde::Deserialize;
@@ -28,39 +29,49 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-/// What a list may be narrowed to.
+/// What a list may be narrowed to, and which page of it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     state: Option<MachineState>,
     pool: Option<String>,
+    held: Option<bool>,
+    limit: Option<String>,
+    after: Option<String>,
 }
 
-/// Which events.
+/// Which events: those behind one, or the newest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct After {
-    pub(super) after: Option<EventId>,
+pub(crate) struct EventQuery {
+    after: Option<String>,
+    limit: Option<String>,
+    newest: Option<String>,
 }
-
-/// How many events an answer holds at most.
-pub(super) const EVENTS: u32 = 1000;
 
 /// How many facts stand behind a "why".
 pub(super) const FACTS: u32 = 10;
 
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
-    Query(filter): Query<Filter>,
+    Query(query): Query<Filter>,
 ) -> Result<Json<MachineList>, ApiError> {
-    let mut items = Vec::new();
-    for record in service.store.machine_list().await? {
-        let state = filter.state.is_none_or(|state| record.machine.state.name == state);
-        if state && filter.pool.as_ref().is_none_or(|pool| record.spec.pool == *pool) {
-            items.push(convert::machine(&service, &record, clock::now()).await?);
-        }
-    }
-    Ok(Json(MachineList { items }))
+    let limit = pages::limit(query.limit.as_deref())?;
+    let filter = MachineFilter { state: query.state, pool: query.pool, held: query.held };
+    let rows = service.store.machine_page(&filter, query.after.as_deref(), pages::rows(limit)).await?;
+    let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
+    let now = clock::now();
+    let wire = |row: &ListedMachine| convert::machine(&service, &row.record, row.instance.as_deref(), now);
+    Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next }))
+}
+
+/// A machine on the wire, with its owner's name.
+async fn wire(service: &Service, record: &MachineRecord) -> Result<Machine, ApiError> {
+    let owner = match record.owner() {
+        Some(id) => service.store.instance_name(id).await?,
+        None => None,
+    };
+    Ok(convert::machine(service, record, owner.as_deref(), clock::now()))
 }
 
 pub(crate) async fn create(
@@ -100,7 +111,7 @@ pub(crate) async fn create(
     let events = [NewEvent::machine(id, "request", "added by an operator")];
     service.store.machine_insert(&record, &secrets, &events, now).await?;
     service.poke_machine(&record);
-    let machine = convert::machine(&service, &record, now).await?;
+    let machine = convert::machine(&service, &record, None, now);
     Ok((StatusCode::CREATED, tagged(machine)).into_response())
 }
 
@@ -109,7 +120,7 @@ pub(crate) async fn show(
     Path(key): Path<String>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
-    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+    Ok(tagged(wire(&service, &record).await?))
 }
 
 pub(crate) async fn update(
@@ -165,7 +176,7 @@ pub(crate) async fn update(
         })
         .await?;
     let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
-    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+    Ok(tagged(wire(&service, &record).await?))
 }
 
 /// Who is changing the password at the BMC just now has stored it already: another one that is given meanwhile would
@@ -319,16 +330,37 @@ pub(crate) async fn act(
         .admit(record.id(), &request, event)
         .await?
         .ok_or_else(|| ApiError::not_found("machine", &key))?;
-    Ok(tagged(convert::machine(&service, &record, clock::now()).await?))
+    Ok(tagged(wire(&service, &record).await?))
 }
 
 pub(crate) async fn events(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
-    Query(after): Query<After>,
-) -> Result<Json<Vec<Event>>, ApiError> {
+    Query(query): Query<EventQuery>,
+) -> Result<Json<EventList>, ApiError> {
     let record = service.machine(&key).await?;
-    Ok(Json(service.store.event_list(EventsOf::Machine(record.id()), after.after, EVENTS).await?))
+    event_list(&service, EventsOf::Machine(record.id()), &query).await
+}
+
+/// A page of a timeline, or its end.
+pub(super) async fn event_list(
+    service: &Service,
+    of: EventsOf,
+    query: &EventQuery,
+) -> Result<Json<EventList>, ApiError> {
+    if let Some(newest) = pages::number("newest", query.newest.as_deref())? {
+        if query.after.is_some() || query.limit.is_some() {
+            let detail = "it goes without `after` and `limit`: give either it or them";
+            return Err(ApiError::field("newest", detail));
+        }
+        let items = service.store.event_newest(of, newest).await?;
+        return Ok(Json(EventList { items, next: None }));
+    }
+    let limit = pages::limit(query.limit.as_deref())?;
+    let after = pages::cursor(query.after.as_deref())?;
+    let rows = service.store.event_page(of, after, pages::rows(limit)).await?;
+    let (items, next) = pages::cut(rows, limit, |event| event.id.to_string());
+    Ok(Json(EventList { items, next }))
 }
 
 pub(crate) async fn why(
@@ -336,8 +368,8 @@ pub(crate) async fn why(
     Path(key): Path<String>,
 ) -> Result<Json<Why>, ApiError> {
     let record = service.machine(&key).await?;
-    let machine = convert::machine(&service, &record, clock::now()).await?;
-    let facts = service.store.event_list(EventsOf::Machine(record.id()), None, FACTS).await?;
+    let machine = wire(&service, &record).await?;
+    let facts = service.store.event_newest(EventsOf::Machine(record.id()), FACTS).await?;
     let state = word(&machine.status.state);
     let status = machine.status;
     let diagnoses = boot_trace::of_waiting(&service, &record).await?;

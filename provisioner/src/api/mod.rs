@@ -15,6 +15,7 @@ mod linger;
 mod machines;
 mod metrics;
 mod networks;
+mod pages;
 mod phone_home;
 mod reservations;
 mod validate;
@@ -72,11 +73,25 @@ fn bmcs() -> Router<Arc<Service>> {
         .route(paths::MACHINE_CONSOLE, get(console::read).post(console::write))
         .route(paths::MACHINE_CONSOLE_BREAK, post(console::send_break))
         .route(paths::MACHINE_CONSOLE_STATUS, get(console::status))
-        .route_layer(middleware::from_fn(to_the_end))
 }
 
-/// What changes something is done to its end and told, also when the client goes away meanwhile: most of it takes a
-/// BMC several commands.
+/// The routes of machines and instances; they are among the operators'.
+fn wishes() -> Router<Arc<Service>> {
+    Router::new()
+        .route(paths::MACHINES, get(machines::list).post(machines::create))
+        .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
+        .route(paths::MACHINE_ACTIONS, post(machines::act))
+        .route(paths::MACHINE_EVENTS, get(machines::events))
+        .route(paths::MACHINE_WHY, get(machines::why))
+        .route(paths::INSTANCES, get(instances::list).post(instances::create))
+        .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
+        .route(paths::INSTANCE_EVENTS, get(instances::events))
+        .route(paths::INSTANCE_WHY, get(instances::why))
+}
+
+/// What changes something is done to its end and told, also when the client goes away meanwhile: what is asked of a BMC
+/// takes several commands, and what was written of a machine or an instance has to be looked at by the reconciler, which
+/// nobody would tell any more.
 async fn to_the_end(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
@@ -91,17 +106,8 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 /// Every route of the API's listener. Each group names its policy: operators by token, agents by session, the rest open.
 pub(crate) fn router(service: Arc<Service>) -> Router {
     let operators = Router::new()
-        .route(paths::MACHINES, get(machines::list).post(machines::create))
-        .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
-        .route(paths::MACHINE_ACTIONS, post(machines::act))
-        .route(paths::MACHINE_EVENTS, get(machines::events))
-        .route(paths::MACHINE_WHY, get(machines::why))
-        .merge(bmcs())
+        .merge(wishes().merge(bmcs()).route_layer(middleware::from_fn(to_the_end)))
         .route(paths::BMC_SCANS, post(bmc_scans::scan))
-        .route(paths::INSTANCES, get(instances::list).post(instances::create))
-        .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
-        .route(paths::INSTANCE_EVENTS, get(instances::events))
-        .route(paths::INSTANCE_WHY, get(instances::why))
         .route(paths::IMAGES, get(images::list).post(images::import).layer(DefaultBodyLimit::disable()))
         .route(paths::IMAGE, get(images::show).delete(images::delete))
         .route(paths::NETWORKS, get(networks::list))

@@ -1,6 +1,9 @@
 //! `/v1/networks`: declared in the configuration, so read-only; with what is so on them, and their leases.
 
-use super::error::ApiError;
+use super::{
+    error::{ApiError, Query},
+    pages,
+};
 use crate::{
     config::{Network as Declared, Subnet as DeclaredSubnet},
     service::{Service, ServiceError},
@@ -17,11 +20,8 @@ use provisioner_api::{
 };
 use pxe::leases::{Lease as Kept, LeaseState as KeptState, Reservation};
 use pxe_proto::boot::Preference;
-use std::{
-    collections::{HashMap, HashSet},
-    net::Ipv4Addr,
-    sync::Arc,
-};
+use serde::Deserialize;
+use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
 
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<NetworkList>, ApiError> {
     let mut items = Vec::new();
@@ -40,20 +40,36 @@ pub(crate) async fn show(
     Ok(Json(network(&service, declared).await?))
 }
 
+/// Which page of leases or reservations.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    pub(super) limit: Option<String>,
+    pub(super) after: Option<String>,
+}
+
 pub(crate) async fn leases(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
+    Query(page): Query<Page>,
 ) -> Result<Json<LeaseList>, ApiError> {
     find(&service, &name)?;
+    let limit = pages::limit(page.limit.as_deref())?;
+    let after = pages::cursor(page.after.as_deref())?;
     let now = service.boot.leases.now();
-    let machines: HashMap<String, _> = service.store.machine_macs().await?.into_iter().collect();
+    let rows = service.store.lease_page(&name, after, pages::rows(limit)).await?;
+    let (rows, next) = pages::cut(rows, limit, |lease| lease.address.to_string());
+    let macs: Vec<_> = rows.iter().map(|lease| format_mac(lease.mac)).collect();
+    let machines = service.store.machine_names_by_mac(&macs).await?;
     let wire = |kept: Kept| {
         let mac = format_mac(kept.mac);
+        let (machine, machine_name) = machines.get(&mac).cloned().unzip();
         Lease {
             network: name.clone(),
             address: kept.address.to_string(),
             state: state(&kept, now),
-            machine: machines.get(&mac).copied(),
+            machine,
+            machine_name,
             mac,
             hostname: kept.hostname.clone(),
             relay: kept.relay.as_ref().map(|relay| LeaseRelay {
@@ -64,8 +80,8 @@ pub(crate) async fn leases(
             expires: time(kept.expires),
         }
     };
-    let items = service.store.lease_list(&name).await?.into_iter().map(wire).collect();
-    Ok(Json(LeaseList { items }))
+    let items = rows.into_iter().map(wire).collect();
+    Ok(Json(LeaseList { items, next }))
 }
 
 /// A declared network.

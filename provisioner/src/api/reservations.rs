@@ -1,8 +1,9 @@
 //! `/v1/networks/{network}/reservations`: addresses that one client always gets.
 
 use super::{
-    error::{ApiError, Body},
-    networks,
+    error::{ApiError, Body, Query},
+    networks::{self, Page},
+    pages,
     validate::Fields,
 };
 use crate::{
@@ -22,10 +23,14 @@ use std::{net::Ipv4Addr, sync::Arc};
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
+    Query(page): Query<Page>,
 ) -> Result<Json<ReservationList>, ApiError> {
     networks::find(&service, &name)?;
-    let items = service.store.reservation_list(&name).await?.into_iter().map(wire).collect();
-    Ok(Json(ReservationList { items }))
+    let limit = pages::limit(page.limit.as_deref())?;
+    let after = pages::cursor(page.after.as_deref())?;
+    let rows = service.store.reservation_page(&name, after, pages::rows(limit)).await?;
+    let (rows, next) = pages::cut(rows, limit, |reservation| reservation.address.to_string());
+    Ok(Json(ReservationList { items: rows.into_iter().map(wire).collect(), next }))
 }
 
 /// Adds one. The same again changes nothing; of a client that has another one, this takes its place.
@@ -98,11 +103,8 @@ fn read(service: &Service, network: &str, body: &Reservation) -> Result<Kept, Ap
 /// Refuses an address that another client has now.
 async fn unleased(service: &Service, network: &str, wanted: Kept) -> Result<(), ApiError> {
     let now = service.boot.leases.now();
-    let leases = service.store.lease_list(network).await?;
-    let Some(lease) = leases.iter().find(|lease| lease.address == wanted.address && lease.expires > now)
-    else {
-        return Ok(());
-    };
+    let lease = service.store.lease_at(network, wanted.address).await?;
+    let Some(lease) = lease.filter(|lease| lease.expires > now) else { return Ok(()) };
     let address = wanted.address;
     match lease.state {
         LeaseState::Leased if lease.mac != wanted.mac => Err(taken(format!(

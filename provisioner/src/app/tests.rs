@@ -1,5 +1,7 @@
 //! The service opened, nothing running: what booting clients are told, and what is written down of them.
 
+mod restart;
+
 use super::App;
 use crate::{
     config::{Config, Network},
@@ -44,6 +46,11 @@ async fn app(folder: &Path) -> App {
     (network.dhcp, network.discovery, network.router_advertisements) = (DhcpMode::Off, true, false);
     config.networks = vec![network];
     App::bind(config).await.unwrap()
+}
+
+/// Its parts, nothing running.
+pub(crate) async fn service(folder: &Path) -> Arc<Service> {
+    app(folder).await.service
 }
 
 fn dhcp(at: u64, firmware: Option<Firmware>) -> Entry {
@@ -159,7 +166,7 @@ async fn boots_are_stored_and_told_in_the_machines_timeline() {
     let stop = CancellationToken::new();
     stop.cancel();
     traces.run(stop.clone()).await;
-    let events = service.store.event_list(EventsOf::Machine(record.id()), None, 10).await.unwrap();
+    let events = service.store.event_newest(EventsOf::Machine(record.id()), 10).await.unwrap();
     let told: Vec<_> = events.iter().map(|event| event.message.as_str()).collect();
     let dhcp_line = "DISCOVER by UEFI PXE: OFFER 127.1.0.9, boots our agent by snponly";
     assert_eq!(told, [dhcp_line, "fetched snponly.efi over TFTP (5 bytes)"]);
@@ -191,7 +198,7 @@ async fn plain_dhcp_is_told_of_machines_only() {
     let mut writer = TraceWriter::new(Arc::clone(&service), queue);
     writer.look().await.unwrap();
     writer.run(stop).await;
-    let events = service.store.event_list(EventsOf::Machine(record.id()), None, 10).await.unwrap();
+    let events = service.store.event_newest(EventsOf::Machine(record.id()), 10).await.unwrap();
     assert_eq!(events[0].message, "DISCOVER by an operating system: OFFER 127.1.0.9");
     assert_eq!(service.store.boot_trace_newest(10).await.unwrap(), []);
 }

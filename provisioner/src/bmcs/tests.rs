@@ -118,7 +118,7 @@ async fn after_a_crash_the_password_that_the_bmc_knows_is_found_out() {
         assert!(!setting.has_next().await, "{password} or {next}: that is settled");
         assert!(setting.bmcs.is_password(setting.record.id(), "right").await.unwrap());
         let of = EventsOf::Machine(setting.record.id());
-        let events = setting.store.event_list(of, None, 10).await.unwrap();
+        let events = setting.store.event_newest(of, 10).await.unwrap();
         let events: Vec<_> = events.iter().map(|event| event.message.as_str()).collect();
         assert_eq!(events, [told], "the timeline says, once, what came of it");
     }

@@ -179,6 +179,22 @@ pub(super) struct Events {
     /// Go on printing what happens, until interrupted
     #[arg(short, long)]
     pub(super) follow: bool,
+    /// Only the last so many of what there is, up to 1000
+    #[arg(long, value_name = "NUMBER", value_parser = page_size())]
+    pub(super) newest: Option<u32>,
+}
+
+/// How much of a list.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Limit {
+    /// Only the first so many, up to 1000 [default: all]
+    #[arg(long, value_name = "NUMBER", value_parser = page_size())]
+    pub(super) limit: Option<u32>,
+}
+
+/// Reads how many objects a page holds.
+fn page_size() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(provisioner_api::PAGE_MOST))
 }
 
 /// Reads a boot mode.

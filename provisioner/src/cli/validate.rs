@@ -10,7 +10,7 @@ pub(super) use bmc::{
 };
 
 use crate::config::value::dns_label;
-use provisioner_api::{BootChain, ImageFormat, MachineState};
+use provisioner_api::{BootChain, ImageFormat, InstanceState, MachineState};
 use std::net::Ipv4Addr;
 
 /// What `billet why` is asked about.
@@ -119,6 +119,12 @@ pub(super) fn architecture(text: &str) -> Result<String, String> {
 pub(super) fn machine_state(text: &str) -> Result<MachineState, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|_| "use discovered, inspecting, available, deploying, deployed or releasing".to_owned())
+}
+
+/// Reads an instance's state.
+pub(super) fn instance_state(text: &str) -> Result<InstanceState, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "use pending, deploying, running or releasing".to_owned())
 }
 
 /// A boot chain of a machine's own; none for its network's.

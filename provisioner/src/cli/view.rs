@@ -22,7 +22,7 @@ pub(super) use event::events;
 pub(super) use image::{image, images};
 pub(super) use instance::{instance, instances};
 pub(super) use job::{current, phase};
-pub(super) use machine::{Owners, machine, machines};
+pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use why::why;
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use bmc::{Bmc, BmcError, BootMode, BootOverride, BootTarget, Persistence, PowerState};
 use jiff::SignedDuration;
-use provisioner_api::{BmcProtocol, BootMode as ApiBootMode};
+use provisioner_api::{BmcProtocol, BmcSpec, BootMode as ApiBootMode};
 use provisioner_lifecycle::{Effect, Fact, Failure};
 use std::sync::Arc;
 
@@ -22,13 +22,22 @@ pub(super) enum Done {
     Asked,
 }
 
+/// What a deed showed of the machine, to be taken down with what comes of it.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// What is so.
+    pub(super) fact: Fact,
+    /// What is told of it.
+    pub(super) events: Vec<NewEvent>,
+}
+
 /// Performs an effect. The error is our own (database).
 pub(super) async fn perform(
     service: &Service,
     record: &MachineRecord,
     effect: Effect,
-) -> Result<Done, ServiceError> {
-    let refused = |why: String| Ok(Done::Failed(Failure { why, permanent: true, rest: None }));
+) -> Result<(Done, Option<Shown>), ServiceError> {
+    let refused = |why: String| Ok((Done::Failed(Failure { why, permanent: true, rest: None }), None));
     let mut bmc = match service.bmcs.driver(record).await {
         Ok(Some(bmc)) => bmc,
         Ok(None) => {
@@ -55,12 +64,13 @@ pub(super) async fn perform(
         }
     }
     let done = by_hand(effect, done);
-    note(service, record, &bmc, effect, &done).await?;
-    Ok(match done {
+    let shown = note(service, record, &bmc, effect, &done).await?;
+    let done = match done {
         Ok(told) => Done::So(told),
         Err(BmcError::AsksPerson { .. }) => Done::Asked,
         Err(error) => Done::Failed(failure(error)),
-    })
+    };
+    Ok((done, shown))
 }
 
 /// Where the boot device can't be set, firmware that tries the network first does as well: in a boot window it meets
@@ -82,7 +92,16 @@ async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<S
     match effect {
         Effect::Power { on, .. } => set_power(bmc, on).await,
         Effect::BootNetwork => set_boot(bmc, record, BootTarget::Network, Persistence::Once).await,
-        Effect::BootDisk => set_boot(bmc, record, BootTarget::Disk, Persistence::Persistent).await,
+        Effect::BootDisk => boot_from_disk(bmc, record).await,
+    }
+}
+
+/// For ever, or for one boot where the BMC keeps it no longer (Lenovo's XCC): a later boot that begins at the network is
+/// sent to the disk by the boot server.
+async fn boot_from_disk(bmc: &dyn Bmc, record: &MachineRecord) -> Result<String, BmcError> {
+    match set_boot(bmc, record, BootTarget::Disk, Persistence::Persistent).await {
+        Err(BmcError::Unsupported { .. }) => set_boot(bmc, record, BootTarget::Disk, Persistence::Once).await,
+        done => done,
     }
 }
 
@@ -108,26 +127,26 @@ fn failure(error: BmcError) -> Failure {
     }
 }
 
-/// Takes down what the deed showed of power and BMC.
+/// What the deed showed of power and BMC. Trouble is taken down here.
 async fn note(
     service: &Service,
     record: &MachineRecord,
     bmc: &Arc<dyn Bmc>,
     effect: Effect,
     done: &Result<String, BmcError>,
-) -> Result<(), ServiceError> {
+) -> Result<Option<Shown>, ServiceError> {
     let protocol = record.spec.bmc.as_ref().map(|spec| spec.protocol);
     match (done, effect) {
         // The packet was sent; whether anything woke, nobody saw.
-        (Ok(_), Effect::Power { on: true, .. }) if protocol == Some(BmcProtocol::WakeOnLan) => Ok(()),
-        (Err(BmcError::AsksPerson { .. }), _) => Ok(()),
+        (Ok(_), Effect::Power { on: true, .. }) if protocol == Some(BmcProtocol::WakeOnLan) => Ok(None),
+        (Err(BmcError::AsksPerson { .. }), _) => Ok(None),
         (Ok(result), Effect::Power { on, wish }) => {
+            pin(service, record, bmc).await?;
             let told = wish.map(|_| NewEvent::machine(record.id(), "bmc", format!("as asked for: {result}")));
-            service.observe(record.id(), &Fact::Power { on }, told.as_slice()).await?;
-            pin(service, record, bmc).await
+            Ok(Some(Shown { fact: Fact::Power { on }, events: told.into_iter().collect() }))
         }
-        (Ok(_), _) => Ok(()),
-        (Err(error), _) => note_trouble(service, record, error).await,
+        (Ok(_), _) => Ok(None),
+        (Err(error), _) => note_trouble(service, record, error).await.map(|()| None),
     }
 }
 
@@ -171,25 +190,34 @@ pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> 
     };
     match bmc.power().await {
         Ok(state) => {
-            let on = state == PowerState::On;
-            let was = record.machine.facts.power.map(|(on, _)| on);
-            let mut events = Vec::new();
-            if let Some(trouble) = &record.machine.facts.bmc_trouble {
-                events.push(NewEvent::machine(
-                    record.id(),
-                    "bmc",
-                    format!("the BMC answers again (was: {})", trouble.why),
-                ));
-            }
-            if was.is_some_and(|was| was != on) {
-                let message = format!("power is {} now", if on { "on" } else { "off" });
-                events.push(NewEvent::machine(record.id(), "bmc", message));
-            }
-            service.observe(record.id(), &Fact::Power { on }, &events).await?;
+            is_seen(service, record, state == PowerState::On).await?;
             pin(service, record, &bmc).await
         }
         Err(error) => note_trouble(service, record, &error).await,
     }
+}
+
+/// Takes down that the power is so, if that is news: ten thousand BMCs of machines that rest tell each minute that it is
+/// not.
+async fn is_seen(service: &Service, record: &MachineRecord, on: bool) -> Result<(), ServiceError> {
+    let facts = &record.machine.facts;
+    let was = facts.power.map(|(on, _)| on);
+    // While a job runs it is written down each time: by that it is known, after the service was down, since when.
+    let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
+    if was == Some(on) && facts.bmc_trouble.is_none() && !works {
+        return Ok(());
+    }
+    let mut events = Vec::new();
+    if let Some(trouble) = &facts.bmc_trouble {
+        let message = format!("the BMC answers again (was: {})", trouble.why);
+        events.push(NewEvent::machine(record.id(), "bmc", message));
+    }
+    if was.is_some_and(|was| was != on) {
+        let message = format!("power is {} now", if on { "on" } else { "off" });
+        events.push(NewEvent::machine(record.id(), "bmc", message));
+    }
+    service.observe_loaded(record, &[Fact::Power { on }], &events).await?;
+    Ok(())
 }
 
 /// Takes down that a BMC does not answer, or refuses us.
@@ -215,28 +243,27 @@ async fn in_trouble(
     tracing::warn!(machine = record.name, error = why, "BMC");
     let told = record.machine.facts.bmc_trouble.as_ref().is_some_and(|trouble| trouble.why == why);
     let events = if told { Vec::new() } else { vec![NewEvent::machine(record.id(), "bmc", why.clone())] };
-    service.observe(record.id(), &Fact::BmcTrouble { why, authentication }, &events).await?;
+    service.observe_loaded(record, &[Fact::BmcTrouble { why, authentication }], &events).await?;
     Ok(())
+}
+
+/// Whether it isn't known yet which certificate its BMC has to show.
+pub(super) fn is_unpinned(record: &MachineRecord) -> bool {
+    let shows_one = |spec: &&BmcSpec| matches!(spec.protocol, BmcProtocol::Redfish | BmcProtocol::Webhook);
+    let spec = record.spec.bmc.as_ref().filter(shows_one);
+    spec.is_some_and(|spec| spec.tls_sha256.is_none() && spec.tls_ca.is_none())
 }
 
 /// Trust on first use: the certificate that a Redfish BMC showed first is the one that it must show from now on.
 async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> Result<(), ServiceError> {
-    let unpinned = |record: &MachineRecord| {
-        record
-            .spec
-            .bmc
-            .as_ref()
-            .filter(|spec| matches!(spec.protocol, BmcProtocol::Redfish | BmcProtocol::Webhook))
-            .is_some_and(|spec| spec.tls_sha256.is_none() && spec.tls_ca.is_none())
-    };
-    if !unpinned(record) {
+    if !is_unpinned(record) {
         return Ok(());
     }
     let Ok(Some(seen)) = bmc.info().await.map(|info| info.tls_sha256) else { return Ok(()) };
     let seen = hex::encode(seen);
-    service
-        .machine_change(record.id(), |record, _| {
-            if !unpinned(record) {
+    let pinned = service
+        .machine_change_loaded(record, |record, _| {
+            if !is_unpinned(record) {
                 return Ok::<_, ServiceError>(None);
             }
             let mut record = record.clone();
@@ -248,6 +275,9 @@ async fn pin(service: &Service, record: &MachineRecord, bmc: &Arc<dyn Bmc>) -> R
             Ok(Some(Change::new(record, events)))
         })
         .await?;
+    if pinned.is_some_and(|record| record.spec.bmc.and_then(|bmc| bmc.tls_sha256) == Some(seen.clone())) {
+        service.bmcs.pinned(record.id(), bmc, seen);
+    }
     Ok(())
 }
 

@@ -23,16 +23,21 @@ const SEARCH: SignedDuration = SignedDuration::from_mins(2);
 /// After how many percent it is told how far it is.
 const MILESTONES: [u8; 3] = [25, 50, 75];
 
-/// Looks at the update, if there is one and a look is due; answers when to look again.
+/// Looks at the update, if there is one and a look is due; answers when to look again. `asked` is when the BMC was last
+/// asked: it is asked each few seconds, and that nothing is new is not written down.
 pub(super) async fn follow(
     service: &Service,
     record: &MachineRecord,
+    asked: &mut Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ServiceError> {
-    let Some(task) = &record.machine.facts.firmware else { return Ok(None) };
-    let due = task.seen.saturating_add(LOOK).unwrap_or(now);
+    let Some(task) = &record.machine.facts.firmware else {
+        *asked = None;
+        return Ok(None);
+    };
+    let due = asked.map_or(now, |asked| asked.saturating_add(LOOK).unwrap_or(now));
     let next = now.saturating_add(LOOK).unwrap_or(now);
-    if task.seen > task.started && due > now {
+    if due > now {
         return Ok(Some(due));
     }
     // Whoever asks the BMC for it just now does a deed; what comes of it is not known yet.
@@ -48,13 +53,17 @@ pub(super) async fn follow(
                 task.what
             )],
         ),
-        Err(ServiceError::Key(_)) => (Some(FirmwareTask { seen: now, ..task.clone() }), Vec::new()),
+        Err(ServiceError::Key(_)) => (Some(task.clone()), Vec::new()),
         Err(error) => return Err(error),
     };
+    *asked = Some(now);
+    if told.is_empty() && after.as_ref().is_some_and(|after| !is_news(task, after)) {
+        return Ok(Some(next));
+    }
     let ended = after.is_none();
     let events: Vec<_> = told.into_iter().map(|told| NewEvent::machine(record.id(), "bmc", told)).collect();
     service
-        .machine_change(record.id(), |record, now| {
+        .machine_change_loaded(record, |record, now| {
             // Somebody had it forgotten meanwhile, or began another one.
             if record.machine.facts.firmware.as_ref() != Some(task) {
                 return Ok::<_, ServiceError>(None);
@@ -67,6 +76,11 @@ pub(super) async fn follow(
         })
         .await?;
     Ok(Some(if ended { clock::now() } else { next }))
+}
+
+/// Whether more is known than that it was looked at.
+fn is_news(before: &FirmwareTask, after: &FirmwareTask) -> bool {
+    FirmwareTask { seen: before.seen, ..after.clone() } != *before
 }
 
 /// Asks the BMC; what is so now, and what is to be told.
@@ -219,10 +233,12 @@ mod tests {
         let (after, told) = news(&begun(), &shown(TaskState::AwaitsBoot, Some(50)), at(10));
         let after = after.unwrap();
         assert!(!after.locks() && told[0].contains("when the machine boots"), "{told:?}");
+        assert!(is_news(&begun(), &after));
         // It may wait for weeks.
         let month = at(30 * 86_400);
         let (waiting, told) = news(&after, &shown(TaskState::AwaitsBoot, Some(50)), month);
         assert!(told.is_empty(), "{told:?}");
+        assert!(!is_news(&after, waiting.as_ref().unwrap()), "nothing to write down");
         let (after, told) = news(&waiting.unwrap(), &shown(TaskState::Running, Some(50)), month);
         assert!(after.unwrap().locks() && told[0].contains("goes on"), "{told:?}");
     }

@@ -1,97 +1,253 @@
 //! One look at a machine: load, decide, perform, settle, write.
 
-use super::{Next, Slots, effects, effects::Done, firmware};
+use super::{
+    Next, Slots, Turn, effects,
+    effects::{Done, Shown},
+    firmware,
+};
 use crate::{
     clock,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
 };
+use bmc::PowerState;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{BmcSpec, JobId, MachineId};
-use provisioner_lifecycle::{Decision, Effect, Machine, Move, Outcome, StepName, decide, settle};
+use provisioner_lifecycle::{
+    Decision, Effect, Limits, Machine, Move, Outcome, StepName, decide, observe, settle_on,
+};
+use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 /// How often the power of a machine is looked at when nothing else asks.
 const POLL: SignedDuration = SignedDuration::from_secs(60);
 
+/// How often a machine is looked at in full, even if nobody poked.
+const IN_FULL: SignedDuration = SignedDuration::from_mins(10);
+
+/// How many machines' first looks at the power share a minute.
+const FIRSTS: u32 = 10_000;
+
+/// How soon a BMC that did not answer is asked again for the first time; then after twice as long each time, up to
+/// [`POLL`]. Until it answers nobody gets its machine. The drivers let a BMC rest that stays silent.
+const POLL_SILENT: SignedDuration = SignedDuration::from_secs(5);
+
 /// How often a BMC that refuses our credentials is asked again: many lock the account after a few wrong passwords.
 const POLL_REFUSED: SignedDuration = SignedDuration::from_mins(30);
-
-/// How soon a machine is looked at again whose turn it was while too many others were asked.
-const CROWDED: SignedDuration = SignedDuration::from_secs(5);
 
 /// How soon a deed is tried again that another one at the same machine stands in the way of.
 const BUSY: SignedDuration = SignedDuration::from_secs(1);
 
-/// When a machine's BMC was last asked for its power, and the machine's generation then.
-#[derive(Debug, Clone, Copy)]
+/// How often a machine is considered anew in one turn, with what was just written of it.
+const ROUNDS: usize = 8;
+
+/// What this process remembers of its looks at a machine. No decision hangs on it but when to look again.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Glance {
-    at: Timestamp,
-    generation: u64,
+    /// When the BMC was last asked for its power, and the machine's generation then.
+    power: Option<(Timestamp, u64)>,
+    /// When the BMC was last asked how far a firmware update is.
+    firmware: Option<Timestamp>,
+    /// There while nothing but its power is to be looked at.
+    idle: Option<Idle>,
 }
 
-/// Looks at a machine once.
+/// A machine with which nothing is to be done. Whoever changes it pokes, and then it is looked at in full.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    /// Its power.
+    on: bool,
+    /// When it has to be looked at in full all the same.
+    until: Timestamp,
+}
+
+/// Looks at a machine until there is nothing to do at once.
 pub(super) async fn reconcile(
     service: &Service,
     id: MachineId,
     slots: &Slots,
     glance: &mut Option<Glance>,
 ) -> Result<Next, ServiceError> {
-    let Some((mut record, mut decision)) = look(service, id).await? else {
-        service.consoles.forget(id).await;
-        service.bmcs.forget(id).await;
-        return Ok(Next::Gone);
+    let mut record = match service.store.machine_get(id).await? {
+        Some(record) => record,
+        None => return gone(service, id).await,
     };
-    let (_slot, _alone);
-    if let Decision::Act(_) = decision {
-        _slot = slots.deeds.acquire().await;
-        // An operator switches it just now, or has its firmware updated.
-        let Ok(alone) = service.bmcs.deed(id).try_lock_owned() else {
-            return Ok(Next::At(clock::now().saturating_add(BUSY).unwrap_or(Timestamp::MAX)));
-        };
-        _alone = alone;
-        // Waiting for leave may have taken minutes: what was decided then may be wrong now.
-        match look(service, id).await? {
-            Some(again @ (_, Decision::Act(_))) => (record, decision) = again,
-            _ => return Ok(Next::Now),
+    let glance = glance.get_or_insert_default();
+    glance.idle = None;
+    for _ in 0..ROUNDS {
+        match look(service, record, slots, glance).await? {
+            // What was just written need not be read: if others changed it since, the next write says so.
+            Looked::Written(after) => record = *after,
+            Looked::Over(next) => return Ok(next),
         }
     }
-    let now = clock::now();
-    // What has to be done at once goes before.
-    let followed = match decision {
-        Decision::Wait(_) | Decision::Done => firmware::follow(service, &record, now).await?,
-        _ => None,
-    };
-    let or_followed = |at: Timestamp| Ok(Next::At(followed.map_or(at, |followed| at.min(followed))));
-    match decision {
-        Decision::Move(change) => {
-            if matches!(change, Move::Start { .. } | Move::Lift) {
-                // A person waits for it: a BMC that is let alone is asked once more.
-                service.bmcs.ask_again(id).await;
-            }
-            let outcome = Outcome::Moved { change, fresh: JobId(Uuid::now_v7()) };
-            settle_if_same(service, &record, &outcome).await?;
-            Ok(Next::Now)
-        }
-        Decision::Hold { why, choices } => {
-            settle_if_same(service, &record, &Outcome::Held { why, choices }).await?;
-            Ok(Next::Now)
-        }
-        Decision::Act(effect) => {
-            act(service, &record, effect).await?;
-            Ok(Next::Now)
-        }
-        Decision::Wait(patience) => {
-            let poll = poll(service, &record, slots, glance, now).await?;
-            or_followed(patience.until.map_or(poll, |until| until.min(poll)))
-        }
-        Decision::Done => or_followed(poll(service, &record, slots, glance, now).await?),
+    Ok(Next::Now)
+}
+
+async fn gone(service: &Service, id: MachineId) -> Result<Next, ServiceError> {
+    service.consoles.forget(id).await;
+    service.bmcs.forget(id).await;
+    Ok(Next::Gone)
+}
+
+/// What came of one look.
+enum Looked {
+    /// The machine is so now; there may be more to do.
+    Written(Box<MachineRecord>),
+    /// Nothing more to do at once.
+    Over(Next),
+}
+
+impl Looked {
+    /// On with what was written; when it is not known, with what is read.
+    fn after(written: Option<MachineRecord>) -> Self {
+        written.map_or(Self::Over(Next::Now), |after| Self::Written(Box::new(after)))
     }
 }
 
-/// Performs an effect, and settles what came of it.
-async fn act(service: &Service, record: &MachineRecord, effect: Effect) -> Result<(), ServiceError> {
-    let done = effects::perform(service, record, effect).await?;
+async fn look(
+    service: &Service,
+    record: MachineRecord,
+    slots: &Slots,
+    glance: &mut Glance,
+) -> Result<Looked, ServiceError> {
+    let now = clock::now();
+    match considered(service, &record) {
+        Decision::Move(change) => {
+            if matches!(change, Move::Start { .. } | Move::Lift) {
+                // A person waits for it: a BMC that is let alone is asked once more.
+                service.bmcs.ask_again(record.id()).await;
+            }
+            let outcome = Outcome::Moved { change, fresh: JobId(Uuid::now_v7()) };
+            Ok(Looked::after(settle_if_same(service, &record, &outcome).await?))
+        }
+        Decision::Hold { why, choices } => {
+            Ok(Looked::after(settle_if_same(service, &record, &Outcome::Held { why, choices }).await?))
+        }
+        Decision::Act(_) => act_alone(service, record.id(), slots, now).await,
+        // What has to be done at once goes before.
+        Decision::Wait(patience) => {
+            Ok(Looked::Over(idle(service, &record, slots, glance, patience.until, now).await?))
+        }
+        Decision::Done => Ok(Looked::Over(idle(service, &record, slots, glance, None, now).await?)),
+    }
+}
+
+/// What is done while there is nothing to do: follows a firmware update, looks at the power. `until` is when there may be
+/// something to do. Answers when to look again.
+async fn idle(
+    service: &Service,
+    record: &MachineRecord,
+    slots: &Slots,
+    glance: &mut Glance,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Next, ServiceError> {
+    let followed = match record.machine.facts.firmware {
+        Some(_) => {
+            let Some(_slot) = slots.poll() else { return Ok(Next::Crowded(Turn::Poll, later(now, POLL))) };
+            firmware::follow(service, record, &mut glance.firmware, now).await?
+        }
+        None => None,
+    };
+    let polled = poll(service, record, slots, &mut glance.power, now).await?;
+    // What a person changed since it was asked, maybe its password, is for a driver that is made anew by a full look.
+    let as_asked = glance.power.is_some_and(|(_, generation)| generation == record.generation);
+    if followed.is_none() && as_asked {
+        glance.idle = Idle::of(record, until, now);
+    }
+    let earlier = |at: Timestamp| [until, followed].into_iter().flatten().fold(at, Timestamp::min);
+    Ok(match polled {
+        Next::At(at) => Next::At(earlier(at)),
+        Next::Crowded(turn, at) => Next::Crowded(turn, earlier(at)),
+        next => next,
+    })
+}
+
+impl Idle {
+    /// None while there is more to do than to ask whether the power is what it was.
+    fn of(record: &MachineRecord, until: Option<Timestamp>, now: Timestamp) -> Option<Self> {
+        let (on, _) = record.machine.facts.power?;
+        // Of a machine at work it is written down that it was seen.
+        let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
+        let calm = record.machine.facts.bmc_trouble.is_none() && !effects::is_unpinned(record) && !works;
+        let latest = later(now, IN_FULL);
+        calm.then(|| Self { on, until: until.map_or(latest, |until| until.min(latest)) })
+    }
+}
+
+/// Looks at the power of a machine with which nothing else is to be done, without reading the machine. Nothing: it has to
+/// be looked at in full. For when only the time asks for a look, and nobody poked.
+pub(super) async fn glance(
+    service: &Service,
+    id: MachineId,
+    slots: &Slots,
+    glance: &mut Option<Glance>,
+) -> Option<Next> {
+    let now = clock::now();
+    let glance = glance.as_mut()?;
+    let idle = glance.idle.filter(|idle| idle.until > now)?;
+    let (asked, generation) = glance.power?;
+    let due = next_poll(asked);
+    if due > now {
+        return Some(Next::At(due.min(idle.until)));
+    }
+    let Some(_slot) = slots.poll() else { return Some(Next::Crowded(Turn::Poll, idle.until)) };
+    // While the password is being changed one of the two is wrong.
+    if service.bmcs.turn(id).try_lock().is_err() {
+        return None;
+    }
+    let bmc = service.bmcs.kept(id)?;
+    match bmc.power().await {
+        Ok(state) if (state == PowerState::On) == idle.on => {
+            glance.power = Some((now, generation));
+            Some(Next::At(next_poll(now).min(idle.until)))
+        }
+        // It is looked at in full, and asked once more: this answer may be that of a BMC that it has no more.
+        _ => {
+            glance.power = None;
+            None
+        }
+    }
+}
+
+/// Performs what is to be done, if nobody else is at the BMC.
+async fn act_alone(
+    service: &Service,
+    id: MachineId,
+    slots: &Slots,
+    now: Timestamp,
+) -> Result<Looked, ServiceError> {
+    let Some(_slot) = slots.deed() else {
+        return Ok(Looked::Over(Next::Crowded(Turn::Deed, later(now, POLL))));
+    };
+    // An operator switches it just now, or has its firmware updated.
+    let Ok(_alone) = service.bmcs.deed(id).try_lock_owned() else {
+        return Ok(Looked::Over(Next::At(later(now, BUSY))));
+    };
+    // An update that was begun until a moment ago is not to be switched into.
+    let Some(record) = service.store.machine_get(id).await? else { return Ok(Looked::Over(Next::Now)) };
+    match considered(service, &record) {
+        Decision::Act(effect) => Ok(Looked::after(act(service, &record, effect).await?)),
+        _ => Ok(Looked::after(Some(record))),
+    }
+}
+
+/// What is to be done with a machine. The consoles are told on the way whether it works.
+fn considered(service: &Service, record: &MachineRecord) -> Decision {
+    let may = record.machine.want.accepted && record.spec.bmc.is_some();
+    let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
+    service.consoles.look(record.id(), may, works, record.generation);
+    decide(&record.machine, &service.config.limits, clock::now())
+}
+
+/// Performs an effect, and settles what came of it. Answers what the machine is like then, if that is known.
+async fn act(
+    service: &Service,
+    record: &MachineRecord,
+    effect: Effect,
+) -> Result<Option<MachineRecord>, ServiceError> {
+    let (done, shown) = effects::perform(service, record, effect).await?;
     let outcome = match (effect, done) {
         (Effect::Power { wish: Some(number), on }, done) => {
             if let Some(message) = unfulfilled(&record.name, on, &done) {
@@ -104,7 +260,7 @@ async fn act(service: &Service, record: &MachineRecord, effect: Effect) -> Resul
         (_, Done::Failed(failure)) => Outcome::Performed(Err(failure)),
         (_, Done::Asked) => Outcome::Asked,
     };
-    settle_step(service, record, &outcome).await
+    settle_step(service, record, shown, &outcome).await
 }
 
 /// What an operator is told whose wish to switch a machine did not come true.
@@ -121,48 +277,44 @@ fn unfulfilled(name: &str, on: bool, done: &Done) -> Option<String> {
     }
 }
 
-async fn look(service: &Service, id: MachineId) -> Result<Option<(MachineRecord, Decision)>, ServiceError> {
-    let record = service.store.machine_get(id).await?;
-    Ok(record.map(|record| {
-        let may = record.machine.want.accepted && record.spec.bmc.is_some();
-        let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
-        service.consoles.look(id, may, works, record.generation);
-        let decision = decide(&record.machine, &service.config.limits, clock::now());
-        (record, decision)
-    }))
-}
-
-/// Settles what was decided on exactly this version. If somebody was faster, it is decided anew.
+/// Settles what was decided on exactly this version. If somebody was faster, it is decided anew: nothing is answered.
 async fn settle_if_same(
     service: &Service,
     decided: &MachineRecord,
     outcome: &Outcome,
-) -> Result<(), ServiceError> {
-    let version = decided.version;
-    service
-        .machine_change(decided.id(), |record, now| {
-            Ok::<_, ServiceError>((record.version == version).then(|| settled(record, outcome, now)))
+) -> Result<Option<MachineRecord>, ServiceError> {
+    let (version, limits) = (decided.version, &service.config.limits);
+    let after = service
+        .machine_change_loaded(decided, |record, now| {
+            let same = record.version == version;
+            Ok::<_, ServiceError>(same.then(|| settled(record, None, outcome, limits, now)))
         })
         .await?;
-    Ok(())
+    Ok(after)
 }
 
-/// Settles a deed that took time: facts may have come in meanwhile, but step, try and epoch must be the same, and the
-/// BMC too: what another one did says nothing of this machine.
+/// Settles a deed that took time, with what it showed: facts may have come in meanwhile, but step, try and epoch must be
+/// the same, and the BMC too: what another one did says nothing of this machine.
 async fn settle_step(
     service: &Service,
     decided: &MachineRecord,
+    shown: Option<Shown>,
     outcome: &Outcome,
-) -> Result<(), ServiceError> {
-    let before = position(&decided.machine);
+) -> Result<Option<MachineRecord>, ServiceError> {
+    let (before, limits) = (position(&decided.machine), &service.config.limits);
     service
-        .machine_change(decided.id(), |record, now| {
+        .machine_change_loaded(decided, |record, now| {
+            let shown = shown.as_ref().filter(|_| same_bmc(decided, record));
             let same = position(&record.machine) == before && same_bmc(decided, record)
                 || matches!(outcome, Outcome::WishDone { .. });
-            Ok::<_, ServiceError>(same.then(|| settled(record, outcome, now)))
+            Ok::<_, ServiceError>(match (same, shown) {
+                (true, shown) => Some(settled(record, shown, outcome, limits, now)),
+                // What was seen is so all the same.
+                (false, Some(shown)) => Some(noted(record, shown, now)),
+                (false, None) => None,
+            })
         })
-        .await?;
-    Ok(())
+        .await
 }
 
 /// Whether a BMC was not changed; that its certificate was pinned meanwhile is no change.
@@ -178,10 +330,33 @@ fn position(machine: &Machine) -> Option<(JobId, u64, StepName, u32)> {
     Some((job.id, job.epoch, step.name, step.attempt))
 }
 
-fn settled(record: &MachineRecord, outcome: &Outcome, now: Timestamp) -> Change {
-    let machine = settle(&record.machine, outcome, now);
-    let events = tell(&record.machine, &machine, outcome);
-    Change::new(MachineRecord { machine, ..record.clone() }, events)
+fn noted(record: &MachineRecord, shown: &Shown, now: Timestamp) -> Change {
+    let machine = observe(&record.machine, &shown.fact, now);
+    Change {
+        followed: true,
+        ..Change::new(MachineRecord { machine, ..record.clone() }, shown.events.clone())
+    }
+}
+
+/// The machine with an outcome, and with what follows from it in the books alone: it is one write, and whoever is killed
+/// after it finds either both or neither.
+fn settled(
+    record: &MachineRecord,
+    shown: Option<&Shown>,
+    outcome: &Outcome,
+    limits: &Limits,
+    now: Timestamp,
+) -> Change {
+    let Change { record, mut events, .. } = match shown {
+        Some(shown) => noted(record, shown, now),
+        None => Change::new(record.clone(), Vec::new()),
+    };
+    let mut machine = record.machine.clone();
+    for stage in settle_on(&record.machine, outcome, limits, now) {
+        events.extend(tell(&machine, &stage.machine, &stage.outcome));
+        machine = stage.machine;
+    }
+    Change { followed: true, ..Change::new(MachineRecord { machine, ..record }, events) }
 }
 
 /// What the timeline says of an outcome.
@@ -225,32 +400,65 @@ async fn poll(
     service: &Service,
     record: &MachineRecord,
     slots: &Slots,
-    glance: &mut Option<Glance>,
+    glance: &mut Option<(Timestamp, u64)>,
     now: Timestamp,
-) -> Result<Timestamp, ServiceError> {
-    let next = now.saturating_add(POLL).unwrap_or(now);
+) -> Result<Next, ServiceError> {
+    let next = later(now, POLL);
     // Nobody but a person could say.
     let silent = record.spec.bmc.as_ref().is_none_or(|bmc| bmc.protocol.asks_person());
     if silent || !record.machine.want.accepted {
-        return Ok(next);
+        return Ok(Next::At(later(now, IN_FULL)));
+    }
+    let facts = &record.machine.facts;
+    if glance.is_none() && (facts.power.is_some() || facts.bmc_trouble.is_some()) {
+        let number = service.first_polls.fetch_add(1, Ordering::Relaxed);
+        *glance = Some((first(record, service.started, number), record.generation));
     }
     if let Some(due) = due(record, *glance).filter(|due| *due > now) {
-        return Ok(due);
+        return Ok(Next::At(due));
     }
-    let Ok(_slot) = slots.polls.try_acquire() else { return Ok(now.saturating_add(CROWDED).unwrap_or(now)) };
-    *glance = Some(Glance { at: now, generation: record.generation });
+    let Some(_slot) = slots.poll() else { return Ok(Next::Crowded(Turn::Poll, next)) };
+    *glance = Some((now, record.generation));
     effects::look_at_power(service, record).await?;
-    Ok(next)
+    // What that showed pokes if it is news; what is in trouble still is asked again sooner.
+    Ok(Next::At(due(record, *glance).unwrap_or(next).max(later(now, POLL_SILENT)).min(next)))
 }
 
-/// When to ask for the power again; `None`: now. Trouble is asked after as seldom as health, however often others poke;
-/// but at once when a person changed the machine.
-fn due(record: &MachineRecord, glance: Option<Glance>) -> Option<Timestamp> {
+fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
+    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// When a machine that rests is asked for its power again: at a full second. Those of the same second are asked together,
+/// where each alone would wake a thread a dozen times.
+fn next_poll(asked: Timestamp) -> Timestamp {
+    let at = later(asked, POLL);
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// When to ask for the power again; `None`: now. Lasting trouble is asked after as seldom as health, however often others
+/// poke; but at once when a person changed the machine.
+fn due(record: &MachineRecord, glance: Option<(Timestamp, u64)>) -> Option<Timestamp> {
     let facts = &record.machine.facts;
-    let refused = facts.bmc_trouble.as_ref().is_some_and(|trouble| trouble.authentication);
     let seen = facts.power.map(|(_, at)| at).filter(|_| facts.bmc_trouble.is_none());
-    let asked = glance.filter(|glance| glance.generation == record.generation).map(|glance| glance.at);
-    seen.max(asked)?.saturating_add(if refused { POLL_REFUSED } else { POLL }).ok()
+    let asked = glance.filter(|(_, generation)| *generation == record.generation).map(|(at, _)| at);
+    let last = seen.max(asked)?;
+    last.saturating_add(pause(record, last)).ok()
+}
+
+/// How long to wait after a look at the power.
+fn pause(record: &MachineRecord, last: Timestamp) -> SignedDuration {
+    match &record.machine.facts.bmc_trouble {
+        Some(trouble) if trouble.authentication => POLL_REFUSED,
+        Some(trouble) => last.duration_since(trouble.since).clamp(POLL_SILENT, POLL),
+        None => POLL,
+    }
+}
+
+/// When a machine that an earlier process asked counts as asked, so that this one asks anew within a minute of its
+/// start, one after the other: ten thousand at once would be a storm.
+fn first(record: &MachineRecord, started: Timestamp, number: u32) -> Timestamp {
+    let turn = POLL * i32::try_from(number % FIRSTS).unwrap_or(0) / FIRSTS as i32;
+    started.saturating_add(turn - pause(record, started)).unwrap_or(started)
 }
 
 fn word<T: serde::Serialize>(value: &T) -> String {
@@ -261,49 +469,4 @@ fn word<T: serde::Serialize>(value: &T) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use provisioner_api::MachineSpec;
-    use provisioner_lifecycle::{Fact, observe};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn record(facts: &[(Fact, i64)]) -> MachineRecord {
-        let mut machine = Machine::new(MachineId(Uuid::from_u128(1)), at(0));
-        for (fact, second) in facts {
-            machine = observe(&machine, fact, at(*second));
-        }
-        let spec = MachineSpec {
-            pool: "default".into(),
-            macs: Vec::new(),
-            bmc: None,
-            boot_mode: None,
-            boot_chain: None,
-            accepted: true,
-            maintenance: false,
-            labels: Default::default(),
-        };
-        MachineRecord { version: 1, generation: 7, name: "m".into(), spec, machine, created: at(0) }
-    }
-
-    #[test]
-    fn a_bmc_in_trouble_is_not_asked_at_each_poke_and_one_that_refuses_us_seldom() {
-        let trouble = |authentication| Fact::BmcTrouble { why: "x".into(), authentication };
-        let seen = (Fact::Power { on: true }, 100);
-        let glance = |second, generation| Some(Glance { at: at(second), generation });
-        let (minute, long) = (60, 30 * 60);
-        for (facts, glance, expected, why) in [
-            (vec![], None, None, "never asked: at once"),
-            (vec![seen.clone()], None, Some(100 + minute), "a deed showed it"),
-            (vec![seen.clone()], glance(130, 7), Some(130 + minute), "asked since"),
-            (vec![seen.clone(), (trouble(false), 110)], None, None, "in trouble since the service began"),
-            (vec![seen.clone(), (trouble(false), 110)], glance(120, 7), Some(120 + minute), "in trouble"),
-            (vec![seen, (trouble(true), 110)], glance(120, 7), Some(120 + long), "refused"),
-            (vec![(trouble(true), 110)], glance(120, 6), None, "a person changed it"),
-        ] {
-            assert_eq!(due(&record(&facts), glance), expected.map(at), "{why}");
-        }
-    }
-}
+mod tests;

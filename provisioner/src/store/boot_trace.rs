@@ -38,7 +38,7 @@ impl Store {
     pub(crate) async fn boot_trace_list(&self, mac: &str) -> Result<Vec<Numbered>, StoreError> {
         let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace WHERE mac = $1 ORDER BY id")
             .bind(mac)
-            .fetch_all(&self.reader)
+            .fetch_all(&mut *self.reader.get().await?)
             .await?;
         rows.iter().map(from_row).collect()
     }
@@ -47,7 +47,7 @@ impl Store {
     pub(crate) async fn boot_trace_newest(&self, limit: u32) -> Result<Vec<Numbered>, StoreError> {
         let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace ORDER BY id DESC LIMIT $1")
             .bind(limit)
-            .fetch_all(&self.reader)
+            .fetch_all(&mut *self.reader.get().await?)
             .await?;
         rows.iter().rev().map(from_row).collect()
     }
@@ -76,7 +76,7 @@ impl Store {
         )
         .bind(before as i64)
         .bind(most)
-        .execute(&self.writer)
+        .execute(&mut *self.writer.get().await?)
         .await?;
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! Events: written in the transaction of the change that they tell of.
 
-use super::{Store, StoreError, micros, time};
+use super::{
+    Store, StoreError,
+    batch::{Batch, Part},
+    micros, time,
+};
 use jiff::Timestamp;
 use provisioner_api::{Event, EventId, InstanceId, MachineId};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 /// An event to be written.
@@ -40,83 +44,143 @@ pub(crate) enum EventsOf {
     Instance(InstanceId),
 }
 
+impl EventsOf {
+    /// The column that tells whose events they are, and what is in it.
+    fn column(self) -> (&'static str, String) {
+        match self {
+            Self::Machine(id) => ("machine", id.to_string()),
+            Self::Instance(id) => ("instance", id.to_string()),
+        }
+    }
+}
+
+/// The columns that [`from_row`] reads.
+const SELECT: &str = "SELECT id, at, machine, instance, kind, message FROM event";
+
+/// Most events in one statement.
+const MOST: usize = 8;
+
+/// How many events are forgotten by one statement: whoever else wants to write waits no longer than that.
+const SLICE: u32 = 5000;
+
 /// Writes events on the transaction of the change that they tell of.
 pub(super) async fn insert_on_conn(
     conn: &mut SqliteConnection,
     events: &[NewEvent],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    for event in events {
-        sqlx::query(
-            "INSERT INTO event (id, at, machine, instance, kind, message) VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(Uuid::now_v7().to_string())
-        .bind(micros(now))
-        .bind(event.machine.map(|id| id.to_string()))
-        .bind(event.instance.map(|id| id.to_string()))
-        .bind(event.kind)
-        .bind(&event.message)
-        .execute(&mut *conn)
-        .await?;
+    for events in events.chunks(MOST) {
+        let mut query = QueryBuilder::new("");
+        push(&mut query, events, now);
+        query.build().execute(&mut *conn).await?;
     }
     Ok(())
+}
+
+/// Writes events in the batch of the change that they tell of.
+pub(super) fn add(batch: &mut Batch, events: &[NewEvent], now: Timestamp) {
+    for events in events.chunks(MOST) {
+        batch.add(Part::Rest, |text| push(text, events, now));
+    }
+}
+
+/// The statement that writes events.
+fn push(query: &mut QueryBuilder<Sqlite>, events: &[NewEvent], now: Timestamp) {
+    query.push("INSERT INTO event (id, at, machine, instance, kind, message) ");
+    query.push_values(events, |mut row, event| {
+        row.push_bind(Uuid::now_v7().to_string())
+            .push_bind(micros(now))
+            .push_bind(event.machine.map(|id| id.to_string()))
+            .push_bind(event.instance.map(|id| id.to_string()))
+            .push_bind(event.kind)
+            .push_bind(event.message.clone());
+    });
+}
+
+/// The least id that an event of this time can have: the first 48 bits of an UUID of version 7 are milliseconds since
+/// 1970 (RFC 9562, section 5.7).
+fn first_id(at: Timestamp) -> String {
+    let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
 }
 
 impl Store {
     /// Writes events that go with no other change.
     pub(crate) async fn event_insert(&self, events: &[NewEvent], now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        insert_on_conn(&mut transaction, events, now).await?;
-        Ok(transaction.commit().await?)
+        let mut batch = Batch::new();
+        add(&mut batch, events, now);
+        batch.commit(&mut self.writer.get().await?).await.map_err(|failed| failed.error)?;
+        Ok(())
     }
 
     /// Forgets events from before a time, and all but the newest `keep` of a machine or instance: one that boots in
     /// circles tells thousands a day.
     pub(crate) async fn event_prune(&self, before: Timestamp, keep: u32) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM event WHERE at < $1").bind(micros(before)).execute(&self.writer).await?;
-        let many = [
-            (
-                "SELECT machine FROM event WHERE machine IS NOT NULL GROUP BY machine HAVING COUNT(*) > $1",
-                "DELETE FROM event WHERE machine = $1 AND id <=
-              (SELECT id FROM event WHERE machine = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
-            ),
-            (
-                "SELECT instance FROM event WHERE instance IS NOT NULL GROUP BY instance HAVING COUNT(*) > $1",
-                "DELETE FROM event WHERE instance = $1 AND id <=
-              (SELECT id FROM event WHERE instance = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
-            ),
-        ];
-        for (find, forget) in many {
-            let full: Vec<String> = sqlx::query_scalar(find).bind(keep).fetch_all(&self.reader).await?;
-            for id in full {
-                sqlx::query(forget).bind(id).bind(keep).execute(&self.writer).await?;
-            }
+        let old = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < $1 ORDER BY id LIMIT $2)";
+        while sqlx::query(old)
+            .bind(first_id(before))
+            .bind(SLICE)
+            .execute(&mut *self.writer.get().await?)
+            .await?
+            .rows_affected()
+            > 0
+        {}
+        self.event_prune_of("machine", keep).await?;
+        self.event_prune_of("instance", keep).await
+    }
+
+    /// Forgets all but the newest `keep` events of each machine or instance that there is. Those of others grow no more.
+    async fn event_prune_of(&self, whose: &str, keep: u32) -> Result<(), StoreError> {
+        let full = format!(
+            "SELECT id FROM {whose} AS owner WHERE EXISTS
+             (SELECT 1 FROM event WHERE event.{whose} = owner.id ORDER BY event.id LIMIT 1 OFFSET $1)"
+        );
+        let newest_to_go =
+            format!("SELECT id FROM event WHERE {whose} = $1 ORDER BY id DESC LIMIT 1 OFFSET $2");
+        let forget = format!(
+            "DELETE FROM event WHERE id IN
+             (SELECT id FROM event WHERE {whose} = $1 AND id <= ({newest_to_go}) ORDER BY id LIMIT $3)"
+        );
+        let full: Vec<String> = sqlx::query_scalar(AssertSqlSafe(full))
+            .bind(keep)
+            .fetch_all(&mut *self.reader.get().await?)
+            .await?;
+        for id in full {
+            while sqlx::query(AssertSqlSafe(forget.clone()))
+                .bind(&id)
+                .bind(keep)
+                .bind(SLICE)
+                .execute(&mut *self.writer.get().await?)
+                .await?
+                .rows_affected()
+                > 0
+            {}
         }
         Ok(())
     }
 
-    /// The newest `limit` events after an id, oldest first.
-    pub(crate) async fn event_list(
+    /// At most so many events that come after an id, oldest first.
+    pub(crate) async fn event_page(
         &self,
         of: EventsOf,
         after: Option<EventId>,
         limit: u32,
     ) -> Result<Vec<Event>, StoreError> {
-        let (machine, instance) = match of {
-            EventsOf::Machine(id) => (Some(id.to_string()), None),
-            EventsOf::Instance(id) => (None, Some(id.to_string())),
-        };
-        let rows = sqlx::query(
-            "SELECT id, at, machine, instance, kind, message FROM event
-             WHERE (machine = $1 OR instance = $2) AND id > $3 ORDER BY id DESC LIMIT $4",
-        )
-        .bind(machine)
-        .bind(instance)
-        .bind(after.map(|id| id.to_string()).unwrap_or_default())
-        .bind(limit)
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().rev().map(from_row).collect()
+        let (column, id) = of.column();
+        let text = format!("{SELECT} WHERE {column} = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let query = sqlx::query(AssertSqlSafe(text))
+            .bind(id)
+            .bind(after.map(|id| id.to_string()).unwrap_or_default())
+            .bind(limit);
+        query.fetch_all(&mut *self.api_reader.get().await?).await?.iter().map(from_row).collect()
+    }
+
+    /// The newest `limit` events, oldest first.
+    pub(crate) async fn event_newest(&self, of: EventsOf, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let (column, id) = of.column();
+        let text = format!("{SELECT} WHERE {column} = $1 ORDER BY id DESC LIMIT $2");
+        let query = sqlx::query(AssertSqlSafe(text)).bind(id).bind(limit);
+        query.fetch_all(&mut *self.api_reader.get().await?).await?.iter().rev().map(from_row).collect()
     }
 }
 

@@ -12,7 +12,7 @@ impl Store {
             .bind(&image.name)
             .bind(json(&image.spec))
             .bind(json(&image.status))
-            .execute(&self.writer)
+            .execute(&mut *self.writer.get().await?)
             .await
             .map_err(|error| taken(error, "name", || format!("the image name `{}`", image.name)))?;
         Ok(())
@@ -21,7 +21,7 @@ impl Store {
     /// All images by name.
     pub(crate) async fn image_list(&self) -> Result<Vec<Image>, StoreError> {
         let rows = sqlx::query("SELECT id, name, spec, status FROM image ORDER BY name")
-            .fetch_all(&self.reader)
+            .fetch_all(&mut *self.reader.get().await?)
             .await?;
         rows.iter().map(from_row).collect()
     }
@@ -30,7 +30,7 @@ impl Store {
     pub(crate) async fn image_find(&self, key: &str) -> Result<Option<Image>, StoreError> {
         let row = sqlx::query("SELECT id, name, spec, status FROM image WHERE name = $1 OR id = $1")
             .bind(key)
-            .fetch_optional(&self.reader)
+            .fetch_optional(&mut *self.reader.get().await?)
             .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -39,7 +39,7 @@ impl Store {
     pub(crate) async fn image_delete(&self, id: ImageId) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM image WHERE id = $1")
             .bind(id.to_string())
-            .execute(&self.writer)
+            .execute(&mut *self.writer.get().await?)
             .await
             .map_err(|error| taken(error, "image", || "the image".into()))?;
         Ok(())

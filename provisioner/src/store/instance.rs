@@ -1,14 +1,15 @@
 //! Instances, and the transactions that bind them to machines.
 
 use super::{
-    MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, machine, micros,
-    secret, taken, time,
+    MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap,
+    batch::{Batch, Part},
+    document, event, json, machine, micros, secret, taken, time,
 };
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 /// An instance as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +53,15 @@ pub(crate) struct InstanceStanding {
     pub(crate) user_data_bytes: Option<u64>,
 }
 
-const SELECT_ONE: &str =
-    "SELECT id, name, version, state, since, machine, image, spec, standing, created FROM instance
-    WHERE name = $1 OR id = $1";
+/// The columns of an instance, as [`from_row`] reads them.
+pub(super) const INSTANCE: &str = "instance.id AS id, instance.name AS name, instance.version AS version,
+    instance.state AS state, instance.since AS since, instance.machine AS machine, instance.image AS image,
+    instance.spec AS spec, instance.standing AS standing, instance.created AS created";
+
+/// The columns of [`INSTANCE`] of instances that are given by the rest of the statement.
+fn select(rest: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("SELECT {INSTANCE} FROM instance {rest}"))
+}
 
 impl Store {
     /// Adds an instance, with its user data if it brought its own.
@@ -65,67 +72,43 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        sqlx::query(
-            "INSERT INTO instance (id, name, version, state, since, machine, image, spec, standing, created)
-             VALUES ($1, $2, $3, $4, $5, NULL, $6, $7, $8, $9)",
-        )
-        .bind(record.id.to_string())
-        .bind(&record.name)
-        .bind(record.version as i64)
-        .bind(word(&record.state))
-        .bind(micros(record.since))
-        .bind(record.image.to_string())
-        .bind(json(&record.spec))
-        .bind(json(&record.standing))
-        .bind(micros(record.created))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| {
-            match taken(error, "name", || format!("the instance name `{}`", record.name)) {
-                // The only row that it refers to.
-                StoreError::InUse { .. } => StoreError::ImageGone { image: record.spec.image.clone() },
-                other => other,
-            }
-        })?;
-        secret::put_on_conn(&mut transaction, user_data.map_or(&[], std::slice::from_ref)).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        Ok(transaction.commit().await?)
+        if let Some(user_data) = user_data {
+            let mut transaction = self.writer.begin().await?;
+            let mut query = QueryBuilder::new("");
+            push_insert(&mut query, record);
+            let done = query.build().execute(&mut *transaction).await;
+            done.map_err(|error| insert_refused(error, record))?;
+            secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            return Ok(transaction.commit().await?);
+        }
+        let mut batch = Batch::new();
+        batch.add(Part::Instance, |text| push_insert(text, record));
+        event::add(&mut batch, events, now);
+        let done = batch.commit(&mut self.writer.get().await?).await;
+        done.map(|_| ()).map_err(|failed| match failed.part {
+            Part::Instance => insert_refused(failed.error, record),
+            _ => failed.error.into(),
+        })
     }
 
     /// The ids of all instances.
     pub(crate) async fn instance_ids(&self) -> Result<Vec<InstanceId>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM instance").fetch_all(&self.reader).await?;
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM instance").fetch_all(&mut *self.reader.get().await?).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// The ids of the instances that have no machine.
-    pub(crate) async fn instance_pending_ids(&self) -> Result<Vec<InstanceId>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM instance WHERE machine IS NULL")
-            .fetch_all(&self.reader)
-            .await?;
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
-    /// All instances by name.
-    pub(crate) async fn instance_list(&self) -> Result<Vec<InstanceRecord>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, name, version, state, since, machine, image, spec, standing, created FROM instance ORDER BY name",
-        )
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().map(from_row).collect()
-    }
-
-    /// One instance by name or id.
+    /// One instance by name or id, for people.
     pub(crate) async fn instance_find(&self, key: &str) -> Result<Option<InstanceRecord>, StoreError> {
-        let row = sqlx::query(SELECT_ONE).bind(key).fetch_optional(&self.reader).await?;
-        row.as_ref().map(from_row).transpose()
+        let query = sqlx::query(select("WHERE name = $1 OR id = $1")).bind(key);
+        query.fetch_optional(&mut *self.api_reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
     /// One instance by id.
     pub(crate) async fn instance_get(&self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
-        self.instance_find(&id.to_string()).await
+        let query = sqlx::query(select("WHERE id = $1")).bind(id.to_string());
+        query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
     /// Writes an instance by compare-and-set.
@@ -135,13 +118,13 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        if update_on_conn(&mut transaction, record).await? == Swap::Stale {
-            return Ok(Swap::Stale);
-        }
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
-        Ok(Swap::Updated)
+        let mut batch = Batch::new();
+        batch.swap(Part::Instance, |text| push_update(text, record));
+        event::add(&mut batch, events, now);
+        batch.commit(&mut self.writer.get().await?).await.map_err(|failed| match failed.part {
+            Part::Instance => machine_taken(failed.error),
+            _ => failed.error.into(),
+        })
     }
 
     /// Writes an instance and its machine together: an allocation, or a giving back. Both or neither.
@@ -153,15 +136,22 @@ impl Store {
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let _changing = self.boot_index.changing_machine(machine, Some(before));
-        let mut transaction = self.writer.begin().await?;
-        if update_on_conn(&mut transaction, instance).await? == Swap::Stale
-            || machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
-        {
-            return Ok(Swap::Stale);
+        let mut lent = self.writer.get().await?;
+        self.recent.forget(machine.id());
+        let mut batch = Batch::new();
+        batch.swap(Part::Instance, |text| push_update(text, instance));
+        debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
+        machine::add_update(&mut batch, before, machine);
+        event::add(&mut batch, events, now);
+        let swap = batch.commit(&mut lent).await.map_err(|failed| match failed.part {
+            Part::Instance => machine_taken(failed.error),
+            Part::Machine => machine::name_taken(failed.error, machine),
+            _ => failed.error.into(),
+        })?;
+        if swap == Swap::Updated {
+            self.recent.keep(before, machine);
         }
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
-        Ok(Swap::Updated)
+        Ok(swap)
     }
 
     /// Forgets an instance; its machine, if it had one, forgets it in the same transaction.
@@ -175,6 +165,9 @@ impl Store {
         let _changing =
             machine.map(|(before, machine)| self.boot_index.changing_machine(machine, Some(before)));
         let mut transaction = self.writer.begin().await?;
+        if let Some((_, machine)) = machine {
+            self.recent.forget(machine.id());
+        }
         if let Some((before, machine)) = machine
             && machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
         {
@@ -198,25 +191,60 @@ impl Store {
     }
 }
 
-async fn update_on_conn(conn: &mut SqliteConnection, record: &InstanceRecord) -> Result<Swap, StoreError> {
-    let changed = sqlx::query(
-        "UPDATE instance SET version = version + 1, state = $1, since = $2, machine = $3, spec = $4, standing = $5
-         WHERE id = $6 AND version = $7",
-    )
-    .bind(word(&record.state))
-    .bind(micros(record.since))
-    .bind(record.machine.map(|id| id.to_string()))
-    .bind(json(&record.spec))
-    .bind(json(&record.standing))
-    .bind(record.id.to_string())
-    .bind(record.version as i64)
-    .execute(&mut *conn)
-    .await
-    .map_err(|error| taken(error, "machine", || "the machine".into()))?;
+pub(super) async fn update_on_conn(
+    conn: &mut SqliteConnection,
+    record: &InstanceRecord,
+) -> Result<Swap, StoreError> {
+    let mut query = QueryBuilder::new("");
+    push_update(&mut query, record);
+    let changed = query.build().execute(&mut *conn).await.map_err(machine_taken)?;
     Ok(if changed.rows_affected() == 0 { Swap::Stale } else { Swap::Updated })
 }
 
-fn from_row(row: &SqliteRow) -> Result<InstanceRecord, StoreError> {
+/// The statement that adds an instance.
+fn push_insert(query: &mut QueryBuilder<Sqlite>, record: &InstanceRecord) {
+    query.push(
+        "INSERT INTO instance (id, name, version, state, since, image, spec, standing, created) VALUES (",
+    );
+    let mut values = query.separated(", ");
+    values
+        .push_bind(record.id.to_string())
+        .push_bind(record.name.clone())
+        .push_bind(record.version as i64)
+        .push_bind(word(&record.state))
+        .push_bind(micros(record.since))
+        .push_bind(record.image.to_string())
+        .push_bind(json(&record.spec))
+        .push_bind(json(&record.standing))
+        .push_bind(micros(record.created));
+    query.push(")");
+}
+
+fn insert_refused(error: sqlx::Error, record: &InstanceRecord) -> StoreError {
+    match taken(error, "name", || format!("the instance name `{}`", record.name)) {
+        // The only row that it refers to.
+        StoreError::InUse { .. } => StoreError::ImageGone { image: record.spec.image.clone() },
+        other => other,
+    }
+}
+
+fn machine_taken(error: sqlx::Error) -> StoreError {
+    taken(error, "machine", || "the machine".into())
+}
+
+/// The statement that writes an instance, if nobody else wrote it since.
+fn push_update(query: &mut QueryBuilder<Sqlite>, record: &InstanceRecord) {
+    query.push("UPDATE instance SET version = version + 1, state = ").push_bind(word(&record.state));
+    query.push(", since = ").push_bind(micros(record.since));
+    query.push(", machine = ").push_bind(record.machine.map(|id| id.to_string()));
+    query.push(", spec = ").push_bind(json(&record.spec));
+    query.push(", standing = ").push_bind(json(&record.standing));
+    query.push(" WHERE id = ").push_bind(record.id.to_string());
+    query.push(" AND version = ").push_bind(record.version as i64);
+}
+
+/// Reads [`INSTANCE`].
+pub(super) fn from_row(row: &SqliteRow) -> Result<InstanceRecord, StoreError> {
     let id: String = row.try_get("id")?;
     let place = |column: &str| format!("instance {id}, column {column}");
     let quoted = |column: &str| row.try_get::<String, _>(column).map(|text| format!("\"{text}\""));

@@ -21,9 +21,45 @@ impl Store {
             "SELECT {COLUMNS} FROM lease WHERE network = $1 ORDER BY address"
         )))
         .bind(network)
-        .fetch_all(&self.reader)
+        .fetch_all(&mut *self.api_reader.get().await?)
         .await?;
         Ok(rows.iter().map(from_row).collect::<Result<_, _>>()?)
+    }
+
+    /// At most so many leases of a network whose addresses come after one, by address.
+    pub(crate) async fn lease_page(
+        &self,
+        network: &str,
+        after: Option<Ipv4Addr>,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM lease WHERE network = $1 AND address > $2 ORDER BY address LIMIT $3"
+        );
+        let query =
+            sqlx::query(AssertSqlSafe(text)).bind(network).bind(after.map_or(-1, number_of)).bind(limit);
+        Ok(query
+            .fetch_all(&mut *self.api_reader.get().await?)
+            .await?
+            .iter()
+            .map(from_row)
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// The lease of an address.
+    pub(crate) async fn lease_at(
+        &self,
+        network: &str,
+        address: Ipv4Addr,
+    ) -> Result<Option<Lease>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM lease WHERE network = $1 AND address = $2");
+        let query = sqlx::query(AssertSqlSafe(text)).bind(network).bind(number_of(address));
+        Ok(query
+            .fetch_optional(&mut *self.api_reader.get().await?)
+            .await?
+            .as_ref()
+            .map(from_row)
+            .transpose()?)
     }
 
     /// Writes leases, each over whatever is stored of its address, unless its block is not this owner's. How many were
@@ -56,7 +92,7 @@ impl Store {
                     query = query.bind(None::<i64>);
                 }
             }
-            written += query.bind(owner).execute(&self.writer).await?.rows_affected();
+            written += query.bind(owner).execute(&mut *self.writer.get().await?).await?.rows_affected();
         }
         Ok(written)
     }

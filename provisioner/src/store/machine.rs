@@ -1,14 +1,30 @@
-//! Machines, with their MACs, their job and its steps.
+//! Machines, with their MACs and their job.
+//!
+//! A machine is read by one statement, its job with it. Deliberately not here: lists of them (`page`).
 
 use super::{
-    NewEvent, NewSecret, Store, StoreError, Swap, document, event, json, machine_bmc, micros, secret, taken,
-    time,
+    NewEvent, NewSecret, Store, StoreError, Swap,
+    batch::{Batch, Part},
+    document, event, json, machine_bmc, micros, secret, taken, time,
 };
 use crate::text::word;
 use jiff::Timestamp;
-use provisioner_api::{InstanceId, JobId, MachineId, MachineSpec};
-use provisioner_lifecycle::{Job, Machine, Step};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use provisioner_api::{InstanceId, MachineId, MachineSpec};
+use provisioner_lifecycle::{Job, Machine};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
+
+/// The columns of a machine and its job, as [`from_row`] reads them, and where they come from.
+pub(super) const MACHINE: &str =
+    "machine.id AS m_id, machine.name AS m_name, machine.version AS m_version,
+    machine.generation AS m_generation, machine.spec AS m_spec, machine.want AS m_want, machine.facts AS m_facts,
+    machine.standing AS m_standing, machine.created AS m_created, job.id AS j_id, job.kind AS j_kind,
+    job.epoch AS j_epoch, job.restarts AS j_restarts, job.started AS j_started, job.ended AS j_ended,
+    job.steps AS j_steps";
+
+/// The columns of [`MACHINE`] of machines that are given by the rest of the statement.
+fn select(rest: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("SELECT {MACHINE} FROM machine LEFT JOIN job ON job.id = machine.job {rest}"))
+}
 
 /// A machine as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +67,22 @@ impl Store {
         let _changing = self.boot_index.changing_machine(record, None);
         let mut transaction = self.writer.begin().await?;
         sqlx::query(
-            "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created)
-             VALUES ($1, $2, $3, $10, $4, $5, $6, $7, $8, NULL, $9)",
+            "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created,
+             pool, owner, held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11, $12, $13)",
         )
         .bind(record.id().to_string())
         .bind(&record.name)
         .bind(record.version as i64)
+        .bind(record.generation as i64)
         .bind(word(&record.machine.state.name))
         .bind(json(&record.spec))
         .bind(json(&record.machine.want))
         .bind(json(&record.machine.facts))
         .bind(json(&record.machine.state))
         .bind(micros(record.created))
-        .bind(record.generation as i64)
+        .bind(&record.spec.pool)
+        .bind(record.owner().map(|owner| owner.to_string()))
+        .bind(record.machine.state.hold.is_some())
         .execute(&mut *transaction)
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
@@ -76,83 +95,53 @@ impl Store {
 
     /// All machines by name.
     pub(crate) async fn machine_list(&self) -> Result<Vec<MachineRecord>, StoreError> {
-        let mut snapshot = self.reader.begin().await?;
-        let rows = sqlx::query("SELECT id, name, version, generation, spec, want, facts, standing, job, created FROM machine ORDER BY name")
-            .fetch_all(&mut *snapshot)
-            .await?;
-        let mut machines = Vec::with_capacity(rows.len());
-        for row in &rows {
-            machines.push(from_row(&mut snapshot, row).await?);
-        }
-        snapshot.commit().await?;
-        Ok(machines)
+        let rows =
+            sqlx::query(select("ORDER BY machine.name")).fetch_all(&mut *self.reader.get().await?).await?;
+        rows.iter().map(from_row).collect()
     }
 
     /// The MACs of all machines.
     pub(crate) async fn machine_macs(&self) -> Result<Vec<(String, MachineId)>, StoreError> {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT mac, machine FROM machine_mac").fetch_all(&self.reader).await?;
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT mac, machine FROM machine_mac")
+            .fetch_all(&mut *self.reader.get().await?)
+            .await?;
         Ok(rows.into_iter().filter_map(|(mac, id)| Some((mac, id.parse().ok()?))).collect())
     }
 
     /// The ids of all machines.
     pub(crate) async fn machine_ids(&self) -> Result<Vec<MachineId>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM machine").fetch_all(&self.reader).await?;
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
-    }
-
-    /// The ids of the machines on which a job runs.
-    pub(crate) async fn machine_working_ids(&self) -> Result<Vec<MachineId>, StoreError> {
         let ids: Vec<String> =
-            sqlx::query_scalar("SELECT machine FROM job WHERE ended IS NULL").fetch_all(&self.reader).await?;
+            sqlx::query_scalar("SELECT id FROM machine").fetch_all(&mut *self.reader.get().await?).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// One machine by id.
     pub(crate) async fn machine_get(&self, id: MachineId) -> Result<Option<MachineRecord>, StoreError> {
-        let mut snapshot = self.reader.begin().await?;
-        let found = machine_on_conn(&mut snapshot, id).await?;
-        snapshot.commit().await?;
-        Ok(found)
+        if let Some(record) = self.recent.get(id) {
+            return Ok(Some(record));
+        }
+        let query = sqlx::query(select("WHERE machine.id = $1")).bind(id.to_string());
+        query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
-    /// One machine by name or id.
+    /// One machine by name or id, for people.
     pub(crate) async fn machine_find(&self, key: &str) -> Result<Option<MachineRecord>, StoreError> {
-        let mut snapshot = self.reader.begin().await?;
-        let row = sqlx::query(
-            "SELECT id, name, version, generation, spec, want, facts, standing, job, created FROM machine WHERE name = $1 OR id = $1",
-        )
-        .bind(key)
-        .fetch_optional(&mut *snapshot)
-        .await?;
-        let found = match row {
-            Some(row) => Some(from_row(&mut snapshot, &row).await?),
-            None => None,
-        };
-        snapshot.commit().await?;
-        Ok(found)
+        let query = sqlx::query(select("WHERE machine.name = $1 OR machine.id = $1")).bind(key);
+        query.fetch_optional(&mut *self.api_reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
     /// The machine that boots from this MAC.
     pub(crate) async fn machine_by_mac(&self, mac: &str) -> Result<Option<MachineRecord>, StoreError> {
-        let mut snapshot = self.reader.begin().await?;
-        let id: Option<String> = sqlx::query_scalar("SELECT machine FROM machine_mac WHERE mac = $1")
-            .bind(mac)
-            .fetch_optional(&mut *snapshot)
-            .await?;
-        let found = match id.and_then(|id| id.parse().ok()) {
-            Some(id) => machine_on_conn(&mut snapshot, id).await?,
-            None => None,
-        };
-        snapshot.commit().await?;
-        Ok(found)
+        let of = "WHERE machine.id = (SELECT machine FROM machine_mac WHERE mac = $1)";
+        let row = sqlx::query(select(of)).bind(mac).fetch_optional(&mut *self.reader.get().await?).await?;
+        row.as_ref().map(from_row).transpose()
     }
 
     /// Whose a MAC is.
     pub(crate) async fn machine_id_by_mac(&self, mac: &str) -> Result<Option<MachineId>, StoreError> {
         let id: Option<String> = sqlx::query_scalar("SELECT machine FROM machine_mac WHERE mac = $1")
             .bind(mac)
-            .fetch_optional(&self.reader)
+            .fetch_optional(&mut *self.reader.get().await?)
             .await?;
         Ok(id.and_then(|id| id.parse().ok()))
     }
@@ -168,14 +157,38 @@ impl Store {
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let _changing = self.boot_index.changing_machine(record, Some(before));
-        let mut transaction = self.writer.begin().await?;
-        if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
-            return Ok(Swap::Stale);
+        if !secrets.is_empty() || places_change(before, record) {
+            let mut transaction = self.writer.begin().await?;
+            self.recent.forget(record.id());
+            if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
+                return Ok(Swap::Stale);
+            }
+            secret::put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit().await?;
+            return Ok(Swap::Updated);
         }
-        secret::put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
-        Ok(Swap::Updated)
+        let mut lent = self.writer.get().await?;
+        self.recent.forget(record.id());
+        let swap = if events.is_empty() && before.machine.job == record.machine.job {
+            // One statement is a transaction.
+            let mut query = QueryBuilder::new("");
+            push_update(&mut query, before, record);
+            let done = query.build().execute(lent.conn()).await.map_err(|error| name_taken(error, record))?;
+            if done.rows_affected() == 0 { Swap::Stale } else { Swap::Updated }
+        } else {
+            let mut batch = Batch::new();
+            add_update(&mut batch, before, record);
+            event::add(&mut batch, events, now);
+            batch.commit(&mut lent).await.map_err(|failed| match failed.part {
+                Part::Machine => name_taken(failed.error, record),
+                _ => failed.error.into(),
+            })?
+        };
+        if swap == Swap::Updated {
+            self.recent.keep(before, record);
+        }
+        Ok(swap)
     }
 
     /// Forgets jobs that ended before a time, but for the last one of each machine.
@@ -184,7 +197,7 @@ impl Store {
             "DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)",
         )
         .bind(micros(before))
-        .execute(&self.writer)
+        .execute(&mut *self.writer.get().await?)
         .await?;
         Ok(())
     }
@@ -198,6 +211,7 @@ impl Store {
     ) -> Result<Swap, StoreError> {
         let _changing = self.boot_index.changing_machine(record, None);
         let mut transaction = self.writer.begin().await?;
+        self.recent.forget(record.id());
         let gone = sqlx::query("DELETE FROM machine WHERE id = $1 AND version = $2")
             .bind(record.id().to_string())
             .bind(record.version as i64)
@@ -217,47 +231,17 @@ impl Store {
     }
 }
 
-/// Loads a machine on a connection or transaction.
-pub(super) async fn machine_on_conn(
-    conn: &mut SqliteConnection,
-    id: MachineId,
-) -> Result<Option<MachineRecord>, StoreError> {
-    let row = sqlx::query("SELECT id, name, version, generation, spec, want, facts, standing, job, created FROM machine WHERE id = $1")
-        .bind(id.to_string())
-        .fetch_optional(&mut *conn)
-        .await?;
-    match row {
-        Some(row) => Ok(Some(from_row(conn, &row).await?)),
-        None => Ok(None),
-    }
-}
-
-/// Writes what is different of a machine, its MACs, its job and its steps on a transaction, by compare-and-set.
+/// Writes what is different of a machine, its MACs and its job on a transaction, by compare-and-set.
 ///
-/// Most changes are facts, a progress report a second among them: they don't write ten rows more.
+/// Most changes are of facts alone: what they leave as it was is neither made into text nor looked up in an index.
 pub(super) async fn update_on_conn(
     conn: &mut SqliteConnection,
     before: &MachineRecord,
     record: &MachineRecord,
 ) -> Result<Swap, StoreError> {
-    let machine = &record.machine;
-    let changed = sqlx::query(
-        "UPDATE machine SET name = $1, version = version + 1, state = $2, spec = $3, want = $4, facts = $5,
-         standing = $6, job = $7, generation = $10 WHERE id = $8 AND version = $9",
-    )
-    .bind(&record.name)
-    .bind(word(&machine.state.name))
-    .bind(json(&record.spec))
-    .bind(json(&machine.want))
-    .bind(json(&machine.facts))
-    .bind(json(&machine.state))
-    .bind(machine.job.as_ref().map(|job| job.id.to_string()))
-    .bind(machine.id.to_string())
-    .bind(record.version as i64)
-    .bind(record.generation as i64)
-    .execute(&mut *conn)
-    .await
-    .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
+    let mut query = QueryBuilder::new("");
+    push_update(&mut query, before, record);
+    let changed = query.build().execute(&mut *conn).await.map_err(|error| name_taken(error, record))?;
     if changed.rows_affected() == 0 {
         return Ok(Swap::Stale);
     }
@@ -267,10 +251,71 @@ pub(super) async fn update_on_conn(
     if before.spec.bmc != record.spec.bmc {
         machine_bmc::put_on_conn(conn, record).await?;
     }
-    if let Some(job) = machine.job.as_ref().filter(|_| before.machine.job != machine.job) {
-        job_on_conn(conn, machine.id, job).await?;
+    for (push, job) in job_pushes(before, record) {
+        let mut query = QueryBuilder::new("");
+        push(&mut query, record, job);
+        query.build().execute(&mut *conn).await?;
     }
     Ok(Swap::Updated)
+}
+
+/// The same of a machine whose [`places_change`] not, in a batch.
+pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &MachineRecord) {
+    batch.swap(Part::Machine, |text| push_update(text, before, record));
+    for (push, job) in job_pushes(before, record) {
+        batch.add(Part::Rest, |text| push(text, record, job));
+    }
+}
+
+/// Whether what others may have already, and that is looked up first, becomes another.
+pub(super) fn places_change(before: &MachineRecord, record: &MachineRecord) -> bool {
+    before.spec.macs != record.spec.macs || before.spec.bmc != record.spec.bmc
+}
+
+pub(super) fn name_taken(error: sqlx::Error, record: &MachineRecord) -> StoreError {
+    taken(error, "name", || format!("the machine name `{}`", record.name))
+}
+
+/// The statement that writes the columns that are others than before, if nobody else wrote since.
+fn push_update(query: &mut QueryBuilder<Sqlite>, before: &MachineRecord, record: &MachineRecord) {
+    let (was, is) = (&before.machine, &record.machine);
+    query.push("UPDATE machine SET version = version + 1");
+    if before.name != record.name {
+        query.push(", name = ").push_bind(record.name.clone());
+    }
+    if before.generation != record.generation {
+        query.push(", generation = ").push_bind(record.generation as i64);
+    }
+    if before.spec != record.spec {
+        query.push(", spec = ").push_bind(json(&record.spec));
+    }
+    if before.spec.pool != record.spec.pool {
+        query.push(", pool = ").push_bind(record.spec.pool.clone());
+    }
+    if was.want != is.want {
+        query.push(", want = ").push_bind(json(&is.want));
+    }
+    if before.owner() != record.owner() {
+        query.push(", owner = ").push_bind(record.owner().map(|owner| owner.to_string()));
+    }
+    if was.facts != is.facts {
+        query.push(", facts = ").push_bind(json(&is.facts));
+    }
+    if was.state != is.state {
+        query.push(", standing = ").push_bind(json(&is.state));
+    }
+    if was.state.name != is.state.name {
+        query.push(", state = ").push_bind(word(&is.state.name));
+    }
+    if was.state.hold.is_some() != is.state.hold.is_some() {
+        query.push(", held = ").push_bind(is.state.hold.is_some());
+    }
+    let job = |machine: &Machine| machine.job.as_ref().map(|job| job.id);
+    if job(was) != job(is) {
+        query.push(", job = ").push_bind(job(is).map(|job| job.to_string()));
+    }
+    query.push(" WHERE id = ").push_bind(is.id.to_string());
+    query.push(" AND version = ").push_bind(record.version as i64);
 }
 
 async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Result<(), StoreError> {
@@ -305,131 +350,80 @@ async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Re
     Ok(())
 }
 
-async fn job_on_conn(conn: &mut SqliteConnection, machine: MachineId, job: &Job) -> Result<(), StoreError> {
-    // A job that another one takes the place of ends with it.
-    sqlx::query("UPDATE job SET ended = $1 WHERE machine = $2 AND id <> $3 AND ended IS NULL")
-        .bind(micros(job.started))
-        .bind(machine.to_string())
-        .bind(job.id.to_string())
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query(
-        "INSERT INTO job (id, machine, kind, epoch, restarts, started, ended) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, restarts = excluded.restarts, ended = excluded.ended",
-    )
-    .bind(job.id.to_string())
-    .bind(machine.to_string())
-    .bind(word(&job.kind))
-    .bind(job.epoch as i64)
-    .bind(i64::from(job.restarts))
-    .bind(micros(job.started))
-    .bind(job.ended.map(micros))
-    .execute(&mut *conn)
-    .await?;
-    for (seq, step) in job.steps.iter().enumerate() {
-        step_on_conn(conn, job.id, seq, step).await?;
-    }
-    // A job that a newer program starts anew may have other steps.
-    sqlx::query("DELETE FROM step WHERE job = $1 AND seq >= $2")
-        .bind(job.id.to_string())
-        .bind(job.steps.len() as i64)
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
+/// A statement about a job of a machine.
+type PushJob = fn(&mut QueryBuilder<Sqlite>, &MachineRecord, &Job);
+
+/// The statements that write a machine's job if it is another than before; a new one ends those that it takes the place
+/// of.
+fn job_pushes<'a>(
+    before: &MachineRecord,
+    record: &'a MachineRecord,
+) -> impl Iterator<Item = (PushJob, &'a Job)> {
+    let (was, is) = (&before.machine.job, &record.machine.job);
+    let job = is.as_ref().filter(|_| was != is);
+    let new = job.filter(|job| was.as_ref().is_none_or(|known| known.id != job.id));
+    let end = new.map(|job| (push_end_of_others as PushJob, job));
+    end.into_iter().chain(job.map(|job| (push_job as PushJob, job)))
 }
 
-async fn step_on_conn(
-    conn: &mut SqliteConnection,
-    job: JobId,
-    seq: usize,
-    step: &Step,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO step (job, seq, name, attempt, phase, started, ended, not_before, result, asked)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (job, seq) DO UPDATE SET name = excluded.name, attempt = excluded.attempt, phase = excluded.phase,
-         started = excluded.started, ended = excluded.ended, not_before = excluded.not_before, result = excluded.result,
-         asked = excluded.asked",
-    )
-    .bind(job.to_string())
-    .bind(seq as i64)
-    .bind(step.name.word())
-    .bind(i64::from(step.attempt))
-    .bind(word(&step.phase))
-    .bind(step.started.map(micros))
-    .bind(step.ended.map(micros))
-    .bind(step.not_before.map(micros))
-    .bind(&step.result)
-    .bind(step.asked.map(micros))
-    .execute(&mut *conn)
-    .await?;
-    Ok(())
+fn push_end_of_others(query: &mut QueryBuilder<Sqlite>, record: &MachineRecord, job: &Job) {
+    query.push("UPDATE job SET ended = ").push_bind(micros(job.started));
+    query.push(" WHERE machine = ").push_bind(record.id().to_string());
+    query.push(" AND id <> ").push_bind(job.id.to_string()).push(" AND ended IS NULL");
 }
 
-async fn from_row(conn: &mut SqliteConnection, row: &SqliteRow) -> Result<MachineRecord, StoreError> {
-    let id: String = row.try_get("id")?;
+/// With its steps.
+fn push_job(query: &mut QueryBuilder<Sqlite>, record: &MachineRecord, job: &Job) {
+    query.push("INSERT INTO job (id, machine, kind, epoch, restarts, started, ended, steps) VALUES (");
+    let mut values = query.separated(", ");
+    values
+        .push_bind(job.id.to_string())
+        .push_bind(record.id().to_string())
+        .push_bind(word(&job.kind))
+        .push_bind(job.epoch as i64)
+        .push_bind(i64::from(job.restarts))
+        .push_bind(micros(job.started))
+        .push_bind(job.ended.map(micros))
+        .push_bind(json(&job.steps));
+    query.push(
+        ") ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, restarts = excluded.restarts,
+         ended = excluded.ended, steps = excluded.steps",
+    );
+}
+
+/// Reads [`MACHINE`].
+pub(super) fn from_row(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
+    let id: String = row.try_get("m_id")?;
     let place = |column: &str| format!("machine {id}, column {column}");
-    let job: Option<String> = row.try_get("job")?;
-    let job = match job {
-        Some(job) => job_get(conn, &job).await?,
-        None => None,
-    };
     let machine = Machine {
         id: document(|| place("id"), &format!("\"{id}\""))?,
-        want: document(|| place("want"), row.try_get("want")?)?,
-        facts: document(|| place("facts"), row.try_get("facts")?)?,
-        state: document(|| place("standing"), row.try_get("standing")?)?,
-        job,
+        want: document(|| place("want"), row.try_get("m_want")?)?,
+        facts: document(|| place("facts"), row.try_get("m_facts")?)?,
+        state: document(|| place("standing"), row.try_get("m_standing")?)?,
+        job: job_from_row(row)?,
     };
-    let version: i64 = row.try_get("version")?;
     Ok(MachineRecord {
-        version: version as u64,
-        generation: row.try_get::<i64, _>("generation")? as u64,
-        name: row.try_get("name")?,
-        spec: document(|| place("spec"), row.try_get("spec")?)?,
+        version: row.try_get::<i64, _>("m_version")? as u64,
+        generation: row.try_get::<i64, _>("m_generation")? as u64,
+        name: row.try_get("m_name")?,
+        spec: document(|| place("spec"), row.try_get("m_spec")?)?,
         machine,
-        created: time(row.try_get("created")?),
+        created: time(row.try_get("m_created")?),
     })
 }
 
-async fn job_get(conn: &mut SqliteConnection, id: &str) -> Result<Option<Job>, StoreError> {
-    let row = sqlx::query("SELECT kind, epoch, restarts, started, ended FROM job WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let rows = sqlx::query(
-        "SELECT name, attempt, phase, started, ended, not_before, result, asked FROM step WHERE job = $1 ORDER BY seq",
-    )
-    .bind(id)
-    .fetch_all(&mut *conn)
-    .await?;
-    let steps = rows.iter().map(|row| step_from_row(id, row)).collect::<Result<_, _>>()?;
-    let quoted = |text: String| format!("\"{text}\"");
-    let ended: Option<i64> = row.try_get("ended")?;
+fn job_from_row(row: &SqliteRow) -> Result<Option<Job>, StoreError> {
+    let Some(id) = row.try_get::<Option<String>, _>("j_id")? else { return Ok(None) };
+    let place = |column: &str| format!("job {id}, column {column}");
+    let quoted = |text: &str| format!("\"{text}\"");
+    let ended: Option<i64> = row.try_get("j_ended")?;
     Ok(Some(Job {
-        id: document(|| format!("job {id}"), &quoted(id.to_owned()))?,
-        kind: document(|| format!("job {id}, column kind"), &quoted(row.try_get("kind")?))?,
-        epoch: row.try_get::<i64, _>("epoch")? as u64,
-        restarts: row.try_get::<i64, _>("restarts")? as u32,
-        started: time(row.try_get("started")?),
+        id: document(|| place("id"), &quoted(&id))?,
+        kind: document(|| place("kind"), &quoted(row.try_get("j_kind")?))?,
+        epoch: row.try_get::<i64, _>("j_epoch")? as u64,
+        restarts: row.try_get::<i64, _>("j_restarts")? as u32,
+        started: time(row.try_get("j_started")?),
         ended: ended.map(time),
-        steps,
+        steps: document(|| place("steps"), row.try_get("j_steps")?)?,
     }))
-}
-
-fn step_from_row(job: &str, row: &SqliteRow) -> Result<Step, StoreError> {
-    let place = |column: &str| format!("step of job {job}, column {column}");
-    let at = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time));
-    let quoted = |column: &str| row.try_get::<String, _>(column).map(|text| format!("\"{text}\""));
-    Ok(Step {
-        name: document(|| place("name"), &quoted("name")?)?,
-        attempt: row.try_get::<i64, _>("attempt")? as u32,
-        phase: document(|| place("phase"), &quoted("phase")?)?,
-        started: at("started")?,
-        ended: at("ended")?,
-        not_before: at("not_before")?,
-        result: row.try_get("result")?,
-        asked: at("asked")?,
-    })
 }

@@ -1,15 +1,21 @@
 //! The store: every table, behind methods that are named noun first.
 //!
 //! Every change is a compare-and-set on `version`; a change that meets another one answers `Stale`, and the caller
-//! loads and decides again. A state change and its events are one transaction; no transaction waits for a network.
+//! loads and decides again. A state change and its events are one transaction; no transaction waits for a network. What is
+//! written all the time is one question to the database (`batch`); everything else is a statement at a time (`lanes`).
 
+mod allocation;
+mod batch;
 mod boot_trace;
 mod event;
 mod image;
 mod instance;
+mod lanes;
 mod lease;
 mod machine;
 mod machine_bmc;
+mod page;
+mod recent;
 mod replica;
 mod reservation;
 mod secret;
@@ -23,15 +29,15 @@ pub(crate) use boot_trace::Numbered;
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
 pub(crate) use machine::MachineRecord;
+pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
 pub(crate) use secret::NewSecret;
 pub(crate) use window::Window;
 
 use crate::boot_index::BootIndex;
 use jiff::Timestamp;
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use lanes::Lanes;
+use recent::Recent;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::{path::Path, time::Duration};
 
 /// Why the store did not do it.
@@ -87,8 +93,12 @@ pub(crate) enum Swap {
 
 /// The store: SQLite, one writer, several readers.
 pub(crate) struct Store {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    writer: Lanes,
+    reader: Lanes,
+    /// For what people and programs ask for, so that neither they nor the reconciler wait for the other.
+    api_reader: Lanes,
+    /// Machines at work, as this process last wrote them.
+    recent: Recent,
     /// What booting clients are answered from.
     pub(crate) boot_index: BootIndex,
     /// What the database's clock shows, in milliseconds since 1970; zero for the time of day.
@@ -106,14 +116,21 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        // Asking a file before each use whether it is still there costs more than most statements.
-        let pool = || SqlitePoolOptions::new().test_before_acquire(false);
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
-        let reader = pool().max_connections(4).connect_with(options.read_only(true)).await?;
+        // In KiB; 2000 are the default. Only for the writer: what readers keep each commit makes them forget, so it would
+        // only be memory, as a mapped file would be, in which what was written lately is not to be found either.
+        let writing = options.clone().pragma("cache_size", "-16384");
+        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(writing.clone()).await?;
+        sqlx::migrate!("migrations/sqlite").run(&migrating).await?;
+        migrating.close().await;
+        let writer = Lanes::open(writing, 1).await?;
+        let reading = options.read_only(true);
+        let reader = Lanes::open(reading.clone(), 4).await?;
+        let api_reader = Lanes::open(reading, 2).await?;
         Ok(Self {
             writer,
             reader,
+            api_reader,
+            recent: Recent::default(),
             boot_index: BootIndex::default(),
             #[cfg(test)]
             clock: Default::default(),
@@ -130,6 +147,7 @@ impl Store {
 
     /// Ends all connections, so that the write-ahead log is folded in.
     pub(crate) async fn close(&self) {
+        self.api_reader.close().await;
         self.reader.close().await;
         self.writer.close().await;
     }

@@ -5,10 +5,11 @@
 
 use super::{
     Store, StoreError,
+    lanes::Lent,
     lease::{address_of, from_row, mac_of, range_text},
 };
 use pxe::leases::{Beat, Block, Claimed, Elsewhere};
-use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 
 /// The database's clock, in milliseconds since 1970. The parameter is what a test sets it to, else NULL.
 const NOW: &str = "COALESCE($1, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
@@ -25,7 +26,7 @@ impl Store {
         alive: u64,
         reservations: Option<u64>,
     ) -> Result<Beat, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         let now = self.database_now(&mut transaction).await?;
         let until = now.saturating_add(i64::try_from(alive).unwrap_or(i64::MAX));
         sqlx::query(
@@ -44,6 +45,7 @@ impl Store {
             .bind(now)
             .fetch_one(&mut *transaction)
             .await?;
+        self.recent.processes(replicas);
         let mut beat = Beat {
             now: u64::try_from(now).unwrap_or(0),
             replicas: usize::try_from(replicas).unwrap_or(1),
@@ -69,7 +71,7 @@ impl Store {
         wanted: &[Block],
         most: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         let now = self.database_now(&mut transaction).await?;
         let known = blocks(&mut transaction, owner, now, Some(network)).await?;
         let taken = |block: &Block| {
@@ -111,7 +113,7 @@ impl Store {
         network: &str,
         blocks: &[Block],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         for block in blocks {
             sqlx::query("DELETE FROM lease_block WHERE network = $1 AND first = $2 AND owner = $3")
                 .bind(network)
@@ -137,7 +139,7 @@ impl Store {
         .bind(self.test_clock())
         .bind(network)
         .bind(owner)
-        .fetch_all(&self.reader)
+        .fetch_all(&mut *self.reader.get().await?)
         .await?;
         let client = |row: &SqliteRow| {
             let expires: i64 = row.try_get("expires")?;
@@ -152,7 +154,7 @@ impl Store {
 
     /// A replica ends: its blocks are nobody's.
     pub(crate) async fn replica_leave(&self, owner: &str) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         sqlx::query("DELETE FROM lease_block WHERE owner = $1")
             .bind(owner)
             .execute(&mut *transaction)
@@ -161,7 +163,7 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    async fn database_now(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, StoreError> {
+    async fn database_now(&self, transaction: &mut Lent) -> Result<i64, StoreError> {
         let text = AssertSqlSafe(format!("SELECT {NOW}"));
         Ok(sqlx::query_scalar(text).bind(self.test_clock()).fetch_one(&mut **transaction).await?)
     }
@@ -177,7 +179,7 @@ enum Whose {
 
 /// The blocks that are somebody's, or were.
 async fn blocks(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Lent,
     owner: &str,
     now: i64,
     network: Option<&str>,

@@ -2,11 +2,13 @@
 
 use super::{
     Store, StoreError,
+    lanes::Lent,
     lease::{address_of, mac_number, mac_of, number_of},
     taken,
 };
 use pxe::leases::Reservation;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
+use std::net::Ipv4Addr;
 
 impl Store {
     /// The reservations of a network by address.
@@ -14,8 +16,28 @@ impl Store {
         let rows =
             sqlx::query("SELECT network, mac, address FROM reservation WHERE network = $1 ORDER BY address")
                 .bind(network)
-                .fetch_all(&self.reader)
+                .fetch_all(&mut *self.api_reader.get().await?)
                 .await?;
+        let all = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
+        Ok(all.into_iter().map(|(_, reservation)| reservation).collect())
+    }
+
+    /// At most so many reservations of a network whose addresses come after one, by address.
+    pub(crate) async fn reservation_page(
+        &self,
+        network: &str,
+        after: Option<Ipv4Addr>,
+        limit: u32,
+    ) -> Result<Vec<Reservation>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT network, mac, address FROM reservation WHERE network = $1 AND address > $2
+             ORDER BY address LIMIT $3",
+        )
+        .bind(network)
+        .bind(after.map_or(-1, number_of))
+        .bind(limit)
+        .fetch_all(&mut *self.api_reader.get().await?)
+        .await?;
         let all = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
         Ok(all.into_iter().map(|(_, reservation)| reservation).collect())
     }
@@ -30,7 +52,7 @@ impl Store {
         network: &str,
         reservation: Reservation,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         let changed = sqlx::query(
             "INSERT INTO reservation (network, mac, address) VALUES ($1, $2, $3)
              ON CONFLICT (network, mac) DO UPDATE SET address = excluded.address
@@ -47,7 +69,7 @@ impl Store {
 
     /// Ends the reservation of a client. False: it has none.
     pub(crate) async fn reservation_delete(&self, network: &str, mac: [u8; 6]) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin().await?;
         let gone = sqlx::query("DELETE FROM reservation WHERE network = $1 AND mac = $2")
             .bind(network)
             .bind(mac_number(mac))
@@ -58,7 +80,7 @@ impl Store {
 }
 
 /// Raises the version if something changed.
-async fn commit(mut transaction: Transaction<'_, Sqlite>, changed: u64) -> Result<bool, StoreError> {
+async fn commit(mut transaction: Lent, changed: u64) -> Result<bool, StoreError> {
     if changed > 0 {
         sqlx::query("UPDATE reservation_version SET version = version + 1")
             .execute(&mut *transaction)
@@ -70,7 +92,7 @@ async fn commit(mut transaction: Transaction<'_, Sqlite>, changed: u64) -> Resul
 
 /// All reservations of all networks and their version, unless that is the one known.
 pub(super) async fn newer(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Lent,
     known: Option<u64>,
 ) -> Result<Option<(u64, Vec<(String, Reservation)>)>, StoreError> {
     let version: i64 =

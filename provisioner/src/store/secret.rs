@@ -53,7 +53,7 @@ impl Store {
         let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
             .bind(owner)
             .bind(name)
-            .fetch_optional(&self.reader)
+            .fetch_optional(&mut *self.reader.get().await?)
             .await?;
         row.map(|row| sealed(&row)).transpose()
     }
@@ -62,7 +62,7 @@ impl Store {
     pub(crate) async fn secret_all(&self, owner: &str) -> Result<HashMap<String, Sealed>, StoreError> {
         let rows = sqlx::query("SELECT name, nonce, ciphertext FROM secret WHERE owner = $1")
             .bind(owner)
-            .fetch_all(&self.reader)
+            .fetch_all(&mut *self.reader.get().await?)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("name")?, sealed(row)?))).collect()
     }

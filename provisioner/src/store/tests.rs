@@ -1,5 +1,11 @@
 //! What the store promises beyond single statements: together or not at all, and nothing grows without end.
 
+mod allocation;
+mod batch;
+mod jobs;
+mod migration;
+mod pages;
+
 use super::*;
 use crate::keys::Sealed;
 use jiff::SignedDuration;
@@ -69,14 +75,25 @@ async fn a_stale_change_changes_no_password() {
 async fn old_events_and_more_than_enough_of_them_are_forgotten() {
     let (_folder, store) = store().await;
     let (busy, calm) = (MachineId(Uuid::from_u128(1)), MachineId(Uuid::from_u128(2)));
-    let later = NOW.checked_add(SignedDuration::from_hours(1)).unwrap();
+    for number in [1, 2] {
+        store
+            .machine_insert(&record(number, &format!("52:54:00:00:00:0{number}")), &[], &[], NOW)
+            .await
+            .unwrap();
+    }
     store.event_insert(&[NewEvent::machine(calm, "boot", "old")], NOW).await.unwrap();
+    // Events are told apart by the milliseconds in their ids.
+    let written = Timestamp::now().as_millisecond();
+    while Timestamp::now().as_millisecond() <= written + 1 {
+        tokio::task::yield_now().await;
+    }
+    let later = Timestamp::now();
     store.event_insert(&[NewEvent::machine(calm, "boot", "new")], later).await.unwrap();
     let many: Vec<_> = (0..9).map(|number| NewEvent::machine(busy, "boot", number.to_string())).collect();
     store.event_insert(&many, later).await.unwrap();
     store.event_prune(later, 3).await.unwrap();
     let messages = async |machine| {
-        let events = store.event_list(EventsOf::Machine(machine), None, 100).await.unwrap();
+        let events = store.event_newest(EventsOf::Machine(machine), 100).await.unwrap();
         events.into_iter().map(|event| event.message).collect::<Vec<_>>()
     };
     assert_eq!(messages(calm).await, ["new"]);

@@ -15,7 +15,7 @@ impl Store {
             .bind(hash)
             .bind(name)
             .bind(micros(now))
-            .execute(&self.writer)
+            .execute(&mut *self.writer.get().await?)
             .await?;
         Ok(())
     }
@@ -24,13 +24,15 @@ impl Store {
     pub(crate) async fn token_name(&self, hash: &str) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT name FROM api_token WHERE hash = $1")
             .bind(hash)
-            .fetch_optional(&self.reader)
+            .fetch_optional(&mut *self.api_reader.get().await?)
             .await?)
     }
 
     /// Whether there is any token at all.
     pub(crate) async fn token_any(&self) -> Result<bool, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM api_token").fetch_one(&self.reader).await?;
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM api_token")
+            .fetch_one(&mut *self.reader.get().await?)
+            .await?;
         Ok(count > 0)
     }
 }

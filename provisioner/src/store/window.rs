@@ -41,7 +41,7 @@ impl Store {
         .bind(window.job.map(|(_, epoch)| epoch as i64))
         .bind(micros(window.opened))
         .bind(micros(window.expires))
-        .execute(&self.writer)
+        .execute(&mut *self.writer.get().await?)
         .await?;
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Store {
             "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window WHERE id = $1",
         )
         .bind(id)
-        .fetch_optional(&self.reader)
+        .fetch_optional(&mut *self.reader.get().await?)
         .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -65,7 +65,7 @@ impl Store {
         )
         .bind(job.to_string())
         .bind(epoch as i64)
-        .fetch_optional(&self.reader)
+        .fetch_optional(&mut *self.reader.get().await?)
         .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -82,7 +82,7 @@ impl Store {
         )
         .bind(mac)
         .bind(micros(now))
-        .fetch_optional(&self.reader)
+        .fetch_optional(&mut *self.reader.get().await?)
         .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -98,7 +98,7 @@ impl Store {
         // A window never changes its MAC.
         let mac: Option<String> = sqlx::query_scalar("SELECT mac FROM boot_window WHERE id = $1")
             .bind(id)
-            .fetch_optional(&self.reader)
+            .fetch_optional(&mut *self.reader.get().await?)
             .await?;
         let _changing = self.boot_index.changing(Some(machine)).and_mac(mac.as_deref().unwrap_or_default());
         let claimed = sqlx::query(
@@ -109,7 +109,7 @@ impl Store {
         .bind(machine.to_string())
         .bind(micros(now))
         .bind(id)
-        .execute(&self.writer)
+        .execute(&mut *self.writer.get().await?)
         .await?;
         Ok(claimed.rows_affected() > 0)
     }
@@ -120,17 +120,21 @@ impl Store {
             "SELECT COUNT(*) FROM boot_window WHERE job IS NULL AND claimed IS NULL AND expires > $1",
         )
         .bind(micros(now))
-        .fetch_one(&self.reader)
+        .fetch_one(&mut *self.reader.get().await?)
         .await?)
     }
 
-    /// Forgets windows that closed without a claim, and those whose session began before a time.
-    pub(crate) async fn window_prune(&self, now: Timestamp, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM boot_window WHERE expires < $1 AND (claimed IS NULL OR claimed < $2)")
-            .bind(micros(now))
-            .bind(micros(before))
-            .execute(&self.writer)
-            .await?;
+    /// Forgets windows that closed before `closed` without a claim, those whose job ended before `closed` (no agent gets
+    /// an order in them any more), and those whose session began before `began`.
+    pub(crate) async fn window_prune(&self, closed: Timestamp, began: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
+             OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)",
+        )
+        .bind(micros(closed))
+        .bind(micros(began))
+        .execute(&mut *self.writer.get().await?)
+        .await?;
         Ok(())
     }
 }

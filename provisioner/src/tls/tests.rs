@@ -4,7 +4,7 @@ use super::{Identity, TlsError, certificate, names};
 use crate::config;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConnection,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
@@ -48,6 +48,54 @@ fn shakes_hands(identity: &Identity, ca_pem: &str, name: &str) -> Result<(), rus
         client.process_new_packets()?;
     }
     Ok(())
+}
+
+/// A whole handshake of a client, with the tickets after it; how it went.
+fn handshake(client: &Arc<ClientConfig>, server: &Arc<rustls::ServerConfig>) -> Option<HandshakeKind> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
+    let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+    while client.wants_write() || server.wants_write() {
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        while client.wants_write() {
+            client.write_tls(&mut there).unwrap();
+        }
+        server.read_tls(&mut there.as_slice()).unwrap();
+        server.process_new_packets().unwrap();
+        while server.wants_write() {
+            server.write_tls(&mut back).unwrap();
+        }
+        client.read_tls(&mut back.as_slice()).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    client.handshake_kind()
+}
+
+#[test]
+fn an_agents_next_connection_is_spared_the_signature_however_many_others_came_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = open(folder.path(), &["localhost"]).unwrap();
+    let server = identity.server_config().unwrap();
+    let client = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(identity.ca_pem().as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    };
+    let first = client();
+    assert_ne!(handshake(&first, &server), Some(HandshakeKind::Resumed));
+    // More than a server without tickets would remember.
+    for _ in 0..300 {
+        assert_ne!(handshake(&client(), &server), Some(HandshakeKind::Resumed));
+    }
+    assert_eq!(handshake(&first, &server), Some(HandshakeKind::Resumed));
+    let other = identity.server_config().unwrap();
+    assert_ne!(handshake(&first, &other), Some(HandshakeKind::Resumed), "the keys are each process's own");
 }
 
 #[test]

@@ -39,8 +39,11 @@ const PRUNE: usize = 50_000;
 /// lines of timelines share one.
 const NETBOOT: Duration = Duration::from_secs(30);
 
-/// How often the MACs of machines are looked up.
+/// How often the MACs of machines are looked up, if they changed.
 const KNOWN: Duration = Duration::from_secs(5);
+
+/// How often they are looked up in any case: another replica may have changed them.
+const BELIEVED: Duration = Duration::from_secs(60);
 
 /// Takes down what was observed.
 pub(crate) struct TraceWriter {
@@ -48,6 +51,8 @@ pub(crate) struct TraceWriter {
     queue: mpsc::Receiver<Numbered>,
     /// The machines with these MACs, as they were a moment ago.
     known: HashMap<Mac, MachineId>,
+    /// Up to which change of the machines' MACs that is so, and since when.
+    looked: Option<(u64, Instant)>,
     /// When it was last noted of a machine that it boots from the network.
     netboots: HashMap<MachineId, Instant>,
     /// Entries since the oldest of all were forgotten.
@@ -68,7 +73,15 @@ impl TraceWriter {
         queue: mpsc::Receiver<Numbered>,
         limits: (usize, u32),
     ) -> Self {
-        Self { service, queue, known: HashMap::new(), netboots: HashMap::new(), added: 0, limits }
+        Self {
+            service,
+            queue,
+            known: HashMap::new(),
+            looked: None,
+            netboots: HashMap::new(),
+            added: 0,
+            limits,
+        }
     }
 
     /// Writes until cancelled; what waits then is written too.
@@ -110,13 +123,19 @@ impl TraceWriter {
         }
     }
 
-    /// Looks up whose MACs are whose.
+    /// Looks up whose MACs are whose, unless nothing changed since the last time.
     pub(crate) async fn look(&mut self) -> Result<(), ServiceError> {
+        // Read before the MACs are: a change meanwhile makes the next look read them again.
+        let (changes, now) = (self.service.store.boot_index.mac_changes(), Instant::now());
+        if self.looked.is_some_and(|(known, at)| known == changes && now.duration_since(at) < BELIEVED) {
+            return Ok(());
+        }
         let macs = self.service.store.machine_macs().await?;
         self.known =
             macs.into_iter().filter_map(|(mac, machine)| Some((parse_mac_bytes(&mac)?, machine))).collect();
         let known: HashSet<Mac> = self.known.keys().copied().collect();
         self.service.traces.know(known);
+        self.looked = Some((changes, now));
         Ok(())
     }
 

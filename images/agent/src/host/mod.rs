@@ -10,7 +10,7 @@ mod ioctl;
 mod real;
 mod sysfs;
 
-use images::write::Target;
+use images::write::{Crew, Target};
 use provisioner_api::{Disk, Inventory};
 use std::{io, path::PathBuf};
 
@@ -33,6 +33,11 @@ pub trait Host: Send + Sync + 'static {
 
     /// Puts a line on the machine's console, for the person in front of it.
     fn say(&self, line: &str);
+
+    /// Who writes and reads back an image. A host that shares its memory with others says less.
+    fn crew(&self) -> Crew {
+        Crew::default()
+    }
 }
 
 /// An open disk.

@@ -1,19 +1,20 @@
 //! The agent's whole life against a service in memory that crashes, forgets and contradicts itself on request.
 
 use super::*;
-use crate::{FakeDisk, FakeHost, ServiceError};
+use crate::{FakeDisk, FakeHost, OpenDisk, ServiceError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};
 use jiff::Timestamp;
 use provisioner_api::{
-    ErasePolicy, JobId, MachineId,
+    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress,
     agent::{ClaimRequest, ClaimResponse, Permit, PermitMethod, ReportResponse, SeedFile},
 };
 use std::{
     collections::{HashMap, VecDeque},
     sync::Mutex,
 };
+use tokio::sync::watch;
 
 const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 const MIB: u64 = 1 << 20;
@@ -35,6 +36,12 @@ struct Faults {
     stuck: bool,
     /// Progress reports are answered: the order does not stand.
     taken_back: bool,
+    /// Nothing is given but for progress: a manifest for two reports, each chunk for two more.
+    wants_progress: bool,
+    /// The manifest takes so long.
+    slow_manifest: Duration,
+    /// So many more progress reports are never answered.
+    silent_reports: u32,
 }
 
 #[derive(Default)]
@@ -47,7 +54,9 @@ struct State {
     session: u32,
     claims: Vec<String>,
     reports: Vec<Report>,
-    progress: u32,
+    progress: Vec<Progress>,
+    /// How many that are.
+    told: watch::Sender<usize>,
     files: HashMap<String, Bytes>,
     fetched: Vec<String>,
 }
@@ -58,6 +67,15 @@ struct FakeService(Mutex<State>);
 impl FakeService {
     fn with<T>(&self, call: impl FnOnce(&mut State) -> T) -> T {
         call(&mut self.0.lock().unwrap())
+    }
+
+    /// Waits for two more progress reports, if those are wanted.
+    async fn wants_progress(&self) {
+        let told = self.with(|state| state.faults.wants_progress.then(|| state.told.subscribe()));
+        if let Some(mut told) = told {
+            let enough = *told.borrow() + 2;
+            told.wait_for(|told| *told >= enough).await.unwrap();
+        }
     }
 
     fn up(&self, session: Option<&Secret>) -> Result<(), ServiceError> {
@@ -96,9 +114,17 @@ impl Service for FakeService {
 
     async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError> {
         self.up(Some(session))?;
+        let silent = self.with(|state| {
+            let left = &mut state.faults.silent_reports;
+            std::mem::replace(left, left.saturating_sub(1)) > 0
+        });
+        if silent {
+            std::future::pending::<()>().await;
+        }
         self.with(|state| {
-            if matches!(report.outcome, Outcome::Progress { .. }) {
-                state.progress += 1;
+            if let Outcome::Progress { progress } = report.outcome {
+                state.progress.push(progress);
+                state.told.send_replace(state.progress.len());
                 if state.faults.taken_back {
                     state.orders.pop_front();
                 }
@@ -120,6 +146,8 @@ impl Service for FakeService {
 
     async fn manifest(&self, session: &Secret, sha256: &str) -> Result<Bytes, ServiceError> {
         self.up(Some(session))?;
+        self.wants_progress().await;
+        tokio::time::sleep(self.with(|state| state.faults.slow_manifest)).await;
         self.with(|state| {
             state.files.get(sha256).cloned().ok_or(ServiceError::Refused { why: "no such manifest".into() })
         })
@@ -127,6 +155,7 @@ impl Service for FakeService {
 
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         self.up(Some(session))?;
+        self.wants_progress().await;
         let (bytes, stuck) = self.with(|state| {
             match &mut state.faults.dies_after_chunks {
                 Some(0) => {
@@ -243,13 +272,17 @@ const PACE: Pace = Pace {
 
 /// Runs the agent through these orders and a last one, to reboot. Returns what was reported before that.
 async fn live(host: &FakeHost, service: &Arc<FakeService>, orders: Vec<Order>) -> Vec<Outcome> {
+    live_on(Arc::new(host.clone()), service, orders).await
+}
+
+/// The same on any host.
+async fn live_on(host: Arc<dyn Host>, service: &Arc<FakeService>, orders: Vec<Order>) -> Vec<Outcome> {
     let last = orders.iter().map(|order| order.epoch).max().unwrap_or(1);
     service.with(|state| {
         state.orders.extend(orders);
         state.orders.push_back(order("reboot", last, Action::Reboot));
     });
-    let agent =
-        run(Arc::new(host.clone()), service.clone(), Secret::new("token"), PACE, CancellationToken::new());
+    let agent = run(host, service.clone(), Secret::new("token"), PACE, CancellationToken::new());
     let exit = tokio::time::timeout(Duration::from_secs(60), agent).await.expect("the agent hangs").unwrap();
     assert_eq!(exit, Exit::Reboot);
     service.with(|state| {
@@ -495,4 +528,83 @@ async fn who_cancels_gets_out() {
     let agent = tokio::spawn(run(Arc::new(host), service, Secret::new("token"), PACE, cancel.clone()));
     cancel.cancel();
     assert_eq!(agent.await.unwrap().unwrap(), Exit::Cancelled);
+}
+
+/// A machine whose disks open only after two progress reports.
+struct Reluctant(FakeHost, Arc<FakeService>);
+
+impl Host for Reluctant {
+    fn inventory(&self) -> Result<Inventory, HostError> {
+        self.0.inventory()
+    }
+
+    fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError> {
+        Handle::current().block_on(self.1.wants_progress());
+        self.0.open(disk)
+    }
+
+    fn say(&self, line: &str) {
+        self.0.say(line);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_waits_is_heard_all_the_same() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 2);
+    service.with(|state| state.faults.wants_progress = true);
+    let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
+    let orders = vec![
+        write_order(&manifest, "A"),
+        order("seed", 1, Action::WriteSeed { files, permit: permit(1, PermitMethod::Write, &["A"]) }),
+        order(
+            "erase",
+            1,
+            Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(1, PermitMethod::Erase, &["A"]) },
+        ),
+    ];
+    let outcomes = live_on(Arc::new(Reluctant(host, service.clone())), &service, orders).await;
+    assert!(matches!(
+        outcomes.as_slice(),
+        [Outcome::Done { .. }, Outcome::Refused { .. }, Outcome::Done { .. }]
+    ));
+    let told = service.with(|state| std::mem::take(&mut state.progress));
+    let unknown = Progress { done: 0, total: 0 };
+    assert!(told[..4] == [unknown; 4], "for the manifest and for the disk: {told:?}");
+    let begun = Progress { done: 0, total: 2 * raw.len() as u64 };
+    assert!(told[4..6].contains(&begun), "for the first chunk: {told:?}");
+    assert!(told.contains(&Progress { done: 0, total: 64 * MIB }), "for the disk to wipe: {told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_report_without_an_answer_holds_up_no_other() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    service.with(|state| state.faults.silent_reports = 1);
+    let host: Arc<dyn Host> = Arc::new(host);
+    let inventory = host.inventory().unwrap();
+    let mut link = Link::new(host, service.clone(), Secret::new("token"), inventory, PACE).unwrap();
+    link.mention = Duration::from_millis(5);
+    let report = report(
+        &order("inspect", 1, Action::Inspect),
+        Outcome::Progress { progress: Gauge::default().read() },
+    );
+    assert_eq!(link.mention(&report).await, None);
+    assert_eq!(link.mention(&report).await, Some(Delivered::Stands));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_permit_outlives_a_long_wait() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, _) = image(&service, 6);
+    service.with(|state| state.faults.slow_manifest = Duration::from_millis(600));
+    let mut permit = permit(1, PermitMethod::Write, &["A"]);
+    permit.expires = Timestamp::UNIX_EPOCH + Duration::from_millis(500);
+    let outcomes =
+        live(&host, &service, vec![order("write-image", 1, Action::WriteImage { manifest, permit })]).await;
+    // On a machine that is very busy, it has expired before the wait.
+    let ([Outcome::Failed { why }] | [Outcome::Refused { why }]) = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    assert!(why.contains("permit expired"), "{why}");
+    assert!(content(&host, "A", old().len()) == old(), "it was written without leave");
 }

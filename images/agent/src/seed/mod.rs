@@ -24,6 +24,9 @@ const MOST: u64 = 32 * MIB;
 
 const MIB: u64 = 1 << 20;
 
+/// Bytes that are read back at once.
+const PIECE: usize = 256 << 10;
+
 /// Why there is no seed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SeedError {
@@ -94,13 +97,17 @@ fn read_back(target: &dyn Target, sector: u64, span: Span, volume: &[u8]) -> Res
     if found != Some(span) {
         return Err(SeedError::ReadBack(format!("the partition should be {span:?}, but is {found:?}")));
     }
-    let mut bytes = vec![0; volume.len()];
-    target.read_at(&mut bytes, span.start)?;
-    if bytes == volume {
-        return Ok(());
+    let mut bytes = vec![0; volume.len().min(PIECE)];
+    for (number, written) in volume.chunks(PIECE).enumerate() {
+        let start = span.start + (number * PIECE) as u64;
+        let read = &mut bytes[..written.len()];
+        target.read_at(read, start)?;
+        if read != written {
+            let at = read.iter().zip(written).position(|(read, written)| read != written).unwrap_or(0) as u64;
+            return Err(SeedError::ReadBack(format!("the first difference is at byte {}", start + at)));
+        }
     }
-    let at = bytes.iter().zip(volume).position(|(read, written)| read != written).unwrap_or(0) as u64;
-    Err(SeedError::ReadBack(format!("the first difference is at byte {}", span.start + at)))
+    Ok(())
 }
 
 #[cfg(test)]

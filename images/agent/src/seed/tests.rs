@@ -159,6 +159,54 @@ fn other_programs_agree() {
     }
 }
 
+/// A disk of which one byte is always read wrong.
+struct Worn {
+    disk: FakeDisk,
+    at: u64,
+}
+
+impl Target for Worn {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.write_at(bytes, offset)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.disk.read_at(bytes, offset)?;
+        let byte = self.at.checked_sub(offset).and_then(|at| bytes.get_mut(at as usize));
+        byte.into_iter().for_each(|byte| *byte ^= 1);
+        Ok(())
+    }
+
+    fn discard(&self, start: u64, bytes: u64) -> io::Result<bool> {
+        self.disk.discard(start, bytes)
+    }
+
+    fn zero(&self, start: u64, bytes: u64) -> io::Result<()> {
+        self.disk.zero(start, bytes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.disk.flush()
+    }
+}
+
+#[test]
+fn every_byte_of_it_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &gpt_image(512));
+    let span = write(&disk, 512, &files(), GUID).unwrap();
+    let piece = PIECE as u64;
+    for at in [0, piece - 1, piece, span.bytes / 2 + 77, span.bytes - 1].map(|at| span.start + at) {
+        let worn = Worn { disk: disk.clone(), at };
+        let error = write(&worn, 512, &files(), GUID).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("the first difference is at byte {at}")), "{at}: {error}");
+    }
+}
+
 #[test]
 fn a_repeat_replaces_the_seed() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,7 +37,8 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
     let started = step.started.unwrap_or(job.started);
     // Nobody could call in, report or phone home while the service was down: that time doesn't count.
     let heard_from = machine.facts.listening.map_or(started, |listening| listening.max(started));
-    let until = heard_from.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
+    let from = machine.facts.limit_from(started);
+    let until = from.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
     let span = Span { started, heard_from, until };
     match step.name.kind() {
         StepKind::Level => level(machine, job, step, until, limits, now),

@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use provisioner_api::{JobId, MachineState, StepPhase, agent::Permit};
 use provisioner_lifecycle::{
-    Decision, Fact, Failure, Machine, Reported, Request, Task, admit, observe, order, settle,
+    Decision, Fact, Failure, Machine, Move, Outcome, Reported, Request, Task, admit, decide, observe, order,
+    settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -181,7 +182,7 @@ proptest! {
                 }
                 Event::Fail { permanent } => {
                     let failure = Failure { why: "no".into(), permanent: *permanent, rest: None };
-                    let after = settle(&before, &provisioner_lifecycle::Outcome::Performed(Err(failure)), world.now);
+                    let after = settle(&before, &Outcome::Performed(Err(failure)), world.now);
                     prop_assert_eq!((&after.want, &after.facts, after.id), (&before.want, &before.facts, before.id));
                 }
                 _ => {}
@@ -200,6 +201,39 @@ proptest! {
             prop_assert_eq!(&restarted, &world.machine);
             let again = World { machine: restarted, ..world.clone() };
             prop_assert_eq!(again.decide(), world.decide());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn several_changes_in_one_write_lead_where_one_by_one_leads(
+        events in proptest::collection::vec(event(), 1..120),
+    ) {
+        let mut world = World::added();
+        for event in &events {
+            happen(&mut world, event);
+            let Decision::Move(change) = world.decide() else { continue };
+            let outcome = Outcome::Moved { change, fresh: JobId(Uuid::from_u128(7)) };
+            let stages = settle_on(&world.machine, &outcome, &world.limits, world.now);
+            prop_assert!(stages.len() <= 2, "{stages:?}");
+            let mut alone = world.machine.clone();
+            for stage in &stages {
+                // Each is what would have been decided anyway: nothing is passed over.
+                let Decision::Move(decided) = decide(&alone, &world.limits, world.now) else { panic!("{stage:?}") };
+                let fresh = match &stage.outcome {
+                    Outcome::Moved { change, fresh } if *change == decided => *fresh,
+                    other => panic!("{other:?} instead of {decided:?}"),
+                };
+                alone = settle(&alone, &Outcome::Moved { change: decided, fresh }, world.now);
+                prop_assert_eq!(&alone, &stage.machine);
+            }
+            // What is left to do is a deed, a wait, or another state's: no step that is done waits for its next one.
+            if let Decision::Move(next) = decide(&alone, &world.limits, world.now) {
+                prop_assert!(!matches!(next, Move::Begin { .. } | Move::Finish { .. }) , "{next:?}");
+            }
         }
     }
 }

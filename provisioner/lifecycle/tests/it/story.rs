@@ -388,6 +388,64 @@ fn the_time_in_which_the_service_was_down_is_nobodys_silence() {
 }
 
 #[test]
+fn a_service_that_is_down_again_and_again_puts_a_limit_off_only_by_as_long_as_it_is_down() {
+    for (kind, step, limit) in [
+        (JobKind::Deploy, StepName::Agent, World::added().limits.agent_call_in),
+        (JobKind::Deploy, StepName::PhoneHome, World::added().limits.phone_home),
+        (JobKind::Inspect, StepName::PowerOff, World::added().limits.bmc),
+    ] {
+        let mut world = World::at(kind, step);
+        let (up, down) = (SignedDuration::from_secs(61), SignedDuration::from_mins(7));
+        let begun = world.now;
+        let waits = |world: &World| match kind {
+            // Its BMC does not answer: it is asked again and again, until a person is.
+            JobKind::Inspect => !matches!(world.decide(), Decision::Hold { .. }),
+            _ => matches!(world.decide(), Decision::Wait(_)),
+        };
+        let mut was_up = SignedDuration::ZERO;
+        while waits(&world) {
+            assert!(was_up <= limit * 2, "{step}: it never ends");
+            for part in [31, 30] {
+                // A BMC that does not answer is tried; of the others the power is looked at.
+                if kind == JobKind::Inspect {
+                    let failure = Failure { why: "no answer".into(), permanent: false, rest: None };
+                    world.reconcile(|_| Err(failure.clone()));
+                }
+                world.pass(SignedDuration::from_secs(part));
+            }
+            was_up += up;
+            if !waits(&world) {
+                break;
+            }
+            if kind != JobKind::Inspect {
+                world.fact(&Fact::Power { on: true });
+            }
+            world.pass(down);
+            world.fact(&Fact::Listening);
+        }
+        assert!(was_up >= limit, "{step}: {was_up:?} is too soon");
+        assert!(world.now.duration_since(begun) > limit * 3, "{step}: while it was down nothing ended");
+    }
+}
+
+#[test]
+fn what_an_earlier_version_wrote_of_being_down_counts_on() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    world.pass(SignedDuration::from_hours(30));
+    world.fact(&Fact::Listening);
+    let mut facts = serde_json::to_value(&world.machine.facts).unwrap();
+    facts.as_object_mut().unwrap().remove("counts_from").unwrap();
+    world.machine.facts = serde_json::from_value(facts).unwrap();
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
+    world.pass(SignedDuration::from_mins(10));
+    world.fact(&Fact::Power { on: true });
+    world.fact(&Fact::Listening);
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
+    world.pass(SignedDuration::from_mins(5));
+    assert!(!matches!(world.decide(), Decision::Wait(_)), "ten minutes and five: {:?}", world.decide());
+}
+
+#[test]
 fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person() {
     let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
     world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));

@@ -7,7 +7,7 @@ use provisioner_api::{
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Outcome, Owner, Reported,
-    Request, StepKind, StepName, admit, decide, observe, settle,
+    Request, StepKind, StepName, admit, decide, observe, settle_on,
 };
 use uuid::Uuid;
 
@@ -95,7 +95,8 @@ impl World {
     }
 
     pub(crate) fn settle(&mut self, outcome: &Outcome) {
-        self.machine = settle(&self.machine, outcome, self.now);
+        let stages = settle_on(&self.machine, outcome, &self.limits, self.now);
+        self.machine = stages.last().unwrap().machine.clone();
     }
 
     fn fresh(&mut self) -> JobId {

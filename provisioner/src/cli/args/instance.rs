@@ -1,16 +1,22 @@
 //! `billet instance …`.
 
-use super::{Events, Named, Wait, erase};
+use super::{Events, Limit, Named, Wait, erase};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
-use provisioner_api::ErasePolicy;
+use provisioner_api::{ErasePolicy, InstanceState};
 use std::path::PathBuf;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum InstanceCommand {
     /// List the instances
-    List,
+    List {
+        /// Only those in this state
+        #[arg(long, value_parser = validate::instance_state)]
+        state: Option<InstanceState>,
+        #[command(flatten)]
+        limit: Limit,
+    },
     /// Show one
     Show(Named),
     /// Put an operating system on a machine. What is on that machine's root disk is lost

@@ -1,6 +1,6 @@
 //! `billet machine …`.
 
-use super::{ConsoleOptions, Events, Named, NamedWait, Wait, boot_mode};
+use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Wait, boot_mode};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use provisioner_api::{BmcSpec, BootChain, BootMode, MachineState};
@@ -17,6 +17,11 @@ pub(in crate::cli) enum MachineCommand {
         /// Only those of this pool
         #[arg(long)]
         pool: Option<String>,
+        /// Only those whose work waits for a person
+        #[arg(long)]
+        held: bool,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// Show one: what it is, what is being done to it, what it waits for
     Show(Named),

@@ -3,7 +3,8 @@
 use super::{
     Session,
     confirm::{Question, confirm},
-    context, follow,
+    context,
+    follow::{self, From},
 };
 use crate::cli::{
     args::{Create, Delete, InstanceCommand, Wait},
@@ -12,7 +13,7 @@ use crate::cli::{
     wait::{Goal, Look, Watch, instance_look, until},
 };
 use provisioner_api::{DeleteInstance, Instance, InstanceCreate, InstanceSpec};
-use provisioner_client::{Client, ClientError};
+use provisioner_client::{Client, ClientError, InstanceFilter, Page};
 use std::path::Path;
 
 /// The most that is sent of a file with user data or a network configuration.
@@ -21,10 +22,7 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> Result<(), CliError> {
     match command {
-        InstanceCommand::List => {
-            let instances = session.client.instances().await?;
-            session.ui.list(&instances, |wide| view::instances(&instances, wide, &context()))
-        }
+        InstanceCommand::List { state, limit } => list(session, &InstanceFilter { state }, limit.limit).await,
         InstanceCommand::Show(named) => {
             let instance = session.client.instance(&named.name).await?;
             session.ui.object(&instance, || view::instance(&instance, &context()))
@@ -33,12 +31,31 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         InstanceCommand::Delete(delete) => delete_instance(session, delete).await,
         InstanceCommand::Events(events) => {
             let client = session.client.clone();
-            follow::events(session, events.follow, async |after| {
-                client.instance_events(&events.name, after).await
+            follow::events(session, &events, async |from| match from {
+                From::Newest(number) => client.instance_newest_events(&events.name, number).await,
+                From::After(after) => client.instance_events(&events.name, after).await,
             })
             .await
         }
     }
+}
+
+async fn list(
+    session: &mut Session<'_>,
+    filter: &InstanceFilter,
+    limit: Option<u32>,
+) -> Result<(), CliError> {
+    let instances = match limit {
+        None => session.client.instances_of(filter).await?,
+        limit => {
+            let list = session.client.instances_page(filter, &Page { after: None, limit }).await?;
+            if list.next.is_some() {
+                session.ui.note("there are more instances than that; without --limit all are listed");
+            }
+            list.items
+        }
+    };
+    session.ui.list(&instances, |wide| view::instances(&instances, wide, &context()))
 }
 
 async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {

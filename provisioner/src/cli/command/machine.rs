@@ -1,30 +1,31 @@
 //! `billet machine …`.
 
-use super::{Session, authorities, console, context, follow, password};
+use super::{
+    Session, authorities, console, context,
+    follow::{self, From},
+    password,
+};
 use crate::cli::{
     args::{Add, MachineCommand, PowerCommand, Set, Switch, Wait},
     error::CliError,
     validate::Pin,
-    view::{self, Owners},
+    view,
     wait::{Goal, Watch, machine_look, until},
 };
 use provisioner_api::{BmcProtocol, BmcSpec, Machine, MachineAction, MachineCreate, MachineUpdate, Secret};
-use provisioner_client::{ClientError, MachineFilter};
+use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
     match command {
-        MachineCommand::List { state, pool } => {
-            let filter = MachineFilter { state, pool };
-            let (machines, owners) = tokio::join!(session.client.machines(&filter), owners(session));
-            let (machines, owners) = (machines?, owners?);
-            session.ui.list(&machines, |wide| view::machines(&machines, &owners, wide, &context()))
+        MachineCommand::List { state, pool, held, limit } => {
+            let filter = MachineFilter { state, pool, held: held.then_some(true) };
+            list(session, &filter, limit.limit).await
         }
         MachineCommand::Show(named) => {
-            let (machine, owners) = tokio::join!(session.client.machine(&named.name), owners(session));
-            let (machine, owners) = (machine?, owners?);
-            session.ui.object(&machine, || view::machine(&machine, &owners, &context()))
+            let machine = session.client.machine(&named.name).await?;
+            session.ui.object(&machine, || view::machine(&machine, &context()))
         }
         MachineCommand::Add(add) => add_machine(session, *add).await,
         MachineCommand::Accept(named) => {
@@ -50,8 +51,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         }
         MachineCommand::Events(events) => {
             let client = session.client.clone();
-            follow::events(session, events.follow, async |after| {
-                client.machine_events(&events.name, after).await
+            follow::events(session, &events, async |from| match from {
+                From::Newest(number) => client.machine_newest_events(&events.name, number).await,
+                From::After(after) => client.machine_events(&events.name, after).await,
             })
             .await
         }
@@ -62,10 +64,18 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
     }
 }
 
-/// The names of all instances.
-async fn owners(session: &Session<'_>) -> Result<Owners, ClientError> {
-    let instances = session.client.instances().await?;
-    Ok(instances.into_iter().map(|instance| (instance.id, instance.name)).collect())
+async fn list(session: &mut Session<'_>, filter: &MachineFilter, limit: Option<u32>) -> Result<(), CliError> {
+    let machines = match limit {
+        None => session.client.machines(filter).await?,
+        limit => {
+            let list = session.client.machines_page(filter, &Page { after: None, limit }).await?;
+            if list.next.is_some() {
+                session.ui.note("there are more machines than that; without --limit all are listed");
+            }
+            list.items
+        }
+    };
+    session.ui.list(&machines, |wide| view::machines(&machines, wide, &context()))
 }
 
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {

@@ -7,8 +7,6 @@ use crate::cli::{
     view,
 };
 use provisioner_api::{LeaseState, Reservation};
-use provisioner_client::MachineFilter;
-use std::collections::HashMap;
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> Result<(), CliError> {
@@ -27,14 +25,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> R
 }
 
 async fn leases(session: &mut Session<'_>, network: &str, all: bool) -> Result<(), CliError> {
-    let filter = MachineFilter::default();
-    let (leases, machines) = tokio::join!(session.client.leases(network), session.client.machines(&filter));
-    let (mut leases, machines) = (leases?, machines?);
+    let mut leases = session.client.leases(network).await?;
     leases.retain(|lease| all || matches!(lease.state, LeaseState::Active | LeaseState::Quarantined));
-    let names: HashMap<_, _> = machines.into_iter().map(|machine| (machine.id, machine.name)).collect();
-    session.ui.list(&leases, |wide| {
-        view::leases(&leases, wide, &context(), |lease| names.get(&lease.machine?).cloned())
-    })
+    session.ui.list(&leases, |wide| view::leases(&leases, wide, &context()))
 }
 
 async fn reservations(session: &mut Session<'_>, command: ReservationCommand) -> Result<(), CliError> {

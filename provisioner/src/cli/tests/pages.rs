@@ -1,10 +1,7 @@
 //! How objects look, word for word.
 
 use super::samples;
-use crate::cli::{
-    text::Context,
-    view::{self, Owners},
-};
+use crate::cli::{text::Context, view};
 use jiff::tz::TimeZone;
 use provisioner_api::{Diagnosis, Event, EventId, MachineState, Why};
 use uuid::Uuid;
@@ -19,7 +16,7 @@ fn a_table_of_machines() {
     second.status.state = MachineState::Deploying;
     second.status.held = Some(samples::held());
     second.spec.accepted = false;
-    let text = view::machines(&[samples::machine("m1"), second], &Owners::new(), false, &context());
+    let text = view::machines(&[samples::machine("m1"), second], false, &context());
     assert_eq!(
         text,
         "\
@@ -35,8 +32,8 @@ fn a_wide_table_shows_the_inventory() {
     let mut machine = samples::machine("m1");
     machine.status.inventory = Some(samples::inventory());
     machine.status.instance = Some(samples::instance("web").id);
-    let owners = Owners::from([(samples::instance("web").id, "web".to_owned())]);
-    let text = view::machines(&[machine], &owners, true, &context());
+    machine.status.instance_name = Some("web".to_owned());
+    let text = view::machines(&[machine], true, &context());
     for want in ["web", "8.0 GiB", "1, 4.0 GiB", "ipmi 10.0.0.9", "52:54:00:00:00:01", "bios"] {
         assert!(text.lines().nth(1).unwrap().contains(want), "{want}: {text}");
     }
@@ -49,7 +46,7 @@ fn a_page_about_a_machine() {
     machine.status.waiting = Some(samples::waiting());
     machine.status.job = Some(samples::job());
     machine.status.inventory = Some(samples::inventory());
-    let text = view::machine(&machine, &Owners::new(), &context());
+    let text = view::machine(&machine, &context());
     assert_eq!(
         text,
         "\

@@ -53,6 +53,7 @@ pub(in crate::cli) fn machine(name: &str) -> Machine {
             },
             job: None,
             instance: None,
+            instance_name: None,
             inventory: None,
             address: None,
         },

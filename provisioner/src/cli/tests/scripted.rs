@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{clock, tls::Identity};
 use provisioner_api::{
-    BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Image, ImageFormat, ImageId, ImageList,
-    ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceList, InstanceState, Lease, LeaseList,
+    BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Event, EventId, EventList, Image, ImageFormat,
+    ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceState, Lease, LeaseList,
     LeaseRelay, LeaseState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
     NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet, TraceEntry,
     UndeclaredRelay,
@@ -19,13 +19,13 @@ use uuid::Uuid;
 
 /// Machines as a list answers.
 fn list(items: Vec<Machine>) -> MachineList {
-    MachineList { items }
+    MachineList { items, next: None }
 }
 
 #[tokio::test]
 async fn a_client_trusts_our_ca_only() {
     let fake = Fake::start().await;
-    fake.says("GET /v1/machines", 200, &list(vec![samples::machine("m1")]));
+    fake.says("GET /v1/machines?limit=250", 200, &list(vec![samples::machine("m1")]));
     let client = Client::new(fake.connection()).unwrap();
     assert_eq!(client.machines(&Default::default()).await.unwrap()[0].name, "m1");
     let folder = tempfile::tempdir().unwrap();
@@ -63,8 +63,12 @@ async fn output_in_every_format() {
     let fake = Fake::start().await;
     let mut owned = samples::machine("m1");
     owned.status.instance = Some(samples::instance("web").id);
-    fake.says("GET /v1/machines?state=available&pool=a%26b", 200, &list(vec![owned, samples::machine("m2")]));
-    fake.says("GET /v1/instances", 200, &InstanceList { items: vec![samples::instance("web")] });
+    owned.status.instance_name = Some("web".to_owned());
+    fake.says(
+        "GET /v1/machines?state=available&pool=a%26b&limit=250",
+        200,
+        &list(vec![owned, samples::machine("m2")]),
+    );
     let user = User::of(fake.connection());
     let run = async |format: &str| {
         let ran = user.run(&format!("machine list --state available --pool a&b -o {format}")).await;
@@ -78,6 +82,51 @@ async fn output_in_every_format() {
     assert_eq!(yaml[0].spec.macs, ["52:54:00:00:00:01"]);
     assert!(run("table").await.lines().nth(1).unwrap().contains(" web "));
     assert!(run("wide").await.contains("10.0.0.9"));
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_to_its_end() {
+    let fake = Fake::start().await;
+    let page = |name: &str, next: Option<&str>| MachineList {
+        items: vec![samples::machine(name)],
+        next: next.map(Into::into),
+    };
+    fake.says("GET /v1/machines?held=true&limit=250", 200, &page("m1", Some("m1 & more")));
+    fake.says("GET /v1/machines?held=true&limit=250&after=m1+%26+more", 200, &page("m2", Some("m2")));
+    // One that leads nowhere: it would be asked for ever.
+    fake.says("GET /v1/machines?held=true&limit=250&after=m2", 200, &page("m3", Some("m2")));
+    fake.says("GET /v1/machines?limit=1", 200, &page("m1", Some("m1")));
+    let user = User::of(fake.connection());
+    assert_eq!(user.run("machine list --held -o name").await.out, "m1\nm2\nm3\n");
+    let ran = user.run("machine list --limit 1 -o name").await;
+    assert_eq!(ran.out, "m1\n");
+    assert!(ran.err.contains("there are more machines"), "{ran:?}");
+    assert_eq!(user.run("machine list --limit 1001").await.code, 2);
+}
+
+#[tokio::test]
+async fn a_timeline_is_read_to_its_end_or_from_near_it() {
+    let fake = Fake::start().await;
+    let event = |number: u128| Event {
+        id: EventId(Uuid::from_u128(number)),
+        at: samples::at("2026-11-21T03:45:00Z"),
+        machine: None,
+        instance: None,
+        kind: "boot".to_owned(),
+        message: format!("event {number}"),
+    };
+    let first = event(1).id.to_string();
+    let path = "GET /v1/machines/m1/events";
+    let page = EventList { items: vec![event(1)], next: Some(first.clone()) };
+    fake.says(&format!("{path}?limit=250"), 200, &page);
+    let page = EventList { items: vec![event(2)], next: None };
+    fake.says(&format!("{path}?limit=250&after={first}"), 200, &page);
+    fake.says(&format!("{path}?newest=1"), 200, &page);
+    let user = User::of(fake.connection());
+    let all = user.run("machine events m1").await.out;
+    assert!(all.contains("event 1") && all.contains("event 2"), "{all}");
+    let last = user.run("machine events m1 --newest 1").await.out;
+    assert!(!last.contains("event 1") && last.contains("event 2"), "{last}");
 }
 
 #[tokio::test]
@@ -454,14 +503,14 @@ async fn leases_that_ended_are_shown_when_asked_for() {
         mac: "52:54:00:00:00:01".to_owned(),
         state,
         machine: Some(samples::machine("m1").id),
+        machine_name: Some("m1".to_owned()),
         hostname: Some("web\x1b".to_owned()),
         relay: Some(LeaseRelay { address: None, circuit: Some("eth1/7".to_owned()), remote: None }),
         expires: samples::at("2026-11-21T03:45:00Z"),
     };
     let items =
         vec![lease(1, LeaseState::Active), lease(2, LeaseState::Released), lease(3, LeaseState::Quarantined)];
-    fake.says("GET /v1/networks/lab/leases", 200, &LeaseList { items });
-    fake.says("GET /v1/machines", 200, &list(vec![samples::machine("m1")]));
+    fake.says("GET /v1/networks/lab/leases?limit=250", 200, &LeaseList { items, next: None });
     let user = User::of(fake.connection());
     assert_eq!(user.run("network leases lab -o name").await.out, "10.77.0.1\n10.77.0.3\n");
     let all = user.run("network leases lab --all -o wide").await.out;
@@ -476,7 +525,11 @@ async fn reservations_are_added_listed_and_removed() {
     let reservation = Reservation { mac: "52:54:00:00:00:01".to_owned(), address: "10.77.0.50".to_owned() };
     let path = "/v1/networks/lab/reservations";
     fake.says(&format!("POST {path}"), 201, &reservation);
-    fake.says(&format!("GET {path}"), 200, &ReservationList { items: vec![reservation.clone()] });
+    fake.says(
+        &format!("GET {path}?limit=250"),
+        200,
+        &ReservationList { items: vec![reservation.clone()], next: None },
+    );
     fake.says(&format!("DELETE {path}/52:54:00:00:00:01"), 204, &());
     let user = User::of(fake.connection());
     let ran = user.run("network reservation add lab 52-54-00-00-00-01 10.77.0.50").await;

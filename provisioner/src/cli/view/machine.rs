@@ -10,11 +10,8 @@ use crate::cli::{
     text::{Context, bytes},
     ui::HasName,
 };
-use provisioner_api::{BmcHealth, BmcProtocol, BmcSpec, InstanceId, Inventory, Machine};
-use std::collections::{BTreeMap, HashMap};
-
-/// The names of instances.
-pub(in crate::cli) type Owners = HashMap<InstanceId, String>;
+use provisioner_api::{BmcHealth, BmcProtocol, BmcSpec, Inventory, Machine};
+use std::collections::BTreeMap;
 
 impl HasName for Machine {
     fn name(&self) -> String {
@@ -23,12 +20,7 @@ impl HasName for Machine {
 }
 
 /// A table of machines.
-pub(in crate::cli) fn machines(
-    machines: &[Machine],
-    owners: &Owners,
-    wide: bool,
-    context: &Context,
-) -> String {
+pub(in crate::cli) fn machines(machines: &[Machine], wide: bool, context: &Context) -> String {
     let narrow = |machine: &Machine| {
         let status = &machine.status;
         [
@@ -37,7 +29,7 @@ pub(in crate::cli) fn machines(
             context.age(status.since),
             word(status.power),
             machine.spec.pool.clone(),
-            owner(machine, owners),
+            owner(machine),
             job::cell(status.waiting.as_ref(), status.held.as_ref()),
         ]
     };
@@ -89,14 +81,14 @@ pub(in crate::cli) fn machines(
 }
 
 /// A page about one.
-pub(in crate::cli) fn machine(machine: &Machine, owners: &Owners, context: &Context) -> String {
+pub(in crate::cli) fn machine(machine: &Machine, context: &Context) -> String {
     let (spec, status) = (&machine.spec, &machine.status);
     let mut page = Page::default();
     page.line("Name", &machine.name);
     page.line("State", format!("{} since {}", state(machine), context.time_and_age(status.since)));
     job::lines(&mut page, status.waiting.as_ref(), status.held.as_ref(), context);
     page.line("Power", word(status.power));
-    page.line("Instance", owner(machine, owners));
+    page.line("Instance", owner(machine));
     page.line("Address", status.address.as_deref().unwrap_or_default());
     page.line("Pool", &spec.pool);
     page.line("Labels", labels(&spec.labels));
@@ -207,9 +199,9 @@ fn state(machine: &Machine) -> String {
 }
 
 /// The instance on it: its name, or its id when the name is not known.
-fn owner(machine: &Machine, owners: &Owners) -> String {
+fn owner(machine: &Machine) -> String {
     let Some(id) = machine.status.instance else { return String::new() };
-    owners.get(&id).cloned().unwrap_or_else(|| id.to_string())
+    machine.status.instance_name.clone().unwrap_or_else(|| id.to_string())
 }
 
 /// Number and size of the disks that can be written: `2, 1.8 TiB`.

@@ -162,15 +162,11 @@ fn others(page: &mut Page, title: &str, servers: &[OtherServer], context: &Conte
     page.block(title, &table(["SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"], rows));
 }
 
-/// A table of leases; `machine` knows names.
-pub(in crate::cli) fn leases(
-    leases: &[Lease],
-    wide: bool,
-    context: &Context,
-    machine: impl Fn(&Lease) -> Option<String>,
-) -> String {
+/// A table of leases.
+pub(in crate::cli) fn leases(leases: &[Lease], wide: bool, context: &Context) -> String {
     let narrow = |lease: &Lease| {
-        let machine = machine(lease).or_else(|| lease.machine.map(|id| id.to_string())).unwrap_or_default();
+        let name = lease.machine_name.clone();
+        let machine = name.or_else(|| lease.machine.map(|id| id.to_string())).unwrap_or_default();
         let host = lease.hostname.clone().unwrap_or_default();
         let expires = context.time_and_age(lease.expires);
         [lease.address.clone(), lease.mac.clone(), word(lease.state), machine, host, expires]

@@ -242,6 +242,9 @@ pub fn parse(datagram: &[u8], arrival: &Arrival) -> Result<Request, Ignored> {
         return Err(Ignored::NoCookie);
     }
     let options = Options::read(datagram);
+    let giaddr = address_at(datagram, 24);
+    // Clients behind a relay on a loopback address are on this host, as in a simulation: those are their addresses.
+    let usable = |address| usable(address, giaddr.is_loopback());
     let ciaddr = usable(address_at(datagram, 12));
     let asked = options.address(code::REQUESTED_ADDRESS).and_then(usable);
     let server = options.address(code::SERVER_IDENTIFIER);
@@ -265,7 +268,7 @@ pub fn parse(datagram: &[u8], arrival: &Arrival) -> Result<Request, Ignored> {
         seconds: u16::from_be_bytes([datagram[8], datagram[9]]),
         flags: u16::from_be_bytes([datagram[10], datagram[11]]),
         ciaddr: ciaddr.unwrap_or(Ipv4Addr::UNSPECIFIED),
-        giaddr: address_at(datagram, 24),
+        giaddr,
         requested: asked.or(ciaddr),
         server,
         dialect: class.dialect,
@@ -278,10 +281,10 @@ fn address_at(datagram: &[u8], at: usize) -> Ipv4Addr {
     Ipv4Addr::new(datagram[at], datagram[at + 1], datagram[at + 2], datagram[at + 3])
 }
 
-/// An address, if a host can have it.
-fn usable(address: Ipv4Addr) -> Option<Ipv4Addr> {
+/// An address, if a host can have it; one of `loopback` only if that is where clients are.
+fn usable(address: Ipv4Addr, loopback: bool) -> Option<Ipv4Addr> {
     let nobodys = address.is_unspecified() || address.is_broadcast() || address.is_multicast();
-    (!nobodys && !address.is_loopback()).then_some(address)
+    (!nobodys && (loopback || !address.is_loopback())).then_some(address)
 }
 
 /// chaddr, if the datagram says that it is an Ethernet client's request.

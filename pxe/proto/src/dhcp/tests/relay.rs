@@ -157,3 +157,15 @@ fn a_client_behind_a_relay_speaks_to_us_directly() {
     // But when it broadcasts that on the link, it has moved.
     assert_eq!(ask(&request(3, address, &BROADCAST, &[]), &settings), Ok(Ask::Refuse));
 }
+
+#[test]
+fn loopback_addresses_count_behind_a_relay_on_loopback_only() {
+    let address = Ipv4Addr::new(127, 64, 1, 7);
+    let here = Ipv4Addr::new(127, 64, 0, 1);
+    let options: &[(u8, &[u8])] = &[(54, &SERVER.octets()), (50, &address.octets())];
+    assert_eq!(relayed(3, here, NONE, options).kind, Kind::Select { server: SERVER, address });
+    assert_eq!(relayed(3, here, address, &[]).ciaddr, address);
+    let mut packet = message(3, NONE, options);
+    packet[24..28].copy_from_slice(&NEAR.octets());
+    assert_eq!(parse(&packet, &THROUGH).unwrap_err(), Ignored::NoAddress);
+}

@@ -1,0 +1,234 @@
+//! Who gets which machine: against the plain rule, for any lists, however they are cut into pages.
+
+use super::world::{World, inventory, owner};
+use proptest::prelude::*;
+use provisioner_api::{InstanceId, MachineId, MachineState};
+use provisioner_lifecycle::{Allocation, Candidate, Grant, Machine, Pending, Request, Shortage, Shortages};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+const POOLS: [&str; 2] = ["default", "gpu"];
+
+/// A machine as the test sees it: what fitting goes by in plain words.
+#[derive(Debug, Clone)]
+struct Site {
+    machine: Machine,
+    name: String,
+    pool: &'static str,
+    labels: BTreeMap<String, String>,
+    disk: u64,
+    free: bool,
+}
+
+impl Site {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { machine: &self.machine, name: &self.name, pool: self.pool, labels: &self.labels }
+    }
+}
+
+fn labels(rack: Option<u8>) -> BTreeMap<String, String> {
+    rack.map(|rack| ("rack".to_owned(), format!("r{rack}"))).into_iter().collect()
+}
+
+fn site(number: usize, pool: &'static str, rack: u8, disk: u64, free: bool) -> Site {
+    let mut machine = World::available().machine;
+    machine.id = MachineId(Uuid::from_u128(1000 + number as u128));
+    let mut inventory = inventory();
+    inventory.disks.truncate(1);
+    inventory.disks[0].size_bytes = disk;
+    machine.facts.inventory = Some(inventory);
+    if !free {
+        machine.want.owner = Some(owner());
+    }
+    Site { machine, name: format!("m{number}"), pool, labels: labels(Some(rack)), disk, free }
+}
+
+fn pending(number: usize, pool: &str, rack: Option<u8>, need: u64, wanted: Option<usize>) -> Pending {
+    Pending {
+        id: InstanceId(Uuid::from_u128(number as u128)),
+        wanted: wanted.map(|wanted| MachineId(Uuid::from_u128(1000 + wanted as u128))),
+        pool: Some(pool.into()),
+        selector: labels(rack),
+        manifest: "f00d".into(),
+        disk_bytes: need,
+        architecture: None,
+        root_disk_serial: None,
+    }
+}
+
+fn fits(pending: &Pending, site: &Site) -> bool {
+    site.free
+        && pending.wanted.map_or(pending.pool() == site.pool, |wanted| wanted == site.machine.id)
+        && pending.selector.iter().all(|(key, value)| site.labels.get(key) == Some(value))
+        && pending.disk_bytes <= site.disk
+}
+
+/// The rule as one would say it: each in its turn takes the first that is left and fits.
+fn plainly(pending: &[Pending], sites: &[Site]) -> Vec<(usize, MachineId)> {
+    let mut taken = BTreeSet::new();
+    let mut grants = Vec::new();
+    for (number, one) in pending.iter().enumerate() {
+        let first = sites.iter().find(|site| !taken.contains(&site.machine.id) && fits(one, site));
+        if let Some(site) = first {
+            taken.insert(site.machine.id);
+            grants.push((number, site.machine.id));
+        }
+    }
+    grants
+}
+
+fn sites() -> impl Strategy<Value = Vec<Site>> {
+    let one = (0_usize..2, 0_u8..3, prop_oneof![Just(500_u64), Just(2000)], prop::bool::weighted(0.8));
+    proptest::collection::vec(one, 0..24).prop_map(|list| {
+        let list = list.into_iter().enumerate();
+        list.map(|(number, (pool, rack, disk, free))| site(number, POOLS[pool], rack, disk, free)).collect()
+    })
+}
+
+fn waiting() -> impl Strategy<Value = Vec<Pending>> {
+    let need = prop_oneof![Just(400_u64), Just(1000), Just(9000)];
+    let wanted = proptest::option::weighted(0.2, 0_usize..26);
+    let one = (0_usize..2, proptest::option::weighted(0.4, 0_u8..4), need, wanted);
+    proptest::collection::vec(one, 0..24).prop_map(|list| {
+        let list = list.into_iter().enumerate();
+        list.map(|(number, (pool, rack, need, wanted))| pending(number, POOLS[pool], rack, need, wanted))
+            .collect()
+    })
+}
+
+fn offered(pending: &[Pending], sites: &[Site], page: usize) -> (Vec<Grant>, Vec<usize>) {
+    let candidates: Vec<_> = sites.iter().map(Site::candidate).collect();
+    let mut allocation = Allocation::new(pending);
+    let mut grants: Vec<_> = candidates.chunks(page).flat_map(|page| allocation.offer(page)).collect();
+    // Whoever is left is not helped by seeing them all again.
+    assert_eq!(allocation.offer(&candidates), []);
+    grants.sort_by_key(|grant| grant.pending);
+    (grants, allocation.open().to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn is_the_plain_rule_however_the_machines_are_cut_into_pages(
+        pending in waiting(), sites in sites(), page in 1_usize..30,
+    ) {
+        let (grants, open) = offered(&pending, &sites, page);
+        let pairs: Vec<_> = grants.iter().map(|grant| (grant.pending, grant.machine)).collect();
+        prop_assert_eq!(&pairs, &plainly(&pending, &sites));
+        let machines: BTreeSet<_> = grants.iter().map(|grant| grant.machine).collect();
+        prop_assert_eq!(machines.len(), grants.len(), "a machine twice");
+        let mut all: Vec<_> = grants.iter().map(|grant| grant.pending).chain(open).collect();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..pending.len()).collect::<Vec<_>>(), "each either gets one or stays open");
+        for grant in &grants {
+            prop_assert_eq!(grant.owner.instance, pending[grant.pending].id);
+        }
+    }
+
+    #[test]
+    fn who_stays_without_one_does_so_for_older_ones_only(
+        pending in waiting(), sites in sites(), page in 1_usize..30,
+    ) {
+        let (grants, open) = offered(&pending, &sites, page);
+        for left in open {
+            for site in sites.iter().filter(|site| fits(&pending[left], site)) {
+                let holder = grants.iter().find(|grant| grant.machine == site.machine.id);
+                prop_assert!(holder.is_some_and(|grant| grant.pending < left), "{left} starves at {}", site.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_reasons_count_each_machine_once(pending in waiting(), sites in sites()) {
+        let mut shortages = Shortages::new(&pending);
+        sites.iter().for_each(|site| shortages.see(&site.candidate()));
+        for (number, one) in pending.iter().enumerate().filter(|(_, one)| one.wanted.is_none()) {
+            let Shortage::Wait(why) = shortages.of(number) else { panic!("{one:?} is not to be held") };
+            if sites.is_empty() {
+                prop_assert!(why.starts_with("there are no machines yet"));
+                continue;
+            }
+            let counted: usize = why.rsplit(": ").next().unwrap().split(", ")
+                .map(|reason| reason.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+            prop_assert_eq!(counted, sites.len(), "{}", why);
+        }
+    }
+}
+
+#[test]
+fn reasons_are_sentences() {
+    let mut list = vec![
+        site(0, "gpu", 1, 2000, true),
+        site(1, "default", 2, 2000, true),
+        site(2, "default", 1, 2000, false),
+        site(3, "default", 1, 500, true),
+        site(4, "default", 1, 500, true),
+    ];
+    let change = |site: &mut Site, change: fn(&mut Machine)| change(&mut site.machine);
+    for (number, how) in [
+        (5, (|machine| machine.want.maintenance = true) as fn(&mut Machine)),
+        (6, |machine| machine.want.bmc = false),
+        (7, |machine| machine.state.name = MachineState::Inspecting),
+        (8, |machine| machine.want.inspect += 1),
+        (9, |machine| machine.want.accepted = false),
+        (10, |machine| machine.facts.inventory.as_mut().unwrap().architecture = "aarch64".into()),
+    ] {
+        list.push(site(number, "default", 1, 2000, true));
+        change(list.last_mut().unwrap(), how);
+    }
+    let ours = Pending { architecture: Some(String::new()), ..pending(0, "default", Some(1), 1000, None) };
+    let named = |number| Pending { wanted: ours_of(number), ..ours.clone() };
+    let asks = [ours.clone(), named(2), named(3), named(5), named(99), named(1)];
+    let mut shortages = Shortages::new(&asks);
+    list.iter().for_each(|site| shortages.see(&site.candidate()));
+    let said: Vec<_> = (0..asks.len()).map(|number| shortages.of(number)).collect();
+    let wait = |why: &str| Shortage::Wait(why.into());
+    assert_eq!(
+        said[..2],
+        [
+            wait(
+                "no machine fits: 11 machines: 1 in maintenance, 1 in other pools, 1 not accepted, 2 not yet available, 1 of another architecture, 1 taken, 1 without a BMC, 2 without a disk that fits the image, 1 without the wanted labels"
+            ),
+            wait("machine m2 has to become free: it is taken"),
+        ]
+    );
+    assert!(matches!(&said[2], Shortage::Hold(why) if why.contains("1000 bytes")), "{:?}", said[2]);
+    assert_eq!(
+        said[3..],
+        [
+            wait("machine m5 has to become free: it is in maintenance"),
+            wait("the machine that it wants is gone"),
+            wait("machine m1 has to become free: it is without the wanted labels"),
+        ]
+    );
+}
+
+fn ours_of(number: u128) -> Option<MachineId> {
+    Some(MachineId(Uuid::from_u128(1000 + number)))
+}
+
+#[test]
+fn a_bmc_in_trouble_is_chosen_for_those_only_who_name_its_machine() {
+    let mut one = site(0, "default", 0, 2000, true);
+    one.machine.facts.bmc_trouble = Some(provisioner_lifecycle::BmcTrouble {
+        why: "silence".into(),
+        since: one.machine.state.since,
+        authentication: false,
+    });
+    let asks = [pending(0, "default", None, 1000, None), pending(1, "gpu", None, 1000, Some(0))];
+    let grants = Allocation::new(&asks).offer(&[one.candidate()]);
+    assert_eq!(grants.iter().map(|grant| grant.pending).collect::<Vec<_>>(), [1]);
+    // What was granted is what `admit` takes.
+    let assigned = provisioner_lifecycle::admit(&one.machine, &Request::Assign(grants[0].owner.clone()));
+    assert!(assigned.is_ok());
+}
+
+#[test]
+fn only_pools_of_those_who_wait_are_asked_for() {
+    let asks = [pending(0, "gpu", None, 1000, None), pending(1, "default", None, 1000, Some(7))];
+    let mut allocation = Allocation::new(&asks);
+    assert_eq!(allocation.pools(), BTreeSet::from(["gpu"]));
+    allocation.offer(&[site(0, "gpu", 0, 2000, true).candidate()]);
+    assert_eq!((allocation.pools().len(), allocation.open()), (0, &[1][..]));
+}

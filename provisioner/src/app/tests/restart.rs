@@ -1,0 +1,131 @@
+//! What a service that is killed all the time still gets done.
+
+use super::{app, machine};
+use crate::{
+    reconcile,
+    service::Service,
+    store::{InstanceRecord, InstanceStanding, MachineRecord},
+};
+use jiff::Timestamp;
+use provisioner_api::{
+    ErasePolicy, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceState, MachineId,
+    MachineState,
+};
+use provisioner_lifecycle::Owner;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> MachineRecord {
+    let mut record = machine(None);
+    record.machine.id = MachineId(Uuid::from_u128(number));
+    record.name = format!("m{number}");
+    record.spec.macs.clear();
+    (record.machine.want.accepted, record.machine.want.bmc) = (true, true);
+    (record.machine.want.inspect, record.machine.state.inspect) = (1, 1);
+    record.machine.state.name = state;
+    record.machine.want.owner = owner.map(|owner| Owner {
+        instance: owner.id,
+        manifest: "f00d".into(),
+        disk_bytes: 10,
+        root_disk_serial: None,
+        release: None,
+    });
+    record
+}
+
+fn instance(number: u128, state: InstanceState, machine: Option<u128>) -> InstanceRecord {
+    InstanceRecord {
+        id: InstanceId(Uuid::from_u128(100 + number)),
+        version: 1,
+        name: format!("i{number}"),
+        state,
+        since: NOW,
+        machine: machine.map(|number| MachineId(Uuid::from_u128(number))),
+        image: ImageId(Uuid::from_u128(1)),
+        spec: serde_json::from_str(r#"{"image":"os"}"#).unwrap(),
+        standing: InstanceStanding::default(),
+        created: NOW,
+    }
+}
+
+/// Stores a machine and its instance as they were when the service was killed.
+async fn leave(service: &Service, machine: &MachineRecord, instance: Option<&InstanceRecord>) {
+    let store = &service.store;
+    store.machine_insert(machine, &[], &[], NOW).await.unwrap();
+    if let Some(instance) = instance {
+        store.instance_insert(instance, None, &[], NOW).await.unwrap();
+        store.instance_update(instance, &[], NOW).await.unwrap();
+    }
+}
+
+async fn image(service: &Service) {
+    let image = Image {
+        id: ImageId(Uuid::from_u128(1)),
+        name: "os".into(),
+        spec: ImageSpec {
+            name: "os".into(),
+            digest: "sha256:00".into(),
+            format: ImageFormat::Raw,
+            architecture: None,
+        },
+        status: ImageStatus {
+            imported: NOW,
+            disk_bytes: 10,
+            stored_bytes: 10,
+            chunks: 1,
+            manifest_sha256: "f00d".into(),
+        },
+    };
+    service.store.image_insert(&image).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_begun_goes_on_however_often_the_service_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let service: Arc<Service> = Arc::clone(&app(folder.path()).await.service);
+    image(&service).await;
+    // Each between two writes of one thing that happens: given but not begun, deployed but not running, asked to be given
+    // back but the machine not told, waiting beside a free machine.
+    let given = instance(1, InstanceState::Deploying, Some(1));
+    let deployed = instance(2, InstanceState::Deploying, Some(2));
+    let mut returned = instance(3, InstanceState::Running, Some(3));
+    returned.standing.release = Some(ErasePolicy::Metadata);
+    let waits = instance(4, InstanceState::Pending, None);
+    leave(&service, &record(1, MachineState::Available, Some(&given)), Some(&given)).await;
+    leave(&service, &record(2, MachineState::Deployed, Some(&deployed)), Some(&deployed)).await;
+    leave(&service, &record(3, MachineState::Deployed, Some(&returned)), Some(&returned)).await;
+    leave(&service, &record(4, MachineState::Available, None), Some(&waits)).await;
+    for number in 10..60 {
+        leave(&service, &record(number, MachineState::Available, None), None).await;
+    }
+    let mut seen = String::new();
+    for _ in 0..60 {
+        // Long before the minute is over in which all objects are looked at.
+        let run = reconcile::run(Arc::clone(&service), CancellationToken::new());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(150), run).await.is_err(),
+            "it runs until it is killed"
+        );
+        let machine = async |number| {
+            let id = MachineId(Uuid::from_u128(number));
+            service.store.machine_get(id).await.unwrap().unwrap().machine
+        };
+        let state = async |instance: &InstanceRecord| {
+            service.store.instance_get(instance.id).await.unwrap().unwrap().state
+        };
+        let done = [
+            machine(1).await.state.name == MachineState::Deploying,
+            state(&deployed).await == InstanceState::Running,
+            machine(3).await.state.name == MachineState::Releasing,
+            state(&waits).await == InstanceState::Deploying,
+        ];
+        seen = format!("{done:?}");
+        if done == [true; 4] {
+            return;
+        }
+    }
+    panic!("it never gets on: {seen}");
+}

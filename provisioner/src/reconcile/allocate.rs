@@ -1,0 +1,335 @@
+//! One pass for all instances that wait for a machine: who waits, what is free, who gets which, and why the others wait.
+//!
+//! Free machines are loaded pool by pool and page by page, until nobody is left whom another page could help. Each pair
+//! is a transaction of its own, a compare-and-set of both rows, with the unique column as the last word: a crash or a
+//! race between any two of them leaves each instance with one machine or none, and what did not come about is decided
+//! anew in the next pass. `lifecycle` decides; here is no rule of who gets what.
+//!
+//! Every machine there is is gone through only to say why somebody waits. So that one instance that nothing fits does
+//! not keep the database busy, the next pass comes the later the longer this one read.
+
+use super::Next;
+use crate::{
+    clock,
+    hub::{Hub, Poke},
+    service::ServiceError,
+    store::{InstanceRecord, MachineRecord, NewEvent, Store, StoreError, Swap},
+};
+use jiff::{SignedDuration, Timestamp};
+use provisioner_api::{Held, Image, ImageId, InstanceState, MachineId};
+use provisioner_lifecycle::{Allocation, Candidate, Grant, Pending, Request, Shortage, Shortages, admit};
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often those that wait are looked at even if nothing happens, and the numbers in their reasons are brought up to
+/// date.
+const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often it is looked whether somebody waits of whom nobody told.
+const IDLE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How many free machines are loaded at once.
+const PAGE: u32 = 256;
+
+/// How many instances are told in one transaction why they wait: others want to write, too.
+const TOLD_AT_ONCE: usize = 200;
+
+/// How many times as long as a pass read nothing is read afterwards.
+const REST: u32 = 4;
+
+/// What one pass leaves for the next.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Memory {
+    /// No pass before that.
+    earliest: Option<Instant>,
+    /// When the numbers in the reasons were last brought up to date.
+    renewed: Option<Timestamp>,
+}
+
+impl Memory {
+    /// When the next pass may be at the earliest, as a time since the driver began.
+    pub(super) fn earliest(&self, began: Instant) -> Duration {
+        self.earliest.map_or(Duration::ZERO, |earliest| earliest.duration_since(began))
+    }
+}
+
+/// Gives machines to those that wait.
+pub(super) async fn pass(store: &Store, hub: &Hub, memory: &mut Memory) -> Result<Next, ServiceError> {
+    let now = clock::now();
+    let done = give(store, hub, memory, now).await?;
+    let pause = if done.left == 0 { IDLE } else { AGAIN };
+    if done.given + done.left > 0 {
+        tracing::debug!(?done, "allocation");
+    }
+    Ok(Next::At(now.saturating_add(pause).unwrap_or(now)))
+}
+
+/// What a pass did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Done {
+    /// How many instances got a machine.
+    given: usize,
+    /// How many got none.
+    left: usize,
+    /// How many pages of free machines were read.
+    pages: usize,
+    /// How many pairs did not come about because somebody else was faster.
+    lost: usize,
+    /// How many instances' reasons were written.
+    told: usize,
+}
+
+async fn give(store: &Store, hub: &Hub, memory: &mut Memory, now: Timestamp) -> Result<Done, ServiceError> {
+    let mut pass = Pass { store, hub, now, read: Duration::ZERO, done: Done::default() };
+    let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await?.into_iter().unzip();
+    let mut allocation = Allocation::new(&pending);
+    pass.give_free(&records, &mut allocation).await?;
+    pass.give_named(&records, &pending, &mut allocation).await?;
+    let open = allocation.open();
+    let left: Vec<_> = open.iter().map(|place| (&records[*place], pending[*place].clone())).collect();
+    pass.done.left = left.len() + pass.done.lost;
+    if !left.is_empty() {
+        let renew = memory.renewed.is_none_or(|at| now.duration_since(at) >= AGAIN);
+        pass.tell(left, renew).await?;
+        if renew {
+            memory.renewed = Some(now);
+        }
+    }
+    memory.earliest = Some(Instant::now() + pass.read * REST);
+    Ok(pass.done)
+}
+
+struct Pass<'a> {
+    store: &'a Store,
+    hub: &'a Hub,
+    now: Timestamp,
+    /// How long reading took.
+    read: Duration,
+    done: Done,
+}
+
+impl Pass<'_> {
+    /// Who waits, the oldest first, with what it asks for.
+    async fn waiting(&mut self) -> Result<Vec<(InstanceRecord, Pending)>, ServiceError> {
+        let began = Instant::now();
+        let mut images: HashMap<ImageId, Option<Image>> = HashMap::new();
+        let mut waiting = Vec::new();
+        for record in self.store.instance_pending().await? {
+            // It is to be forgotten, which its own look does.
+            if record.standing.release.is_some() {
+                continue;
+            }
+            let image = match images.entry(record.image) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.store.image_find(&record.image.to_string()).await?),
+            };
+            match image {
+                Some(image) => {
+                    let asks = asks(&record, image);
+                    waiting.push((record, asks));
+                }
+                None => tracing::error!(instance = record.name, "its image is gone from the records"),
+            }
+        }
+        self.read += began.elapsed();
+        Ok(waiting)
+    }
+
+    /// Gives free machines to those that any will do for.
+    async fn give_free(
+        &mut self,
+        records: &[InstanceRecord],
+        allocation: &mut Allocation<'_>,
+    ) -> Result<(), ServiceError> {
+        let pools: BTreeSet<String> = allocation.pools().into_iter().map(ToOwned::to_owned).collect();
+        for pool in pools {
+            let mut after = String::new();
+            while allocation.pools().contains(&*pool) {
+                let began = Instant::now();
+                let page = self.store.machine_free(&pool, &after, PAGE).await?;
+                self.read += began.elapsed();
+                self.done.pages += 1;
+                let grants = allocation.offer(&page.iter().map(candidate).collect::<Vec<_>>());
+                self.give_all(records, &page, grants).await?;
+                match page.last() {
+                    Some(last) if page.len() == PAGE as usize => after.clone_from(&last.name),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives exactly the machines that are wanted.
+    async fn give_named(
+        &mut self,
+        records: &[InstanceRecord],
+        pending: &[Pending],
+        allocation: &mut Allocation<'_>,
+    ) -> Result<(), ServiceError> {
+        let wanted: Vec<_> = allocation.open().iter().filter_map(|place| pending[*place].wanted).collect();
+        let mut seen = BTreeSet::new();
+        for id in wanted.into_iter().filter(|id| seen.insert(*id)) {
+            let began = Instant::now();
+            let machine = self.store.machine_get(id).await?;
+            self.read += began.elapsed();
+            let Some(machine) = machine else { continue };
+            let grants = allocation.offer(&[candidate(&machine)]);
+            self.give_all(records, std::slice::from_ref(&machine), grants).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_all(
+        &mut self,
+        records: &[InstanceRecord],
+        machines: &[MachineRecord],
+        grants: Vec<Grant>,
+    ) -> Result<(), ServiceError> {
+        let machines: HashMap<MachineId, &MachineRecord> =
+            machines.iter().map(|machine| (machine.id(), machine)).collect();
+        for grant in grants {
+            let Some(chosen) = machines.get(&grant.machine) else { continue };
+            if self.give(&records[grant.pending], chosen, &Request::Assign(grant.owner)).await? {
+                self.done.given += 1;
+                // The instance has nothing to do but to follow the machine: that one pokes it.
+                self.hub.poke(Poke::Machine(grant.machine));
+            } else {
+                self.done.lost += 1;
+                self.hub.poke(Poke::Pending);
+            }
+        }
+        Ok(())
+    }
+
+    /// Instance and machine change in one transaction. Whether they did: else somebody changed one of them, and it is
+    /// decided anew.
+    async fn give(
+        &self,
+        instance: &InstanceRecord,
+        chosen: &MachineRecord,
+        request: &Request,
+    ) -> Result<bool, ServiceError> {
+        let Ok(machine) = admit(&chosen.machine, request) else { return Ok(false) };
+        let machine = MachineRecord { machine, ..chosen.clone() };
+        let mut owner = InstanceRecord { machine: Some(chosen.id()), ..instance.clone() };
+        if owner.state != InstanceState::Deploying {
+            owner.state = InstanceState::Deploying;
+            owner.since = self.now;
+        }
+        owner.standing.waiting = None;
+        owner.standing.held = None;
+        let events = [
+            NewEvent::instance(owner.id, "state", format!("gets machine {}", chosen.name)),
+            NewEvent::machine(chosen.id(), "request", format!("is given to instance {}", owner.name)),
+        ];
+        let pair = self.store.instance_and_machine_update(&owner, (chosen, &machine), &events, self.now);
+        match pair.await {
+            Ok(swap) => Ok(swap == Swap::Updated),
+            Err(StoreError::Taken { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says why they wait. `renew`: also where only the numbers are others.
+    async fn tell(&mut self, left: Vec<(&InstanceRecord, Pending)>, renew: bool) -> Result<(), ServiceError> {
+        let (left, pending): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+        let mut shortages = Shortages::new(&pending);
+        let began = Instant::now();
+        if pending.iter().all(|pending| pending.wanted.is_some()) {
+            let named: BTreeSet<_> = pending.iter().filter_map(|pending| pending.wanted).collect();
+            for id in named {
+                if let Some(machine) = self.store.machine_get(id).await? {
+                    shortages.see(&candidate(&machine));
+                }
+            }
+        } else {
+            self.store.machine_each(|machine| shortages.see(&candidate(machine))).await?;
+        }
+        self.read += began.elapsed();
+        let told: Vec<_> = left
+            .iter()
+            .enumerate()
+            .filter_map(|(place, record)| told(record, shortages.of(place), renew, self.now))
+            .collect();
+        self.done.told = told.len();
+        for some in told.chunks(TOLD_AT_ONCE) {
+            self.store.instances_wait(some, self.now).await?;
+        }
+        Ok(())
+    }
+}
+
+fn asks(record: &InstanceRecord, image: &Image) -> Pending {
+    Pending {
+        id: record.id,
+        // The name was resolved when the instance was made; an id stays good when the machine is renamed.
+        wanted: record.spec.machine.as_ref().and_then(|id| id.parse().ok()),
+        pool: record.spec.pool.clone(),
+        selector: record.spec.selector.clone(),
+        manifest: image.status.manifest_sha256.clone(),
+        disk_bytes: image.status.disk_bytes,
+        architecture: image.spec.architecture.clone(),
+        root_disk_serial: record.spec.root_disk_serial.clone(),
+    }
+}
+
+fn candidate(record: &MachineRecord) -> Candidate<'_> {
+    Candidate {
+        machine: &record.machine,
+        name: &record.name,
+        pool: &record.spec.pool,
+        labels: &record.spec.labels,
+    }
+}
+
+/// The instance with the reason why it gets no machine, if that is to be written. The timeline is told when the reason
+/// becomes another, not when only its numbers do: a thousand may wait while a thousand machines change.
+fn told(
+    record: &InstanceRecord,
+    why: Shortage,
+    renew: bool,
+    now: Timestamp,
+) -> Option<(InstanceRecord, Option<NewEvent>)> {
+    let mut after = record.clone();
+    match why {
+        Shortage::Wait(why) => {
+            let known = record.standing.waiting.as_ref();
+            let news = record.standing.held.is_some()
+                || known.is_none_or(|(known, _)| without_numbers(known) != without_numbers(&why));
+            let same = known.is_some_and(|(known, _)| *known == why);
+            if !news && (same || !renew) {
+                return None;
+            }
+            let since = known.map_or(now, |(_, since)| *since);
+            after.standing.waiting = Some((why.clone(), since));
+            after.standing.held = None;
+            Some((after, news.then(|| NewEvent::instance(record.id, "waiting", why))))
+        }
+        Shortage::Hold(why) => {
+            if record.standing.held.as_ref().is_some_and(|held| held.why == why) {
+                return None;
+            }
+            hold(&mut after, why.clone(), now);
+            Some((after, Some(NewEvent::instance(record.id, "held", why))))
+        }
+    }
+}
+
+/// Holds an instance until a person decides.
+pub(super) fn hold(record: &mut InstanceRecord, why: String, since: Timestamp) {
+    let choices =
+        vec![format!("`billet instance delete {}` and ask for another image, machine or disk", record.name)];
+    record.standing.waiting = None;
+    record.standing.held = Some(Held { why, since, choices });
+}
+
+fn without_numbers(why: &str) -> String {
+    why.chars().filter(|char| !char.is_ascii_digit()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! Allocation against a real database: a thousand at once, races, and a kill at any moment.
+
+use super::*;
+use futures::FutureExt;
+use provisioner_api::{
+    ImageFormat, ImageSpec, ImageStatus, InstanceId, InstanceSpec, MachineSpec, MachineState,
+};
+use provisioner_lifecycle::Machine;
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+async fn site(machines: u128, instances: u128) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+    store.image_insert(&image()).await.unwrap();
+    for number in 0..machines {
+        store.machine_insert(&machine(number), &[], &[], NOW).await.unwrap();
+    }
+    for number in 0..instances {
+        store.instance_insert(&instance(number, None), None, &[], NOW).await.unwrap();
+    }
+    (folder, store)
+}
+
+fn image() -> Image {
+    let text = |text: &str| text.to_owned();
+    Image {
+        id: ImageId(Uuid::from_u128(1)),
+        name: text("tiny"),
+        spec: ImageSpec {
+            name: text("tiny"),
+            digest: text("sha256:00"),
+            format: ImageFormat::Raw,
+            architecture: None,
+        },
+        status: ImageStatus {
+            manifest_sha256: text("f00d"),
+            disk_bytes: 1000,
+            stored_bytes: 10,
+            chunks: 1,
+            imported: NOW,
+        },
+    }
+}
+
+fn machine(number: u128) -> MachineRecord {
+    let mut machine = Machine::new(MachineId(Uuid::from_u128(1000 + number)), NOW);
+    machine.want.accepted = true;
+    machine.want.bmc = true;
+    machine.state.name = MachineState::Available;
+    let spec = MachineSpec {
+        pool: "default".into(),
+        macs: Vec::new(),
+        bmc: None,
+        boot_mode: None,
+        boot_chain: None,
+        accepted: true,
+        maintenance: false,
+        labels: Default::default(),
+    };
+    MachineRecord { version: 1, generation: 1, name: format!("m{number:05}"), spec, machine, created: NOW }
+}
+
+fn instance(number: u128, wanted: Option<u128>) -> InstanceRecord {
+    let created = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
+    let wanted = wanted.map(|number| MachineId(Uuid::from_u128(1000 + number)).to_string());
+    InstanceRecord {
+        id: InstanceId(Uuid::from_u128(100_000 - number)),
+        version: 1,
+        name: format!("i{number}"),
+        state: InstanceState::Pending,
+        since: created,
+        machine: None,
+        image: image().id,
+        spec: InstanceSpec { machine: wanted, ..serde_json::from_str(r#"{"image":"tiny"}"#).unwrap() },
+        standing: Default::default(),
+        created,
+    }
+}
+
+/// Instances and machines say the same of each other, and no machine has two. Answers how many have one.
+async fn agreed(store: &Store) -> usize {
+    let mut owners = HashMap::new();
+    store
+        .machine_each(|machine| {
+            if let Some(owner) = machine.owner() {
+                assert_eq!(owners.insert(owner, machine.id()), None, "two machines for {owner}");
+            }
+        })
+        .await
+        .unwrap();
+    let mut instances = Vec::new();
+    for id in store.instance_ids().await.unwrap() {
+        instances.extend(store.instance_get(id).await.unwrap());
+    }
+    for one in &instances {
+        assert_eq!(owners.get(&one.id), one.machine.as_ref(), "{}", one.name);
+        assert_eq!(one.machine.is_some(), one.state == InstanceState::Deploying, "{}", one.name);
+    }
+    instances.iter().filter(|one| one.machine.is_some()).count()
+}
+
+#[tokio::test]
+async fn a_thousand_get_a_thousand_machines_in_one_pass_that_reads_each_machine_once() {
+    let (_folder, store) = site(1000, 1000).await;
+    let (hub, mut memory) = (Hub::default(), Memory::default());
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!(done, Done { given: 1000, left: 0, pages: 4, lost: 0, told: 0 });
+    assert_eq!(agreed(&store).await, 1000);
+    // The oldest took the first by name, and each machine is poked, once.
+    let oldest = store.instance_get(instance(0, None).id).await.unwrap().unwrap();
+    assert_eq!(oldest.machine, Some(machine(0).id()));
+    let poked = hub.taken().now_or_never().unwrap();
+    assert_eq!(poked.len(), 1000);
+    assert!(!poked.contains(&Poke::Pending));
+    // Nobody waits any more: the next one reads nothing but that.
+    assert_eq!(give(&store, &hub, &mut memory, NOW).await.unwrap(), Done::default());
+}
+
+#[tokio::test]
+async fn one_that_waits_reads_one_page_however_many_machines_are_free() {
+    let (_folder, store) = site(600, 1).await;
+    let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!((done.given, done.pages), (1, 1));
+}
+
+#[tokio::test]
+async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
+    let (_folder, store) = site(2, 5).await;
+    store.instance_insert(&instance(5, Some(1)), None, &[], NOW).await.unwrap();
+    let (hub, mut memory) = (Hub::default(), Memory::default());
+    let pass = async |memory: &mut Memory, second| {
+        give(&store, &hub, memory, Timestamp::from_second(second).unwrap()).await.unwrap()
+    };
+    let why = async |number| {
+        let one = store.instance_get(instance(number, None).id).await.unwrap().unwrap();
+        one.standing.waiting.map(|(why, since)| (why, since.as_second()))
+    };
+    let done = pass(&mut memory, 0).await;
+    assert_eq!((done.given, done.left, done.told), (2, 4, 4));
+    assert_eq!(agreed(&store).await, 2);
+    let first = Some(("no machine fits: 2 machines: 2 taken".to_owned(), 0));
+    assert_eq!(why(2).await, first);
+    assert_eq!(why(5).await, Some(("machine m00001 has to become free: it is taken".into(), 0)));
+    assert_eq!(pass(&mut memory, 60).await.told, 0, "nothing changed");
+    // A third one that is taken: other numbers are written only now and then, and told to nobody.
+    let mut third = machine(2);
+    third.machine.want.owner = Some(provisioner_lifecycle::Owner {
+        instance: InstanceId(Uuid::nil()),
+        manifest: String::new(),
+        disk_bytes: 0,
+        root_disk_serial: None,
+        release: None,
+    });
+    store.machine_insert(&third, &[], &[], NOW).await.unwrap();
+    assert_eq!(pass(&mut memory, 70).await.told, 0, "too soon");
+    assert_eq!(why(2).await, first);
+    assert_eq!(pass(&mut memory, 100).await.told, 3, "all but the one that names its machine");
+    assert_eq!(why(2).await, Some(("no machine fits: 3 machines: 3 taken".into(), 0)));
+    // Another reason is written at once, and told.
+    let mut held = machine(3);
+    held.machine.want.maintenance = true;
+    store.machine_insert(&held, &[], &[], NOW).await.unwrap();
+    assert_eq!(pass(&mut memory, 101).await.told, 3);
+    assert_eq!(why(2).await, Some(("no machine fits: 4 machines: 1 in maintenance, 3 taken".into(), 0)));
+    let told = store.event_newest(crate::store::EventsOf::Instance(instance(2, None).id), 100).await;
+    let told = told.unwrap().into_iter().filter(|event| event.kind == "waiting").count();
+    assert_eq!(told, 2, "the first reason, and another one");
+}
+
+#[tokio::test]
+async fn two_passes_at_once_give_no_machine_twice() {
+    let (_folder, store) = site(60, 60).await;
+    let (hub, mut one, mut two) = (Hub::default(), Memory::default(), Memory::default());
+    for _ in 0..60 {
+        let passes = futures::join!(give(&store, &hub, &mut one, NOW), give(&store, &hub, &mut two, NOW));
+        passes.0.unwrap();
+        passes.1.unwrap();
+        if agreed(&store).await == 60 {
+            return;
+        }
+    }
+    panic!("they stand in each other's way for ever");
+}
+
+#[tokio::test]
+async fn a_pass_that_is_cut_off_anywhere_leaves_pairs_or_nothing() {
+    let (_folder, store) = site(40, 45).await;
+    let (hub, mut memory) = (Hub::default(), Memory::default());
+    let mut given = 0;
+    for polls in 1..200 {
+        {
+            let mut pass = Box::pin(give(&store, &hub, &mut memory, NOW));
+            for _ in 0..polls {
+                if pass.as_mut().now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        // Whatever the database was at when nobody waited for it any more, it has done now.
+        store.event_insert(&[], NOW).await.unwrap();
+        let now = agreed(&store).await;
+        assert!(now >= given, "what was given stays given");
+        given = now;
+    }
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!((agreed(&store).await, done.left), (40, 5));
+}

@@ -1,0 +1,168 @@
+//! Lists for people and programs: a page at a time, chosen in SQL, and what they are counted by.
+//!
+//! A page begins behind a name, not at a number: what is added or deleted meanwhile neither doubles nor hides others.
+
+use super::{
+    InstanceRecord, MachineRecord, Store, StoreError,
+    instance::{self, INSTANCE},
+    machine::{self, MACHINE},
+};
+use crate::text::word;
+use provisioner_api::{InstanceId, InstanceState, MachineId, MachineState};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+use std::collections::HashMap;
+
+/// Which machines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MachineFilter {
+    /// Those in this state.
+    pub(crate) state: Option<MachineState>,
+    /// Those of this pool.
+    pub(crate) pool: Option<String>,
+    /// Those whose work waits for a person, or those whose work does not.
+    pub(crate) held: Option<bool>,
+}
+
+/// A machine with what a list shows of its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedMachine {
+    /// The machine.
+    pub(crate) record: MachineRecord,
+    /// The name of the instance that owns it.
+    pub(crate) instance: Option<String>,
+}
+
+/// An instance with its machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedInstance {
+    /// The instance.
+    pub(crate) record: InstanceRecord,
+    /// Its machine.
+    pub(crate) machine: Option<MachineRecord>,
+}
+
+impl Store {
+    /// At most so many machines whose names come after one, by name. One statement.
+    pub(crate) async fn machine_page(
+        &self,
+        filter: &MachineFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ListedMachine>, StoreError> {
+        let mut query = QueryBuilder::new(format!(
+            "SELECT {MACHINE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
+             LEFT JOIN instance ON instance.id = machine.owner WHERE machine.name > "
+        ));
+        query.push_bind(after.unwrap_or_default().to_owned());
+        if let Some(state) = &filter.state {
+            query.push(" AND machine.state = ").push_bind(word(state));
+        }
+        if let Some(pool) = &filter.pool {
+            query.push(" AND machine.pool = ").push_bind(pool.clone());
+        }
+        match filter.held {
+            Some(true) => _ = query.push(" AND machine.held"),
+            Some(false) => _ = query.push(" AND NOT machine.held"),
+            None => {}
+        }
+        query.push(" ORDER BY machine.name LIMIT ").push_bind(i64::from(limit));
+        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        let listed =
+            |row| Ok(ListedMachine { record: machine::from_row(row)?, instance: row.try_get("o_name")? });
+        rows.iter().map(listed).collect()
+    }
+
+    /// At most so many instances whose names come after one, by name, with their machines. One statement.
+    pub(crate) async fn instance_page(
+        &self,
+        state: Option<InstanceState>,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ListedInstance>, StoreError> {
+        let mut query = QueryBuilder::new(format!("{} WHERE instance.name > ", joined()));
+        query.push_bind(after.unwrap_or_default().to_owned());
+        if let Some(state) = &state {
+            query.push(" AND instance.state = ").push_bind(word(state));
+        }
+        query.push(" ORDER BY instance.name LIMIT ").push_bind(i64::from(limit));
+        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        rows.iter().map(listed_instance).collect()
+    }
+
+    /// One instance by name or id with its machine, for people.
+    pub(crate) async fn instance_with_machine(
+        &self,
+        key: &str,
+    ) -> Result<Option<ListedInstance>, StoreError> {
+        let text = format!("{} WHERE instance.name = $1 OR instance.id = $1", joined());
+        let row = sqlx::query(AssertSqlSafe(text))
+            .bind(key)
+            .fetch_optional(&mut *self.api_reader.get().await?)
+            .await?;
+        row.as_ref().map(listed_instance).transpose()
+    }
+
+    /// An instance's name.
+    pub(crate) async fn instance_name(&self, id: InstanceId) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT name FROM instance WHERE id = $1").bind(id.to_string());
+        Ok(query.fetch_optional(&mut *self.api_reader.get().await?).await?)
+    }
+
+    /// The ids and names of the machines with these MACs.
+    pub(crate) async fn machine_names_by_mac(
+        &self,
+        macs: &[String],
+    ) -> Result<HashMap<String, (MachineId, String)>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT mac, machine.id AS id, machine.name AS name FROM machine_mac
+             JOIN machine ON machine.id = machine_mac.machine WHERE mac IN (",
+        );
+        let mut list = query.separated(", ");
+        // With a few lengths there are few texts to prepare.
+        for place in 0..macs.len().next_power_of_two() {
+            list.push_bind(macs.get(place).cloned());
+        }
+        query.push(")");
+        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        let mut names = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let id: String = row.try_get("id")?;
+            if let Ok(id) = id.parse() {
+                names.insert(row.try_get("mac")?, (id, row.try_get("name")?));
+            }
+        }
+        Ok(names)
+    }
+
+    /// How many machines are in each state, by the state's word.
+    pub(crate) async fn machine_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let text = "SELECT state, COUNT(*) FROM machine GROUP BY state ORDER BY state";
+        Ok(sqlx::query_as(text).fetch_all(&mut *self.api_reader.get().await?).await?)
+    }
+
+    /// Of how many machines the work waits for a person.
+    pub(crate) async fn machine_held_count(&self) -> Result<i64, StoreError> {
+        let text = "SELECT COUNT(*) FROM machine WHERE held";
+        Ok(sqlx::query_scalar(text).fetch_one(&mut *self.api_reader.get().await?).await?)
+    }
+
+    /// How many instances are in each state, by the state's word.
+    pub(crate) async fn instance_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let text = "SELECT state, COUNT(*) FROM instance GROUP BY state ORDER BY state";
+        Ok(sqlx::query_as(text).fetch_all(&mut *self.api_reader.get().await?).await?)
+    }
+}
+
+/// Instances with their machines, up to the conditions.
+fn joined() -> String {
+    format!(
+        "SELECT {INSTANCE}, {MACHINE} FROM instance LEFT JOIN machine ON machine.id = instance.machine
+         LEFT JOIN job ON job.id = machine.job"
+    )
+}
+
+fn listed_instance(row: &sqlx::sqlite::SqliteRow) -> Result<ListedInstance, StoreError> {
+    let record = instance::from_row(row)?;
+    let machine = record.machine.map(|_| machine::from_row(row)).transpose()?;
+    Ok(ListedInstance { record, machine })
+}

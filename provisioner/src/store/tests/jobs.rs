@@ -1,0 +1,168 @@
+//! A machine's job, as it goes on: what is written, and what is left as it was.
+
+use super::{super::*, NOW, record, store};
+use provisioner_api::{InstanceId, JobId, JobKind, MachineState, StepPhase};
+use provisioner_lifecycle::{Fact, Job, Step, StepName, observe};
+use uuid::Uuid;
+
+pub(super) fn job(number: u128) -> Job {
+    let step = |name| Step {
+        name,
+        attempt: 0,
+        phase: StepPhase::Todo,
+        started: None,
+        ended: None,
+        not_before: None,
+        result: None,
+        asked: None,
+    };
+    Job {
+        id: JobId(Uuid::from_u128(number)),
+        kind: JobKind::Inspect,
+        epoch: 1,
+        started: NOW,
+        ended: None,
+        restarts: 0,
+        steps: StepName::ALL.map(step).to_vec(),
+    }
+}
+
+/// How many rows the writer has written so far.
+async fn written(store: &Store) -> i64 {
+    sqlx::query_scalar("SELECT total_changes()")
+        .fetch_one(&mut *store.writer.get().await.unwrap())
+        .await
+        .unwrap()
+}
+
+/// Writes a machine, and checks that it reads as it was written; how many rows that took.
+async fn put(store: &Store, before: &mut MachineRecord, next: MachineRecord, events: &[NewEvent]) -> i64 {
+    let rows = written(store).await;
+    assert_eq!(store.machine_update(before, &next, &[], events, NOW).await.unwrap(), Swap::Updated);
+    let rows = written(store).await - rows;
+    let found = store.machine_get(next.id()).await.unwrap().unwrap();
+    assert_eq!(found, MachineRecord { version: next.version + 1, ..next });
+    *before = found;
+    rows
+}
+
+#[tokio::test]
+async fn a_settle_writes_a_row_of_the_machine_one_of_the_job_and_its_events() {
+    let (_folder, store) = store().await;
+    let mut machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    let event = NewEvent::machine(machine.id(), "step", "goes on");
+
+    let mut next = machine.clone();
+    next.machine.job = Some(job(1));
+    next.machine.state.name = MachineState::Inspecting;
+    assert_eq!(put(&store, &mut machine, next, std::slice::from_ref(&event)).await, 3);
+
+    let mut next = machine.clone();
+    next.machine.job.as_mut().unwrap().steps[3].phase = StepPhase::Intent;
+    assert_eq!(put(&store, &mut machine, next, &[event.clone(), event.clone()]).await, 4);
+
+    let mut next = machine.clone();
+    next.machine = observe(&next.machine, &Fact::AgentSeen, NOW);
+    assert_eq!(put(&store, &mut machine, next, &[]).await, 1, "a fact is no matter of the job");
+}
+
+#[tokio::test]
+async fn a_job_that_another_takes_the_place_of_ends_with_its_beginning() {
+    let (_folder, store) = store().await;
+    let mut machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    for number in [1, 2] {
+        let mut next = machine.clone();
+        next.machine.job = Some(job(number));
+        put(&store, &mut machine, next, &[]).await;
+    }
+    let running: Vec<String> = sqlx::query_scalar("SELECT id FROM job WHERE ended IS NULL")
+        .fetch_all(&mut *store.reader.get().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(running, [job(2).id.to_string()]);
+    assert_eq!(store.machines_listen(NOW).await.unwrap(), [machine.id()]);
+}
+
+#[tokio::test]
+async fn every_part_of_a_machine_is_written_when_it_changes() {
+    let (_folder, store) = store().await;
+    let mut machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    let changes: [fn(&mut MachineRecord); 8] = [
+        |record| record.name = "other".into(),
+        |record| record.generation += 1,
+        |record| record.spec.pool = "racks".into(),
+        |record| record.spec.maintenance = true,
+        |record| record.machine.want.inspect += 1,
+        |record| record.machine.state.epoch += 1,
+        |record| record.machine.state.name = MachineState::Available,
+        |record| record.machine.job = Some(job(1)),
+    ];
+    for change in changes {
+        let mut next = machine.clone();
+        change(&mut next);
+        assert_ne!(next, machine);
+        put(&store, &mut machine, next, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
+    let (_folder, store) = store().await;
+    let mut machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    let later = |hours| NOW.checked_add(jiff::SignedDuration::from_hours(hours)).unwrap();
+    let (mut ended, running) = (job(1), job(2));
+    ended.ended = Some(NOW);
+    for job in [ended, running] {
+        let window = Window {
+            id: job.id.to_string(),
+            mac: "52:54:00:00:00:01".into(),
+            machine: Some(machine.id()),
+            job: Some((job.id, 1)),
+            opened: NOW,
+            expires: later(1),
+            nonce: None,
+            claimed: None,
+        };
+        store.window_insert(&window).await.unwrap();
+        assert!(store.window_claim(&window.id, "nonce", machine.id(), NOW).await.unwrap());
+        let mut next = machine.clone();
+        next.machine.job = Some(job);
+        put(&store, &mut machine, next, &[]).await;
+    }
+    store.window_prune(later(2), NOW).await.unwrap();
+    let of = async |number| store.window_of_job(job(number).id, 1).await.unwrap().is_some();
+    assert!(!of(1).await && of(2).await);
+}
+
+#[tokio::test]
+async fn who_owns_a_machine_is_told_by_name() {
+    let (_folder, store) = store().await;
+    let mut machine = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    let mut next = machine.clone();
+    next.machine.want.owner = Some(provisioner_lifecycle::Owner {
+        instance: InstanceId(Uuid::from_u128(5)),
+        manifest: String::new(),
+        disk_bytes: 1,
+        root_disk_serial: None,
+        release: None,
+    });
+    put(&store, &mut machine, next, &[]).await;
+    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
+        .fetch_one(&mut *store.reader.get().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(owner, Some(InstanceId(Uuid::from_u128(5)).to_string()));
+    let mut next = machine.clone();
+    next.machine.want.owner = None;
+    put(&store, &mut machine, next, &[]).await;
+    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
+        .fetch_one(&mut *store.reader.get().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(owner, None);
+}

@@ -1,0 +1,168 @@
+//! Databases of earlier versions are brought up to date, and read the same.
+
+use super::super::*;
+use jiff::Timestamp;
+use provisioner_api::{ErasePolicy, InstanceId, JobId, JobKind, MachineId, MachineState, StepPhase};
+use provisioner_lifecycle::{Hold, Job, Machine, Owner, Step, StepName};
+use sqlx::{SqlitePool, migrate::Migrator};
+use std::path::Path;
+use uuid::Uuid;
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap()
+}
+
+fn step(name: StepName, phase: StepPhase) -> Step {
+    Step { name, attempt: 1, phase, started: None, ended: None, not_before: None, result: None, asked: None }
+}
+
+/// A job in the midst of its steps, with everything in them that there can be.
+fn job() -> Job {
+    let done = Step {
+        started: Some(at(1_763_752_496_000_007)),
+        ended: Some(at(1_763_752_497_120_000)),
+        result: Some("it said \"off\"\nand wäs so; 100 % 'true'".into()),
+        ..step(StepName::PowerOff, StepPhase::Done)
+    };
+    let tried = Step {
+        attempt: 3,
+        started: Some(at(1_763_752_497_999_999)),
+        not_before: Some(at(1_763_752_600_000_000)),
+        asked: Some(at(1_763_752_498_500_000)),
+        result: Some(String::new()),
+        ..step(StepName::BootNetwork, StepPhase::Intent)
+    };
+    let rest = [StepName::PowerOn, StepName::Agent, StepName::WriteImage, StepName::WriteSeed];
+    let mut steps = vec![done, tried];
+    steps.extend(rest.map(|name| Step { attempt: 0, ..step(name, StepPhase::Todo) }));
+    Job {
+        id: JobId(Uuid::from_u128(7)),
+        kind: JobKind::Deploy,
+        epoch: 4,
+        started: at(1_763_752_495_000_001),
+        ended: None,
+        restarts: 2,
+        steps,
+    }
+}
+
+/// A machine with a job, an owner and a hold.
+fn machine() -> Machine {
+    let mut machine = Machine::new(MachineId(Uuid::from_u128(1)), at(0));
+    machine.want.accepted = true;
+    machine.want.owner = Some(Owner {
+        instance: InstanceId(Uuid::from_u128(9)),
+        manifest: "00".repeat(32),
+        disk_bytes: 1 << 30,
+        root_disk_serial: None,
+        release: Some(ErasePolicy::Overwrite),
+    });
+    machine.state.name = MachineState::Deploying;
+    machine.state.hold =
+        Some(Hold { why: "a person".into(), since: at(5), choices: vec!["retry".into()], retry: 0 });
+    machine.job = Some(job());
+    machine
+}
+
+/// A database as version 5 of the schema left it.
+async fn before(path: &Path, machines: &[Machine]) {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    let all = sqlx::migrate!("migrations/sqlite");
+    let old = all.iter().filter(|migration| migration.version <= 5).cloned().collect();
+    Migrator::with_migrations(old).run(&pool).await.unwrap();
+    for machine in machines {
+        let spec = r#"{"pool":"racks","macs":["52:54:00:00:00:01"],"accepted":true}"#;
+        sqlx::query(
+            "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created)
+             VALUES ($1, $2, 3, 2, $3, $4, $5, $6, $7, $8, 11)",
+        )
+        .bind(machine.id.to_string())
+        .bind(format!("m{}", machine.id.0.as_u128()))
+        .bind(crate::text::word(&machine.state.name))
+        .bind(spec)
+        .bind(json(&machine.want))
+        .bind(json(&machine.facts))
+        .bind(json(&machine.state))
+        .bind(machine.job.as_ref().map(|job| job.id.to_string()))
+        .execute(&pool)
+        .await
+        .unwrap();
+        if let Some(job) = &machine.job {
+            job_before(&pool, machine.id, job).await;
+        }
+    }
+    pool.close().await;
+}
+
+async fn job_before(pool: &SqlitePool, machine: MachineId, job: &Job) {
+    sqlx::query(
+        "INSERT INTO job (id, machine, kind, epoch, restarts, started, ended) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(job.id.to_string())
+    .bind(machine.to_string())
+    .bind(crate::text::word(&job.kind))
+    .bind(job.epoch as i64)
+    .bind(i64::from(job.restarts))
+    .bind(micros(job.started))
+    .bind(job.ended.map(micros))
+    .execute(pool)
+    .await
+    .unwrap();
+    // Not in their order: that is in the column.
+    for (seq, step) in job.steps.iter().enumerate().rev() {
+        sqlx::query(
+            "INSERT INTO step (job, seq, name, attempt, phase, started, ended, not_before, result, asked)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(job.id.to_string())
+        .bind(seq as i64)
+        .bind(step.name.word())
+        .bind(i64::from(step.attempt))
+        .bind(crate::text::word(&step.phase))
+        .bind(step.started.map(micros))
+        .bind(step.ended.map(micros))
+        .bind(step.not_before.map(micros))
+        .bind(&step.result)
+        .bind(step.asked.map(micros))
+        .execute(pool)
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_job_in_the_midst_of_its_steps_reads_the_same_after_the_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("billet.db");
+    let (busy, free) = (machine(), Machine::new(MachineId(Uuid::from_u128(2)), at(0)));
+    before(&path, &[busy.clone(), free.clone()]).await;
+    let store = Store::open(&path).await.unwrap();
+    for expected in [&busy, &free] {
+        let found = store.machine_get(expected.id).await.unwrap().unwrap();
+        assert_eq!(found.machine, *expected);
+        assert_eq!((found.version, found.generation, found.created), (3, 2, at(11)));
+    }
+    // What is chosen by is there too.
+    for (filter, expected) in [
+        (MachineFilter { held: Some(true), ..Default::default() }, vec!["m1"]),
+        (MachineFilter { held: Some(false), ..Default::default() }, vec!["m2"]),
+        (MachineFilter { pool: Some("racks".into()), ..Default::default() }, vec!["m1", "m2"]),
+        (MachineFilter { pool: Some("default".into()), ..Default::default() }, vec![]),
+    ] {
+        let page = store.machine_page(&filter, None, 10).await.unwrap();
+        let names: Vec<_> = page.iter().map(|row| row.record.name.as_str()).collect();
+        assert_eq!(names, expected, "{filter:?}");
+    }
+    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine WHERE name = 'm1'")
+        .fetch_one(&mut *store.reader.get().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(owner, Some(InstanceId(Uuid::from_u128(9)).to_string()));
+    // And it goes on from there.
+    let record = store.machine_get(busy.id).await.unwrap().unwrap();
+    let mut next = record.clone();
+    next.machine.job.as_mut().unwrap().steps[1].phase = StepPhase::Done;
+    assert_eq!(store.machine_update(&record, &next, &[], &[], at(20)).await.unwrap(), Swap::Updated);
+    assert_eq!(store.machine_get(busy.id).await.unwrap().unwrap().machine, next.machine);
+}
