@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down test fuzz lint bench bench-pxe bench-ipmi bench-redfish generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -61,6 +61,16 @@ demo: artifacts programs ## The whole story on two virtual machines, told as it 
 demo-down: ## End what KEEP=1 make demo left
 	@lab/demo down
 
+fleet: programs ## A hundred simulated machines and a service to play with, without hardware and without root
+	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --machines $(or $(MACHINES),100)
+
+soak: ## Half an hour of kills, bad networks, lying BMCs and failing disks (SEED=n for the same script again)
+	$(CARGO) build --locked --release --package provisioner --package lab
+	$(CARGO_TARGET_DIR)/release/billet-lab fleet --scenario soak $(if $(SEED),--seed $(SEED))
+
+soak-ci: programs ## The same in minutes
+	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --scenario soak-ci $(if $(SEED),--seed $(SEED))
+
 # The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
 	$(CARGO) build --locked --workspace
@@ -68,32 +78,38 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	$(CARGO) test --locked --package tests --test it
 	$(CARGO) test --locked --package tests --test net
 	tests/fuzz/run
+	$(MAKE) --no-print-directory soak-ci SEED=1
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=2
 
 fuzz: ## Throw coverage-guided nonsense at what strangers' bytes meet, 60 s a target (SECONDS=n for others)
 	tests/fuzz/run $(or $(SECONDS),60)
 
-bench: setup ## Time importing and writing an image against programs of Debian
-	$(CARGO) bench --locked --package images --bench image
+bench: ## All benches beside their peers, two hours (as root, for pxe); writes docs/performance.md
+	tests/bench/bench.py --write
 
-bench-pxe: ## Time DHCP, TFTP and HTTP boot against Kea, dnsmasq, atftpd and nginx (as root)
-	tests/bench/run
+bench-quick: ## One round of what takes seconds, five minutes; writes nothing
+	tests/bench/bench.py --quick
 
-bench-ipmi: ## Time power queries over IPMI against ipmitool, and poll ten thousand simulated BMCs
-	tests/bench/run-ipmi
-
-bench-redfish: ## Time power queries over Redfish against sushy, and poll ten thousand simulated BMCs
-	tests/bench/run-redfish
+bench-pxe: ## DHCP, TFTP and HTTP boot against Kea, dnsmasq, atftpd and nginx (as root)
+bench-ipmi: ## Power queries over IPMI against ipmitool, and ten thousand simulated BMCs
+bench-redfish: ## Power queries over Redfish against sushy, and ten thousand simulated BMCs
+bench-image: ## Importing and writing an image against programs of Debian
+bench-api: ## The API against OpenStack Ironic's
+bench-fleet: ## Intake, deployment and polling of the simulated fleet
+bench-sizing: ## What 100, 1,000 and 10,000 machines need
+bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing:
+	tests/bench/bench.py --write --only $(@:bench-%=%)
 
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
 
-lint: ## Formatting, clippy, shell scripts, licences and sources of dependencies
+lint: ## Formatting, clippy, scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	.ci/shell-lint
+	.ci/python-lint
 	.ci/cargo-deny
 
 clean: ## Remove what was built (not the cache)

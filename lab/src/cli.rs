@@ -5,6 +5,7 @@
 
 mod arguments;
 mod console;
+mod fleet;
 mod up;
 
 use anyhow::Context;
@@ -25,6 +26,8 @@ use arguments::{Arguments, Command, Power, Which};
 pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
+        // It has told everything already.
+        Err(error) if error.is::<fleet::Failed>() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("billet-lab: {error:#}");
             ExitCode::FAILURE
@@ -41,6 +44,7 @@ fn spec_of_virtualbox(given: Option<PathBuf>, dir: Option<&PathBuf>) -> anyhow::
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(up) => up::up(up),
+        Command::Fleet(fleet) => fleet::fleet(fleet),
         Command::Down { hypervisor, spec, dir } if hypervisor.hypervisor == Which::Virtualbox => {
             let virtualbox = VirtualBox { manage: hypervisor.vboxmanage, billet: None };
             let (spec, dir) = (spec_of_virtualbox(spec, dir.dir.as_ref())?, dir.dir);

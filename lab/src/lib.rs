@@ -8,6 +8,8 @@
 //! One daemon, `billet-lab up`, holds the namespaces and all of this; it ends, and everything ends. Tests use
 //! [`Lab`], people the program `billet-lab`. Its [`Switch`] also joins hosts that are network namespaces.
 //!
+//! [`fleet`] is the other lab: thousands of machines without firmware, at protocol level, for load and crash tests.
+//!
 //! Deliberately not here: how images and the ramdisk are made, and anything of the service.
 
 mod bmc;
@@ -15,6 +17,8 @@ mod child;
 pub mod cli;
 mod control;
 mod daemon;
+mod dice;
+pub mod fleet;
 mod handle;
 mod layout;
 mod link;

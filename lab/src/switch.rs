@@ -15,7 +15,7 @@ pub use packet::{PacketSocket, without_offloads};
 pub(crate) use plain::PlainRom;
 pub(crate) use port::{UdpPort, UnixPort};
 
-use faults::Dice;
+use crate::dice::Dice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use table::{PortId, Route, Table};

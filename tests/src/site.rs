@@ -1,6 +1,7 @@
 //! The service in this process: started on free ports, killed without warning, started again on the same data.
 
 use anyhow::{Context, Result};
+use lab::fleet::{Eyes, Wires};
 use provisioner::{
     app::App,
     config::{Api, Bmc, Boot, Config, Log, Network},
@@ -15,13 +16,13 @@ use reqwest::{Method, StatusCode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     future::Future,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::TestImage;
@@ -36,6 +37,9 @@ pub struct Site {
     connection: Connection,
     boot: SocketAddr,
     running: Option<Runtime>,
+    /// Made for the first machine.
+    wires: OnceCell<Arc<Wires>>,
+    end: CancellationToken,
 }
 
 impl Site {
@@ -92,7 +96,8 @@ impl Site {
         };
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };
         let boot = SocketAddr::from((local, 0));
-        let mut site = Self { folder, config, connection, boot, running: None };
+        let (wires, end) = (OnceCell::new(), CancellationToken::new());
+        let mut site = Self { folder, config, connection, boot, running: None, wires, end };
         site.launch().await?;
         Ok(site)
     }
@@ -193,7 +198,31 @@ impl Site {
     /// # Errors
     /// When nothing answers.
     pub async fn boot_script(&self, mac: &str) -> Result<String> {
-        crate::machine::http_get(self.boot, &format!("/boot/script?mac={mac}")).await
+        let path = format!("/boot/script?mac={mac}");
+        let script = self.wires().await?.http_get(0, None, &path, 64 << 10).await?;
+        Ok(String::from_utf8(script.kept)?)
+    }
+
+    /// The ways from simulated machines to it, which last from start to start: it keeps its ports.
+    ///
+    /// # Errors
+    /// When a socket can't be had.
+    pub(crate) async fn wires(&self) -> Result<&Arc<Wires>> {
+        let nowhere = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let wires = async || {
+            let site = lab::fleet::Site {
+                api: self.connection.url.clone(),
+                ca_pem: self.connection.ca_pem.clone(),
+                token: self.connection.token.clone(),
+                boot_http: self.boot,
+                // Neither is asked here; the relay takes any port.
+                dhcp: nowhere,
+                tftp: nowhere,
+                relay: Ipv4Addr::LOCALHOST,
+            };
+            Wires::new(&site, Eyes::new(None), 0, self.end.clone()).await
+        };
+        self.wires.get_or_try_init(wires).await
     }
 
     /// A folder for the test's own files.
@@ -280,6 +309,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        self.end.cancel();
         self.kill();
     }
 }

@@ -35,6 +35,8 @@ pub(super) enum Command {
         #[arg(long)]
         spec: Option<PathBuf>,
     },
+    /// Simulate thousands of machines beside a service, and see how it does under load, faults and kills
+    Fleet(Fleet),
     /// Show the machines
     Status {
         #[command(flatten)]
@@ -134,6 +136,88 @@ pub(super) struct Up {
     pub(super) until_hangup: bool,
 }
 
+/// A whole fleet on one host, without root and without interfaces: machines simulated at protocol level, and the
+/// service as a process beside them.
+///
+/// Without a scenario: machines and a service for people to play with; it says how to log in, and stays until Ctrl-C.
+/// With one: the scenario is run, figures and broken promises are told, and the exit code is 1 if there are any.
+#[derive(Args)]
+#[command(after_help = SCENARIOS)]
+pub(super) struct Fleet {
+    /// What is done: the name of a built-in scenario, or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) scenario: Option<String>,
+    /// How many machines [default: as the scenario says]
+    #[arg(long, short = 'n', allow_negative_numbers = true)]
+    pub(super) machines: Option<u32>,
+    /// Where the dice start; the same seed throws the same script again [default: any, it is told]
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) seed: Option<u64>,
+    /// How many times faster than life the machines are [default: as the scenario says]
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) compress: Option<f64>,
+    /// What BMCs speak, as weights: ipmi=80,redfish=20
+    #[arg(long, value_parser = mix, value_name = "ipmi=N,redfish=N")]
+    pub(super) mix: Option<(u32, u32)>,
+    /// How many simulated disks are written at once
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) writers: u16,
+    /// The service's program [default: billet beside this program, else in PATH]
+    #[arg(long, env = "BILLET")]
+    pub(super) billet: Option<PathBuf>,
+    /// The run's folder, which stays: plan, journal, log, data [default: one of its own, gone when all went well]
+    #[arg(long)]
+    pub(super) dir: Option<PathBuf>,
+    /// Leave the run's folder even when all went well
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Write the figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Show nothing while it runs
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Do the kills and faults of this run again: its folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "machines", "seed", "compress", "mix"])]
+    pub(super) replay: Option<PathBuf>,
+}
+
+/// What `--help` ends with.
+const SCENARIOS: &str = "\
+Built-in scenarios:
+  demo        twenty machines to play with (this is what runs without --scenario)
+  intake      machines are added as fast as the service takes them
+  deploy      an instance for each machine, the API's answers timed meanwhile
+  reinstall   each instance once more on the same machine
+  release     everything is given back
+  rackup      the power of all racks fails and returns
+  steady      nothing is asked for: what polling costs
+  size        figures for sizing
+  soak        half an hour with kills, a bad network, lying BMCs, failing disks
+  soak-ci     the same in three minutes
+  pg-restart  waits for PostgreSQL in the service
+
+Others are files like these; lab/scenarios/ has them.";
+
+/// Reads `ipmi=80,redfish=20`; what is left out is 0.
+fn mix(text: &str) -> Result<(u32, u32), String> {
+    let wrong = |part: &str| format!("`{part}` is not a weight; write it like ipmi=80,redfish=20");
+    let (mut ipmi, mut redfish) = (0, 0);
+    for part in text.split(',') {
+        let (name, number) = part.split_once('=').ok_or_else(|| wrong(part))?;
+        let number: u32 = number.trim().parse().map_err(|_| wrong(part))?;
+        match name.trim() {
+            "ipmi" => ipmi = number,
+            "redfish" => redfish = number,
+            other => return Err(format!("`{other}` is nothing that BMCs speak here; write ipmi or redfish")),
+        }
+    }
+    if ipmi == 0 && redfish == 0 {
+        return Err("all weights are 0; give ipmi or redfish more than that".into());
+    }
+    Ok((ipmi, redfish))
+}
+
 /// Whose machines they are.
 #[derive(Args)]
 pub(super) struct Hypervisor {
@@ -192,6 +276,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_mix_is_read_or_told_how_to_write_it() {
+        assert_eq!(mix("ipmi=80,redfish=20"), Ok((80, 20)));
+        assert_eq!(mix("redfish=1"), Ok((0, 1)));
+        for (text, want) in
+            [("ipmi", "write it like"), ("ipmi=x", "write it like"), ("ssh=3", "`ssh`"), ("ipmi=0", "0")]
+        {
+            assert!(mix(text).unwrap_err().contains(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_built_in_scenario() {
+        for name in crate::fleet::scenario::names() {
+            assert!(SCENARIOS.contains(&format!("\n  {name:<11} ")), "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! What goes wrong on the wire: chances, and the dice. Dice are seeded, so that a run can be had again.
+//! What goes wrong on the wire: chances, and what the dice make of them.
 
+use crate::dice::Dice;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -47,30 +48,6 @@ impl Faults {
         };
         let jitter = Duration::from_millis(self.jitter_ms.into()).mul_f64(dice.roll());
         Fate { copies, delay: Duration::from_millis(self.delay_ms.into()) + jitter }
-    }
-}
-
-/// Random numbers that can be had again: SplitMix64 (Steele, Lea, Flood 2014).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// From 0 to below 1.
-    fn roll(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // 53 bits are what a double holds.
-        (mixed >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn hits(&mut self, chance: f64) -> bool {
-        self.roll() < chance
     }
 }
 

@@ -33,9 +33,9 @@ async fn nothing_is_lost_when_the_service_is_killed_all_the_time() -> Result<()>
     batter(&mut site, 12, Duration::from_millis(60)).await?;
     for sim in &sims {
         site.instance_in(&format!("on-{}", sim.name), InstanceState::Running).await?;
-        let (from, to) = (1 << 20, image.bytes.len() - (1 << 20));
+        let (from, to) = (1 << 20, image.raw().len() - (1 << 20));
         assert!(
-            sim.content()?[from..to] == image.bytes[from..to],
+            sim.content()?[from..to] == image.raw()[from..to],
             "the disk of {} holds the image",
             sim.name
         );

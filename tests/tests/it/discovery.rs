@@ -13,7 +13,7 @@ async fn an_unknown_machine_is_only_inventoried() -> Result<()> {
     let sim = Sim::start(&site, "stranger", 9, SimOptions::default()).await?;
     // Somebody's data is on its disk.
     let image = gpt_image(site.folder(), "data.raw", 128, 9);
-    std::fs::write(&sim.disk, &image.bytes)?;
+    sim.put_on_disk(image.raw());
     sim.press_power().await?;
     let machine = eventually("it is discovered", async || {
         Ok(client
@@ -40,7 +40,7 @@ async fn an_unknown_machine_is_only_inventoried() -> Result<()> {
         Ok(client.instance_why("greedy").await?.sentence.contains("1 not accepted").then_some(()))
     })
     .await?;
-    assert!(sim.content()? == image.bytes, "not a byte of the disk is changed");
+    assert!(sim.content()? == image.raw(), "not a byte of the disk is changed");
 
     // Accepted and given its BMC, it goes the common way.
     client.machine_action(&machine.name, MachineAction::Accept).await?;

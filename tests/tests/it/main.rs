@@ -11,6 +11,7 @@ mod bmc_secrets;
 mod boot_trace;
 mod crash;
 mod discovery;
+mod lists;
 mod network;
 mod simple_bmc;
 mod story;

@@ -156,7 +156,7 @@ async fn a_packet_wakes_it_and_it_is_deployed() -> Result<()> {
     let listening = tokio::spawn(async move {
         let mut packet = [0; 200];
         while let Ok(length) = card.recv(&mut packet).await {
-            let mac = [0x52, 0x54, 0, 0, 0, 1].repeat(16);
+            let mac = [0x02, 0x5a, 0, 0, 0, 1].repeat(16);
             if packet[..length] == [vec![0xff; 6], mac].concat() && wakes.set_power(true).await.is_err() {
                 return;
             }

@@ -27,8 +27,8 @@ async fn two_machines_go_the_whole_way() -> Result<()> {
         assert!(running.status.phoned_home.is_some());
         assert_eq!(running.status.host_keys, ["ssh-ed25519 AAAA root@sim"]);
         // The GPT was moved and got the seed's partition; all between is the image, byte for byte.
-        let (from, to) = (1 << 20, image.bytes.len() - (1 << 20));
-        assert!(sim.content()?[from..to] == image.bytes[from..to], "the disk holds the image");
+        let (from, to) = (1 << 20, image.raw().len() - (1 << 20));
+        assert!(sim.content()?[from..to] == image.raw()[from..to], "the disk holds the image");
         let job = client.machine(&name).await?.status.job.expect("the deployment");
         assert!(
             job.steps.iter().all(|step| step.phase == StepPhase::Done && step.attempt == 1),

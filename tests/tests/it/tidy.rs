@@ -114,6 +114,21 @@ fn the_clock_is_read_in_few_places() {
     }
 }
 
+/// The simulated machine is a state machine and nothing else, so that a test can have any life of it in a moment.
+#[test]
+fn the_model_of_a_machine_is_pure() {
+    let root = MetadataCommand::new().no_deps().exec().expect("cargo metadata works").workspace_root;
+    let mut files = 0;
+    walk(root.join("lab/src/fleet/model").as_std_path(), &mut |path, text| {
+        files += 1;
+        for word in ["tokio", "Instant", "SystemTime", "Timestamp::now", "std::fs", "TcpStream", "UdpSocket"]
+        {
+            assert!(!text.contains(word), "{} is not pure: {word}", path.display());
+        }
+    });
+    assert!(files > 0, "the folder is where this test looks for it");
+}
+
 fn walk(folder: &std::path::Path, see: &mut dyn FnMut(&std::path::Path, &str)) {
     for entry in std::fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("it can be read").path();

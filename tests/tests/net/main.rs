@@ -10,6 +10,7 @@ mod http;
 mod others;
 mod relay;
 mod site;
+mod strangers;
 mod tftp;
 
 use anyhow::{Context, Result};
@@ -31,8 +32,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let all =
-        [addresses::TESTS, bad::TESTS, boot::TESTS, http::TESTS, others::TESTS, relay::TESTS, tftp::TESTS];
+    let all = [
+        addresses::TESTS,
+        bad::TESTS,
+        boot::TESTS,
+        http::TESTS,
+        others::TESTS,
+        relay::TESTS,
+        strangers::TESTS,
+        tftp::TESTS,
+    ];
     let trials = all.into_iter().flatten().map(|(name, test)| Trial::test(*name, move || run(name, *test)));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }

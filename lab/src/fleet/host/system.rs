@@ -1,0 +1,106 @@
+//! Is there a system on a disk? It is if there is a seed: a partition CIDATA with the files that the service wrote, read
+//! as an operating system would read them.
+
+use crate::fleet::disk::Content;
+use fatfs::{FileSystem, FsOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+/// Where a system reports in, and who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneHome {
+    /// `http://…/boot/phone-home/…`
+    pub url: String,
+    /// The instance's id.
+    pub instance: String,
+}
+
+/// A seed.
+pub(super) struct Seed {
+    /// Where its partition lies, in bytes.
+    pub(super) place: Range<u64>,
+    /// What is in it; none: it can't be read.
+    pub(super) home: Option<PhoneHome>,
+}
+
+/// The seed on a disk of `size` bytes, if its partition table has one.
+pub(super) fn seed(content: &Content, size: u64) -> Option<Seed> {
+    let mut magic = [0; 8];
+    content.read(&mut magic, 512);
+    if &magic != b"EFI PART" {
+        return None;
+    }
+    let table = gptman::GPT::read_from(&mut Slice::new(content, 0..size), 512).ok()?;
+    let (_, entry) =
+        table.iter().find(|(_, entry)| entry.is_used() && entry.partition_name.as_str() == "CIDATA")?;
+    let end = entry.ending_lba.checked_add(1)?.checked_mul(512)?;
+    let place = entry.starting_lba.checked_mul(512)?..end;
+    if place.is_empty() || place.end > size {
+        return None;
+    }
+    let home = phone_home(Slice::new(content, place.clone()));
+    Some(Seed { place, home })
+}
+
+/// What cloud-init would find in the seed's files.
+fn phone_home(volume: Slice<'_>) -> Option<PhoneHome> {
+    let system = FileSystem::new(volume, FsOptions::new()).ok()?;
+    let file = |name: &str| {
+        let mut text = String::new();
+        system.root_dir().open_file(name).ok()?.read_to_string(&mut text).ok().map(|_| text)
+    };
+    // The values are JSON, which is YAML, see the service's `seed`.
+    let value = |text: String, key: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
+        serde_json::from_str::<serde_json::Value>(found).ok()
+    };
+    let instance = value(file("meta-data")?, "instance-id")?.as_str()?.to_owned();
+    let url = value(file("vendor-data")?, "phone_home")?.get("url")?.as_str()?.to_owned();
+    Some(PhoneHome { url, instance })
+}
+
+/// A range of a disk, to be read.
+struct Slice<'a> {
+    content: &'a Content,
+    range: Range<u64>,
+    position: u64,
+}
+
+impl<'a> Slice<'a> {
+    fn new(content: &'a Content, range: Range<u64>) -> Self {
+        Self { content, range, position: 0 }
+    }
+}
+
+impl Read for Slice<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = (self.range.end - self.range.start).saturating_sub(self.position);
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
+        self.content.read(&mut into[..count], self.range.start + self.position);
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Write for Slice<'_> {
+    /// Whoever looks changes nothing.
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Slice<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => (self.range.end - self.range.start).checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,179 @@
+//! Asking for instances until they run, and giving them back until they are gone.
+
+use super::ledger::{Slot, Wish};
+use super::{Counts, Load, Outcome, Outcomes, View};
+use crate::fleet::entry::SeenKind;
+use crate::fleet::scenario::Phase;
+use anyhow::Result;
+use provisioner_api::{DeleteInstance, Instance, InstanceCreate, InstanceSpec, InstanceState, MachineState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Load {
+    /// Asks for an instance in this slot, on this machine or on any.
+    pub(super) async fn ask(self: &Arc<Self>, slot: u32, machine: Option<String>) -> Outcome {
+        let name = self.ledger().ask(slot);
+        let create = InstanceCreate { name, spec: spec(&self.image, machine) };
+        let outcome = self.caller.create(&create).await;
+        if let Outcome::Refused(why) = &outcome {
+            self.problem("no-refusal", &create.name, format!("asking for it was refused: {why}"));
+            self.ledger().gone(slot);
+        }
+        outcome
+    }
+
+    /// Gives the instance in this slot back.
+    pub(super) async fn give_back(self: &Arc<Self>, slot: u32) -> Outcome {
+        let name = self.ledger().give_back(slot);
+        let outcome = self.caller.delete(&name, &DeleteInstance::default()).await;
+        if let Outcome::Refused(why) = &outcome {
+            self.problem("no-refusal", &name, format!("giving it back was refused: {why}"));
+        }
+        outcome
+    }
+
+    /// The machine that a pinned instance in this slot names: the one with the slot's number.
+    pub(super) fn pin(&self, slot: u32, share: Option<f64>) -> Option<String> {
+        let pinned = self.hits(share.unwrap_or(0.0));
+        self.fleet.machines().get(slot as usize).filter(|_| pinned).map(|sim| sim.name().to_owned())
+    }
+}
+
+pub(super) async fn deploy(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> {
+    let slots: Vec<Slot> = load.ledger().with(Wish::Nothing, phase.count);
+    let count = slots.len() as u64;
+    let (claimed, pinned) = (load.eyes.count(SeenKind::Claimed), phase.pinned);
+    let interrupted = phase.interrupt.unwrap_or(false).then(|| {
+        let load = Arc::clone(load);
+        tokio::spawn(async move {
+            load.eyes.reached(SeenKind::Claimed, claimed + count.div_ceil(2)).await;
+            load.service
+                .kill_and_restart(Some((SeenKind::Claimed, claimed + count.div_ceil(2))), 0, Duration::ZERO)
+                .await
+        })
+    });
+    load.each(phase, slots, move |load, slot| async move {
+        let machine = load.pin(slot.number, pinned);
+        load.ask(slot.number, machine).await;
+    })
+    .await;
+    let wanted: BTreeSet<String> = load.ledger().with(Wish::Wanted, None).iter().map(Slot::name).collect();
+    let running = wanted.len() as u64;
+    let likely = move |counts: &Counts| {
+        counts.instances_in(&["running"]) >= running
+            || counts.held > 0
+            || counts.machines_in(&["deploying"]) == 0
+    };
+    let mut outcomes = load.until_settled(likely, |view| judge(view, &wanted)).await;
+    if let Some(interrupted) = interrupted {
+        // Too few machines came so far that it would have been the middle.
+        if interrupted.is_finished() {
+            outcomes.ready = Some(interrupted.await??);
+        } else {
+            interrupted.abort();
+        }
+    }
+    Ok(outcomes)
+}
+
+/// How far these instances are. One that waits for a machine counts as held when no machine is or will be free.
+pub(super) fn judge(view: &View, wanted: &BTreeSet<String>) -> Outcomes {
+    let there: BTreeMap<&str, &Instance> =
+        view.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
+    let held: BTreeSet<_> = view
+        .machines
+        .iter()
+        .filter(|machine| machine.status.held.is_some())
+        .map(|machine| machine.id)
+        .collect();
+    let still = !view.moves();
+    let mut outcomes = Outcomes::default();
+    for name in wanted {
+        let Some(instance) = there.get(name.as_str()) else {
+            outcomes.missing += 1;
+            continue;
+        };
+        let status = &instance.status;
+        let is_held = status.held.is_some() || status.machine.is_some_and(|machine| held.contains(&machine));
+        let hopeless = still
+            && status.state == InstanceState::Pending
+            && (instance.spec.machine.is_some() || !view.has_free());
+        if status.state == InstanceState::Running && !is_held {
+            outcomes.done += 1;
+        } else if is_held || hopeless {
+            outcomes.held += 1;
+        } else {
+            outcomes.missing += 1;
+        }
+    }
+    outcomes
+}
+
+pub(super) async fn release(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> {
+    let slots = load.ledger().with(Wish::Wanted, phase.count);
+    let count = slots.len() as u64;
+    let left = load.ledger().with(Wish::Wanted, None).len() as u64 - count;
+    load.each(phase, slots, |load, slot| async move {
+        load.give_back(slot.number).await;
+    })
+    .await;
+    let given: BTreeSet<String> = load.ledger().with(Wish::GivenBack, None).iter().map(Slot::name).collect();
+    let likely = move |counts: &Counts| {
+        counts.instances.values().sum::<u64>() <= left + counts.held
+            && counts.machines_in(&["releasing"]) <= counts.held
+    };
+    let outcomes = load.until_settled(likely, |view| released(view, &given)).await;
+    if let Some(view) = load.view().await {
+        let there: BTreeSet<_> = view.instances.into_iter().map(|instance| instance.name).collect();
+        let mut ledger = load.ledger();
+        let given_back = ledger.with(Wish::GivenBack, None);
+        for slot in given_back {
+            if !there.contains(&slot.name()) {
+                ledger.gone(slot.number);
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Gone is gone only when the machine is wiped, too: one that still releases is missing.
+fn released(view: &View, given: &BTreeSet<String>) -> Outcomes {
+    let held: BTreeSet<_> = view
+        .machines
+        .iter()
+        .filter(|machine| machine.status.held.is_some())
+        .map(|machine| machine.id)
+        .collect();
+    let there = view.instances.iter().filter(|instance| given.contains(&instance.name));
+    let (mut waits, mut missing) = (0, 0);
+    for instance in there {
+        let is_held =
+            instance.status.held.is_some() || instance.status.machine.is_some_and(|id| held.contains(&id));
+        if is_held { waits += 1 } else { missing += 1 }
+    }
+    let wiping = view.machines.iter().filter(|machine| {
+        machine.status.state == MachineState::Releasing
+            && machine.status.held.is_none()
+            && machine.status.instance.is_none()
+    });
+    let missing = missing + wiping.count() as u64;
+    Outcomes { done: (given.len() as u64).saturating_sub(waits + missing), held: waits, missing, ready: None }
+}
+
+/// An instance of this image.
+fn spec(image: &str, machine: Option<String>) -> InstanceSpec {
+    InstanceSpec {
+        image: image.to_owned(),
+        machine,
+        pool: None,
+        selector: BTreeMap::new(),
+        hostname: None,
+        user: None,
+        ssh_keys: Vec::new(),
+        user_data: None,
+        network_config: None,
+        root_disk_serial: None,
+        erase: Default::default(),
+    }
+}
