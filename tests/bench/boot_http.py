@@ -8,10 +8,32 @@ import os
 import re
 
 import billet
-from measure import Server, goal, median, ratio, run, spread
+from measure import Server, run as command
+from needs import RELEASE, Needs, build_release, debian_versions
+from report import Findings, Goal, Unable, ratios, spread
 
+NAME = "http"
+GOALS = [
+    Goal("http-image-bytes-1-client-cpu-vs-nginx", "<=", 1.1),
+    Goal("http-image-bytes-100-clients-cpu-vs-nginx", "<=", 1.1),
+    Goal("http-boot-script-cpu-us", "<=", 12, "µs"),
+]
+CLIENT = f"{RELEASE}/examples/http_drain"
 PORT = 8080
 SCRIPT = "/boot/script?mac=02:00:00:00:00:01&arch=x64"
+
+
+def packages():
+    return Needs(debian=("nginx-light", "wrk", "curl", "iproute2"), root=True)
+
+
+def versions():
+    return debian_versions(nginx="nginx-light")
+
+
+def build():
+    build_release("provisioner")
+    build_release("pxe", "http_drain")
 
 
 def nginx(folder, root):
@@ -28,11 +50,11 @@ http {{ access_log off; sendfile on; sendfile_max_chunk 2m; tcp_nopush on;
     return Server("nginx", ["nginx", "-c", f"{folder}/nginx.conf"], folder)
 
 
-def drain(server, client, path, clients, size):
-    text = server.pair.at_client(client, f"198.18.0.1:{PORT}", path, str(clients), str(size // clients), str(size))
+def drain(server, path, clients, size):
+    text = server.pair.at_client(CLIENT, f"198.18.0.1:{PORT}", path, str(clients), str(size // clients), str(size))
     result = json.loads(text)
     if result["failed"]:
-        raise SystemExit(f"bench: {server.name}: {result['first_error']}")
+        raise Unable(f"{server.name}: {result['first_error']}")
     return result
 
 
@@ -40,59 +62,76 @@ def requests(server, path, seconds):
     """How many small requests were answered with kept connections; failures end the bench."""
     text = server.pair.at_client("wrk", "-t1", "-c16", f"-d{seconds}s", f"http://198.18.0.1:{PORT}{path}")
     if re.search(r"Non-2xx|Socket errors", text):
-        raise SystemExit(f"bench: {server.name} {path}: {text}")
+        raise Unable(f"{server.name} {path}: {text}")
     return int(re.search(r"(\d+) requests in", text).group(1))
 
 
-def bench(folder, rounds, client, file_mb=1000, seconds=2):
-    """nginx and ours in turn. Returns the goals that were missed."""
+def run(rounds, quick, folder):
+    """nginx and ours in turn."""
+    megabytes, seconds = (200, 1) if quick else (1000, 2)
     root = f"{folder}/http"
     os.makedirs(f"{root}/boot/files")
-    size = file_mb * 1_000_000
-    with open(f"{root}/boot/files/vmlinuz", "wb") as file:
+    size = megabytes * 1_000_000
+    path = "/boot/files/vmlinuz"
+    with open(root + path, "wb") as file:
         piece = os.urandom(1_000_000)
-        for _ in range(file_mb):
+        for _ in range(megabytes):
             file.write(piece)
     with open(f"{root}/small", "wb") as file:
         file.write(b"#!ipxe\n" + b"x" * 700)
-    started = [nginx(folder, root), billet.serve(folder, kernel=f"{root}/boot/files/vmlinuz")]
-    path = "/boot/files/vmlinuz"
+    started = []
     try:
+        started.append(nginx(folder, root))
+        started.append(billet.serve(folder, kernel=root + path))
         for server in started:
             server.wait_until(lambda: "200" in head(server, path), "HTTP")
-        bytes_cost = {server.name: {1: [], 100: []} for server in started}
-        speed = {server.name: {1: [], 100: []} for server in started}
-        small = {server.name: [] for server in started}
+        rows = {server.name: {"cost": {1: [], 100: []}, "speed": {1: [], 100: []}, "small": []} for server in started}
         for turn in range(rounds + 1):
             for server in started:
-                for clients in (1, 100):
-                    result, cpu = server.cost(lambda: drain(server, client, path, clients, size))
-                    # The first round brings everything into memory.
-                    if turn:
-                        bytes_cost[server.name][clients].append(1000 * cpu / result["MB"])
-                        speed[server.name][clients].append(result["MBps"])
-                count, cpu = server.cost(lambda: requests(server, "/small" if server.name == "nginx" else SCRIPT, seconds))
+                found = turn_of(server, path, size, seconds)
+                # The first round brings everything into memory.
                 if turn:
-                    small[server.name].append(1e6 * cpu / max(count, 1))
-        return report(bytes_cost, speed, small)
+                    keep(rows[server.name], found)
+        return judge(rows)
     finally:
         for server in started:
             server.end()
 
 
+def turn_of(server, path, size, seconds):
+    """One round of one server: cost and speed by clients, and the cost of a small answer."""
+    bytes_of = {}
+    for clients in (1, 100):
+        result, cpu = server.cost(lambda: drain(server, path, clients, size))
+        bytes_of[clients] = 1000 * cpu / result["MB"], result["MBps"]
+    count, cpu = server.cost(lambda: requests(server, "/small" if server.name == "nginx" else SCRIPT, seconds))
+    return bytes_of, 1e6 * cpu / max(count, 1)
+
+
+def keep(row, found):
+    bytes_of, small = found
+    for clients, (cost, speed) in bytes_of.items():
+        row["cost"][clients].append(cost)
+        row["speed"][clients].append(speed)
+    row["small"].append(small)
+
+
 def head(server, path):
-    return run("ip", "netns", "exec", server.pair.client, "curl", "-sI", f"http://198.18.0.1:{PORT}{path}", check=False)
+    inside = ("ip", "netns", "exec", server.pair.client)
+    return command(*inside, "curl", "-sI", f"http://198.18.0.1:{PORT}{path}", check=False)
 
 
-def report(bytes_cost, speed, small):
-    for name, cases in bytes_cost.items():
-        for clients, cost in cases.items():
-            print(f"http {name:7s} {clients:3d} clients: CPU s per GB {spread(cost)}, MB/s {spread(speed[name][clients])}")
-        what = "a file of 700 bytes" if name == "nginx" else "a boot script"
-        print(f"http {name:7s} {what}: CPU us per request {spread(small[name])}")
-    ours, peer = bytes_cost["billet"], bytes_cost["nginx"]
-    return [
-        goal("http-image-bytes-1-client-cpu-vs-nginx", ratio(ours[1], peer[1]), "<=", 1.1),
-        goal("http-image-bytes-100-clients-cpu-vs-nginx", ratio(ours[100], peer[100]), "<=", 1.1),
-        goal("http-boot-script-cpu-us", median(small["billet"]), "<=", 12, "us"),
-    ].count(False)
+def judge(rows):
+    findings = Findings(NAME, GOALS)
+    peer, ours = rows["nginx"], rows["billet"]
+    table = []
+    for clients, words in ((1, "1 client"), (100, "100 clients")):
+        cost = ratios(ours["cost"][clients], peer["cost"][clients])
+        findings.measured(f"http-image-bytes-{words.replace(' ', '-')}-cpu-vs-nginx", cost)
+        table.append([f"CPU s per GB, {words}", spread(peer["cost"][clients]), spread(ours["cost"][clients]), spread(cost)])
+        table.append([f"MB a second, {words}", spread(peer["speed"][clients]), spread(ours["speed"][clients]), ""])
+    small = "CPU µs per request: a file of 700 bytes, a boot script"
+    table.append([small, spread(peer["small"]), spread(ours["small"]), spread(ratios(ours["small"], peer["small"]))])
+    findings.table(["", "nginx", "Billet", "ratio"], table)
+    findings.measured("http-boot-script-cpu-us", ours["small"])
+    return findings

@@ -9,9 +9,29 @@ import re
 import time
 
 import billet
-from measure import Server, goal, ratio, spread
+from measure import Server
+from needs import Needs, build_release, debian_versions
+from report import Findings, Goal, ratios, spread
 
+NAME = "dhcp"
+RATES = (1000, 4000)
+GOALS = [
+    *(Goal(f"dhcp-cpu-per-exchange-at-{rate}-vs-kea", "<=", 0.25) for rate in RATES),
+    Goal("dhcp-avalanche-last-lease-vs-kea", "<=", 0.5),
+]
 FIRST, LAST = "198.18.1.0", "198.19.255.250"
+
+
+def packages():
+    return Needs(debian=("kea-dhcp4-server", "kea-admin", "iproute2"), root=True)
+
+
+def versions():
+    return debian_versions(Kea="kea-dhcp4-server")
+
+
+def build():
+    build_release("provisioner")
 
 
 def kea(folder):
@@ -58,39 +78,47 @@ def avalanche(server, clients, number):
     return time.monotonic() - start
 
 
-def bench(folder, rounds, rates=(1000, 4000), seconds=3, clients=1000):
-    """Kea and ours in turn. Returns the goals that were missed."""
-    servers = [kea(folder), billet.serve(folder, first=FIRST, last=LAST)]
+def run(rounds, quick, folder):
+    """Kea and ours in turn."""
+    seconds, clients = (1, 200) if quick else (3, 1000)
+    servers = []
     try:
+        servers.append(kea(folder))
+        servers.append(billet.serve(folder, first=FIRST, last=LAST))
         for server in servers:
             server.wait_until(lambda: perfdhcp(server, "-n", "20", "-r", "20", "-W", "1000000")["acks"] >= 1, "DHCP")
-        rows = {server.name: {"rss": [], "avalanche": [], **{rate: [] for rate in rates}} for server in servers}
+        rows = {server.name: {"rss": [], "avalanche": [], **{rate: [] for rate in RATES}} for server in servers}
         number = 1
         for _ in range(rounds):
             for server in servers:
-                for rate in rates:
+                for rate in RATES:
                     rows[server.name][rate].append(exchanges(server, rate, seconds, number))
                     number += 1
                 rows[server.name]["avalanche"].append(avalanche(server, clients, number))
                 rows[server.name]["rss"].append(server.group.rss())
                 number += 1
-        return report(rows, rates, clients)
+        return judge(rows, clients)
     finally:
         for server in servers:
             server.end()
 
 
-def report(rows, rates, clients):
+def judge(rows, clients):
+    findings = Findings(NAME, GOALS)
     ours, peer = rows["billet"], rows["kea"]
-    for name, row in rows.items():
-        for rate in rates:
-            cpu, done, delay = ([run[index] for run in row[rate]] for index in range(3))
-            print(f"dhcp {name:7s} offered {rate:5d}/s: CPU us per exchange {spread(cpu)}, "
-                  f"done per second {spread(done)}, delay ms {spread(delay)}")
-        print(f"dhcp {name:7s} avalanche of {clients}: seconds to the last lease {spread(row['avalanche'])}, RSS MiB {max(row['rss']):.0f}")
-    met = []
-    for rate in rates:
-        cost = ratio([run[0] for run in ours[rate]], [run[0] for run in peer[rate]])
-        met.append(goal(f"dhcp-cpu-per-exchange-at-{rate}-vs-kea", cost, "<=", 0.25))
-    met.append(goal("dhcp-avalanche-last-lease-vs-kea", ratio(ours["avalanche"], peer["avalanche"]), "<=", 0.5))
-    return met.count(False)
+    table = []
+    for rate in RATES:
+        of = lambda row, index: [run[index] for run in row[rate]]
+        cost = ratios(of(ours, 0), of(peer, 0))
+        findings.measured(f"dhcp-cpu-per-exchange-at-{rate}-vs-kea", cost)
+        what = ("CPU µs per exchange", "exchanges a second", "mean delay of both answers together, ms")
+        for index, words in enumerate(what):
+            row = [f"{words}, {rate} a second offered", spread(of(peer, index)), spread(of(ours, index))]
+            table.append([*row, spread(cost) if index == 0 else ""])
+    last = ratios(ours["avalanche"], peer["avalanche"])
+    findings.measured("dhcp-avalanche-last-lease-vs-kea", last)
+    words = f"{clients} clients at once, seconds to the last lease"
+    table.append([words, spread(peer["avalanche"]), spread(ours["avalanche"]), spread(last)])
+    table.append(["resident memory, MiB", spread(peer["rss"]), spread(ours["rss"]), ""])
+    findings.table(["", "Kea", "Billet", "ratio"], table)
+    return findings

@@ -1,13 +1,17 @@
-"""What a server cost: its CPU time and memory, taken from a control group of its own; and lines that tell a goal.
+"""What a server cost: its CPU time and memory, taken from a control group of its own or from its tree of processes.
 
 No server and no load is here.
 """
 
 import os
-import statistics
 import signal
 import subprocess
 import time
+
+from report import Unable
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def find_cgroup_root():
@@ -15,7 +19,7 @@ def find_cgroup_root():
     for root in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"):
         if os.path.exists(f"{root}/cgroup.procs") and os.path.exists(f"{root}/cgroup.controllers"):
             return root
-    raise SystemExit("bench: there is no version 2 control group hierarchy; mount cgroup2 at /sys/fs/cgroup/unified")
+    raise Unable("there is no version 2 control group hierarchy; mount cgroup2 at /sys/fs/cgroup/unified")
 
 
 class Group:
@@ -48,7 +52,7 @@ class Group:
                     pages += int(statm.read().split()[1])
             except OSError:
                 pass
-        return pages * 4096 / 2**20
+        return pages * PAGE / 2**20
 
     def end(self):
         """Ends its processes, and itself."""
@@ -66,6 +70,47 @@ class Group:
             os.rmdir(self.path)
         except OSError:
             pass
+
+
+class Tree:
+    """A process and all that it started, read from /proc: for what needs no root. Coarser than a control group."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def stats(self):
+        """The fields of `stat` after the name, of each process in it."""
+        found = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open(f"/proc/{entry}/stat") as stat:
+                        found[int(entry)] = stat.read().rsplit(")", 1)[1].split()
+                except OSError:
+                    pass
+        pending, tree = [self.pid], []
+        while pending:
+            pid = pending.pop()
+            if pid in found:
+                tree.append(found[pid])
+            pending += [child for child, fields in found.items() if int(fields[1]) == pid]
+        return tree
+
+    def cpu(self):
+        """CPU seconds so far, user and system, of children that were waited for, too (proc_pid_stat(5), 14 to 17)."""
+        return sum(int(ticks) for fields in self.stats() for ticks in fields[11:15]) / TICKS
+
+    def rss(self):
+        """Resident memory now, in MiB; what processes share counts for each of them."""
+        return sum(int(fields[21]) for fields in self.stats()) * PAGE / 2**20
+
+
+def cost_of(group, work):
+    """What `work()` returned, and the CPU seconds that were used for it, a moment of settling included."""
+    before = group.cpu()
+    result = work()
+    time.sleep(0.3)
+    return result, group.cpu() - before
 
 
 class Pair:
@@ -113,11 +158,11 @@ class Server:
         """Waits until `ready()` is true; a server that ends before that is told with its log."""
         for _ in range(120):
             if self.process.poll() is not None:
-                raise SystemExit(f"bench: {self.name} ended: {self.tail()}")
+                raise Unable(f"{self.name} ended: {self.tail()}")
             if ready():
                 return
             time.sleep(0.25)
-        raise SystemExit(f"bench: {self.name} does not answer {what}: {self.tail()}")
+        raise Unable(f"{self.name} does not answer {what}: {self.tail()}")
 
     def tail(self):
         with open(f"{self.folder}/{self.name}.log") as log:
@@ -125,10 +170,7 @@ class Server:
 
     def cost(self, work):
         """What `work()` returned, and the CPU seconds that the server used for it, a moment of settling included."""
-        before = self.group.cpu()
-        result = work()
-        time.sleep(0.3)
-        return result, self.group.cpu() - before
+        return cost_of(self.group, work)
 
     def end(self):
         self.group.end()
@@ -137,30 +179,9 @@ class Server:
         self.log.close()
 
 
-def run(*command, timeout=60, check=True):
+def run(*command, timeout=60, check=True, cwd=None):
     """Runs a program and returns what it printed."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
     if check and done.returncode:
-        raise SystemExit(f"bench: {' '.join(command)}: {done.stderr or done.stdout}")
+        raise Unable(f"{' '.join(command)}: {done.stderr or done.stdout}")
     return done.stdout
-
-
-def median(values):
-    return statistics.median(values)
-
-
-def spread(values):
-    """Least, median, most."""
-    return "/".join(f"{value:.3g}" for value in (min(values), median(values), max(values)))
-
-
-def goal(name, measured, relation, target, unit=""):
-    """The closing line of one goal."""
-    met = {"<=": measured <= target, ">=": measured >= target}[relation]
-    print(f"goal {name} measured {measured:.3g}{unit} target {relation} {target:.3g}{unit} {'met' if met else 'missed'}")
-    return met
-
-
-def ratio(ours, peer):
-    """The median of the rounds' own ratios: what one round measured, it measured under one load."""
-    return median([mine / theirs for mine, theirs in zip(ours, peer) if theirs > 0])

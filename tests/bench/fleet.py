@@ -1,0 +1,181 @@
+"""The simulated fleet against `billet serve`: how fast machines are taken in, what a deployment and ten thousand resting
+machines cost the service, and how long the API's answers take meanwhile.
+
+`billet-lab fleet` starts the service as a process of its own and reads its CPU and memory from /proc; everything goes over
+loopback and no root is needed. Nobody else's service is here: MAAS and Ironic have no such fleet to run against.
+"""
+
+import json
+import os
+import subprocess
+
+import billet
+from needs import RELEASE, Needs, build_release
+from report import Findings, Goal, Unable, number, ratios, spread
+
+NAME = "fleet"
+GOALS = [
+    Goal("fleet-intake-rate", ">=", 1000, "/min"),
+    Goal("fleet-deploy-cpu", "<=", 8, "ms"),
+    Goal("fleet-deploy-time-vs-disks", "<=", 1.2),
+    Goal("fleet-api-read-p99", "<=", 100, "ms"),
+    Goal("fleet-poll-cpu", "<=", 5, "%"),
+    Goal("fleet-poll-cpu-all-ipmi", "<=", 5, "%"),
+    Goal("fleet-poll-memory", "<=", 150, "MiB"),
+]
+LAB = f"{RELEASE}/billet-lab"
+#: How many times faster than life the machines are: a POST of 90 seconds takes 0.15.
+COMPRESS = 600
+IMAGE_MIB = 4
+#: A partition table and zeroes.
+HOLLOW_MIB = 3
+#: How many disks are written at once, and MiB a second of one that is slow, in the machines' own time: some 15 seconds for
+#: all that a deployment writes.
+WRITERS, SLOW = 256, {"mib_per_second": 0.0014}
+#: So many machines' disks are all written at once, whatever else there is.
+FEW = 8
+INTAKE = {"do": "intake", "parallel": 16}
+#: 20 questions a second are asked meanwhile and timed.
+DEPLOY = {"do": "deploy", "sample": 20}
+MACHINES, MANY = 1000, 10_000
+#: All machines are asked first, which counts apart, and then in three rounds.
+FIRST_ASKED, STEADY = {"do": "steady", "for": "75s"}, {"do": "steady", "for": "3m"}
+
+
+def packages():
+    return Needs()
+
+
+def versions():
+    return {}
+
+
+def build():
+    build_release("provisioner")
+    build_release("lab")
+
+
+def scenario(name, machines, *phases, **tables):
+    """A scenario as TOML. `tables` are its tables: image, disk, mix."""
+    lines = [f'name = "{name}"', f"machines = {machines}", f"compress = {COMPRESS}", "check = false"]
+    tables.setdefault("service", {"log": "warn"})
+    tables.setdefault("image", {"mib": IMAGE_MIB})
+    for table, fields in [*tables.items(), *(("[phase]", phase) for phase in phases)]:
+        # JSON's strings, numbers and booleans are TOML's.
+        lines += ["", f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in fields.items())]
+    return "\n".join(lines) + "\n"
+
+
+def fly(folder, text, *options):
+    """Runs a scenario to its end and returns what it measured. Work that was not done is no measurement."""
+    work = f"{folder}/fleet"
+    os.makedirs(work, exist_ok=True)
+    file, found = f"{work}/scenario.toml", f"{work}/results.json"
+    with open(file, "w") as out:
+        out.write(text)
+    command = [LAB, "fleet", "--scenario", file, "--billet", billet.PROGRAM, "--json", found, "--quiet", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+    said = (done.stderr or done.stdout)[-1500:]
+    if done.returncode:
+        raise Unable(f"`{' '.join(command)}` ended with {done.returncode}: {said}")
+    with open(found) as results:
+        results = json.load(results)
+    for phase in results["phases"]:
+        if phase["held"] or phase["missing"]:
+            raise Unable(f"{phase['name']}: {phase['held']} machines are held, {phase['missing']} are missing: {said}")
+    if results["violations"] or not results["passed"]:
+        raise Unable(f"promises were broken: {results['violations'][:3]}")
+    return results
+
+
+def phase(results, name, which=0):
+    """The figures of a phase, the first of that name."""
+    return [found for found in results["phases"] if found["name"] == name][which]
+
+
+def mib(size):
+    return size / 2**20
+
+
+def run(rounds, quick, folder):
+    """Deployments in rounds; ten thousand machines at rest once for each mixture of BMCs."""
+    findings = Findings(NAME, GOALS)
+    machines = 200 if quick else MACHINES
+    hollow = lambda: fly(folder, scenario("hollow", machines, INTAKE, DEPLOY, image={"mib": HOLLOW_MIB}))
+    if quick:
+        rows = deployments(findings, {"without": [hollow()]}, machines)
+        findings.not_measured("it takes minutes")
+    else:
+        found = {"without": [], "with": []}
+        floors, took = [], []
+        for _ in range(rounds):
+            found["without"].append(hollow())
+            found["with"].append(fly(folder, scenario("deploy", machines, INTAKE, DEPLOY)))
+            floors.append(disk_seconds(folder) * machines / WRITERS)
+            text = scenario("disks", machines, INTAKE, DEPLOY, disk=SLOW)
+            took.append(phase(fly(folder, text, "--writers", str(WRITERS)), "deploy")["seconds"])
+        rows = deployments(findings, found, machines)
+        findings.measured("fleet-deploy-time-vs-disks", ratios(took, floors))
+        rows.append([f"slow disks, {WRITERS} written at once: seconds that they alone need", spread(floors)])
+        rows.append(["the same: seconds until all instances run", spread(took)])
+        latencies = [phase(results, "deploy")["api"]["all"]["p99_ms"] for results in found["with"]]
+        findings.measured("fleet-api-read-p99", latencies)
+        rows.append(["ms until 99 % of the API's answers to another client were there", spread(latencies)])
+    findings.table([f"{machines} machines, a fleet in one process beside the service", ""], rows)
+    if not quick:
+        at_rest(findings, folder)
+    return findings
+
+
+def disk_seconds(folder):
+    """How long one slow disk is written in a deployment: what a few machines take longer than with fast ones."""
+    took = [
+        phase(fly(folder, scenario("few", FEW, INTAKE, {"do": "deploy", "sample": 0}, **disk)), "deploy")["seconds"]
+        for disk in ({"disk": SLOW}, {})
+    ]
+    return took[0] - took[1]
+
+
+def deployments(findings, found, machines):
+    """Rates and CPU of intake and deployment."""
+    rates = [phase(results, "intake")["per_minute"] for runs in found.values() for results in runs]
+    if machines == MACHINES:
+        findings.measured("fleet-intake-rate", rates)
+    each = lambda runs, name: spread([phase(results, name)["cpu_ms_each"] for results in runs])
+    findings.measured("fleet-deploy-cpu", [phase(results, "deploy")["cpu_ms_each"] for results in found["without"]])
+    rows = [
+        ["machines taken in a minute, from their addition to `available`", spread(rates)],
+        ["service's CPU ms for each machine that is taken in", each(found["without"], "intake")],
+        ["service's CPU ms for each deployment, without image bytes", each(found["without"], "deploy")],
+    ]
+    if "with" in found:
+        rows.append([f"the same with an image of {IMAGE_MIB} MiB", each(found["with"], "deploy")])
+        rates = [phase(results, "deploy")["per_minute"] for results in found["with"]]
+        rows.append(["deployments a minute, service and fleet on the same cores", spread(rates)])
+    return rows
+
+
+def at_rest(findings, folder):
+    """Ten thousand machines whose power is polled each minute, by a service that was started with them. What their intake
+    left in memory is told beside it: all of them were in work at once.
+    """
+    rows, memory = [], []
+    for goal, words, mix in (
+        ("fleet-poll-cpu", "80 % IPMI, 20 % Redfish", {"ipmi": 80, "redfish": 20}),
+        ("fleet-poll-cpu-all-ipmi", "all IPMI", {"ipmi": 100, "redfish": 0}),
+    ):
+        try:
+            results = fly(folder, scenario("rest", MANY, INTAKE, {"do": "restart"}, FIRST_ASKED, STEADY, mix=mix))
+        except Unable as error:
+            findings.not_measured(str(error), goal)
+            continue
+        rest = phase(results, "steady", 1)
+        findings.measured(goal, rest["cpu_percent"])
+        memory.append(mib(rest["rss_peak"]))
+        rows.append([words, number(rest["cpu_percent"]), number(memory[-1]), number(mib(phase(results, "intake")["rss_peak"]))])
+    if memory:
+        findings.measured("fleet-poll-memory", max(memory))
+    else:
+        findings.not_measured("nothing was polled", "fleet-poll-memory")
+    head = f"{MANY} machines whose power is asked for each minute"
+    findings.table([head, "% of a core", "most memory, MiB", "most memory in their intake"], rows)
