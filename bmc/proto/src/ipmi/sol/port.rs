@@ -237,7 +237,15 @@ impl Port {
         if self.over || self.held && !self.sender.is_in_flight() {
             return None;
         }
-        self.sender.timeout().or(self.due)
+        let Some(due) = self.sender.timeout() else { return self.due };
+        // A pause that is over sends nothing that is still gathered.
+        let gathers = !self.sender.is_in_flight() && !self.is_urgent();
+        Some(if gathers { self.due.map_or(due, |gathered| gathered.max(due)) } else { due })
+    }
+
+    /// Whether what waits goes without being gathered.
+    fn is_urgent(&self) -> bool {
+        self.sender.queued() >= self.settings.threshold.max(1) || self.sender.begins_with_signal()
     }
 
     /// Sends what is due, again or for the first time. Too early is harmless.
@@ -258,7 +266,7 @@ impl Port {
         let queued = self.sender.queued();
         // Without a time it is the rest of a packet that was accepted in part.
         let due = queued > 0 && self.due.is_none_or(|due| due <= now);
-        let ready = due || queued >= self.settings.threshold.max(1) || self.sender.begins_with_signal();
+        let ready = due || self.is_urgent();
         if self.over || self.held || !ready || self.sender.is_blocked(now) {
             return false;
         }

@@ -218,6 +218,24 @@ fn the_port_gathers_characters() {
     assert_eq!(port.poll_transmit(), Some(vec![0, 0, 0, status::INACTIVE]));
 }
 
+/// Found by the fuzz target: whoever calls at the times that it says was told the same past time for ever.
+#[test]
+fn the_end_of_a_pause_waits_for_what_is_gathered() {
+    let settings = PortSettings { accumulate: 20 * MS, threshold: 9, ..PortSettings::default() };
+    let mut port = Port::new(settings);
+    port.write(b"ab", START);
+    port.handle_timeout(20 * MS);
+    assert_eq!(port.poll_transmit(), Some(b"\x01\0\0\0ab".to_vec()));
+    port.handle(&[0, 1, 1, operation::NACK], 20 * MS);
+    assert_eq!(port.poll_timeout(), Some(1020 * MS), "the rest is tried again after the pause");
+    port.write(b"c", 1010 * MS);
+    assert_eq!((port.poll_transmit(), port.poll_timeout()), (None, Some(1030 * MS)));
+    port.handle_timeout(1020 * MS);
+    assert_eq!((port.poll_transmit(), port.poll_timeout()), (None, Some(1030 * MS)));
+    port.handle_timeout(1030 * MS);
+    assert_eq!(port.poll_transmit(), Some(b"\x02\0\0\0bc".to_vec()));
+}
+
 #[test]
 fn the_port_refuses_what_the_machine_does_not_take() {
     let mut port = Port::new(PortSettings::default());
