@@ -75,7 +75,7 @@ soak-ci: programs ## The same in minutes
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace --exclude tests
-	$(CARGO) test --locked --package tests --test it
+	$(CARGO) test --locked --package tests --test it --test statements
 	$(CARGO) test --locked --package tests --test net
 	tests/fuzz/run
 	$(MAKE) --no-print-directory soak-ci SEED=1
