@@ -14,8 +14,12 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
+
+/// How many BMCs are asked at once where they are asked together.
+const AT_ONCE: usize = 32;
 
 #[derive(Parser)]
 struct Arguments {
@@ -40,6 +44,9 @@ struct Arguments {
     /// Seconds between two polls of a BMC. All of them are spread over it evenly.
     #[arg(long, default_value_t = 60.0)]
     interval: f64,
+    /// Begin those together that are due within so many seconds, 32 at a time, as the service does with each second's.
+    #[arg(long, default_value_t = 0.0)]
+    together: f64,
     /// For how many seconds.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
@@ -76,9 +83,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let found = Arc::new(Mutex::new(Found::default()));
     let start = Instant::now();
     let step = arguments.interval / f64::from(arguments.count);
+    let at_once = Arc::new(Semaphore::new(if arguments.together > 0.0 { AT_ONCE } else { bmcs.len() }));
     // The interval's share of each BMC comes again and again.
     for (poll, bmc) in bmcs.iter().cycle().enumerate() {
-        let at = step * poll as f64;
+        let mut at = step * poll as f64;
+        if arguments.together > 0.0 {
+            at = (at / arguments.together).floor() * arguments.together;
+        }
         if at >= arguments.seconds {
             break;
         }
@@ -86,8 +97,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         if poll == bmcs.len() {
             logged_in = Some(Usage::now()?);
         }
-        let (bmc, found) = (Arc::clone(bmc), Arc::clone(&found));
+        let (bmc, found, at_once) = (Arc::clone(bmc), Arc::clone(&found), Arc::clone(&at_once));
         tokio::spawn(async move {
+            let _turn = at_once.acquire().await;
             let begin = Instant::now();
             let result = bmc.power().await;
             note(&found, begin.elapsed(), result.err().as_ref());

@@ -1,6 +1,9 @@
 //! One BMC's actor: the orders of all callers go through it one after the other, so that there is one session, one
 //! request in flight, and never two logins that cross.
 //!
+//! A reading that comes alone, as each minute of a machine that rests, has a session of its own that ends with it: what
+//! rests holds no session at its BMC, no task and no keys here.
+//!
 //! Its task lives from the first order until the session is closed, by request, when it was idle for long, or when the
 //! driver is gone; then nothing is left of it but an empty queue. A caller that goes away stops nothing half-way: what was
 //! begun is finished, what was not begun is not done.
@@ -30,6 +33,8 @@ pub(super) const PORT: u16 = 623;
 pub(super) enum Repeat {
     /// Twice is as good as once.
     Harmless,
+    /// The same, and a user may ask it; it often comes alone, and then no session is kept for what follows.
+    Reading,
     /// Twice is something else: rather not know whether it was done.
     Never,
 }
@@ -45,7 +50,7 @@ struct Shared {
     suite: CipherSuite,
     privilege: Privilege,
     username: Arc<str>,
-    timing: Timing,
+    timing: Arc<Timing>,
     errors: Arc<Errors>,
     desk: Mutex<Desk>,
     breaker: Mutex<Breaker>,
@@ -58,6 +63,10 @@ struct Desk {
     orders: VecDeque<Order>,
     /// Whether the task is there.
     running: bool,
+    /// When a session was last used.
+    used: Option<Instant>,
+    /// Whether the BMC wants more than user level for a reading.
+    wants_more: bool,
     /// Whether the driver is gone: then a session is closed at once.
     dropped: bool,
 }
@@ -89,7 +98,7 @@ impl Order {
 
 impl Actor {
     /// Does no I/O yet.
-    pub(super) fn new(hub: Arc<Hub>, endpoint: Endpoint, timing: Timing, errors: Arc<Errors>) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, endpoint: Endpoint, timing: Arc<Timing>, errors: Arc<Errors>) -> Self {
         let privilege = match endpoint.protocol {
             Protocol::Ipmi { privilege, .. } => privilege,
             _ => Privilege::default(),
@@ -189,6 +198,14 @@ impl Shared {
         self.breaker().failed(failure, error.to_string(), Instant::now(), chance);
     }
 
+    /// Whether a reading that comes now comes alone, so that a session is made for it only: the last one was let go
+    /// long ago. The first is no such: it shows whether the privilege suffices for all that may follow.
+    fn is_alone(&self) -> bool {
+        let desk = self.desk();
+        let idle = desk.used.is_some_and(|used| used.elapsed() >= self.timing.idle);
+        idle && !desk.wants_more && desk.orders.is_empty()
+    }
+
     fn config(&self) -> Result<Config, ConfigError> {
         let credentials = &self.endpoint.credentials;
         let privilege = match self.privilege {
@@ -208,5 +225,14 @@ impl Shared {
         let mut addresses =
             tokio::net::lookup_host((self.endpoint.host.as_str(), port)).await.map_err(|_| unknown())?;
         addresses.next().ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+impl Actor {
+    /// As if the last session had been used so long ago.
+    pub(super) fn rest(&self, age: std::time::Duration) {
+        let mut desk = self.0.desk();
+        desk.used = desk.used.map(|used| used - age);
     }
 }

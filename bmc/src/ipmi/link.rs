@@ -4,6 +4,7 @@ use super::hub::Hub;
 use super::ledger::Note;
 use super::network::{Attachment, Incoming, Trouble};
 use super::port::Wire;
+use bmc_proto::ipmi::handshake::privilege;
 use bmc_proto::ipmi::packet::payload;
 use bmc_proto::ipmi::{Answer, Config, Event, Message, Session, SessionError};
 use std::io;
@@ -26,6 +27,8 @@ pub(super) struct Link {
     clock: Clock,
     hints: Hints,
     username: Arc<str>,
+    /// Whether it was left at user level.
+    only_reads: bool,
     /// Of the sessions that the BMC granted in this login, the last one last.
     notes: Vec<Note>,
     /// When it was used last.
@@ -69,15 +72,17 @@ impl Link {
             clock,
             hints: Hints::default(),
             username: Arc::clone(username),
+            only_reads: false,
             notes: Vec::new(),
         };
         match link.event(None).await? {
-            Event::Established { privilege } => {
-                tracing::debug!(%peer, privilege, "IPMI session opened");
+            Event::Established { privilege: level } => {
+                tracing::debug!(%peer, privilege = level, "IPMI session opened");
                 // The session machine has closed what earlier attempts of this login opened.
                 let last = link.notes.pop();
                 link.notes.drain(..).for_each(Note::closed);
                 link.notes.extend(last);
+                link.only_reads = level == privilege::USER;
                 Ok(link)
             }
             Event::Failed(error) => {
@@ -93,6 +98,11 @@ impl Link {
     /// The BMC's id of this session.
     pub(super) fn system_id(&self) -> Option<u32> {
         self.session.system_id()
+    }
+
+    /// Whether it was left at user level, for one reading.
+    pub(super) fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     /// Where the BMC is.

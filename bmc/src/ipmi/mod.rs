@@ -50,7 +50,7 @@ use timing::{BUSY_TRIES, Timing};
 #[derive(Clone)]
 pub(crate) struct Ipmi {
     errors: Arc<Errors>,
-    timing: Timing,
+    timing: Arc<Timing>,
     actor: Actor,
     known: Arc<power::Known>,
     records: Arc<sdr::Cache>,
@@ -70,10 +70,11 @@ impl Drop for Alive {
 impl Ipmi {
     /// The driver; it logs in when it is first needed.
     pub(crate) fn new(hub: Arc<Hub>, endpoint: Endpoint, cipher: Cipher) -> Self {
-        Self::assemble(hub, endpoint, cipher, Timing::default())
+        Self::assemble(hub, endpoint, cipher, Timing::shared())
     }
 
-    fn assemble(hub: Arc<Hub>, endpoint: Endpoint, cipher: Cipher, timing: Timing) -> Self {
+    fn assemble(hub: Arc<Hub>, endpoint: Endpoint, cipher: Cipher, timing: impl Into<Arc<Timing>>) -> Self {
+        let timing = timing.into();
         let suite = match cipher {
             Cipher::Suite3 => CipherSuite::Three,
             Cipher::Suite17 => CipherSuite::Seventeen,
@@ -85,7 +86,7 @@ impl Ipmi {
             format!("{}:{port}", endpoint.host)
         };
         let errors = Arc::new(Errors { address, username: endpoint.credentials.username.clone(), suite });
-        let actor = Actor::new(hub, endpoint, timing, Arc::clone(&errors));
+        let actor = Actor::new(hub, endpoint, Arc::clone(&timing), Arc::clone(&errors));
         let alive = Arc::new(Alive(actor.clone()));
         Self {
             errors,
@@ -117,6 +118,12 @@ impl Ipmi {
         self.read::<C>(&answer, during)
     }
 
+    /// The same, for a reading that a user may ask for and that mostly comes alone.
+    async fn glance<C: IpmiCommand>(&self, command: C, during: &'static str) -> Result<C::Output, BmcError> {
+        let answer = self.patiently(command.into(), Repeat::Reading, during).await?;
+        self.read::<C>(&answer, during)
+    }
+
     fn read<C: IpmiCommand>(&self, answer: &Answer, during: &'static str) -> Result<C::Output, BmcError> {
         if answer.completion != Answer::OK {
             return Err(self.errors.refused(answer, during));
@@ -127,9 +134,18 @@ impl Ipmi {
     /// The BMC's answer, whatever it is; repeated a few times while it is busy, and once in a new session when the old
     /// one was lost. So for commands that name an end only.
     async fn answer(&self, message: Message, during: &'static str) -> Result<Answer, BmcError> {
+        self.patiently(message, Repeat::Harmless, during).await
+    }
+
+    async fn patiently(
+        &self,
+        message: Message,
+        repeat: Repeat,
+        during: &'static str,
+    ) -> Result<Answer, BmcError> {
         let mut tries = 1;
         loop {
-            let answer = self.actor.exchange(message.clone(), Repeat::Harmless, during).await?;
+            let answer = self.actor.exchange(message.clone(), repeat, during).await?;
             if !answer.is_transient() || tries == BUSY_TRIES {
                 return Ok(answer);
             }

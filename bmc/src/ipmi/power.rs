@@ -6,7 +6,7 @@
 use super::Ipmi;
 use crate::driver::{BmcError, Button, PowerState};
 use bmc_proto::ipmi::Answer;
-use bmc_proto::ipmi::command::{ChassisControl, GetChassisStatus};
+use bmc_proto::ipmi::command::{ChassisControl, ChassisStatus, GetChassisStatus};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -35,7 +35,7 @@ impl Known {
 impl Ipmi {
     /// The power. A change must be seen twice; when the second reading contradicts it, a third decides.
     pub(super) async fn read_power(&self) -> Result<PowerState, BmcError> {
-        let mut seen = self.observe().await?;
+        let mut seen = state_of(&self.glance(GetChassisStatus, READING).await?);
         if self.known.get().is_some_and(|known| known != seen) && self.observe_again().await? != seen {
             seen = self.observe_again().await?;
         }
@@ -43,8 +43,7 @@ impl Ipmi {
     }
 
     async fn observe(&self) -> Result<PowerState, BmcError> {
-        let status = self.call(GetChassisStatus, READING).await?;
-        Ok(if status.power_on { PowerState::On } else { PowerState::Off })
+        Ok(state_of(&self.call(GetChassisStatus, READING).await?))
     }
 
     async fn observe_again(&self) -> Result<PowerState, BmcError> {
@@ -135,4 +134,8 @@ impl Ipmi {
             _ => self.read::<ChassisControl>(&answer, PRESSING),
         }
     }
+}
+
+fn state_of(status: &ChassisStatus) -> PowerState {
+    if status.power_on { PowerState::On } else { PowerState::Off }
 }

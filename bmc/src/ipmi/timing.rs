@@ -1,6 +1,7 @@
 //! How long the IPMI driver waits for what.
 
 use bmc_proto::ipmi::Retransmission;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// The waits. Tests shorten them.
@@ -27,6 +28,14 @@ pub(super) struct Timing {
     /// After which something is asked in a session that only a port uses: BMCs end sessions after a minute without a
     /// request, and not all count payloads.
     pub(super) keep_alive: Duration,
+}
+
+impl Timing {
+    /// The usual ones, one value for all drivers.
+    pub(super) fn shared() -> Arc<Self> {
+        static SHARED: LazyLock<Arc<Timing>> = LazyLock::new(Arc::default);
+        Arc::clone(&SHARED)
+    }
 }
 
 impl Default for Timing {

@@ -78,8 +78,9 @@ impl Reader<'_> {
                     continue;
                 }
                 let part: Option<DrivePart> = self.one(&path).await?;
-                drives
-                    .extend(part.filter(DrivePart::is_present).map(|part| drive(&part, controller.clone())));
+                drives.extend(
+                    part.filter(|part| part.status.is_present()).map(|part| drive(&part, controller.clone())),
+                );
             }
         }
         if !drives.is_empty() {
@@ -87,7 +88,7 @@ impl Reader<'_> {
         }
         for resource in self.resources(path_of(parts.simple_storage.as_ref())).await? {
             let (controller, devices) = simple_storage(&resource);
-            let present = devices.iter().filter(|part| part.is_present());
+            let present = devices.iter().filter(|part| part.status.is_present());
             drives.extend(present.map(|part| drive(part, controller.clone())));
         }
         Ok(drives)
@@ -113,7 +114,7 @@ impl Reader<'_> {
         }
         for resource in resources {
             let Ok(part) = self.bmc.model::<PciPart>(&resource, READING) else { continue };
-            if part.is_present() && seen.insert(part.id()) {
+            if part.status.is_present() && seen.insert(part.id.clone()) {
                 devices.push(self.pci_device(&part).await?);
             }
         }
@@ -138,13 +139,13 @@ impl Reader<'_> {
         };
         let (vendor_id, device_id, class) = function.as_ref().map(pci_function).unwrap_or_default();
         Ok(PciDevice {
-            id: part.id(),
+            id: part.id.clone().unwrap_or_default(),
             name: part.name(),
-            manufacturer: part.manufacturer(),
+            manufacturer: part.manufacturer.clone(),
             vendor_id,
             device_id,
             class,
-            firmware: part.firmware(),
+            firmware: part.firmware.clone(),
         })
     }
 
@@ -181,15 +182,16 @@ impl Hardware for Redfish {
         let pci = reader.pci(&parts, &chassis).await?;
         let memory: Vec<MemoryModule> =
             memory.iter().filter(|part| part.is_present()).map(memory_module).collect();
+        let memory_bytes = parts.memory_bytes().or_else(|| sum(&memory));
         Ok(HardwareInventory {
-            manufacturer: word_of(parts.manufacturer.as_deref()),
-            model: word_of(parts.model.as_deref()),
-            serial: word_of(parts.serial_number.as_deref()),
-            sku: word_of(parts.sku.as_deref()),
+            manufacturer: parts.manufacturer,
+            model: parts.model,
+            serial: parts.serial_number,
+            sku: parts.sku,
             uuid: parts.uuid.as_deref().and_then(normal_uuid),
-            bios_version: word_of(parts.bios_version.as_deref()),
-            memory_bytes: parts.memory_bytes().or_else(|| sum(&memory)),
-            processors: processors.iter().filter(|part| part.is_present()).map(processor).collect(),
+            bios_version: parts.bios_version,
+            memory_bytes,
+            processors: processors.iter().filter(|part| part.status.is_present()).map(processor).collect(),
             memory,
             drives,
             ports: ports.iter().map(network_port).collect(),
@@ -208,13 +210,13 @@ fn sum(modules: &[MemoryModule]) -> Option<u64> {
 fn processor(part: &ProcessorPart) -> Processor {
     Processor {
         id: part.place(),
-        kind: part.kind(),
-        model: part.model(),
-        cores: part.cores(),
-        threads: part.threads(),
-        mhz: part.mhz(),
+        kind: part.kind.clone(),
+        model: part.model.clone(),
+        cores: part.cores,
+        threads: part.threads,
+        mhz: part.mhz,
         instruction_set: part.instruction_set(),
-        health: part.health(),
+        health: part.status.health(),
     }
 }
 
@@ -222,12 +224,12 @@ fn memory_module(part: &MemoryPart) -> MemoryModule {
     MemoryModule {
         id: part.place(),
         bytes: part.bytes(),
-        kind: part.kind(),
-        speed: part.speed(),
-        manufacturer: part.manufacturer(),
-        serial: part.serial(),
-        part_number: part.part_number(),
-        health: part.health(),
+        kind: part.kind.clone(),
+        speed: part.speed,
+        manufacturer: part.manufacturer.clone(),
+        serial: part.serial_number.clone(),
+        part_number: part.part_number.clone(),
+        health: part.status.health(),
     }
 }
 
@@ -235,24 +237,24 @@ fn drive(part: &DrivePart, controller: Option<String>) -> Drive {
     Drive {
         id: part.id(),
         controller,
-        model: part.model(),
-        serial: part.serial(),
+        model: part.model.clone(),
+        serial: part.serial_number.clone(),
         bytes: part.bytes(),
-        media: part.media(),
-        protocol: part.protocol(),
+        media: part.media.clone(),
+        protocol: part.protocol.clone(),
         firmware: part.firmware(),
-        health: part.health(),
+        health: part.status.health(),
     }
 }
 
 fn network_port(part: &PortPart) -> NetworkPort {
     NetworkPort {
-        id: part.id(),
+        id: part.id.clone().unwrap_or_default(),
         mac: part.mac(),
         link: part.link(),
-        mbit: part.mbit(),
-        uefi_path: part.uefi_path(),
-        health: part.health(),
+        mbit: part.mbit,
+        uefi_path: part.uefi_path.clone(),
+        health: part.status.health(),
     }
 }
 
@@ -264,7 +266,7 @@ impl Inventory for Redfish {
         let chassis = reader.chassis().await?;
         let mut areas = Vec::new();
         if let Some((resource, chassis)) = chassis.first() {
-            areas.extend(area("chassis", resource, word_of(chassis.chassis_type.as_deref())));
+            areas.extend(area("chassis", resource, chassis.chassis_type.clone()));
         }
         areas.extend(area("product", &system, None));
         let name = |resource: &Value| word_of(resource.get("Name").and_then(Value::as_str));
@@ -275,7 +277,7 @@ impl Inventory for Redfish {
             problems: reader.problems,
         }];
         for (id, (resource, chassis)) in (1..).zip(chassis.iter().skip(1)) {
-            let areas = area("chassis", resource, word_of(chassis.chassis_type.as_deref()));
+            let areas = area("chassis", resource, chassis.chassis_type.clone());
             let name = name(resource).unwrap_or_else(|| format!("Chassis {id}"));
             units.push(Fru { id, name, areas: areas.into_iter().collect(), problems: Vec::new() });
         }

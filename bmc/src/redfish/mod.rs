@@ -50,7 +50,7 @@ use async_trait::async_trait;
 use bmc_proto::redfish::{Manager, normal_uuid, printable};
 use client::Places;
 use session::Session;
-use std::sync::{Mutex as Lock, PoisonError};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use timing::Timing;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -60,7 +60,7 @@ use transport::{Transport, address};
 pub(crate) struct Redfish {
     transport: Result<Transport, String>,
     session: Session,
-    timing: Timing,
+    timing: Arc<Timing>,
     address: String,
     host: String,
     places: Mutex<Places>,
@@ -73,13 +73,15 @@ pub(crate) struct Redfish {
 impl Redfish {
     /// Does no I/O yet.
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
-        Self::with_timing(endpoint, Timing::default())
+        Self::with_timing(endpoint, Timing::shared())
     }
 
-    fn with_timing(endpoint: &Endpoint, timing: Timing) -> Self {
+    fn with_timing(endpoint: &Endpoint, timing: impl Into<Arc<Timing>>) -> Self {
+        let timing = timing.into();
+        let (credentials, keeper) = (endpoint.credentials.clone(), endpoint.keeper.clone());
         Self {
             transport: Transport::new(endpoint, &timing),
-            session: Session::new(endpoint.credentials.clone(), endpoint.keeper.clone(), timing),
+            session: Session::new(credentials, keeper, Arc::clone(&timing)),
             timing,
             address: address(endpoint),
             host: endpoint.host.clone(),

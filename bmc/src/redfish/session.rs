@@ -26,7 +26,7 @@ const WRONG: &str = "wrong user name, password or privilege";
 pub(super) struct Session {
     credentials: Credentials,
     keeper: Option<Arc<dyn SessionKeeper>>,
-    timing: Timing,
+    timing: Arc<Timing>,
     state: Mutex<State>,
     breaker: Lock<Breaker>,
 }
@@ -66,7 +66,7 @@ impl Session {
     pub(super) fn new(
         credentials: Credentials,
         keeper: Option<Arc<dyn SessionKeeper>>,
-        timing: Timing,
+        timing: Arc<Timing>,
     ) -> Self {
         Self { credentials, keeper, timing, state: Mutex::default(), breaker: Lock::default() }
     }

@@ -1,5 +1,6 @@
 //! How long the Redfish driver waits for what.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// The waits. Tests shorten them.
@@ -45,6 +46,14 @@ pub(super) struct Timing {
     pub(super) full: Duration,
     /// For how long it is believed who a BMC is: its firmware may be updated.
     pub(super) identity: Duration,
+}
+
+impl Timing {
+    /// The usual ones: one value for all drivers, because they are large.
+    pub(super) fn shared() -> Arc<Self> {
+        static SHARED: LazyLock<Arc<Timing>> = LazyLock::new(Arc::default);
+        Arc::clone(&SHARED)
+    }
 }
 
 impl Default for Timing {

@@ -143,7 +143,7 @@ pub(super) struct Transport {
     origin: Url,
     verifier: Arc<Verifier>,
     tickets: Arc<Tickets>,
-    timing: Timing,
+    timing: Arc<Timing>,
     address: String,
     username: String,
     /// BMCs repeat what they were told: it is taken out of their words.
@@ -152,7 +152,7 @@ pub(super) struct Transport {
 
 impl Transport {
     /// No I/O yet. The error says what about the endpoint is wrong.
-    pub(super) fn new(endpoint: &Endpoint, timing: &Timing) -> Result<Self, String> {
+    pub(super) fn new(endpoint: &Endpoint, timing: &Arc<Timing>) -> Result<Self, String> {
         let address = address(endpoint);
         let verifier = match &endpoint.protocol {
             Protocol::Redfish { trust: Trust::Pinned(pin) } => Verifier::pinned_to(Some(*pin)),
@@ -165,7 +165,7 @@ impl Transport {
             origin: origin(endpoint, &address)?,
             verifier: Arc::new(verifier),
             tickets: Arc::default(),
-            timing: *timing,
+            timing: Arc::clone(timing),
             address,
             username: endpoint.credentials.username.clone(),
             password: endpoint.credentials.password.clone(),
@@ -618,7 +618,7 @@ mod tests {
             },
             keeper: None,
         };
-        Transport::new(&endpoint, &Timing::default()).unwrap()
+        Transport::new(&endpoint, &Timing::shared()).unwrap()
     }
 
     fn redirected(

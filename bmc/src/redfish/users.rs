@@ -17,6 +17,7 @@ use bmc_proto::redfish::accounts::{
 use bmc_proto::redfish::{Effect, ResourcePath, Verdict, own_path, path_of, word_of};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const LISTING: &str = "list its users";
@@ -178,7 +179,7 @@ impl Redfish {
     ) -> Result<bool, BmcError> {
         let password = Zeroizing::new(password.to_owned());
         let credentials = Credentials { username: name.into(), password, bmc_key: None };
-        let session = Session::new(credentials, None, self.timing);
+        let session = Session::new(credentials, None, Arc::clone(&self.timing));
         let transport = self.transport()?;
         // Any answer but 401 shows that the password was right, also one that the user may not see that.
         let answer = session.call(transport, &Request::get(path, PROVING)).await;

@@ -6,6 +6,8 @@ use std::fmt;
 
 /// Privilege levels (table 22-18 and others).
 pub mod privilege {
+    /// May read. Every session begins so (22.18).
+    pub const USER: u8 = 2;
     /// May read, and switch the power.
     pub const OPERATOR: u8 = 3;
     /// May do everything.

@@ -2,7 +2,7 @@
 //!
 //! Not here: what is measured in a chassis (`sensors`), its parts (`hardware`).
 
-use super::common::{Status, word_of};
+use super::common::{Status, lenient_word, word_of};
 use super::lenient::{lenient, lenient_list};
 use super::models::Link;
 use super::quirks::{Effect, Quirks};
@@ -13,30 +13,9 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Chassis {
-    /// Its id.
-    #[serde(default, deserialize_with = "lenient")]
-    pub id: Option<String>,
-    /// Its name.
-    #[serde(default, deserialize_with = "lenient")]
-    pub name: Option<String>,
     /// `RackMount`, `Blade`, `Enclosure`, …
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_word")]
     pub chassis_type: Option<String>,
-    /// Who made it.
-    #[serde(default, deserialize_with = "lenient")]
-    pub manufacturer: Option<String>,
-    /// Its model.
-    #[serde(default, deserialize_with = "lenient")]
-    pub model: Option<String>,
-    /// Its serial number.
-    #[serde(default, deserialize_with = "lenient")]
-    pub serial_number: Option<String>,
-    /// Its part number.
-    #[serde(default, deserialize_with = "lenient")]
-    pub part_number: Option<String>,
-    /// Its asset tag.
-    #[serde(default, deserialize_with = "lenient")]
-    pub asset_tag: Option<String>,
     /// Temperatures and fans, as before 2020.
     #[serde(default, deserialize_with = "lenient")]
     pub thermal: Option<Link>,
@@ -146,12 +125,10 @@ pub struct ManagerPort {
     /// Whether it is switched on.
     #[serde(default, deserialize_with = "lenient")]
     pub interface_enabled: Option<bool>,
-    /// Its MAC address.
-    #[serde(rename = "MACAddress", default, deserialize_with = "lenient")]
-    pub mac: Option<String>,
-    /// The MAC address that it was made with.
-    #[serde(rename = "PermanentMACAddress", default, deserialize_with = "lenient")]
-    pub permanent_mac: Option<String>,
+    #[serde(rename = "MACAddress", default, deserialize_with = "lenient_mac")]
+    mac: Option<String>,
+    #[serde(rename = "PermanentMACAddress", default, deserialize_with = "lenient_mac")]
+    permanent_mac: Option<String>,
     /// Its IPv4 addresses.
     #[serde(rename = "IPv4Addresses", default, deserialize_with = "lenient_list")]
     pub ipv4: Vec<PortAddress>,
@@ -224,10 +201,7 @@ impl ManagerPort {
 
     /// Its MAC address, lower case with colons.
     pub fn mac(&self) -> Option<String> {
-        self.mac
-            .as_deref()
-            .and_then(normal_mac)
-            .or_else(|| self.permanent_mac.as_deref().and_then(normal_mac))
+        self.mac.as_ref().or(self.permanent_mac.as_ref()).cloned()
     }
 
     /// Its VLAN, if it is in one.
@@ -260,6 +234,13 @@ pub fn normal_mac(text: &str) -> Option<String> {
     }
     let pairs: Vec<&str> = (0..6).map(|pair| &digits[pair * 2..pair * 2 + 2]).collect();
     Some(pairs.join(":"))
+}
+
+/// Deserialises a MAC address with [`normal_mac`].
+pub(super) fn lenient_mac<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(lenient::<D, String>(deserializer)?.as_deref().and_then(normal_mac))
 }
 
 /// The areas of a chassis or a system for a person: kind of field and text, without those that are empty.

@@ -73,6 +73,26 @@ pub(super) fn lenient_number<'de, D: serde::Deserializer<'de>>(
     Ok(number(&Value::deserialize(deserializer)?))
 }
 
+/// Deserialises a text with [`word_of`].
+pub(super) fn lenient_word<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(word_of(lenient::<D, String>(deserializer)?.as_deref()))
+}
+
+/// Deserialises a count of which 0 means "not known".
+pub(super) fn lenient_count<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u32>, D::Error> {
+    let count = whole(lenient_number(deserializer)?).filter(|count| *count > 0);
+    Ok(count.and_then(|count| u32::try_from(count).ok()))
+}
+
+/// Deserialises a status; one that is not told is one that tells nothing.
+pub(super) fn lenient_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+    Ok(lenient(deserializer)?.unwrap_or_default())
+}
+
 /// A whole number that isn't negative, however it is written.
 pub(super) fn whole(number: Option<f64>) -> Option<u64> {
     // Beyond 2^53 a double is no exact count; no BMC counts that far.

@@ -1,9 +1,10 @@
-//! A machine's parts, as a BMC knows them also while the machine is off.
+//! A machine's parts, as a BMC knows them also while the machine is off. Texts are fit to be stored and shown once they
+//! are read.
 //!
 //! Not here: which collections are read in which order (the driver).
 
-use super::chassis::normal_mac;
-use super::common::{Status, lenient_number, whole, word_of};
+use super::chassis::lenient_mac;
+use super::common::{Status, lenient_count, lenient_number, lenient_status, lenient_word, whole, word_of};
 use super::lenient::{lenient, lenient_list};
 use super::models::Link;
 use serde::Deserialize;
@@ -17,22 +18,22 @@ const MIB: f64 = 1_048_576.0;
 #[serde(rename_all = "PascalCase")]
 pub struct SystemParts {
     /// Who made it.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_word")]
     pub manufacturer: Option<String>,
     /// Its model.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_word")]
     pub model: Option<String>,
     /// Its serial number.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_word")]
     pub serial_number: Option<String>,
     /// The maker's order number; Dell has its service tag here.
-    #[serde(rename = "SKU", default, deserialize_with = "lenient")]
+    #[serde(rename = "SKU", default, deserialize_with = "lenient_word")]
     pub sku: Option<String>,
     /// The SMBIOS UUID.
     #[serde(rename = "UUID", default, deserialize_with = "lenient")]
     pub uuid: Option<String>,
     /// Version of its BIOS.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_word")]
     pub bios_version: Option<String>,
     /// Memory in sum.
     #[serde(default, deserialize_with = "lenient")]
@@ -77,165 +78,107 @@ impl SystemParts {
 
 /// `Processor`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct ProcessorPart {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     socket: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    processor_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    model: Option<String>,
-    #[serde(default, deserialize_with = "lenient_number")]
-    total_cores: Option<f64>,
-    #[serde(default, deserialize_with = "lenient_number")]
-    total_threads: Option<f64>,
-    #[serde(rename = "MaxSpeedMHz", default, deserialize_with = "lenient_number")]
-    max_speed_mhz: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
+    /// `CPU`, `GPU`, …
+    #[serde(rename = "ProcessorType", deserialize_with = "lenient_word")]
+    pub kind: Option<String>,
+    /// Its model.
+    #[serde(deserialize_with = "lenient_word")]
+    pub model: Option<String>,
+    /// Its cores.
+    #[serde(rename = "TotalCores", deserialize_with = "lenient_count")]
+    pub cores: Option<u32>,
+    /// Its threads.
+    #[serde(rename = "TotalThreads", deserialize_with = "lenient_count")]
+    pub threads: Option<u32>,
+    /// Its highest speed in MHz.
+    #[serde(rename = "MaxSpeedMHz", deserialize_with = "lenient_count")]
+    pub mhz: Option<u32>,
+    #[serde(deserialize_with = "lenient_word")]
     instruction_set: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     processor_architecture: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<Status>,
+    /// Whether it sits in its socket, and how it is.
+    #[serde(deserialize_with = "lenient_status")]
+    pub status: Status,
 }
 
 impl ProcessorPart {
-    /// Whether it sits in its socket.
-    pub fn is_present(&self) -> bool {
-        self.status.as_ref().is_none_or(Status::is_present)
-    }
-
     /// Where it sits.
     pub fn place(&self) -> String {
-        word_of(self.socket.as_deref()).or_else(|| word_of(self.id.as_deref())).unwrap_or_default()
-    }
-
-    /// `CPU`, `GPU`, …
-    pub fn kind(&self) -> Option<String> {
-        word_of(self.processor_type.as_deref())
-    }
-
-    /// Its model.
-    pub fn model(&self) -> Option<String> {
-        word_of(self.model.as_deref())
-    }
-
-    /// Its cores.
-    pub fn cores(&self) -> Option<u32> {
-        count(self.total_cores)
-    }
-
-    /// Its threads.
-    pub fn threads(&self) -> Option<u32> {
-        count(self.total_threads)
-    }
-
-    /// Its highest speed in MHz.
-    pub fn mhz(&self) -> Option<u32> {
-        count(self.max_speed_mhz)
+        self.socket.as_ref().or(self.id.as_ref()).cloned().unwrap_or_default()
     }
 
     /// `x86-64`, `ARM-A64`, …
     pub fn instruction_set(&self) -> Option<String> {
-        word_of(self.instruction_set.as_deref()).or_else(|| word_of(self.processor_architecture.as_deref()))
+        self.instruction_set.as_ref().or(self.processor_architecture.as_ref()).cloned()
     }
-
-    /// `OK`, `Warning`, `Critical`.
-    pub fn health(&self) -> Option<String> {
-        self.status.as_ref()?.health()
-    }
-}
-
-/// A count of which 0 means "not known".
-fn count(number: Option<f64>) -> Option<u32> {
-    whole(number).filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok())
 }
 
 /// `Memory`: a module.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct MemoryPart {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     device_locator: Option<String>,
-    #[serde(rename = "CapacityMiB", default, deserialize_with = "lenient_number")]
+    #[serde(rename = "CapacityMiB", deserialize_with = "lenient_number")]
     capacity_mib: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    memory_device_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient_number")]
-    operating_speed_mhz: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    manufacturer: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    serial_number: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    part_number: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<Status>,
+    /// `DDR5`, …
+    #[serde(rename = "MemoryDeviceType", deserialize_with = "lenient_word")]
+    pub kind: Option<String>,
+    /// Its speed in MT/s; the property's name says MHz, and all makers write transfers.
+    #[serde(rename = "OperatingSpeedMhz", deserialize_with = "lenient_count")]
+    pub speed: Option<u32>,
+    /// Who made it.
+    #[serde(deserialize_with = "lenient_word")]
+    pub manufacturer: Option<String>,
+    /// Its serial number.
+    #[serde(deserialize_with = "lenient_word")]
+    pub serial_number: Option<String>,
+    /// Its part number.
+    #[serde(deserialize_with = "lenient_word")]
+    pub part_number: Option<String>,
+    /// How it is.
+    #[serde(deserialize_with = "lenient_status")]
+    pub status: Status,
 }
 
 impl MemoryPart {
     /// Whether there is one in the slot: AMI and Supermicro show empty slots as modules of no size.
     pub fn is_present(&self) -> bool {
-        self.status.as_ref().is_none_or(Status::is_present) && self.capacity_mib != Some(0.0)
+        self.status.is_present() && self.capacity_mib != Some(0.0)
     }
 
     /// Where it sits.
     pub fn place(&self) -> String {
-        word_of(self.device_locator.as_deref()).or_else(|| word_of(self.id.as_deref())).unwrap_or_default()
+        self.device_locator.as_ref().or(self.id.as_ref()).cloned().unwrap_or_default()
     }
 
     /// Its size in bytes.
     pub fn bytes(&self) -> Option<u64> {
         whole(self.capacity_mib.map(|mib| mib * MIB)).filter(|bytes| *bytes > 0)
     }
-
-    /// `DDR5`, …
-    pub fn kind(&self) -> Option<String> {
-        word_of(self.memory_device_type.as_deref())
-    }
-
-    /// Its speed in MT/s; the property's name says MHz, and all makers write transfers.
-    pub fn speed(&self) -> Option<u32> {
-        count(self.operating_speed_mhz)
-    }
-
-    /// Who made it.
-    pub fn manufacturer(&self) -> Option<String> {
-        word_of(self.manufacturer.as_deref())
-    }
-
-    /// Its serial number.
-    pub fn serial(&self) -> Option<String> {
-        word_of(self.serial_number.as_deref())
-    }
-
-    /// Its part number.
-    pub fn part_number(&self) -> Option<String> {
-        word_of(self.part_number.as_deref())
-    }
-
-    /// `OK`, `Warning`, `Critical`.
-    pub fn health(&self) -> Option<String> {
-        self.status.as_ref()?.health()
-    }
 }
 
 /// `Storage`: controllers and drives.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct StoragePart {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "lenient_list")]
+    #[serde(deserialize_with = "lenient_list")]
     storage_controllers: Vec<Value>,
     /// The drives.
-    #[serde(default, deserialize_with = "lenient_list")]
+    #[serde(deserialize_with = "lenient_list")]
     pub drives: Vec<Link>,
 }
 
@@ -246,56 +189,46 @@ impl StoragePart {
         let inline = self.storage_controllers.first();
         inline
             .and_then(|controller| text(controller, "Model").or_else(|| text(controller, "Name")))
-            .or_else(|| word_of(self.name.as_deref()))
-            .or_else(|| word_of(self.id.as_deref()))
+            .or_else(|| self.name.clone())
+            .or_else(|| self.id.clone())
     }
 }
 
 /// `Drive`, and a device of a `SimpleStorage`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct DrivePart {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    model: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    serial_number: Option<String>,
-    #[serde(default, deserialize_with = "lenient_number")]
+    /// Its model.
+    #[serde(deserialize_with = "lenient_word")]
+    pub model: Option<String>,
+    /// Its serial number.
+    #[serde(deserialize_with = "lenient_word")]
+    pub serial_number: Option<String>,
+    #[serde(deserialize_with = "lenient_number")]
     capacity_bytes: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    media_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    protocol: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    /// `HDD`, `SSD`, …
+    #[serde(rename = "MediaType", deserialize_with = "lenient_word")]
+    pub media: Option<String>,
+    /// `NVMe`, `SATA`, `SAS`, …
+    #[serde(deserialize_with = "lenient_word")]
+    pub protocol: Option<String>,
+    #[serde(deserialize_with = "lenient_word")]
     revision: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     firmware_version: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<Status>,
+    /// Whether it is in its bay, and how it is.
+    #[serde(deserialize_with = "lenient_status")]
+    pub status: Status,
 }
 
 impl DrivePart {
-    /// Whether there is one in the bay.
-    pub fn is_present(&self) -> bool {
-        self.status.as_ref().is_none_or(Status::is_present)
-    }
-
     /// Its id.
     pub fn id(&self) -> String {
-        word_of(self.id.as_deref()).or_else(|| word_of(self.name.as_deref())).unwrap_or_default()
-    }
-
-    /// Its model.
-    pub fn model(&self) -> Option<String> {
-        word_of(self.model.as_deref())
-    }
-
-    /// Its serial number.
-    pub fn serial(&self) -> Option<String> {
-        word_of(self.serial_number.as_deref())
+        self.id.as_ref().or(self.name.as_ref()).cloned().unwrap_or_default()
     }
 
     /// Its size in bytes.
@@ -303,24 +236,9 @@ impl DrivePart {
         whole(self.capacity_bytes).filter(|bytes| *bytes > 0)
     }
 
-    /// `HDD`, `SSD`, …
-    pub fn media(&self) -> Option<String> {
-        word_of(self.media_type.as_deref())
-    }
-
-    /// `NVMe`, `SATA`, `SAS`, …
-    pub fn protocol(&self) -> Option<String> {
-        word_of(self.protocol.as_deref())
-    }
-
     /// Version of its firmware.
     pub fn firmware(&self) -> Option<String> {
-        word_of(self.firmware_version.as_deref()).or_else(|| word_of(self.revision.as_deref()))
-    }
-
-    /// `OK`, `Warning`, `Critical`.
-    pub fn health(&self) -> Option<String> {
-        self.status.as_ref()?.health()
+        self.firmware_version.as_ref().or(self.revision.as_ref()).cloned()
     }
 }
 
@@ -334,36 +252,32 @@ pub fn simple_storage(resource: &Value) -> (Option<String>, Vec<DrivePart>) {
 
 /// `EthernetInterface` of a system.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct PortPart {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(rename = "MACAddress", default, deserialize_with = "lenient")]
+    /// Its id.
+    #[serde(deserialize_with = "lenient_word")]
+    pub id: Option<String>,
+    #[serde(rename = "MACAddress", deserialize_with = "lenient_mac")]
     mac: Option<String>,
-    #[serde(rename = "PermanentMACAddress", default, deserialize_with = "lenient")]
+    #[serde(rename = "PermanentMACAddress", deserialize_with = "lenient_mac")]
     permanent_mac: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient")]
     link_status: Option<String>,
-    #[serde(default, deserialize_with = "lenient_number")]
-    speed_mbps: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    uefi_device_path: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<Status>,
+    /// Its speed in Mbit/s.
+    #[serde(rename = "SpeedMbps", deserialize_with = "lenient_count")]
+    pub mbit: Option<u32>,
+    /// Its UEFI device path.
+    #[serde(rename = "UefiDevicePath", deserialize_with = "lenient_word")]
+    pub uefi_path: Option<String>,
+    /// How it is.
+    #[serde(deserialize_with = "lenient_status")]
+    pub status: Status,
 }
 
 impl PortPart {
-    /// Its id.
-    pub fn id(&self) -> String {
-        word_of(self.id.as_deref()).unwrap_or_default()
-    }
-
     /// Its MAC address, lower case with colons: the one that it was made with, which the firmware boots from.
     pub fn mac(&self) -> Option<String> {
-        self.permanent_mac
-            .as_deref()
-            .and_then(normal_mac)
-            .or_else(|| self.mac.as_deref().and_then(normal_mac))
+        self.permanent_mac.as_ref().or(self.mac.as_ref()).cloned()
     }
 
     /// Whether it has a link; `None`: it doesn't tell, as most while the machine is off.
@@ -374,44 +288,33 @@ impl PortPart {
             _ => None,
         }
     }
-
-    /// Its speed in Mbit/s.
-    pub fn mbit(&self) -> Option<u32> {
-        count(self.speed_mbps)
-    }
-
-    /// Its UEFI device path.
-    pub fn uefi_path(&self) -> Option<String> {
-        word_of(self.uefi_device_path.as_deref())
-    }
-
-    /// `OK`, `Warning`, `Critical`.
-    pub fn health(&self) -> Option<String> {
-        self.status.as_ref()?.health()
-    }
 }
 
 /// `PCIeDevice`.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(default, rename_all = "PascalCase")]
 pub struct PciPart {
-    #[serde(default, deserialize_with = "lenient")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    /// Its id.
+    #[serde(deserialize_with = "lenient_word")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient_word")]
     name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient_word")]
     model: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    manufacturer: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    firmware_version: Option<String>,
+    /// Who made it.
+    #[serde(deserialize_with = "lenient_word")]
+    pub manufacturer: Option<String>,
+    /// Version of its firmware.
+    #[serde(rename = "FirmwareVersion", deserialize_with = "lenient_word")]
+    pub firmware: Option<String>,
     /// Its functions.
-    #[serde(rename = "PCIeFunctions", default, deserialize_with = "lenient")]
+    #[serde(rename = "PCIeFunctions", deserialize_with = "lenient")]
     pub functions: Option<Link>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient")]
     links: Option<PciLinks>,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<Status>,
+    /// Whether it is there, and how it is.
+    #[serde(deserialize_with = "lenient_status")]
+    pub status: Status,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -421,29 +324,9 @@ struct PciLinks {
 }
 
 impl PciPart {
-    /// Whether it is there.
-    pub fn is_present(&self) -> bool {
-        self.status.as_ref().is_none_or(Status::is_present)
-    }
-
-    /// Its id.
-    pub fn id(&self) -> String {
-        word_of(self.id.as_deref()).unwrap_or_default()
-    }
-
     /// What it is called.
     pub fn name(&self) -> Option<String> {
-        word_of(self.name.as_deref()).or_else(|| word_of(self.model.as_deref()))
-    }
-
-    /// Who made it.
-    pub fn manufacturer(&self) -> Option<String> {
-        word_of(self.manufacturer.as_deref())
-    }
-
-    /// Version of its firmware.
-    pub fn firmware(&self) -> Option<String> {
-        word_of(self.firmware_version.as_deref())
+        self.name.as_ref().or(self.model.as_ref()).cloned()
     }
 
     /// Its functions, where they are listed in itself, as before 2020.

@@ -50,6 +50,8 @@ impl Worker {
         let mut desk = self.shared.desk();
         self.ended = desk.orders.is_empty();
         desk.running = !self.ended;
+        // It may rest for long.
+        desk.orders.shrink_to_fit();
         self.ended
     }
 
@@ -93,6 +95,8 @@ impl Worker {
         since: Instant,
         gone: &(dyn Fn() -> bool + Sync),
     ) -> Result<Answer, BmcError> {
+        let reads = repeat == Repeat::Reading;
+        self.leave_reading(reads).await;
         if self.link.is_some() {
             match self.in_session(message.clone()).await {
                 Ok(answer) => return Ok(answer),
@@ -103,11 +107,28 @@ impl Worker {
                 Err(_) => {}
             }
         }
-        self.log_in(during, since, gone).await?;
+        if reads && self.shared.is_alone() {
+            self.log_in(true, during, since, gone).await?;
+            match self.in_session(message.clone()).await {
+                Ok(answer) if answer.completion != Answer::INSUFFICIENT_PRIVILEGE => return Ok(answer),
+                Err(error) if gone() => return Err(self.fail_link(error, during)),
+                // The standard has every session begin at user level; this BMC is asked the longer way from now on.
+                _ => self.shared.desk().wants_more = true,
+            }
+            self.leave_reading(false).await;
+        }
+        self.log_in(false, during, since, gone).await?;
         match self.in_session(message).await {
             Ok(answer) => Ok(answer),
             Err(_) if repeat == Repeat::Never => Err(self.fail(self.shared.errors.unknown(during))),
             Err(error) => Err(self.fail_link(error, during)),
+        }
+    }
+
+    /// Closes a session that was made for one reading, for what is none.
+    async fn leave_reading(&mut self, reads: bool) {
+        if !reads && self.link.as_ref().is_some_and(|link| link.only_reads()) {
+            self.close().await;
         }
     }
 
@@ -118,6 +139,7 @@ impl Worker {
             return Err(SessionError::NoAnswer { logged_in: false, rejected: None }.into());
         };
         let result = link.exchange(message, wire.as_deref()).await;
+        self.shared.desk().used = Some(link.used);
         match &result {
             Ok(_) => self.shared.breaker().answered(),
             Err(error) => self.lose(error),
@@ -131,17 +153,20 @@ impl Worker {
         since: Instant,
         gone: &(dyn Fn() -> bool + Sync),
     ) -> Result<PayloadPort, BmcError> {
+        self.leave_reading(false).await;
         if self.link.is_none() {
-            self.log_in(during, since, gone).await?;
+            self.log_in(false, during, since, gone).await?;
         }
         let (plug, port) = Wire::pair(Arc::clone(&self.shared.wake));
         self.plug = Some(plug);
         Ok(port.of_session(self.link.as_ref().and_then(|link| link.system_id())))
     }
 
-    /// Opens a session. While all are taken it waits for a free one, as long as the call may take.
+    /// Opens a session, one for a reading if that is enough. While all are taken it waits for a free one, as long as the
+    /// call may take.
     async fn log_in(
         &mut self,
+        reads: bool,
         during: &'static str,
         since: Instant,
         gone: &(dyn Fn() -> bool + Sync),
@@ -153,6 +178,9 @@ impl Worker {
             Ok(peer) => peer,
             Err(error) => return Err(self.fail(error)),
         };
+        // What was left over is closed by an administrator only.
+        let reads = reads && shared.hub.ledger.left_over(peer, &shared.username).is_empty();
+        let config = if reads { config.only_reading() } else { config };
         // Early enough to say that the sessions are taken before the call's own time is over.
         let give_up = since + shared.timing.call * 4 / 5;
         loop {
@@ -210,7 +238,7 @@ impl Worker {
         let wire = self.plug.as_ref().map(|plug| Arc::clone(&plug.0));
         let due = match &wire {
             Some(_) => link.used + self.shared.timing.keep_alive,
-            None if self.shared.desk().dropped => link.used,
+            None if self.shared.desk().dropped || link.only_reads() => link.used,
             None => link.used + self.shared.timing.idle,
         };
         if due <= Instant::now() {

@@ -24,6 +24,8 @@ const ABANDONED: Duration = Duration::from_secs(60);
 const LARGE: u64 = 64 << 10;
 /// No line is longer; tells how much of a file is history.
 const LINE: u64 = 128;
+/// So many bytes wait for the next line at the most.
+const LATE: usize = 4 << 10;
 /// Files of others are read up to this size: they are ours, but who knows.
 const READ_LIMIT: u64 = 16 << 20;
 
@@ -31,6 +33,8 @@ const READ_LIMIT: u64 = 16 << 20;
 pub(super) struct Journal {
     folder: PathBuf,
     file: Option<(File, PathBuf)>,
+    /// What goes with the next lines.
+    late: String,
     size: u64,
     /// The size from which on it may be worth to write it anew.
     enough: u64,
@@ -41,7 +45,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Does no I/O yet.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, file: None, size: 0, enough: LARGE, warned: false }
+        Self { folder, file: None, late: String::new(), size: 0, enough: LARGE, warned: false }
     }
 
     /// Whether this process's file is open.
@@ -59,6 +63,16 @@ impl Journal {
     pub(super) fn write(&mut self, entry: &Entry, change: Change) {
         let result = self.append(&line(entry, change));
         self.warn(result);
+    }
+
+    /// The same, together with the next line: for the end of a session while others are open, whose own lines follow
+    /// soon. A process that is killed before leaves a session that is none any more, and the BMC says so.
+    pub(super) fn write_late(&mut self, entry: &Entry, change: Change) {
+        self.late.push_str(&line(entry, change));
+        if self.late.len() > LATE {
+            let result = self.append("");
+            self.warn(result);
+        }
     }
 
     /// Whether the file has grown enough to look whether it is mostly history.
@@ -158,6 +172,13 @@ impl Journal {
     }
 
     fn append(&mut self, text: &str) -> io::Result<()> {
+        let mut late = std::mem::take(&mut self.late);
+        let text = if late.is_empty() {
+            text
+        } else {
+            late.push_str(text);
+            &late
+        };
         if let Some((file, _)) = &mut self.file {
             file.write_all(text.as_bytes())?;
             self.size += text.len() as u64;
@@ -182,6 +203,8 @@ impl Journal {
         file.try_lock().map_err(io::Error::from)?;
         let text = text_of(live);
         file.write_all(text.as_bytes())?;
+        // What is closed is not in it.
+        self.late.clear();
         fs::rename(&draft, &path)?;
         self.size = text.len() as u64;
         self.file = Some((file, path));
@@ -209,6 +232,7 @@ impl Journal {
 impl Drop for Journal {
     /// A process that ends properly leaves a file only if it has left sessions.
     fn drop(&mut self) {
+        let _ = self.append("");
         let Some((_, path)) = &self.file else { return };
         if let Ok(text) = fs::read_to_string(path)
             && read(&text, 0).is_empty()

@@ -128,7 +128,11 @@ enum Change {
 impl State {
     fn write(&mut self, entry: &Entry, change: Change) {
         let Some(journal) = &mut self.journal else { return };
-        journal.write(entry, change);
+        if change == Change::Closed && !self.ours.is_empty() {
+            journal.write_late(entry, change);
+        } else {
+            journal.write(entry, change);
+        }
         if journal.is_large() {
             let live = self.live();
             if let Some(journal) = &mut self.journal {

@@ -155,3 +155,32 @@ fn a_login_closes_only_as_many_as_a_bmc_can_have() {
     kill(first);
     assert_eq!(ledger(folder.path()).left_over(peer(), "admin").len(), MOST_AT_A_BMC);
 }
+
+#[test]
+fn an_end_is_written_with_the_next_line_or_with_the_last_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin: Arc<str> = "admin".into();
+    let ledger = ledger(folder.path());
+    let text = || {
+        let path = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+        fs::read_to_string(path).unwrap()
+    };
+    let signs = || text().lines().map(|line| line[..1].to_owned()).collect::<String>();
+    let (one, two) = (ledger.opened(peer(), &admin, 1), ledger.opened(peer(), &admin, 2));
+    one.closed();
+    assert_eq!(signs(), "++");
+    let three = ledger.opened(peer(), &admin, 3);
+    assert_eq!(signs(), "++-+");
+    two.closed();
+    assert_eq!(signs(), "++-+");
+    three.closed();
+    assert_eq!(signs(), "++-+--", "nothing follows it soon");
+    // Many of them do not wait for ever.
+    let _open = ledger.opened(peer(), &admin, 4);
+    for id in 5..200 {
+        let note = ledger.opened(peer(), &admin, id);
+        note.closed();
+    }
+    ledger.in_use();
+    assert_eq!(text().lines().filter(|line| line.starts_with('-')).count(), 3 + 195);
+}

@@ -243,3 +243,71 @@ async fn icmp_errors_end_no_session() {
     relay.abort();
     rig.stop().await;
 }
+
+/// A driver whose session is let go soon.
+async fn resting(rig: &Rig) -> Ipmi {
+    let timing = Timing { idle: Duration::from_millis(50), ..quick() };
+    let bmc = on(&Arc::new(Hub::new(None)), rig, timing);
+    bmc.power().await.unwrap();
+    until(|| rig.control.open_sessions() == 0).await;
+    bmc
+}
+
+#[tokio::test]
+async fn a_reading_that_comes_alone_takes_no_more_than_a_user_may() {
+    let rig = Rig::new().await;
+    let bmc = resting(&rig).await;
+    // Were the privilege raised, this would be refused, and the login fail.
+    rig.control.refuse_next(&[Answer::INSUFFICIENT_PRIVILEGE]);
+    assert_eq!(bmc.power().await.unwrap(), PowerState::Off);
+    assert_eq!(rig.control.logins(), 3, "a BMC that wants more for a reading gets it");
+    until(|| rig.control.open_sessions() == 0).await;
+    bmc.power().await.unwrap();
+    assert_eq!(rig.control.logins(), 4, "and is remembered");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_bmc_that_says_nothing_to_a_user_is_asked_as_more() {
+    let rig = Rig::new().await;
+    rig.control.set_limits(|limits| limits.restart = Duration::from_millis(1));
+    let bmc = resting(&rig).await;
+    // The login has three answers; after them the session is unknown.
+    rig.control.set_faults(Faults { restart_after: Some(3), ..Faults::default() });
+    assert_eq!(bmc.power().await.unwrap(), PowerState::Off);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_right_after_a_lone_reading_may_all() {
+    let rig = Rig::new().await;
+    let bmc = resting(&rig).await;
+    let (power, set) = tokio::join!(bmc.power(), bmc.set_boot(NETWORK_ONCE));
+    assert_eq!(power.unwrap(), PowerState::Off);
+    set.unwrap();
+    until(|| rig.control.open_sessions() == 0).await;
+    for _ in 0..3 {
+        bmc.power().await.unwrap();
+        assert_eq!(bmc.boot().await.unwrap(), Some(NETWORK_ONCE));
+        until(|| rig.control.open_sessions() == 0).await;
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_that_rests_leaves_no_session() {
+    let rig = Rig::new().await;
+    // It would be kept for half a minute.
+    let bmc = on(&Arc::new(Hub::new(None)), &rig, quick());
+    bmc.power().await.unwrap();
+    assert_eq!(rig.control.open_sessions(), 1);
+    bmc.close().await;
+    bmc.actor.rest(Duration::from_secs(60));
+    bmc.power().await.unwrap();
+    until(|| rig.control.open_sessions() == 0).await;
+    // Often enough it is kept.
+    bmc.power().await.unwrap();
+    bmc.power().await.unwrap();
+    assert_eq!((rig.control.logins(), rig.control.open_sessions()), (3, 1));
+    rig.stop().await;
+}

@@ -145,12 +145,10 @@ fn hardware(builder: &mut Builder) {
     builder.thermal_and_power(&names);
     builder.sensors(&names);
     let slots: [(&str, &[&str]); 2] = [("CD1", &["CD", "DVD"]), ("HD1", &["USBStick"])];
-    let media = format!("{manager}/VirtualMedia");
-    builder.media(&media, &slots, &json!({"TransferMethod": "Stream"}));
+    builder.media(&manager, &slots, &json!({"TransferMethod": "Stream"}));
     builder.tree.merge(
         &manager,
         json!({
-            "VirtualMedia": builder.link(&media),
             "Actions": {"Oem": {"#AMIVirtualMedia.EnableRMedia": {
                 "target": format!("{manager}/Actions/Oem/AMIVirtualMedia.EnableRMedia"),
             }}},
@@ -159,8 +157,7 @@ fn hardware(builder: &mut Builder) {
 }
 
 fn setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = (format!("{system}/Bios"), format!("{system}/SecureBoot"));
+    let bios = format!("{}/Bios", builder.system);
     let uri = "/redfish/v1/Registries/BiosAttributeRegistry0ACLG.en-US.0.1.0.json";
     let attributes = [
         one_of("FBO001", "Boot Mode Select", &["UEFI", "LEGACY", "DUAL"]),
@@ -177,11 +174,7 @@ fn setup(builder: &mut Builder) {
         registry: "BiosAttributeRegistry0ACLG.0.1.0",
         registry_uri: uri,
     };
-    builder.bios(&places, &attributes, &["OnReset"]);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(&bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistry0ACLG.0.1.0", uri)));
+    builder.setup(&places, &attributes, &["OnReset"]);
 }
 
 fn services(builder: &mut Builder) {
@@ -199,9 +192,6 @@ fn services(builder: &mut Builder) {
         (builder.manager.clone(), "SEL", "SEL", "SEL Log Service"),
         (builder.system.clone(), "BIOS", "Event", "BIOS Log Service"),
     ] {
-        let collection = format!("{owner}/LogServices");
-        let log = builder.log(&collection, id, kind, name);
-        builder.tree.collection(&collection, "LogService", &[log]);
-        builder.tree.merge(&owner, json!({"LogServices": builder.link(&collection)}));
+        builder.logs(&owner, &[(id, kind, name)]);
     }
 }

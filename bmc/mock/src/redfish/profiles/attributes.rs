@@ -69,8 +69,9 @@ pub(super) struct BiosPlaces<'a> {
 }
 
 impl Builder {
-    /// The BIOS, what is pending for it, and its registry.
-    pub(super) fn bios(
+    /// What the firmware's setup has: the BIOS, what is pending for it, the registries, its own among them, and Secure
+    /// Boot.
+    pub(super) fn setup(
         &mut self,
         places: &BiosPlaces<'_>,
         attributes: &[Attribute<'_>],
@@ -99,6 +100,11 @@ impl Builder {
         found.bios = Some(places.bios.into());
         found.bios_settings = Some(places.settings.into());
         found.bios_registry = Some(places.registry_uri.into());
+        self.registries(places.registry, places.registry_uri);
+        let secure_boot = format!("{}/SecureBoot", self.system);
+        self.secure_boot(&secure_boot);
+        let change = json!({"Bios": self.link(places.bios), "SecureBoot": self.link(&secure_boot)});
+        self.tree.merge(&self.system.clone(), change);
     }
 
     fn registry(&mut self, places: &BiosPlaces<'_>, attributes: &[Attribute<'_>]) {

@@ -232,8 +232,17 @@ impl Builder {
         self.tree.places.firmware = Some(firmware.into());
     }
 
+    /// The log services of a system or manager: id, kind of entries, name.
+    pub(super) fn logs(&mut self, owner: &str, logs: &[(&str, &str, &str)]) {
+        let collection = format!("{owner}/LogServices");
+        let paths: Vec<String> =
+            logs.iter().map(|(id, kind, name)| self.log(&collection, id, kind, name)).collect();
+        self.tree.collection(&collection, "LogService", &paths);
+        self.tree.merge(owner, json!({"LogServices": self.link(&collection)}));
+    }
+
     /// A log service with its entries.
-    pub(super) fn log(&mut self, collection: &str, id: &str, kind: &str, name: &str) -> String {
+    fn log(&mut self, collection: &str, id: &str, kind: &str, name: &str) -> String {
         let path = format!("{collection}/{id}");
         let entries = format!("{path}/Entries");
         let more = json!({
@@ -253,8 +262,9 @@ impl Builder {
         path
     }
 
-    /// Slots for virtual media; `more` says what a maker has besides.
-    pub(super) fn media(&mut self, collection: &str, slots: &[(&str, &[&str])], more: &Value) {
+    /// Slots for virtual media of a system or manager; `more` says what a maker has besides.
+    pub(super) fn media(&mut self, owner: &str, slots: &[(&str, &[&str])], more: &Value) {
+        let collection = &format!("{owner}/VirtualMedia");
         let ids: Vec<&str> = slots.iter().map(|(id, _)| *id).collect();
         let paths = self.members(collection, "VirtualMedia.v1_6_3", &ids, |number, id| {
             let path = format!("{collection}/{id}");
@@ -275,6 +285,7 @@ impl Builder {
             with(base, more.clone())
         });
         self.tree.places.media.extend(paths);
+        self.tree.merge(owner, json!({"VirtualMedia": self.link(collection)}));
     }
 
     /// Secure Boot.
@@ -373,19 +384,18 @@ impl Builder {
         self.tree.merge(&self.manager.clone(), change);
     }
 
-    /// Message registries, by name, and one for BIOS attributes that the BMC serves itself.
-    pub(super) fn registries(&mut self, bios: Option<(&str, &str)>) {
+    /// Message registries, by name, and the one for BIOS attributes, which the BMC serves itself.
+    pub(super) fn registries(&mut self, bios: &str, uri: &str) {
         let collection = "/redfish/v1/Registries";
-        let mut ids = vec!["Base.1.18.1", "ResourceEvent.1.3.0", "TaskEvent.1.0.3"];
-        ids.extend(bios.map(|(id, _)| id));
+        let ids = ["Base.1.18.1", "ResourceEvent.1.3.0", "TaskEvent.1.0.3", bios];
         self.members(collection, "MessageRegistryFile.v1_1_3", &ids, |_, id| {
-            let local = bios.filter(|(own, _)| *own == id);
-            let location = match local {
-                Some((_, uri)) => json!({"Language": "en", "Uri": uri}),
-                None => json!({
+            let location = if id == bios {
+                json!({"Language": "en", "Uri": uri})
+            } else {
+                json!({
                     "Language": "en",
                     "PublicationUri": format!("https://redfish.dmtf.org/registries/{id}.json"),
-                }),
+                })
             };
             json!({"Name": format!("{id} registry file"), "Languages": ["en"], "Registry": id, "Location": [location]})
         });

@@ -194,17 +194,13 @@ fn hardware(builder: &mut Builder) {
     builder.sensors(&names);
     // The pair of remote file shares under the system, and the older slots under the manager.
     let kinds: &[&str] = &["CD", "DVD", "USBStick"];
-    let (new, old) = (format!("{system}/VirtualMedia"), format!("{manager}/VirtualMedia"));
-    builder.media(&new, &[("1", kinds), ("2", kinds)], &json!({"TransferMethod": "Stream"}));
+    builder.media(&system, &[("1", kinds), ("2", kinds)], &json!({"TransferMethod": "Stream"}));
     let slots: [(&str, &[&str]); 2] = [("CD", &["CD", "DVD"]), ("RemovableDisk", &["USBStick"])];
-    builder.media(&old, &slots, &json!({}));
-    builder.tree.merge(&system, json!({"VirtualMedia": builder.link(&new)}));
-    builder.tree.merge(&manager, json!({"VirtualMedia": builder.link(&old)}));
+    builder.media(&manager, &slots, &json!({}));
 }
 
 fn setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = (format!("{system}/Bios"), format!("{system}/SecureBoot"));
+    let bios = format!("{}/Bios", builder.system);
     let uri = "/redfish/v1/Registries/BiosAttributeRegistry/BiosAttributeRegistry.v1_0_1";
     let attributes = [
         one_of("BootMode", "Boot Mode", &["Uefi", "Bios"]),
@@ -223,11 +219,7 @@ fn setup(builder: &mut Builder) {
         registry_uri: uri,
     };
     let times = ["OnReset", "AtMaintenanceWindowStart", "InMaintenanceWindowOnReset"];
-    builder.bios(&places, &attributes, &times);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(&bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistry.v1_0_1", uri)));
+    builder.setup(&places, &attributes, &times);
 }
 
 fn services(builder: &mut Builder) {
@@ -249,11 +241,6 @@ fn services(builder: &mut Builder) {
     let push = "/redfish/v1/UpdateService/FirmwareInventory";
     builder.updates(Some(push), Some("/redfish/v1/UpdateService/MultipartUpload"), &items, json!({}));
     let manager = builder.manager.clone();
-    let collection = format!("{manager}/LogServices");
-    let logs = [
-        builder.log(&collection, "Sel", "SEL", "SEL Log Service"),
-        builder.log(&collection, "Lclog", "OEM", "LifeCycle Controller Log Service"),
-    ];
-    builder.tree.collection(&collection, "LogService", &logs);
-    builder.tree.merge(&manager, json!({"LogServices": builder.link(&collection)}));
+    let logs = [("Sel", "SEL", "SEL Log Service"), ("Lclog", "OEM", "LifeCycle Controller Log Service")];
+    builder.logs(&manager, &logs);
 }

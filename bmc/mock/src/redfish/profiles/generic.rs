@@ -92,14 +92,11 @@ fn hardware(builder: &mut Builder) {
     builder.number_members();
     builder.sensors(&names);
     let slots: [(&str, &[&str]); 2] = [("Cd", &["CD", "DVD"]), ("Usb", &["USBStick", "Floppy"])];
-    let media = format!("{system}/VirtualMedia");
-    builder.media(&media, &slots, &json!({"TransferMethod": "Stream"}));
-    builder.tree.merge(&system, json!({"VirtualMedia": builder.link(&media)}));
+    builder.media(&system, &slots, &json!({"TransferMethod": "Stream"}));
 }
 
 fn firmware_setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = (format!("{system}/Bios"), format!("{system}/SecureBoot"));
+    let bios = format!("{}/Bios", builder.system);
     let uri = "/redfish/v1/Registries/BiosAttributeRegistry/BiosAttributeRegistry.v1_0_0.json";
     let attributes = [
         one_of("BootMode", "Boot mode", &["Uefi", "Bios"]),
@@ -117,11 +114,7 @@ fn firmware_setup(builder: &mut Builder) {
         registry: "BiosAttributeRegistry.v1_0_0",
         registry_uri: uri,
     };
-    builder.bios(&places, &attributes, &["OnReset"]);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(&bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistry.v1_0_0", uri)));
+    builder.setup(&places, &attributes, &["OnReset"]);
 }
 
 fn services(builder: &mut Builder) {
@@ -145,9 +138,6 @@ fn services(builder: &mut Builder) {
     for (owner, id, kind, name) in
         [(&system, "SEL", "SEL", "System Event Log"), (&manager, "Log", "Event", "Manager Event Log")]
     {
-        let collection = format!("{owner}/LogServices");
-        let log = builder.log(&collection, id, kind, name);
-        builder.tree.collection(&collection, "LogService", &[log]);
-        builder.tree.merge(owner, json!({"LogServices": builder.link(&collection)}));
+        builder.logs(owner, &[(id, kind, name)]);
     }
 }

@@ -157,19 +157,16 @@ fn hardware(builder: &mut Builder) {
         power_sensor: "0",
     };
     builder.thermal_and_power(&names);
-    let media = format!("{manager}/VirtualMedia");
     let slots: [(&str, &[&str]); 2] = [("1", &["Floppy", "USBStick"]), ("2", &["CD", "DVD"])];
     let more = json!({"Oem": {"Hpe": {
         "@odata.type": "#HpeiLOVirtualMedia.v2_2_0.HpeiLOVirtualMedia",
         "BootOnNextServerReset": false,
     }}});
-    builder.media(&media, &slots, &more);
-    builder.tree.merge(&manager, json!({"VirtualMedia": builder.link(&media)}));
+    builder.media(&manager, &slots, &more);
 }
 
 fn setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = ("/redfish/v1/systems/1/bios", format!("{system}/SecureBoot"));
+    let bios = "/redfish/v1/systems/1/bios";
     let uri = "/redfish/v1/registrystore/registries/en/biosattributeregistryu46.v1_1_68";
     let attributes = [
         one_of("BootMode", "Boot Mode", &["Uefi", "LegacyBios"]),
@@ -191,11 +188,7 @@ fn setup(builder: &mut Builder) {
         registry: "BiosAttributeRegistryU46.v1_1_68",
         registry_uri: uri,
     };
-    builder.bios(&places, &attributes, &[]);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistryU46.v1_1_68", uri)));
+    builder.setup(&places, &attributes, &[]);
 }
 
 fn services(builder: &mut Builder) {
@@ -224,9 +217,6 @@ fn services(builder: &mut Builder) {
         (builder.system.clone(), "IML", "Event", "Integrated Management Log"),
         (builder.manager.clone(), "IEL", "Event", "iLO Event Log"),
     ] {
-        let collection = format!("{owner}/LogServices");
-        let log = builder.log(&collection, id, kind, name);
-        builder.tree.collection(&collection, "LogService", &[log]);
-        builder.tree.merge(&owner, json!({"LogServices": builder.link(&collection)}));
+        builder.logs(&owner, &[(id, kind, name)]);
     }
 }

@@ -115,8 +115,7 @@ fn hardware(builder: &mut Builder) {
     let kinds: &[&str] = &["CD", "DVD"];
     let slots = [("EXT1", kinds), ("EXT2", kinds), ("RDOC1", kinds), ("Remote1", kinds)];
     let media = format!("{manager}/VirtualMedia");
-    builder.media(&media, &slots, &json!({"TransferMethod": "Stream", "UserName": ""}));
-    builder.tree.merge(&manager, json!({"VirtualMedia": builder.link(&media)}));
+    builder.media(&manager, &slots, &json!({"TransferMethod": "Stream", "UserName": ""}));
     // Those for uploaded images and for the viewer have no actions.
     for slot in ["RDOC1", "Remote1"] {
         builder.tree.merge(&format!("{media}/{slot}"), json!({"Actions": null, "TransferMethod": "Upload"}));
@@ -125,8 +124,7 @@ fn hardware(builder: &mut Builder) {
 }
 
 fn setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = (format!("{system}/Bios"), format!("{system}/SecureBoot"));
+    let bios = format!("{}/Bios", builder.system);
     let uri = "/redfish/v1/schemas/registries/BiosAttributeRegistry.1.0.0.json";
     let attributes = [
         one_of("BootModes_SystemBootMode", "System Boot Mode", &["UEFIMode", "LegacyMode"]),
@@ -151,11 +149,7 @@ fn setup(builder: &mut Builder) {
         registry: "BiosAttributeRegistry.1.0.0",
         registry_uri: uri,
     };
-    builder.bios(&places, &attributes, &["OnReset"]);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(&bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistry.1.0.0", uri)));
+    builder.setup(&places, &attributes, &["OnReset"]);
 }
 
 fn services(builder: &mut Builder) {
@@ -171,12 +165,7 @@ fn services(builder: &mut Builder) {
     ];
     builder.updates(Some("/fwupdate"), Some("/mfwupdate"), &items, json!({}));
     let system = builder.system.clone();
-    let collection = format!("{system}/LogServices");
-    let logs = [
-        builder.log(&collection, "PlatformLog", "Event", "PlatformLog"),
-        builder.log(&collection, "AuditLog", "Event", "AuditLog"),
-        builder.log(&collection, "SEL", "SEL", "SEL"),
-    ];
-    builder.tree.collection(&collection, "LogService", &logs);
-    builder.tree.merge(&system, json!({"LogServices": builder.link(&collection)}));
+    let logs =
+        [("PlatformLog", "Event", "PlatformLog"), ("AuditLog", "Event", "AuditLog"), ("SEL", "SEL", "SEL")];
+    builder.logs(&system, &logs);
 }

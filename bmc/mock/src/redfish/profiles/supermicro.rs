@@ -93,19 +93,16 @@ fn hardware(builder: &mut Builder) {
         power_sensor: "0",
     };
     builder.thermal_and_power(&names);
-    let media = format!("{manager}/VirtualMedia");
     let kinds: &[&str] = &["CD", "DVD", "USBStick"];
     builder.media(
-        &media,
+        &manager,
         &[("VirtualMedia1", kinds), ("VirtualMedia2", kinds)],
         &json!({"UserName": "", "Password": null}),
     );
-    builder.tree.merge(&manager, json!({"VirtualMedia": builder.link(&media)}));
 }
 
 fn setup(builder: &mut Builder) {
-    let system = builder.system.clone();
-    let (bios, secure_boot) = (format!("{system}/Bios"), format!("{system}/SecureBoot"));
+    let bios = format!("{}/Bios", builder.system);
     let uri = "/redfish/v1/Registries/BiosAttributeRegistry.1.0.0/en-US.json";
     let attributes = [
         one_of("BootModeSelect_0018", "Boot Mode Select", &["UEFI", "LEGACY", "DUAL"]),
@@ -126,11 +123,7 @@ fn setup(builder: &mut Builder) {
         registry: "BiosAttributeRegistry.1.0.0",
         registry_uri: uri,
     };
-    builder.bios(&places, &attributes, &[]);
-    builder.secure_boot(&secure_boot);
-    let change = json!({"Bios": builder.link(&bios), "SecureBoot": builder.link(&secure_boot)});
-    builder.tree.merge(&system, change);
-    builder.registries(Some(("BiosAttributeRegistry.1.0.0", uri)));
+    builder.setup(&places, &attributes, &[]);
 }
 
 fn services(builder: &mut Builder) {
@@ -153,10 +146,7 @@ fn services(builder: &mut Builder) {
         (builder.system.clone(), "Health Event Log Service"),
         (builder.manager.clone(), "Maintenance Event Log Service"),
     ] {
-        let collection = format!("{owner}/LogServices");
         let kind = if owner.contains("Systems") { "SEL" } else { "OEM" };
-        let log = builder.log(&collection, "Log1", kind, name);
-        builder.tree.collection(&collection, "LogService", &[log]);
-        builder.tree.merge(&owner, json!({"LogServices": builder.link(&collection)}));
+        builder.logs(&owner, &[("Log1", kind, name)]);
     }
 }

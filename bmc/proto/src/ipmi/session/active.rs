@@ -127,6 +127,11 @@ impl Session {
         self.send_sealed();
     }
 
+    /// Logged in, at user level, and that is enough.
+    pub(super) fn stay_user(&mut self, link: Box<Link>, now: Duration) {
+        self.tidy(link, Tidying { privilege: privilege::USER, left: Vec::new() }, now);
+    }
+
     /// Ends the session, or the login. An event `Closed` follows at once, after an answer, or after a short time without
     /// one.
     pub fn close(&mut self, now: Duration) {

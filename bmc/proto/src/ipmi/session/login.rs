@@ -375,7 +375,11 @@ impl Session {
         let protection = Protection::new(exchange.suite, session_key);
         let link = Link::new(protection, self.console_id, exchange.system_id);
         if let Phase::LoggingIn(login) = std::mem::replace(&mut self.phase, Phase::Over) {
-            self.raise_privilege(Box::new(link), login.progress, now);
+            if self.config.reads_only && login.progress.is_plain() {
+                self.stay_user(Box::new(link), now);
+            } else {
+                self.raise_privilege(Box::new(link), login.progress, now);
+            }
         }
         Ok(())
     }

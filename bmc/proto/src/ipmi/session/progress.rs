@@ -53,6 +53,11 @@ impl Progress {
         may
     }
 
+    /// Whether it went as it should: nothing was sent twice, and nothing is left open.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.repeated && self.restarts_left == RESTARTS && self.abandoned.is_empty()
+    }
+
     /// Whether what goes wrong now can come of messages that we sent twice, and another attempt is left.
     pub(super) fn may_restart(&self) -> bool {
         self.repeated && self.restarts_left > 0

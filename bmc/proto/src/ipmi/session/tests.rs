@@ -97,6 +97,41 @@ fn both_suites_log_in_ask_and_close() {
 }
 
 #[test]
+fn a_session_that_only_reads_stays_at_user_level() {
+    for suite in CipherSuite::ALL {
+        let mut session = Session::new(config(suite).only_reading(), [1; 32], Duration::ZERO);
+        let mut peer = Peer::new(suite, Fault::None);
+        settle(&mut session, &mut peer, Duration::ZERO);
+        assert_eq!(event(&mut session), Some(Event::Established { privilege: 2 }));
+        assert!(session.poll_timeout().is_none(), "nothing to wait for");
+        assert_eq!(peer.privilege, 0, "nothing was raised");
+        assert!(session.request(GetDeviceId.into(), SECOND));
+        settle(&mut session, &mut peer, SECOND);
+        assert!(matches!(session.poll_event(), Some(Event::Answered(_))));
+        session.close(SECOND);
+        settle(&mut session, &mut peer, SECOND);
+        assert_eq!(session.poll_event(), Some(Event::Closed));
+        assert_eq!(peer.closed, [FIRST_ID]);
+    }
+}
+
+#[test]
+fn a_login_with_losses_asks_for_its_privilege_even_where_it_only_reads() {
+    let suite = CipherSuite::Seventeen;
+    let mut session = Session::new(config(suite).only_reading(), [1; 32], Duration::ZERO);
+    let mut peer = Peer::new(suite, Fault::None);
+    let open = session.poll_transmit().unwrap();
+    let answer = peer.answer(&open).unwrap();
+    session.handle(&answer, Duration::ZERO);
+    // RAKP 1 is lost once.
+    session.poll_transmit().unwrap();
+    session.handle_timeout(session.poll_timeout().unwrap());
+    settle(&mut session, &mut peer, SECOND);
+    assert_eq!(event(&mut session), Some(Event::Established { privilege: 4 }));
+    assert_eq!(peer.privilege, 4);
+}
+
+#[test]
 fn the_privilege_is_as_chosen() {
     let suite = CipherSuite::Seventeen;
     let config = config(suite).with_privilege(Privilege::Operator);

@@ -25,7 +25,7 @@ fn empty_places_are_not_parts() {
     let memory = |value: Value| read::<MemoryPart>(value).is_present();
     assert!(memory(json!({"CapacityMiB": 1024})) && memory(json!({"Status": {"State": "Enabled"}})));
     assert!(!memory(json!({"CapacityMiB": 0})) && !memory(json!({"Status": {"State": "Absent"}})));
-    assert!(!read::<ProcessorPart>(json!({"Status": {"State": "Absent"}})).is_present());
+    assert!(!read::<ProcessorPart>(json!({"Status": {"State": "Absent"}})).status.is_present());
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn ports_are_known_by_the_address_that_they_were_made_with() {
         json!({"Id": "NIC.1", "MACAddress": "02:00:00:00:00:01", "PermanentMACAddress": "B0-26-28-AA-BB-CC", "LinkStatus": "LinkUp", "SpeedMbps": 25000}),
     );
     assert_eq!(port.mac().as_deref(), Some("b0:26:28:aa:bb:cc"));
-    assert_eq!((port.link(), port.mbit()), (Some(true), Some(25_000)));
+    assert_eq!((port.link(), port.mbit), (Some(true), Some(25_000)));
     let unset: PortPart =
         read(json!({"PermanentMACAddress": "", "MACAddress": "AA:BB:CC:DD:EE:FF", "LinkStatus": null}));
     assert_eq!((unset.mac().as_deref(), unset.link()), (Some("aa:bb:cc:dd:ee:ff"), None));
@@ -57,7 +57,7 @@ proptest! {
     #[test]
     fn nothing_that_a_bmc_says_makes_it_panic(value in any_json()) {
         let _ = serde_json::from_value::<SystemParts>(value.clone()).map(|part| part.memory_bytes());
-        let _ = serde_json::from_value::<ProcessorPart>(value.clone()).map(|part| (part.place(), part.cores(), part.health()));
+        let _ = serde_json::from_value::<ProcessorPart>(value.clone()).map(|part| (part.place(), part.cores, part.status.health()));
         let _ = serde_json::from_value::<MemoryPart>(value.clone()).map(|part| (part.place(), part.bytes()));
         let _ = serde_json::from_value::<StoragePart>(value.clone()).map(|part| part.controller());
         let _ = serde_json::from_value::<DrivePart>(value.clone()).map(|part| (part.id(), part.bytes()));
