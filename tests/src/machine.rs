@@ -121,29 +121,14 @@ impl Sim {
 
     /// What an operator would say to add it.
     pub fn enrolment(&self) -> MachineCreate {
-        MachineCreate {
-            name: self.name.clone(),
-            pool: None,
-            macs: vec![self.mac.clone()],
-            bmc: BmcSpec {
-                protocol: match self.protocol {
-                    Protocol::Ipmi => BmcProtocol::Ipmi,
-                    Protocol::Redfish => BmcProtocol::Redfish,
-                },
-                address: self.bmc.to_string(),
-                username: USER.into(),
-                cipher_suite: None,
-                tls_sha256: None,
-                tls_ca: None,
-                domain: None,
-                mac: None,
-            },
-            bmc_password: Secret::new(PASSWORD),
-            bmc_key: None,
-            boot_mode: None,
-            boot_chain: None,
-            labels: Default::default(),
-        }
+        let protocol = match self.protocol {
+            Protocol::Ipmi => BmcProtocol::Ipmi,
+            Protocol::Redfish => BmcProtocol::Redfish,
+        };
+        let (address, username) = (self.bmc.to_string(), USER.into());
+        let bmc = BmcSpec { address, username, ..BmcSpec::new(protocol) };
+        let plain = MachineCreate::new(&self.name, &self.mac, bmc);
+        MachineCreate { bmc_password: Secret::new(PASSWORD), ..plain }
     }
 
     /// Looks at and disturbs its BMC, which must speak IPMI.

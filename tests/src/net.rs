@@ -8,16 +8,17 @@
 //! No root is needed: the process makes itself root of a new user namespace before it has a second thread, see
 //! [`enter`]. Deliberately not here: what is tested with it.
 
+mod boot_client;
 mod client;
-mod message;
 mod namespace;
 mod process;
 mod relay;
 mod service;
 mod wire;
 
+pub use boot_client::BootClient;
 pub use client::{Lease, Udhcpc, dhclient};
-pub use message::{BootClient, Message, discover};
+pub use lab::fleet::model::{Message, discover};
 pub use namespace::Namespace;
 pub use process::{Finished, Process, Program, enter, until};
 pub use relay::{Downlink, Relay};

@@ -250,7 +250,7 @@ impl Site {
     /// # Errors
     /// When it is refused.
     pub async fn create(&self, name: &str, image: &str, machine: Option<&str>) -> Result<Instance> {
-        let spec = InstanceSpec { machine: machine.map(Into::into), ..spec(image) };
+        let spec = InstanceSpec { machine: machine.map(Into::into), ..InstanceSpec::new(image) };
         Ok(self.client()?.create_instance(&InstanceCreate { name: name.into(), spec }).await?)
     }
 
@@ -311,22 +311,6 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.end.cancel();
         self.kill();
-    }
-}
-
-fn spec(image: &str) -> InstanceSpec {
-    InstanceSpec {
-        image: image.into(),
-        machine: None,
-        pool: None,
-        selector: Default::default(),
-        hostname: None,
-        user: None,
-        ssh_keys: Vec::new(),
-        user_data: None,
-        network_config: None,
-        root_disk_serial: None,
-        erase: Default::default(),
     }
 }
 

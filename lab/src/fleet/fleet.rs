@@ -107,29 +107,16 @@ impl Fleet {
     /// There is no such machine.
     pub fn enrolment(&self, number: u32) -> Result<MachineCreate> {
         let (sim, bmc) = self.find(number).with_context(|| format!("there is no machine {number}"))?;
-        let bmc = BmcSpec {
-            protocol: match bmc.protocol() {
-                Protocol::Ipmi => BmcProtocol::Ipmi,
-                Protocol::Redfish => BmcProtocol::Redfish,
-            },
-            address: bmc.address().to_string(),
-            username: USER.into(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
-            domain: None,
-            mac: None,
+        let protocol = match bmc.protocol() {
+            Protocol::Ipmi => BmcProtocol::Ipmi,
+            Protocol::Redfish => BmcProtocol::Redfish,
         };
+        let (address, username) = (bmc.address().to_string(), USER.into());
+        let bmc = BmcSpec { address, username, ..BmcSpec::new(protocol) };
         Ok(MachineCreate {
-            name: sim.name().to_owned(),
-            pool: None,
-            macs: vec![sim.mac()],
-            bmc,
             bmc_password: Secret::new(PASSWORD),
-            bmc_key: None,
-            boot_mode: None,
-            boot_chain: None,
             labels: BTreeMap::from([("rack".to_owned(), self.rack_of(number).to_string())]),
+            ..MachineCreate::new(sim.name(), sim.mac(), bmc)
         })
     }
 

@@ -57,6 +57,25 @@ pub struct InstanceSpec {
     pub erase: ErasePolicy,
 }
 
+impl InstanceSpec {
+    /// Any machine with this image, and nothing more asked for.
+    pub fn new(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            machine: None,
+            pool: None,
+            selector: BTreeMap::new(),
+            hostname: None,
+            user: None,
+            ssh_keys: Vec::new(),
+            user_data: None,
+            network_config: None,
+            root_disk_serial: None,
+            erase: ErasePolicy::default(),
+        }
+    }
+}
+
 /// What becomes of a machine's disks when it is released.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "kebab-case")]

@@ -46,6 +46,22 @@ pub struct MachineSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+impl MachineSpec {
+    /// A machine of this pool of which nothing more is said: nobody accepted it.
+    pub fn in_pool(pool: impl Into<String>) -> Self {
+        Self {
+            pool: pool.into(),
+            macs: Vec::new(),
+            bmc: None,
+            boot_mode: None,
+            boot_chain: None,
+            accepted: false,
+            maintenance: false,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
 /// How to reach a BMC. Its password is write-only and therefore not here.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct BmcSpec {
@@ -75,6 +91,22 @@ pub struct BmcSpec {
     /// The MAC address of the port that listens for the packet (`wake-on-lan`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+}
+
+impl BmcSpec {
+    /// A BMC of this protocol of which nothing more is said.
+    pub fn new(protocol: BmcProtocol) -> Self {
+        Self {
+            protocol,
+            address: String::new(),
+            username: String::new(),
+            cipher_suite: None,
+            tls_sha256: None,
+            tls_ca: None,
+            domain: None,
+            mac: None,
+        }
+    }
 }
 
 /// The protocol of a BMC.
@@ -399,6 +431,23 @@ pub struct MachineCreate {
     /// Labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+impl MachineCreate {
+    /// A machine with one NIC to boot from, of which nothing more is said: its BMC needs no password.
+    pub fn new(name: impl Into<String>, mac: impl Into<String>, bmc: BmcSpec) -> Self {
+        Self {
+            name: name.into(),
+            pool: None,
+            macs: vec![mac.into()],
+            bmc,
+            bmc_password: Secret::default(),
+            bmc_key: None,
+            boot_mode: None,
+            boot_chain: None,
+            labels: BTreeMap::new(),
+        }
+    }
 }
 
 /// `PATCH /v1/machines/{machine}`: only what is given changes. Needs `If-Match`.

@@ -108,6 +108,26 @@ pub struct Dhcp {
     pub boot: Option<BootAnswer>,
 }
 
+impl Dhcp {
+    /// A message on this port of which nothing more is told.
+    #[must_use]
+    pub fn new(message: impl Into<String>, port: u16) -> Self {
+        Self {
+            message: message.into(),
+            port,
+            firmware: None,
+            unsupported: None,
+            relay: None,
+            server: None,
+            requested: None,
+            reply: None,
+            silence: None,
+            address: None,
+            boot: None,
+        }
+    }
+}
+
 /// How far a file came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "stage")]

@@ -134,7 +134,8 @@ async fn a_size_probe_and_the_fetch_after_it_share_a_port() {
     let file = client.fetch("snponly.efi", 1468, 4, |_| false).await;
     assert!(file == content(150_000));
     let probes = |entries: &[Entry]| {
-        let probe = |entry: &&Entry| matches!(&entry.what, What::Tftp { stage: Transfer::SizeProbe { .. }, .. });
+        let probe =
+            |entry: &&Entry| matches!(&entry.what, What::Tftp { stage: Transfer::SizeProbe { .. }, .. });
         entries.iter().filter(probe).count()
     };
     // The probe and the transfer are told by different threads: either may come first.

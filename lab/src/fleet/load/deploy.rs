@@ -163,17 +163,5 @@ fn released(view: &View, given: &BTreeSet<String>) -> Outcomes {
 
 /// An instance of this image.
 fn spec(image: &str, machine: Option<String>) -> InstanceSpec {
-    InstanceSpec {
-        image: image.to_owned(),
-        machine,
-        pool: None,
-        selector: BTreeMap::new(),
-        hostname: None,
-        user: None,
-        ssh_keys: Vec::new(),
-        user_data: None,
-        network_config: None,
-        root_disk_serial: None,
-        erase: Default::default(),
-    }
+    InstanceSpec { machine, ..InstanceSpec::new(image) }
 }

@@ -185,16 +185,31 @@ impl Who {
     }
 
     fn rom(&self, message: Message, architecture: u16, class: &[u8], interface: [u8; 3]) -> Message {
-        let mut uuid = [0; 17];
-        uuid[1..].copy_from_slice(&self.uuid);
-        message
-            .option(57, &1472u16.to_be_bytes())
-            .option(55, ROM_WANTS)
-            .option(97, &uuid)
-            .option(94, &interface)
-            .option(93, &architecture.to_be_bytes())
-            .option(60, class)
+        rom(message, self.uuid, architecture, class, interface)
     }
+}
+
+impl Message {
+    /// As the PXE ROM of an architecture (option 93) says what it is; its UUID is the same on all computers.
+    #[must_use]
+    pub fn pxe(self, architecture: u16) -> Self {
+        let class = format!("PXEClient:Arch:{architecture:05}:UNDI:003000");
+        let uuid = std::array::from_fn(|place| place as u8 + 1);
+        rom(self, uuid, architecture, class.as_bytes(), [1, 3, 0])
+    }
+}
+
+/// What every ROM says, in the order in which it does.
+fn rom(message: Message, uuid: [u8; 16], architecture: u16, class: &[u8], interface: [u8; 3]) -> Message {
+    let mut typed = [0; 17];
+    typed[1..].copy_from_slice(&uuid);
+    message
+        .option(57, &1472u16.to_be_bytes())
+        .option(55, ROM_WANTS)
+        .option(97, &typed)
+        .option(94, &interface)
+        .option(93, &architecture.to_be_bytes())
+        .option(60, class)
 }
 
 #[cfg(test)]

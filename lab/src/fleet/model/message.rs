@@ -12,8 +12,8 @@ const MAC: std::ops::Range<usize> = 28..34;
 pub struct Message(Vec<u8>);
 
 /// A DISCOVER of the computer with this hardware address, to be answered by broadcast.
-#[cfg(test)]
-pub(super) fn discover(mac: [u8; 6]) -> Message {
+#[must_use]
+pub fn discover(mac: [u8; 6]) -> Message {
     Message::new(1, mac)
 }
 
@@ -49,6 +49,13 @@ impl Message {
             self.0.extend_from_slice(part);
         }
         self.0.push(255);
+        self
+    }
+
+    /// With the client's own address (`ciaddr`).
+    #[must_use]
+    pub fn from_address(mut self, address: Ipv4Addr) -> Self {
+        self.0[12..16].copy_from_slice(&address.octets());
         self
     }
 

@@ -18,6 +18,6 @@ mod traits;
 pub use deed::{Content, Fetch, Input, Item, Origin, Output, Outputs, Refusal};
 pub use machine::Model;
 pub(super) use machine::uuid;
-pub use message::Message;
+pub use message::{Message, discover};
 pub use phase::PhaseName;
 pub use traits::{Compress, FirmwareKind, Path, Timings, Traits};

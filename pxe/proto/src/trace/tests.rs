@@ -95,19 +95,7 @@ impl Talk {
 }
 
 fn dhcp(message: &str, firmware: Option<Firmware>) -> Dhcp {
-    Dhcp {
-        message: message.into(),
-        port: 67,
-        firmware,
-        unsupported: None,
-        relay: None,
-        server: None,
-        requested: None,
-        reply: None,
-        silence: None,
-        address: Some(ADDRESS),
-        boot: None,
-    }
+    Dhcp { firmware, address: Some(ADDRESS), ..Dhcp::new(message, 67) }
 }
 
 fn done() -> Transfer {

@@ -14,17 +14,11 @@ fn entry(at: u64, what: What) -> Entry {
 /// DISCOVER from firmware, or from a system.
 fn discover(at: u64, firmware: Option<Firmware>) -> Entry {
     let dhcp = Dhcp {
-        message: "DISCOVER".into(),
-        port: 67,
         firmware,
-        unsupported: None,
-        relay: None,
-        server: None,
-        requested: None,
         reply: Some("OFFER".into()),
-        silence: None,
         address: Some(Ipv4Addr::new(192, 0, 2, 9)),
         boot: firmware.map(|_| BootAnswer::Boot(Chain::Snponly)),
+        ..Dhcp::new("DISCOVER", 67)
     };
     entry(at, What::Dhcp(dhcp))
 }
