@@ -127,6 +127,7 @@ impl App {
             traces,
             sessions: Sessions::default(),
             progress: ProgressBoard::default(),
+            damaged: Default::default(),
             hub: Hub::default(),
             started: clock::now(),
             first_polls: Default::default(),

@@ -52,7 +52,8 @@ pub(crate) struct Bmcs {
     store: Arc<Store>,
     key: Arc<SiteKey>,
     drivers: Drivers,
-    known: Mutex<HashMap<MachineId, Known>>,
+    /// Not in the map itself, which is half empty and for a moment there twice when it grows.
+    known: Mutex<HashMap<MachineId, Arc<Known>>>,
     /// Who holds a machine's changes its password, or finds out which one holds.
     turns: Locks,
     /// Who holds a machine's switches it or has its firmware updated. Taken before its turn, where both are.
@@ -111,14 +112,14 @@ impl Bmcs {
             let on = |(on, _)| if on { PowerState::On } else { PowerState::Off };
             confirmations.confirm(record.machine.facts.power.map(on));
         }
-        let Some(next) = &secrets.next else { return Ok(Some(known.driver)) };
+        let Some(next) = &secrets.next else { return Ok(Some(Arc::clone(&known.driver))) };
         if known.refused.as_ref() == Some(next) {
-            return Ok(Some(known.driver));
+            return Ok(Some(Arc::clone(&known.driver)));
         }
         // Somebody is about to change the password, or finds out already.
-        let Ok(_turn) = self.turn(id).try_lock_owned() else { return Ok(Some(known.driver)) };
+        let Ok(_turn) = self.turn(id).try_lock_owned() else { return Ok(Some(Arc::clone(&known.driver))) };
         if self.secrets(id).await?.as_ref() != Some(&secrets) {
-            return Ok(Some(known.driver));
+            return Ok(Some(Arc::clone(&known.driver)));
         }
         Ok(Some(self.find_out(id, known, next).await?))
     }
@@ -132,7 +133,12 @@ impl Bmcs {
     }
 
     /// The driver for these settings and secrets: the one that is kept, or a new one.
-    async fn known(&self, id: MachineId, spec: &BmcSpec, secrets: &Secrets) -> Result<Known, ServiceError> {
+    async fn known(
+        &self,
+        id: MachineId,
+        spec: &BmcSpec,
+        secrets: &Secrets,
+    ) -> Result<Arc<Known>, ServiceError> {
         let kept = self.lock().get(&id).filter(|known| known.is_for(spec, secrets)).cloned();
         match kept {
             Some(known) => Ok(known),
@@ -166,6 +172,11 @@ impl Bmcs {
         self.turns.of(id)
     }
 
+    /// Whether somebody changes a machine's password just now, so that one of the two is wrong.
+    pub(crate) fn is_changing(&self, id: MachineId) -> bool {
+        self.turns.is_held(id)
+    }
+
     /// Whose deed is under way at a machine: what a job, an operator's button and a firmware update do must not cross.
     /// Whoever takes it looks at the machine again before acting.
     pub(crate) fn deed(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
@@ -174,26 +185,31 @@ impl Bmcs {
 
     async fn secrets(&self, id: MachineId) -> Result<Option<Secrets>, ServiceError> {
         let owner = secret_owner(id);
-        let mut all = self.store.secret_all(&owner).await?;
-        let Some(password) = all.remove(PASSWORD) else { return Ok(None) };
-        Ok(Some(Secrets { password, next: all.remove(NEXT), bmc_key: all.remove(KEY) }))
+        let all = self.store.secret_all(&owner).await?;
+        let Some(password) = all.get(PASSWORD).cloned() else { return Ok(None) };
+        Ok(Some(Secrets { password, next: all.get(NEXT).cloned(), bmc_key: all.get(KEY).cloned() }))
     }
 
-    async fn make(&self, id: MachineId, spec: &BmcSpec, secrets: &Secrets) -> Result<Known, ServiceError> {
+    async fn make(
+        &self,
+        id: MachineId,
+        spec: &BmcSpec,
+        secrets: &Secrets,
+    ) -> Result<Arc<Known>, ServiceError> {
         let password = self.key.open_sealed(&secret_owner(id), PASSWORD, &secrets.password)?;
         let driver = self.connect(id, spec, password, secrets.bmc_key.as_ref())?;
-        let known = Known {
+        let known = Arc::new(Known {
             spec: spec.clone(),
             password: secrets.password.clone(),
             bmc_key: secrets.bmc_key.clone(),
             driver,
             refused: None,
-        };
-        self.keep(id, known.clone()).await;
+        });
+        self.keep(id, Arc::clone(&known)).await;
         Ok(known)
     }
 
-    async fn keep(&self, id: MachineId, known: Known) {
+    async fn keep(&self, id: MachineId, known: Arc<Known>) {
         let old = self.lock().insert(id, known);
         if let Some(old) = old {
             old.driver.close().await;
@@ -231,7 +247,7 @@ impl Bmcs {
             && Arc::ptr_eq(&known.driver, driver)
             && known.spec.tls_sha256.is_none()
         {
-            known.spec.tls_sha256 = Some(seen);
+            Arc::make_mut(known).spec.tls_sha256 = Some(seen);
         }
     }
 
@@ -247,7 +263,7 @@ impl Bmcs {
 
     /// Forgets a driver that lets its BMC rest, so that the next call asks at once: a person wants it now.
     pub(crate) async fn ask_again(&self, id: MachineId) {
-        let rests = |known: &Known| known.driver.health().rests_for.is_some();
+        let rests = |known: &Arc<Known>| known.driver.health().rests_for.is_some();
         if self.lock().get(&id).is_some_and(rests) {
             let old = self.lock().remove(&id);
             if let Some(old) = old {
@@ -258,13 +274,13 @@ impl Bmcs {
 
     /// Ends all sessions, at shutdown; so many at once that connections and sockets stay few.
     pub(crate) async fn close(&self) {
-        let all: Vec<_> = self.lock().drain().map(|(_, known)| known.driver).collect();
+        let all: Vec<_> = self.lock().drain().map(|(_, known)| Arc::clone(&known.driver)).collect();
         futures::stream::iter(all)
             .for_each_concurrent(CLOSED_AT_ONCE, |driver| async move { driver.close().await })
             .await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Known>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -119,15 +119,15 @@ impl Counters {
 
 /// A write that is under way. When it ends, however it does, what it may have changed is forgotten.
 #[must_use = "it forgets when it is dropped, which must be after the commit"]
-pub(crate) struct Changing<'a> {
-    index: &'a BootIndex,
+pub(crate) struct Changing {
+    index: Arc<BootIndex>,
     machine: Option<MachineId>,
     macs: Vec<String>,
     /// Whether MACs get another owner.
     owners: bool,
 }
 
-impl Changing<'_> {
+impl Changing {
     /// Something of this MAC changes, too.
     pub(crate) fn and_mac(mut self, mac: &str) -> Self {
         self.macs.push(mac.to_owned());
@@ -135,7 +135,7 @@ impl Changing<'_> {
     }
 }
 
-impl Drop for Changing<'_> {
+impl Drop for Changing {
     fn drop(&mut self) {
         let mut known = self.index.lock();
         if self.owners {
@@ -155,16 +155,16 @@ impl Drop for Changing<'_> {
 
 impl BootIndex {
     /// To be called before a write that concerns this machine, and held until it is committed.
-    pub(crate) fn changing(&self, machine: Option<MachineId>) -> Changing<'_> {
-        Changing { index: self, machine, macs: Vec::new(), owners: false }
+    pub(crate) fn changing(self: &Arc<Self>, machine: Option<MachineId>) -> Changing {
+        Changing { index: Arc::clone(self), machine, macs: Vec::new(), owners: false }
     }
 
     /// The same for a machine with its MACs, as they are and as they were.
     pub(crate) fn changing_machine(
-        &self,
+        self: &Arc<Self>,
         record: &MachineRecord,
         before: Option<&MachineRecord>,
-    ) -> Changing<'_> {
+    ) -> Changing {
         let mut changing = self.changing(Some(record.id()));
         match before {
             Some(before) if before.spec.macs == record.spec.macs => {}

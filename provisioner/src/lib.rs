@@ -22,6 +22,8 @@ mod listener;
 mod metrics;
 mod progress;
 mod reconcile;
+#[cfg(test)]
+mod samples;
 mod secret_file;
 mod seed;
 mod service;

@@ -2,7 +2,10 @@
 
 use crate::service::{Service, ServiceError};
 use pxe::leases::Usage;
-use std::fmt::{Display, Write};
+use std::{
+    fmt::{Display, Write},
+    sync::atomic::Ordering,
+};
 
 /// What ends the text (OpenMetrics 1.0).
 const END: &str = "# EOF\n";
@@ -34,6 +37,8 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     consoles(&mut text, service);
     machines(&mut text, service).await?;
     instances(&mut text, service).await?;
+    let help = "Machines and instances whose records can't be read";
+    single(&mut text, "billet_damaged", "gauge", help, service.damaged.load(Ordering::Relaxed));
     text.push_str(END);
     Ok(text)
 }

@@ -1,7 +1,7 @@
 //! How far the agents are with what they were ordered: in memory, because a thousand machines that are being written
 //! tell it once a second.
 //!
-//! No decision hangs on it but that an agent was heard, and that is written down beside the progress of that moment
+//! No decision hangs on it but that an agent was heard, and whether it gets any further: both are written down
 //! (`api/agent.rs`), often enough. After a restart, and at another replica, progress is as old as that until the next
 //! report.
 
@@ -94,6 +94,7 @@ pub(crate) fn is_due(heard: Option<Timestamp>, silence: SignedDuration, now: Tim
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
     use provisioner_api::{JobKind, MachineId};
     use provisioner_lifecycle::StepName;
     use uuid::Uuid;
@@ -103,28 +104,11 @@ mod tests {
     }
 
     fn step(attempt: u32, phase: StepPhase) -> Step {
-        Step {
-            name: StepName::WriteImage,
-            attempt,
-            phase,
-            started: None,
-            ended: None,
-            not_before: None,
-            result: None,
-            asked: None,
-        }
+        samples::step(StepName::WriteImage, attempt, phase)
     }
 
     fn job(id: u128, epoch: u64, step: Step) -> Job {
-        Job {
-            id: JobId(Uuid::from_u128(id)),
-            kind: JobKind::Deploy,
-            epoch,
-            started: at(0),
-            ended: None,
-            restarts: 0,
-            steps: vec![step],
-        }
+        Job { epoch, ..samples::job(id, JobKind::Deploy, vec![step]) }
     }
 
     fn report(id: u128, second: i64, said: Reported) -> AgentReport {

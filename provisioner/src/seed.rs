@@ -76,35 +76,20 @@ fn yaml(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::InstanceStanding;
-    use jiff::Timestamp;
-    use provisioner_api::{ErasePolicy, ImageId, InstanceId, InstanceSpec, InstanceState};
-    use uuid::Uuid;
+    use crate::samples;
+    use provisioner_api::{InstanceSpec, InstanceState};
 
     fn instance(user: Option<&str>) -> InstanceRecord {
         InstanceRecord {
-            id: InstanceId(Uuid::from_u128(7)),
-            version: 1,
             name: "web1".into(),
             state: InstanceState::Deploying,
-            since: Timestamp::UNIX_EPOCH,
-            machine: None,
-            image: ImageId(Uuid::nil()),
             spec: InstanceSpec {
-                image: "debian".into(),
-                machine: None,
-                pool: None,
-                selector: Default::default(),
                 hostname: Some("web1-host".into()),
                 user: user.map(Into::into),
                 ssh_keys: vec!["ssh-ed25519 AAAA me: \"quoted\"".into()],
-                user_data: None,
-                network_config: None,
-                root_disk_serial: None,
-                erase: ErasePolicy::Metadata,
+                ..samples::instance(7).spec
             },
-            standing: InstanceStanding::default(),
-            created: Timestamp::UNIX_EPOCH,
+            ..samples::instance(7)
         }
     }
 

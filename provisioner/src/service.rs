@@ -18,7 +18,10 @@ use provisioner_api::{InstanceId, MachineId, MachineState};
 use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit, observe};
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock, atomic::AtomicU32},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, AtomicUsize},
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +85,8 @@ pub(crate) struct Service {
     pub(crate) sessions: Sessions,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
+    /// How many machines and instances can't be looked at because of damaged records.
+    pub(crate) damaged: AtomicUsize,
     /// Pokes.
     pub(crate) hub: Hub,
     /// When this process began.
@@ -125,6 +130,13 @@ impl Change {
 
 /// How often a compare-and-set is tried before somebody is told.
 const TRIES: u32 = 20;
+
+impl ServiceError {
+    /// Whether records can't be read, while the database works.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_damage())
+    }
+}
 
 impl Service {
     /// A machine by name or id.
@@ -267,16 +279,31 @@ impl Service {
     pub(crate) async fn instance_change(
         &self,
         id: InstanceId,
+        change: impl FnMut(&InstanceRecord, Timestamp) -> Option<(InstanceRecord, Vec<NewEvent>)>,
+    ) -> Result<Option<InstanceRecord>, ServiceError> {
+        match self.store.instance_get(id).await? {
+            Some(record) => self.instance_change_loaded(&record, change).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same for an instance that was loaded a moment ago: it is read again only when somebody changed it since.
+    pub(crate) async fn instance_change_loaded(
+        &self,
+        loaded: &InstanceRecord,
         mut change: impl FnMut(&InstanceRecord, Timestamp) -> Option<(InstanceRecord, Vec<NewEvent>)>,
     ) -> Result<Option<InstanceRecord>, ServiceError> {
+        let id = loaded.id;
+        let mut record = loaded.clone();
         for _ in 0..TRIES {
-            let Some(record) = self.store.instance_get(id).await? else { return Ok(None) };
             let now = clock::now();
             let Some((changed, events)) = change(&record, now) else { return Ok(Some(record)) };
             if self.store.instance_update(&changed, &events, now).await? == Swap::Updated {
                 self.hub.poke(Poke::Instance(id));
                 return Ok(Some(InstanceRecord { version: changed.version + 1, ..changed }));
             }
+            let Some(again) = self.store.instance_get(id).await? else { return Ok(None) };
+            record = again;
         }
         Err(ServiceError::Contended { what: format!("instance {id}") })
     }

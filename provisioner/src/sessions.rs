@@ -74,6 +74,11 @@ pub(crate) async fn session(service: &Service, token: &str) -> Result<Option<Ses
     Ok(Some(session))
 }
 
+/// Remembers the session that a claim gave just now, by its token.
+pub(crate) fn begun(service: &Service, token: &str, session: Session) {
+    service.sessions.put(sha256_hex(token), Instant::now(), session);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

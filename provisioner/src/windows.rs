@@ -34,6 +34,7 @@ pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> R
     let by_hand = record.spec.bmc.as_ref().is_some_and(|bmc| bmc.protocol.asks_person());
     let person = if by_hand { limits.person } else { SignedDuration::ZERO };
     let limit = limits.agent_call_in + GRACE + person;
+    let is_new = known.is_none();
     let window = Window {
         id: known.map_or_else(|| Uuid::new_v4().to_string(), |window| window.id),
         mac: record.spec.macs.first().cloned().unwrap_or_default(),
@@ -44,7 +45,12 @@ pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> R
         nonce: None,
         claimed: None,
     };
-    Ok(service.store.window_insert(&window).await?)
+    if is_new {
+        service.store.window_insert(&window).await?;
+    } else {
+        service.store.window_extend(&window).await?;
+    }
+    Ok(())
 }
 
 /// The discovery window of a MAC, opened if there is none; `None` when too many are open.

@@ -189,7 +189,7 @@ impl Work {
                 self.still_in_time(permit)?;
             }
             let mut progress = |progress: pipeline::Progress| {
-                let half = disk.size_bytes.saturating_mul(progress.done) / progress.total.max(1);
+                let half = scaled(disk.size_bytes, progress);
                 let back = if progress.phase == Phase::Write { 0 } else { disk.size_bytes };
                 self.gauge.set(before + back + half, all);
             };
@@ -274,6 +274,12 @@ impl Source for Work {
     }
 }
 
+/// How much of so many bytes a pass is through: the product of two disks' sizes does not fit into 64 bits.
+fn scaled(bytes: u64, pass: pipeline::Progress) -> u64 {
+    let share = u128::from(bytes) * u128::from(pass.done) / u128::from(pass.total.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
 /// What an error of the pipeline means.
 fn pipeline_undone(error: WriteError) -> Undone {
     let why = whole(&error);
@@ -305,4 +311,23 @@ fn named(disk: &Disk) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_piece_of_a_disk_of_any_size_moves_the_gauge() {
+        let piece = 16 << 20;
+        for size in [1_u64 << 30, 8 << 30, 960_197_124_096, 30_000_000_000_000] {
+            let at = |done| scaled(size, pipeline::Progress { phase: Phase::Write, done, total: size });
+            for done in [0, size / 3, size / 2, size - piece] {
+                assert!(at(done) < at(done + piece), "{done} of {size}");
+            }
+            assert_eq!((at(0), at(size)), (0, size));
+        }
+        let none = pipeline::Progress { phase: Phase::Verify, done: 0, total: 0 };
+        assert_eq!(scaled(5, none), 0);
+    }
 }

@@ -1,9 +1,10 @@
 //! Which instance gets which machine: one decision for all instances that wait, in the order in which they were asked
 //! for.
 //!
-//! Each takes the first machine, in the order in which machines are offered, that fits it and that no older one took.
-//! So no machine is given twice, and who stays without one stays so because every machine that fits it went to an older
-//! instance. Machines may be offered page by page: the outcome is the same, and nobody has to load ten thousand machines
+//! First whoever names a machine gets that one, the oldest if several do: no other will do for them, and one that takes
+//! any may find another. Then each takes the first machine, in the order in which machines are offered, that fits it and
+//! that nobody took before. So no machine is given twice, and who stays without one stays so because every machine that
+//! fits it went to an older instance or to one that names it. Machines may be offered page by page: the outcome is the same, and nobody has to load ten thousand machines
 //! to place one instance.
 //!
 //! Deliberately not here: the order of machines, and that both rows still are what this was decided on; the store
@@ -111,6 +112,8 @@ pub struct Allocation<'a> {
     demands: Demands<'a>,
     /// Those that have none yet, in the order in which they were asked for.
     open: Vec<usize>,
+    /// Of these, who names which machine.
+    named: BTreeMap<MachineId, Vec<usize>>,
     taken: BTreeSet<MachineId>,
 }
 
@@ -118,7 +121,13 @@ impl<'a> Allocation<'a> {
     /// `pending` in the order in which they were asked for.
     pub fn new(pending: &'a [Pending]) -> Self {
         let open = (0..pending.len()).collect();
-        Self { pending, demands: Demands::new(pending), open, taken: BTreeSet::new() }
+        let mut named: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, one) in pending.iter().enumerate() {
+            if let Some(wanted) = one.wanted {
+                named.entry(wanted).or_default().push(place);
+            }
+        }
+        Self { pending, demands: Demands::new(pending), open, named, taken: BTreeSet::new() }
     }
 
     /// Offers machines, in the order in which they are to be taken, and answers who gets which. A machine may be
@@ -128,11 +137,11 @@ impl<'a> Allocation<'a> {
             .iter()
             .filter(|one| !self.taken.contains(&one.machine.id) && obstacle(one.machine).is_none())
             .collect();
+        let mut grants = self.give_named(&mut free);
         let mut tried = vec![false; self.demands.list.len()];
-        let mut grants = Vec::new();
         self.open.retain(|pending| {
             let number = self.demands.of[*pending];
-            if tried[number] || free.is_empty() {
+            if tried[number] || free.is_empty() || self.pending[*pending].wanted.is_some() {
                 return true;
             }
             let fitting = free.iter().position(|one| unfit(&self.demands.list[number], one).is_none());
@@ -145,6 +154,25 @@ impl<'a> Allocation<'a> {
             grants.push(Grant { pending: *pending, machine, owner: self.pending[*pending].owner() });
             false
         });
+        grants
+    }
+
+    /// Gives machines to those that name them, and leaves the others.
+    fn give_named(&mut self, free: &mut Vec<&Candidate<'_>>) -> Vec<Grant> {
+        let Self { pending, demands, open, named, taken } = self;
+        let mut grants = Vec::new();
+        free.retain(|one| {
+            let machine = one.machine.id;
+            let Some(those) = named.get_mut(&machine) else { return true };
+            let fits = |place: &usize| unfit(&demands.list[demands.of[*place]], one).is_none();
+            let Some(first) = those.iter().position(fits) else { return true };
+            let place = those.remove(first);
+            taken.insert(machine);
+            grants.push(Grant { pending: place, machine, owner: pending[place].owner() });
+            false
+        });
+        let given: BTreeSet<_> = grants.iter().map(|grant| grant.pending).collect();
+        open.retain(|place| !given.contains(place));
         grants
     }
 
@@ -222,6 +250,21 @@ impl<'a> Shortages<'a> {
                     let why = unfit(demand, one).map_or("just freed", |why| why.words());
                     *self.reasons[number].entry(why).or_default() += 1;
                 }
+            }
+        }
+    }
+
+    /// Sees one whose records can't be read: it is there, and given to nobody.
+    pub fn see_damaged(&mut self, id: MachineId) {
+        self.machines += 1;
+        for (number, demand) in self.demands.list.iter().enumerate() {
+            match demand.wanted {
+                Some(wanted) if wanted == id => {
+                    let why = "the machine that it wants has to be readable again: its records are damaged";
+                    self.named[number] = Some(Shortage::Wait(why.into()));
+                }
+                Some(_) => {}
+                None => *self.reasons[number].entry("with damaged records").or_default() += 1,
             }
         }
     }

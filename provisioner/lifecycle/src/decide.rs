@@ -138,14 +138,15 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
     if job.kind != JobKind::Deploy || !given_back {
         return None;
     }
-    Some(Decision::Move(if machine.state.dirty {
-        Move::Start {
-            kind: JobKind::Release,
-            because: "the instance is given back while it was deployed".into(),
-        }
-    } else {
-        let because = "the instance was given back before anything was written".into();
-        Move::Finish { to: MachineState::Available, because }
+    let before = "the instance was given back before anything was written";
+    let release = |because: String| Move::Start { kind: JobKind::Release, because };
+    // Earlier versions did not write it down: of a job that one of them began, its steps tell.
+    let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
+    Some(Decision::Move(match (machine.state.dirty, switched_on) {
+        (true, _) => release("the instance is given back while it was deployed".into()),
+        // An agent runs in it, or it boots: a machine that waits for its next owner is off.
+        (false, true) => release(format!("{before}: the machine is switched off again")),
+        (false, false) => Move::Finish { to: MachineState::Available, because: before.into() },
     }))
 }
 

@@ -19,8 +19,13 @@ pub struct Limits {
     pub inspect: SignedDuration,
     /// Writing an image, as long as there is progress; a slow disk takes hours.
     pub write: SignedDuration,
-    /// Wiping, likewise.
+    /// Writing an image or a seed while the agent speaks, but gets no further: each chunk is told, so a disk or an
+    /// agent hangs.
+    pub write_stall: SignedDuration,
+    /// Wiping, as long as there is progress.
     pub erase: SignedDuration,
+    /// Wiping without getting further: what a disk does by itself (zeroing a range, a secure erasure) it tells at its end.
+    pub erase_stall: SignedDuration,
     /// From reboot to the operating system's report: firmware, boot and cloud-init.
     pub phone_home: SignedDuration,
     /// How often a job is started anew from power off before a person is asked.
@@ -38,7 +43,9 @@ impl Default for Limits {
             agent_silence: SignedDuration::from_mins(3),
             inspect: SignedDuration::from_mins(20),
             write: SignedDuration::from_hours(6),
+            write_stall: SignedDuration::from_mins(15),
             erase: SignedDuration::from_hours(24),
+            erase_stall: SignedDuration::from_hours(2),
             phone_home: SignedDuration::from_mins(30),
             restarts: 2,
             order_attempts: 3,
@@ -60,6 +67,15 @@ impl Limits {
             StepName::WriteImage | StepName::WriteSeed => self.write,
             StepName::Erase => self.erase,
             StepName::PhoneHome => self.phone_home,
+        }
+    }
+
+    /// How long a step may get no further, where its agent tells how far it is.
+    pub(crate) fn stall(&self, step: StepName) -> Option<SignedDuration> {
+        match step {
+            StepName::WriteImage | StepName::WriteSeed => Some(self.write_stall),
+            StepName::Erase => Some(self.erase_stall),
+            _ => None,
         }
     }
 

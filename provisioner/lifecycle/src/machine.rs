@@ -85,12 +85,16 @@ pub struct Facts {
     pub agent_seen: Option<Timestamp>,
     /// The agent's last word on an order.
     pub report: Option<AgentReport>,
+    /// From when it counts that this word is the same as the one before, if the step didn't begin since: put off by as
+    /// long as nobody could be heard.
+    pub advanced: Option<Timestamp>,
     /// The instance whose operating system reported in, and when.
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
     pub netboot: Option<Timestamp>,
-    /// When the service began to listen again, or a firmware update ended: nobody could be heard meanwhile, so silence
-    /// counts from then.
+    /// From when silence counts, if nothing was heard and no step began since: put off by as long as nobody could be
+    /// heard, because the service was down or firmware was written. Earlier versions wrote when the service began to
+    /// listen again.
     pub listening: Option<Timestamp>,
     /// From when the time limit of the step in hand counts, if that is later than its begin: that, put off by as long as
     /// nobody could be heard. `None`, as earlier versions wrote it: from `listening`.
@@ -211,6 +215,9 @@ pub struct State {
     pub cancel: u64,
     /// Whether an image may have been written since the disks were last known clean.
     pub dirty: bool,
+    /// Whether a job switched it on, and none switched it off since.
+    #[serde(default)]
+    pub switched_on: bool,
     /// The highest epoch of any job; never lowered.
     pub epoch: u64,
 }
@@ -287,6 +294,11 @@ impl Job {
         self.steps.iter().any(|step| step.name == name && step.phase != StepPhase::Todo)
     }
 
+    /// Whether its disks are wiped in it: they need not be where nothing was written.
+    pub(crate) fn wipes(&self) -> bool {
+        self.steps.iter().any(|step| step.name == StepName::Erase)
+    }
+
     /// Whether a claim or a report is of this job in this epoch.
     pub(crate) fn is(&self, id: JobId, epoch: u64) -> bool {
         self.id == id && self.epoch == epoch
@@ -308,6 +320,7 @@ impl Machine {
                 inspect: 0,
                 cancel: 0,
                 dirty: false,
+                switched_on: false,
                 epoch: 0,
             },
             job: None,

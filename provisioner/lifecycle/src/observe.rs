@@ -1,8 +1,9 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
-use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine};
-use jiff::{SignedDuration, Timestamp};
+use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine, Reported};
+use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
+use std::ops::Range;
 
 /// Something observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,10 @@ pub enum Fact {
     /// The firmware asked to boot from the network.
     Netboot,
     /// The service was down and listens again.
-    Listening,
+    Listening {
+        /// When somebody listened last; not known: what was silent until now was never heard.
+        last: Option<Timestamp>,
+    },
     /// What its BMC is at with its firmware; `None`: nothing any more.
     Firmware(Option<FirmwareTask>),
 }
@@ -82,6 +86,9 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
                 facts.agent_seen = Some(now);
             }
             if job.is_some_and(|job| in_hand(job, report)) && newer(facts.report.as_ref(), report) {
+                if facts.report.as_ref().is_none_or(|known| !same_progress(known, report)) {
+                    facts.advanced = Some(now);
+                }
                 facts.report = Some(report.clone());
             }
         }
@@ -91,16 +98,19 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         }
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
-        // Only that time is nobody's fault: a service that is down again and again must not put a limit off for ever.
-        Fact::Listening => {
-            facts.counts_from = Some(put_off(machine, now));
-            facts.listening = Some(now);
+        Fact::Listening { last } => {
+            let started = machine.running_job().and_then(Job::current).and_then(|step| step.started);
+            let deaf = last.unwrap_or(Timestamp::MIN).min(now)..now;
+            let heard = [started, facts.agent_seen, facts.listening].into_iter().flatten().max();
+            facts.counts_from = Some(put_off(started.map(|started| facts.limit_from(started)), &deaf));
+            facts.listening = Some(put_off(heard, &deaf));
+            facts.advanced = Some(put_off(started.max(facts.advanced), &deaf));
         }
         Fact::Firmware(task) => {
             let locks = |task: &Option<FirmwareTask>| task.as_ref().is_some_and(FirmwareTask::locks);
             if locks(&facts.firmware) && !locks(task) {
                 // While firmware was written nobody could boot and call in: silence counts from now.
-                (facts.listening, facts.counts_from) = (Some(now), Some(now));
+                (facts.listening, facts.counts_from, facts.advanced) = (Some(now), Some(now), Some(now));
             }
             facts.firmware.clone_from(task);
         }
@@ -108,25 +118,11 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
     next
 }
 
-/// From when the limit of the step in hand counts, when nobody could be heard until now. Since when, nobody wrote down:
-/// at the most since something was last heard of the machine, or seen, or tried.
-fn put_off(machine: &Machine, now: Timestamp) -> Timestamp {
-    let facts = &machine.facts;
-    let step = machine.running_job().and_then(Job::current);
-    let times = [
-        facts.power.map(|(_, at)| at),
-        facts.agent_seen,
-        facts.claim.map(|claim| claim.at),
-        facts.netboot,
-        facts.phoned_home.map(|(_, at)| at),
-        facts.listening,
-        step.and_then(|step| step.not_before),
-        step.and_then(|step| step.started),
-    ];
-    let Some(last) = times.into_iter().flatten().filter(|at| *at <= now).max() else { return now };
-    let from = facts.limit_from(step.and_then(|step| step.started).unwrap_or(last));
-    let down = now.duration_since(last.max(from)).max(SignedDuration::ZERO);
-    from.saturating_add(down).unwrap_or(now).min(now)
+/// From when time counts that has counted from then, when nobody listened meanwhile. Only that is nobody's fault: a
+/// service that is down again and again must not put a limit off for ever.
+fn put_off(from: Option<Timestamp>, deaf: &Range<Timestamp>) -> Timestamp {
+    let from = from.unwrap_or(deaf.end).min(deaf.end);
+    from.saturating_add(deaf.end.duration_since(deaf.start.max(from))).unwrap_or(deaf.end)
 }
 
 /// Only a report on the order that stands counts: a late one never hides a newer one, and what was not ordered yet
@@ -137,11 +133,20 @@ fn in_hand(job: &Job, report: &AgentReport) -> bool {
     })
 }
 
+/// Whether two reports are of one try.
+fn same_try(one: &AgentReport, other: &AgentReport) -> bool {
+    let of = |report: &AgentReport| (report.job, report.epoch, report.step, report.attempt);
+    of(one) == of(other)
+}
+
+/// Whether the agent got no further between two reports.
+fn same_progress(known: &AgentReport, report: &AgentReport) -> bool {
+    same_try(known, report) && matches!(known.said, Reported::Progress(_)) && known.said == report.said
+}
+
 /// Progress never hides a result of the same try.
 fn newer(known: Option<&AgentReport>, report: &AgentReport) -> bool {
-    use crate::machine::Reported::Progress;
+    use Reported::Progress;
     let Some(known) = known else { return true };
-    let same = (known.job, known.epoch, known.step, known.attempt)
-        == (report.job, report.epoch, report.step, report.attempt);
-    !same || matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_))
+    !same_try(known, report) || matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_))
 }

@@ -116,10 +116,11 @@ impl FromStr for StepName {
     }
 }
 
-/// The steps of a job, in order.
-pub(crate) fn steps_of(kind: JobKind) -> &'static [StepName] {
+/// The steps of a job, in order. `unwritten`: a release after which nothing has to be wiped.
+pub(crate) fn steps_of(kind: JobKind, unwritten: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
+        JobKind::Release if unwritten => &[S::Rest],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy => &[
             S::PowerOff,

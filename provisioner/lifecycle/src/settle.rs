@@ -126,6 +126,8 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         machine.state.inspect = machine.want.inspect;
         machine.state.cancel = machine.want.cancel;
     }
+    // Only a deployment knows that it wrote nothing: what was deployed is wiped, whatever else is on record.
+    let unwritten = machine.state.name == MachineState::Deploying && !machine.state.dirty;
     let name = match kind {
         JobKind::Inspect => MachineState::Inspecting,
         JobKind::Deploy => MachineState::Deploying,
@@ -133,11 +135,11 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     };
     enter(machine, name, now);
     let epoch = machine.state.epoch;
-    machine.job =
-        Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps: fresh_steps(kind) });
+    let steps = fresh_steps(kind, unwritten);
+    machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
 
-fn fresh_steps(kind: JobKind) -> Vec<Step> {
+fn fresh_steps(kind: JobKind, unwritten: bool) -> Vec<Step> {
     let todo = |name: &StepName| Step {
         name: *name,
         attempt: 1,
@@ -148,12 +150,15 @@ fn fresh_steps(kind: JobKind) -> Vec<Step> {
         result: None,
         asked: None,
     };
-    steps_of(kind).iter().map(todo).collect()
+    steps_of(kind, unwritten).iter().map(todo).collect()
 }
 
 fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
     if matches!(name, StepName::WriteImage | StepName::WriteSeed) {
         machine.state.dirty = true;
+    }
+    if name == StepName::PowerOn {
+        machine.state.switched_on = true;
     }
     if let Some(step) = current(machine).filter(|step| step.name == name) {
         step.phase = StepPhase::Intent;
@@ -167,14 +172,16 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
     step.phase = StepPhase::Done;
     step.ended = Some(now);
     step.result = Some(result.to_owned());
-    if step.name == StepName::Erase {
-        machine.state.dirty = false;
+    match step.name {
+        StepName::Erase => machine.state.dirty = false,
+        StepName::PowerOff | StepName::Rest => machine.state.switched_on = false,
+        _ => {}
     }
     machine.state.hold = None;
 }
 
 fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
-    let kind = machine.job.as_ref().map(|job| job.kind);
+    let ways_out = machine.job.as_ref().map(choices_of);
     let Some(step) = current(machine) else { return };
     step.result = Some(failure.why.clone());
     let pause = back_off(step.attempt).max(failure.rest.unwrap_or_default());
@@ -183,7 +190,7 @@ fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
     if failure.permanent {
         let mut choices =
             vec!["correct the BMC with `billet machine set {machine} --bmc …`, then retry".to_owned()];
-        choices.extend(kind.map(choices_of).unwrap_or_default());
+        choices.extend(ways_out.unwrap_or_default());
         hold(machine, &failure.why, choices, now);
     }
 }
@@ -194,7 +201,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     machine.state.epoch += 1;
     job.epoch = machine.state.epoch;
     job.restarts = if why.is_some() { job.restarts + 1 } else { 0 };
-    job.steps = fresh_steps(job.kind);
+    job.steps = fresh_steps(job.kind, !job.wipes() && !machine.state.dirty);
     if let (Some(why), Some(first)) = (why, job.steps.first_mut()) {
         first.result = Some(format!("started anew: {why}"));
     }

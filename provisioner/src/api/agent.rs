@@ -7,7 +7,7 @@ use super::{
 use crate::{
     clock, progress, seed,
     service::{Service, ServiceError},
-    sessions::Session,
+    sessions::{self, Session},
     store::{EventsOf, MachineRecord, NewEvent, Window},
     text::{format_mac, parse_mac, parse_mac_bytes},
     windows,
@@ -26,6 +26,7 @@ use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported,
 use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::JoinError};
 use uuid::Uuid;
 
 /// How long an agent's question may stay open at most.
@@ -65,7 +66,8 @@ pub(crate) async fn claim(
         None => discovered(&service, &window, &body.inventory).await?,
     };
     let machine = record.id();
-    if !service.store.window_claim(&window.id, &body.nonce, machine, clock::now()).await? {
+    let now = clock::now();
+    if !service.store.window_claim(&window, &body.nonce, machine, now).await? {
         return Err(refused("another agent claimed this boot window"));
     }
     let told = format!("the agent {} called in", body.agent_version.chars().take(40).collect::<String>());
@@ -76,8 +78,11 @@ pub(crate) async fn claim(
     if !repeat {
         called_in(&service, &window, &record.spec.macs).await?;
     }
-    let session = windows::session_token(&service.key, &window.id, &body.nonce);
-    let session = provisioner_api::Secret::new(session);
+    let token = windows::session_token(&service.key, &window.id, &body.nonce);
+    let claimed = window.claimed.or(Some(now));
+    let window = Window { nonce: Some(body.nonce), machine: Some(machine), claimed, ..window };
+    sessions::begun(&service, &token, Session { machine, window });
+    let session = provisioner_api::Secret::new(token);
     Ok(Json(ClaimResponse { session, machine, machine_name: record.name }))
 }
 
@@ -184,16 +189,7 @@ async fn discovered(
     }
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs,
-        bmc: None,
-        boot_mode: inventory.boot_mode,
-        boot_chain: None,
-        accepted: false,
-        maintenance: false,
-        labels: Default::default(),
-    };
+    let spec = MachineSpec { macs, boot_mode: inventory.boot_mode, ..MachineSpec::in_pool("default") };
     let mut name = format!("found-{}", window.mac.replace(':', ""));
     if service.store.machine_find(&name).await?.is_some() {
         // It was found before and has other MACs now.
@@ -257,7 +253,10 @@ async fn heard(
 
 /// Whether it is time to write down again that the agent was heard.
 fn to_be_noted(service: &Service, record: &MachineRecord) -> bool {
-    progress::is_due(record.machine.facts.agent_seen, service.config.limits.agent_silence, clock::now())
+    let limits = &service.config.limits;
+    // What is written so seldom must not look like silence, nor like no progress.
+    let shortest = limits.agent_silence.min(limits.write_stall).min(limits.erase_stall);
+    progress::is_due(record.machine.facts.agent_seen, shortest, clock::now())
 }
 
 async fn standing_order(
@@ -310,10 +309,11 @@ async fn seed_files(
 ) -> Result<Option<Vec<SeedFile>>, ServiceError> {
     let Some(instance) = service.store.instance_get(instance).await? else { return Ok(None) };
     let owner = secret_owner(instance.id);
-    let user_data = match service.store.secret_get(&owner, USER_DATA).await? {
-        Some(sealed) => Some(service.key.open_sealed(&owner, USER_DATA, &sealed)?),
+    let sealed = match instance.standing.user_data_bytes {
+        Some(_) => service.store.secret_get(&owner, USER_DATA).await?,
         None => None,
     };
+    let user_data = sealed.map(|sealed| service.key.open_sealed(&owner, USER_DATA, &sealed)).transpose()?;
     let mac = record.spec.macs.first().map_or("", String::as_str);
     let address = our_address(service, mac).await?;
     let token = windows::phone_home_token(&service.key, instance.id);
@@ -395,6 +395,23 @@ fn summary(inventory: &Inventory) -> String {
     )
 }
 
+/// How many pieces of images are read at once, whoever asks: each is some MiB of memory, and the threads that may block
+/// are those of the database's commits, too, which must not wait behind a thousand agents.
+const READS: usize = 64;
+
+static READING: Semaphore = Semaphore::const_new(READS);
+
+/// Reads on a thread that may block, as soon as it is its turn.
+async fn read_apart<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    // Nobody closes it. Whoever stops waiting gives the turn back when the reading has ended, not before.
+    let turn = READING.acquire().await.ok();
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        read()
+    })
+    .await
+}
+
 /// A manifest by its SHA-256.
 pub(crate) async fn manifest(
     State(service): State<Arc<Service>>,
@@ -404,7 +421,7 @@ pub(crate) async fn manifest(
     let name = sha256.clone();
     // Writing it out takes long too when it is large.
     let read = move || store.read_manifest(&name).map(|manifest| manifest.to_bytes());
-    match tokio::task::spawn_blocking(read).await {
+    match read_apart(read).await {
         Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
         Ok(Err(error)) => {
             tracing::warn!(%error, sha256, "a manifest was asked for that can't be read");
@@ -421,8 +438,7 @@ pub(crate) async fn chunk(
 ) -> Result<Response, ApiError> {
     let store = Arc::clone(&service.images);
     let name = sha256.clone();
-    let read = tokio::task::spawn_blocking(move || store.read_chunk(&name)).await;
-    match read {
+    match read_apart(move || store.read_chunk(&name)).await {
         Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()),
         Ok(Err(error)) => {
             tracing::warn!(%error, sha256, "a chunk was asked for that can't be read");

@@ -141,7 +141,7 @@ pub(crate) async fn delete(
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
     let held = own.as_ref().is_some_and(|own| own.machine.state.hold.is_some());
     let changed = service
-        .instance_change(record.id, |record, _| {
+        .instance_change_loaded(&record, |record, _| {
             let known = record.standing.release;
             if known.is_some() && (!held || body.erase.is_none() || body.erase == known) {
                 return None;

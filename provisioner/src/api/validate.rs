@@ -343,14 +343,9 @@ mod tests {
         ] {
             let mut fields = Fields::default();
             fields.bmc(&BmcSpec {
-                protocol: BmcProtocol::Ipmi,
                 address: address.into(),
                 username: "admin".into(),
-                cipher_suite: None,
-                tls_sha256: None,
-                tls_ca: None,
-                domain: None,
-                mac: None,
+                ..BmcSpec::new(BmcProtocol::Ipmi)
             });
             assert_eq!(fields.0.is_empty(), good, "{address}: {:?}", fields.0);
         }

@@ -6,13 +6,12 @@ use super::App;
 use crate::{
     config::{Config, Network},
     directory::BootDirectory,
+    samples,
     service::Service,
     store::{EventsOf, MachineRecord},
     trace::TraceWriter,
 };
-use jiff::Timestamp;
-use provisioner_api::{BootChain, DhcpMode, MachineId, MachineSpec};
-use provisioner_lifecycle::Machine;
+use provisioner_api::{BootChain, DhcpMode};
 use pxe::{BootAnswer, Client, Directory};
 use pxe_proto::{
     boot::{Arch, Chain, Firmware},
@@ -20,7 +19,6 @@ use pxe_proto::{
 };
 use std::{net::Ipv4Addr, path::Path, sync::Arc};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 const PXE: Firmware = Firmware::UefiPxe(Arch::X64);
@@ -55,17 +53,11 @@ pub(crate) async fn service(folder: &Path) -> Arc<Service> {
 
 fn dhcp(at: u64, firmware: Option<Firmware>) -> Entry {
     let dhcp = Dhcp {
-        message: "DISCOVER".into(),
-        port: 67,
         firmware,
-        unsupported: None,
-        relay: None,
-        server: None,
-        requested: None,
         reply: Some("OFFER".into()),
-        silence: None,
         address: Some(Ipv4Addr::new(127, 1, 0, 9)),
         boot: firmware.map(|_| BootAnswer::Boot(Chain::Snponly)),
+        ..Dhcp::new("DISCOVER", 67)
     };
     Entry { at, mac: MAC, network: "lab".into(), what: What::Dhcp(dhcp) }
 }
@@ -80,26 +72,11 @@ fn now() -> u64 {
 }
 
 fn machine(boot_chain: Option<BootChain>) -> MachineRecord {
-    let id = MachineId(Uuid::from_u128(7));
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: vec![crate::text::format_mac(MAC)],
-        bmc: None,
-        boot_mode: None,
-        boot_chain,
-        accepted: false,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    let created = Timestamp::UNIX_EPOCH;
-    MachineRecord {
-        version: 1,
-        generation: 1,
-        name: "m1".into(),
-        spec,
-        machine: Machine::new(id, created),
-        created,
-    }
+    let mut record = samples::machine(7);
+    record.name = "m1".into();
+    record.spec.macs = vec![crate::text::format_mac(MAC)];
+    (record.spec.boot_chain, record.spec.accepted) = (boot_chain, false);
+    record
 }
 
 async fn asked(directory: &BootDirectory, firmware: Firmware) -> BootAnswer {

@@ -8,9 +8,8 @@
 #![allow(clippy::print_stderr, reason = "the process that is killed talks to its parent")]
 
 use super::*;
-use crate::keys::SiteKey;
+use crate::{keys::SiteKey, samples};
 use bmc_mock::{MemoryChassis, ipmi, redfish};
-use provisioner_api::MachineSpec;
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -41,7 +40,7 @@ fn runs() -> u64 {
 }
 
 fn machine() -> MachineId {
-    MachineId(uuid::Uuid::from_u128(1))
+    samples::machine_id(1)
 }
 
 /// The service's part, on its own database.
@@ -232,22 +231,10 @@ impl Setting {
     async fn new(spec: BmcSpec, gate: Arc<Gate>, end: CancellationToken) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let side = Side::open(folder.path()).await;
-        let spec = MachineSpec {
-            pool: "default".into(),
-            macs: Vec::new(),
-            bmc: Some(spec),
-            boot_mode: None,
-            boot_chain: None,
-            accepted: true,
-            maintenance: false,
-            labels: Default::default(),
-        };
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let machine = provisioner_lifecycle::Machine::new(machine(), now);
-        let record =
-            MachineRecord { version: 1, generation: 1, name: "m".into(), spec, machine, created: now };
+        let mut record = samples::machine(1);
+        record.spec.bmc = Some(spec);
         let secrets = new_password(&side.bmcs.key, record.id(), "First-s3cret-word").unwrap();
-        side.store.machine_insert(&record, &secrets, &[], now).await.unwrap();
+        side.store.machine_insert(&record, &secrets, &[], samples::NOW).await.unwrap();
         side.close().await;
         Self { folder, gate, _end: end.drop_guard() }
     }
@@ -314,16 +301,7 @@ impl Setting {
 }
 
 fn spec(protocol: BmcProtocol, address: SocketAddr) -> BmcSpec {
-    BmcSpec {
-        protocol,
-        address: address.to_string(),
-        username: "admin".into(),
-        cipher_suite: None,
-        tls_sha256: None,
-        tls_ca: None,
-        domain: None,
-        mac: None,
-    }
+    BmcSpec { address: address.to_string(), username: "admin".into(), ..BmcSpec::new(protocol) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,12 @@ impl Locks {
         Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default())
     }
 
+    /// Whether somebody holds a machine's.
+    pub(super) fn is_held(&self, id: MachineId) -> bool {
+        let locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.get(&id).is_some_and(|lock| lock.try_lock().is_err())
+    }
+
     /// Of a machine that is gone.
     pub(super) fn forget(&self, id: MachineId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);

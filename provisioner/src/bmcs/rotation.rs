@@ -92,7 +92,7 @@ impl Bmcs {
     }
 
     /// The driver, if there is but one password to log in with. Whoever asks has the turn.
-    async fn settled(&self, record: &MachineRecord) -> Result<Option<Known>, ServiceError> {
+    async fn settled(&self, record: &MachineRecord) -> Result<Option<Arc<Known>>, ServiceError> {
         let (id, Some(spec)) = (record.id(), &record.spec.bmc) else { return Ok(None) };
         for _ in 0..2 {
             let Some(secrets) = self.secrets(id).await? else { return Ok(None) };
@@ -107,7 +107,7 @@ impl Bmcs {
     }
 
     /// The BMC said that it has the new password: logs in with it, and uses it from then on.
-    async fn prove(&self, id: MachineId, known: Known, next: &Sealed) -> Result<Change, ServiceError> {
+    async fn prove(&self, id: MachineId, known: Arc<Known>, next: &Sealed) -> Result<Change, ServiceError> {
         let error = match self.try_next(id, &known, next).await? {
             Ok(_) => return Ok(Change::Done),
             Err(error) => error,
@@ -128,13 +128,13 @@ impl Bmcs {
     pub(super) async fn find_out(
         &self,
         id: MachineId,
-        known: Known,
+        known: Arc<Known>,
         next: &Sealed,
     ) -> Result<Arc<dyn Bmc>, ServiceError> {
         match self.try_old(id, &known, next).await? {
-            Ok(()) => return Ok(known.driver),
+            Ok(()) => return Ok(Arc::clone(&known.driver)),
             Err(error) if is_refused_login(&error) => {}
-            Err(_) => return Ok(known.driver),
+            Err(_) => return Ok(Arc::clone(&known.driver)),
         }
         match self.try_next(id, &known, next).await? {
             Ok(driver) => {
@@ -143,7 +143,7 @@ impl Bmcs {
             }
             Err(error) => {
                 self.note_refused(id, next, &error);
-                Ok(known.driver)
+                Ok(Arc::clone(&known.driver))
             }
         }
     }
@@ -153,7 +153,7 @@ impl Bmcs {
         if is_refused_login(error)
             && let Some(known) = self.lock().get_mut(&id)
         {
-            known.refused = Some(next.clone());
+            Arc::make_mut(known).refused = Some(next.clone());
         }
     }
 
@@ -193,7 +193,8 @@ impl Bmcs {
         match self.promote(id, next, &password).await? {
             Some(password) => {
                 let driver = Arc::clone(&candidate);
-                self.keep(id, Known { password, driver, refused: None, ..known.clone() }).await;
+                let known = Known { password, driver, refused: None, ..known.clone() };
+                self.keep(id, Arc::new(known)).await;
             }
             None => candidate.close().await,
         }

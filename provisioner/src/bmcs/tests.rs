@@ -1,9 +1,8 @@
 //! Addresses and keys; and, over a simulated BMC, which of two passwords is the one. The rest is in the journeys.
 
 use super::*;
-use crate::store::EventsOf;
+use crate::{samples, store::EventsOf};
 use bmc_mock::ipmi;
-use provisioner_api::MachineSpec;
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -61,40 +60,19 @@ impl Setting {
             ipmi::Server::bind("127.0.0.1:0".parse().unwrap(), users, chassis, [7; 16]).await.unwrap();
         let lock_out = ipmi::LockOut { after: 3, lasts: Duration::from_secs(3600) };
         server.control().set_limits(|limits| limits.lock_out = Some(lock_out));
-        let bmc = BmcSpec {
-            protocol: BmcProtocol::Ipmi,
-            address: server.local_addr().unwrap().to_string(),
-            username: "admin".into(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
-            domain: None,
-            mac: None,
-        };
+        let address = server.local_addr().unwrap().to_string();
+        let bmc = BmcSpec { address, username: "admin".into(), ..BmcSpec::new(BmcProtocol::Ipmi) };
         tokio::spawn(server.run(end.clone()));
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("billet.db");
         let key = Arc::new(SiteKey::open(&folder.path().join("site.key"), &database).unwrap());
         let store = Arc::new(Store::open(&database).await.unwrap());
         let bmcs = Bmcs::new(Arc::clone(&store), Arc::clone(&key), folder.path(), &Default::default());
-        let id = MachineId(uuid::Uuid::from_u128(1));
-        let spec = MachineSpec {
-            pool: "default".into(),
-            macs: Vec::new(),
-            bmc: Some(bmc),
-            boot_mode: None,
-            boot_chain: None,
-            accepted: true,
-            maintenance: false,
-            labels: Default::default(),
-        };
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let machine = provisioner_lifecycle::Machine::new(id, now);
-        let record =
-            MachineRecord { version: 1, generation: 1, name: "m".into(), spec, machine, created: now };
-        let mut secrets = new_password(&key, id, password).unwrap().to_vec();
-        secrets.push(next_password(&key, id, next).unwrap());
-        store.machine_insert(&record, &secrets, &[], now).await.unwrap();
+        let mut record = samples::machine(1);
+        record.spec.bmc = Some(bmc);
+        let mut secrets = new_password(&key, record.id(), password).unwrap().to_vec();
+        secrets.push(next_password(&key, record.id(), next).unwrap());
+        store.machine_insert(&record, &secrets, &[], samples::NOW).await.unwrap();
         Self { _folder: folder, store, key, bmcs, record, _end: end.drop_guard() }
     }
 
@@ -134,13 +112,7 @@ async fn when_the_bmc_knows_neither_it_is_asked_once_for_each() {
     // A third wrong one would have locked the user out.
     let id = setting.record.id();
     let right = new_password(&setting.key, id, "right").unwrap();
-    let swap = setting.store.machine_update(
-        &setting.record,
-        &setting.record,
-        &right,
-        &[],
-        jiff::Timestamp::UNIX_EPOCH,
-    );
+    let swap = setting.store.machine_update(&setting.record, &setting.record, &right, &[], samples::NOW);
     assert_eq!(swap.await.unwrap(), Swap::Updated);
     setting.power().await.unwrap();
     assert!(!setting.has_next().await, "a person's word is the last");

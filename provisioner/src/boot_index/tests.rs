@@ -1,17 +1,16 @@
 //! What is remembered is what the database says, whatever was written between.
 
 use super::*;
-use crate::store::{InstanceRecord, InstanceStanding, Swap};
+use crate::{
+    samples::{self, NOW},
+    store::{InstanceRecord, Swap},
+};
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use provisioner_api::{
-    ErasePolicy, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceSpec,
-    InstanceState, JobId, JobKind, MachineSpec,
-};
-use provisioner_lifecycle::{Job, Machine};
+use provisioner_api::{JobId, JobKind};
+use provisioner_lifecycle::Job;
 use uuid::Uuid;
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const MACS: [&str; 3] = ["52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:03"];
 
 fn later() -> Timestamp {
@@ -23,88 +22,18 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 }
 
 fn record(number: u8, macs: &[&str]) -> MachineRecord {
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: macs.iter().map(|mac| (*mac).to_owned()).collect(),
-        bmc: None,
-        boot_mode: None,
-        boot_chain: None,
-        accepted: false,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    let machine = Machine::new(MachineId(Uuid::from_u128(u128::from(number))), NOW);
-    MachineRecord { version: 1, generation: 1, name: format!("m{number}"), spec, machine, created: NOW }
+    let mut record = samples::machine(number.into());
+    record.spec.macs = macs.iter().map(|mac| (*mac).to_owned()).collect();
+    record.spec.accepted = false;
+    record
 }
 
 fn job(number: u128) -> Job {
-    Job {
-        id: JobId(Uuid::from_u128(number)),
-        kind: JobKind::Inspect,
-        epoch: 1,
-        restarts: 0,
-        started: NOW,
-        ended: None,
-        steps: Vec::new(),
-    }
+    samples::job(number, JobKind::Inspect, Vec::new())
 }
 
 fn window(id: &str, mac: &str, job: Option<(JobId, u64)>, machine: Option<MachineId>) -> Window {
-    Window {
-        id: id.to_owned(),
-        mac: mac.to_owned(),
-        machine,
-        job,
-        opened: NOW,
-        expires: later(),
-        nonce: None,
-        claimed: None,
-    }
-}
-
-fn image() -> Image {
-    let spec = ImageSpec {
-        name: "debian".into(),
-        digest: String::new(),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
-    let status = ImageStatus {
-        imported: NOW,
-        disk_bytes: 1,
-        stored_bytes: 1,
-        chunks: 1,
-        manifest_sha256: String::new(),
-    };
-    Image { id: ImageId(Uuid::nil()), name: "debian".into(), spec, status }
-}
-
-fn instance() -> InstanceRecord {
-    let spec = InstanceSpec {
-        image: "debian".into(),
-        machine: None,
-        pool: None,
-        selector: Default::default(),
-        hostname: None,
-        user: None,
-        ssh_keys: Vec::new(),
-        user_data: None,
-        network_config: None,
-        root_disk_serial: None,
-        erase: ErasePolicy::Metadata,
-    };
-    InstanceRecord {
-        id: InstanceId(Uuid::from_u128(7)),
-        version: 1,
-        name: "web1".into(),
-        state: InstanceState::Pending,
-        since: NOW,
-        machine: None,
-        image: ImageId(Uuid::nil()),
-        spec,
-        standing: InstanceStanding::default(),
-        created: NOW,
-    }
+    Window { machine, job, ..samples::window(id, mac) }
 }
 
 /// What a store that was opened just now, and remembers nothing, says of all MACs.
@@ -164,6 +93,19 @@ async fn change(store: &Store, number: u8, change: impl FnOnce(&mut MachineRecor
     let _ = store.machine_update(&before, &next, &[], &[], NOW).await;
 }
 
+async fn open_window(store: &Store, window: &Window) {
+    match store.window_get(&window.id).await.unwrap() {
+        Some(_) => store.window_extend(window).await.unwrap(),
+        None => store.window_insert(window).await.unwrap(),
+    }
+}
+
+async fn claim(store: &Store, id: &str, machine: MachineId) {
+    if let Some(window) = store.window_get(id).await.unwrap() {
+        store.window_claim(&window, "nonce", machine, NOW).await.unwrap();
+    }
+}
+
 /// Does it through the store, as the service does; what is not possible just now is left.
 async fn perform(store: &Store, deed: &Deed) {
     let get = async |number: u8| store.machine_get(record(number, &[]).id()).await.unwrap();
@@ -199,21 +141,24 @@ async fn perform(store: &Store, deed: &Deed) {
                 && let Some(job) = &record.machine.job
             {
                 let mac = MACS[number as usize];
-                let window = window(&format!("job {number}"), mac, Some((job.id, 1)), Some(record.id()));
-                store.window_insert(&window).await.unwrap();
+                open_window(
+                    store,
+                    &window(&format!("job {number}"), mac, Some((job.id, 1)), Some(record.id())),
+                )
+                .await;
             }
         }
         Deed::Discovery(mac) => {
-            store.window_insert(&window(&format!("found {mac}"), MACS[mac], None, None)).await.unwrap();
+            open_window(store, &window(&format!("found {mac}"), MACS[mac], None, None)).await;
         }
         Deed::ClaimJob(number) => {
             if let Some(record) = get(number).await {
-                store.window_claim(&format!("job {number}"), "nonce", record.id(), NOW).await.unwrap();
+                claim(store, &format!("job {number}"), record.id()).await;
             }
         }
         Deed::ClaimDiscovery(mac, number) => {
             if let Some(record) = get(number).await {
-                store.window_claim(&format!("found {mac}"), "nonce", record.id(), NOW).await.unwrap();
+                claim(store, &format!("found {mac}"), record.id()).await;
             }
         }
     }
@@ -250,8 +195,8 @@ async fn each_kind_of_change_is_told_at_once() {
         Deed::Delete(1),
     ];
     let (folder, store) = check(&deeds).await;
-    store.image_insert(&image()).await.unwrap();
-    let instance = instance();
+    store.image_insert(&samples::image()).await.unwrap();
+    let instance = samples::instance(7);
     store.instance_insert(&instance, None, &[], NOW).await.unwrap();
     let before = store.machine_get(record(0, &[]).id()).await.unwrap().unwrap();
     let with = |before: &MachineRecord, accepted: bool| {
@@ -312,7 +257,7 @@ async fn the_database_is_asked_once_in_a_while_and_not_more() {
 /// A change that is committed while an answer is being read: the answer is not remembered.
 #[tokio::test]
 async fn what_changed_while_it_was_read_is_not_remembered() {
-    let index = BootIndex::default();
+    let index = Arc::new(BootIndex::default());
     let (key, now) = (MACS[0].to_owned(), Instant::now());
     let ask = async |answer: Option<MachineId>, meanwhile: &str| {
         let read = async {
@@ -332,7 +277,7 @@ async fn what_changed_while_it_was_read_is_not_remembered() {
 
 #[tokio::test]
 async fn made_up_addresses_do_not_fill_the_memory() {
-    let index = BootIndex::default();
+    let index = Arc::new(BootIndex::default());
     let now = Instant::now();
     for number in 0..MOST + 10 {
         let none = async { Ok(None) };

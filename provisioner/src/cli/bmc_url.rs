@@ -49,16 +49,7 @@ pub(super) fn parse(text: &str) -> Result<BmcSpec, String> {
         Some(port) => format!("{host}:{port}"),
         None => host,
     };
-    let mut bmc = BmcSpec {
-        protocol,
-        address,
-        username,
-        cipher_suite: None,
-        tls_sha256: None,
-        tls_ca: None,
-        domain: None,
-        mac: None,
-    };
+    let mut bmc = BmcSpec { address, username, ..BmcSpec::new(protocol) };
     for (key, value) in url.query_pairs() {
         setting(&mut bmc, &key, &value)?;
     }

@@ -90,7 +90,7 @@ async fn give(store: &Store, hub: &Hub, memory: &mut Memory, now: Timestamp) -> 
     pass.give_named(&records, &pending, &mut allocation).await?;
     let open = allocation.open();
     let left: Vec<_> = open.iter().map(|place| (&records[*place], pending[*place].clone())).collect();
-    pass.done.left = left.len() + pass.done.lost;
+    pass.done.left += left.len() + pass.done.lost;
     if !left.is_empty() {
         let renew = memory.renewed.is_none_or(|at| now.duration_since(at) >= AGAIN);
         pass.tell(left, renew).await?;
@@ -116,7 +116,7 @@ impl Pass<'_> {
     async fn waiting(&mut self) -> Result<Vec<(InstanceRecord, Pending)>, ServiceError> {
         let began = Instant::now();
         let mut images: HashMap<ImageId, Option<Image>> = HashMap::new();
-        let mut waiting = Vec::new();
+        let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
         for record in self.store.instance_pending().await? {
             // It is to be forgotten, which its own look does.
             if record.standing.release.is_some() {
@@ -124,17 +124,33 @@ impl Pass<'_> {
             }
             let image = match images.entry(record.image) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.store.image_find(&record.image.to_string()).await?),
+                Entry::Vacant(new) => {
+                    let image = self.store.image_get(record.image).await;
+                    new.insert(legible(image, "an image")?.flatten())
+                }
             };
             match image {
                 Some(image) => {
                     let asks = asks(&record, image);
                     waiting.push((record, asks));
                 }
-                None => tracing::error!(instance = record.name, "its image is gone from the records"),
+                None => {
+                    tracing::error!(instance = record.name, "its image is not in the records, or damaged");
+                    unreadable.push(record);
+                }
             }
         }
         self.read += began.elapsed();
+        let why = "the records of its image have to be readable again: they are damaged";
+        let told: Vec<_> = unreadable
+            .iter()
+            .filter_map(|record| told(record, Shortage::Wait(why.into()), false, self.now))
+            .collect();
+        self.done.left += unreadable.len();
+        self.done.told += told.len();
+        for some in told.chunks(TOLD_AT_ONCE) {
+            self.store.instances_wait(some, self.now).await?;
+        }
         Ok(waiting)
     }
 
@@ -152,11 +168,12 @@ impl Pass<'_> {
                 let page = self.store.machine_free(&pool, &after, PAGE).await?;
                 self.read += began.elapsed();
                 self.done.pages += 1;
-                let grants = allocation.offer(&page.iter().map(candidate).collect::<Vec<_>>());
-                self.give_all(records, &page, grants).await?;
-                match page.last() {
-                    Some(last) if page.len() == PAGE as usize => after.clone_from(&last.name),
-                    _ => break,
+                let free: Vec<_> = page.records.iter().map(candidate).collect();
+                let grants = allocation.offer(&free);
+                self.give_all(records, &page.records, grants).await?;
+                match page.next {
+                    Some(next) => after = next,
+                    None => break,
                 }
             }
         }
@@ -174,7 +191,7 @@ impl Pass<'_> {
         let mut seen = BTreeSet::new();
         for id in wanted.into_iter().filter(|id| seen.insert(*id)) {
             let began = Instant::now();
-            let machine = self.store.machine_get(id).await?;
+            let machine = legible(self.store.machine_get(id).await, "a machine")?.flatten();
             self.read += began.elapsed();
             let Some(machine) = machine else { continue };
             let grants = allocation.offer(&[candidate(&machine)]);
@@ -242,12 +259,15 @@ impl Pass<'_> {
         if pending.iter().all(|pending| pending.wanted.is_some()) {
             let named: BTreeSet<_> = pending.iter().filter_map(|pending| pending.wanted).collect();
             for id in named {
-                if let Some(machine) = self.store.machine_get(id).await? {
-                    shortages.see(&candidate(&machine));
+                match legible(self.store.machine_get(id).await, "a machine")? {
+                    Some(Some(machine)) => shortages.see(&candidate(&machine)),
+                    Some(None) => {}
+                    None => shortages.see_damaged(id),
                 }
             }
         } else {
-            self.store.machine_each(|machine| shortages.see(&candidate(machine))).await?;
+            let damaged = self.store.machine_each(|machine| shortages.see(&candidate(machine))).await?;
+            damaged.into_iter().for_each(|id| shortages.see_damaged(id));
         }
         self.read += began.elapsed();
         let told: Vec<_> = left
@@ -255,11 +275,23 @@ impl Pass<'_> {
             .enumerate()
             .filter_map(|(place, record)| told(record, shortages.of(place), renew, self.now))
             .collect();
-        self.done.told = told.len();
+        self.done.told += told.len();
         for some in told.chunks(TOLD_AT_ONCE) {
             self.store.instances_wait(some, self.now).await?;
         }
         Ok(())
+    }
+}
+
+/// What was read; nothing, if it is damaged: that must not keep the others from getting machines.
+fn legible<T>(read: Result<T, StoreError>, what: &str) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_damage() => {
+            tracing::warn!(%error, "allocation goes on without {what}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

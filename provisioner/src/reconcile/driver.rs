@@ -15,9 +15,13 @@ use crate::{
     hub::Poke,
     service::{Service, ServiceError},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::MachineId;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::{Id, JoinError, JoinSet},
@@ -28,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 /// After a failure of our own (database), this long until the next look.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
-/// After a look that stumbled over a bug.
+/// After a look that stumbled over a bug, or over records that can't be read.
 const AFTER_BUG: Duration = Duration::from_secs(60);
 
 /// Objects are looked at this often even if nothing happens.
@@ -45,14 +49,24 @@ const GATHER: Duration = Duration::from_millis(50);
 /// waiting by slow BMCs.
 const LOOKS: usize = super::DEEDS + super::POLLS + 32;
 
+/// How often it is seen at least that this process runs.
+const TICK: Duration = Duration::from_secs(5);
+
+/// After so long without a tick this process did not run, or the clock was set.
+const ASLEEP: SignedDuration = SignedDuration::from_secs(15);
+
 struct Driver {
     service: Arc<Service>,
     limits: Arc<Limits>,
     began: Instant,
+    /// When it was last known to run, by the clock that silence is counted by.
+    awake: Timestamp,
     queue: Queue<Key>,
     /// What the last looks at machines left for the next ones.
     glances: HashMap<MachineId, machine::Glance>,
     allocation: allocate::Memory,
+    /// What can't be looked at because of damaged records.
+    damaged: HashSet<Key>,
     /// Whether what there was at the start is known.
     swept: bool,
     looks: JoinSet<Looked>,
@@ -82,9 +96,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
     let mut driver = Driver {
         limits: Arc::default(),
         began: Instant::now(),
+        awake: clock::now(),
         queue: Queue::new(),
         glances: HashMap::new(),
         allocation: allocate::Memory::default(),
+        damaged: HashSet::new(),
         swept: false,
         looks: JoinSet::new(),
         tasks: HashMap::new(),
@@ -96,6 +112,13 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
     driver.queue.wake(Key::Allocation, Duration::ZERO);
     driver.queue.wake(Key::Sweep, Duration::ZERO);
     loop {
+        if let Err(error) = driver.wakes().await {
+            tracing::error!(error = chain(&error), "what was missed can't be written; it is tried again");
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(AFTER_ERROR) => continue,
+            }
+        }
         driver.begin_looks();
         let room = driver.looks.len() < LOOKS;
         let due = driver.queue.due().filter(|_| room).map(|due| driver.began + due);
@@ -104,6 +127,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
             pokes = service.hub.taken() => pokes.into_iter().for_each(|poke| driver.poked(poke)),
             Some(ended) = driver.looks.join_next_with_id() => driver.ended(ended),
             () = until(due) => {}
+            () = tokio::time::sleep(TICK) => {}
         }
     }
     driver.looks.shutdown().await;
@@ -120,6 +144,22 @@ async fn until(due: Option<Instant>) {
 impl Driver {
     fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// Before anything is decided: while this process was stopped (a paused virtual machine, say) nobody was silent, and
+    /// what a clock that is set forward leaps over nobody could fill with words.
+    async fn wakes(&mut self) -> Result<(), ServiceError> {
+        let now = clock::now();
+        if slept(self.awake, now) {
+            let seconds = now.duration_since(self.awake).as_secs();
+            tracing::warn!(
+                seconds,
+                "the service was stopped, or the clock was set: that time counts for nobody"
+            );
+            self.service.store.machines_missed(self.awake, now).await?;
+        }
+        self.awake = now;
+        Ok(())
     }
 
     fn poked(&mut self, poke: Poke) {
@@ -197,6 +237,14 @@ impl Driver {
         }
     }
 
+    /// Takes down whether an object's records are damaged, for those who count.
+    fn note_damage(&mut self, key: Key, damage: bool) {
+        let news = if damage { self.damaged.insert(key) } else { self.damaged.remove(&key) };
+        if news {
+            self.service.damaged.store(self.damaged.len(), Ordering::Relaxed);
+        }
+    }
+
     fn take(&mut self, looked: Looked, now: Duration) {
         let Looked { key, next, left } = looked;
         match (left, key) {
@@ -213,6 +261,8 @@ impl Driver {
             _ => {}
         }
         let then = |at: Timestamp| now + pause(at, clock::now());
+        let damage = next.as_ref().err().is_some_and(ServiceError::is_damage);
+        self.note_damage(key, damage);
         match next {
             Ok(Next::Now) => {
                 self.queue.rests(key, now);
@@ -227,6 +277,11 @@ impl Driver {
                     self.glances.remove(&id);
                 }
             }
+            // Until somebody mends it, each look ends so.
+            Err(error) if damage => {
+                tracing::error!(?key, error = chain(&error), "it can't be looked at: records are damaged");
+                self.queue.rests(key, now + AFTER_BUG);
+            }
             Err(error) => {
                 tracing::error!(?key, error = chain(&error), "reconciling failed; it is tried again");
                 self.queue.rests(key, now + AFTER_ERROR);
@@ -234,6 +289,11 @@ impl Driver {
             }
         }
     }
+}
+
+/// Whether this process did not run in between. A clock that is set back only makes silence longer to conclude.
+fn slept(awake: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(awake) >= ASLEEP
 }
 
 /// How long until then.
@@ -278,4 +338,20 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_no_sleep_and_clocks_that_are_set_back_are_none() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let tick = i64::try_from(TICK.as_secs()).unwrap();
+        for (now, expected) in
+            [(1000, false), (1000 + 2 * tick, false), (1015, true), (9999, true), (0, false)]
+        {
+            assert_eq!(slept(at(1000), at(now)), expected, "{now}");
+        }
+    }
 }

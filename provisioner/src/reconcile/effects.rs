@@ -179,7 +179,7 @@ async fn set_boot(
 /// Asks the BMC for the power state.
 pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
     // While the password is being changed one of the two is wrong: nobody guesses for a look.
-    if service.bmcs.turn(record.id()).try_lock().is_err() {
+    if service.bmcs.is_changing(record.id()) {
         return Ok(());
     }
     let bmc = match service.bmcs.driver(record).await {
@@ -202,7 +202,7 @@ pub(super) async fn look_at_power(service: &Service, record: &MachineRecord) -> 
 async fn is_seen(service: &Service, record: &MachineRecord, on: bool) -> Result<(), ServiceError> {
     let facts = &record.machine.facts;
     let was = facts.power.map(|(on, _)| on);
-    // While a job runs it is written down each time: by that it is known, after the service was down, since when.
+    // While a job runs it is written down each time that it was seen.
     let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
     if was == Some(on) && facts.bmc_trouble.is_none() && !works {
         return Ok(());

@@ -106,7 +106,7 @@ async fn change(
 ) -> Result<(), ServiceError> {
     let version = decided.version;
     service
-        .instance_change(decided.id, |record, _| {
+        .instance_change_loaded(decided, |record, _| {
             (record.version == version).then(|| (apply(record.clone()), vec![event.clone()]))
         })
         .await?;

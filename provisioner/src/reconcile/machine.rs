@@ -194,7 +194,7 @@ pub(super) async fn glance(
     }
     let Some(_slot) = slots.poll() else { return Some(Next::Crowded(Turn::Poll, idle.until)) };
     // While the password is being changed one of the two is wrong.
-    if service.bmcs.turn(id).try_lock().is_err() {
+    if service.bmcs.is_changing(id) {
         return None;
     }
     let bmc = service.bmcs.kept(id)?;

@@ -26,7 +26,8 @@ pub(super) struct Found {
     pub(super) after: Duration,
 }
 
-/// What there is. The first time also tells what has something to do from what rests.
+/// What there is. The first time also tells what has something to do from what rests; what can't be read is looked at at
+/// once, which tells of it.
 pub(super) async fn look(service: &Service, first: bool) -> Result<Vec<Found>, ServiceError> {
     let mut found = Vec::new();
     if !first {
@@ -39,10 +40,13 @@ pub(super) async fn look(service: &Service, first: bool) -> Result<Vec<Found>, S
     let mut see = |key: Key, id: Uuid, rests: bool| {
         found.push(Found { key, after: if rests { spread(id) } else { Duration::ZERO } });
     };
-    service
+    let damaged = service
         .store
         .machine_each(|record| see(Key::Machine(record.id()), record.id().0, rests(record, limits, now)))
         .await?;
+    for id in damaged {
+        see(Key::Machine(id), id.0, false);
+    }
     for one in service.store.instance_rests().await? {
         see(Key::Instance(one.id), one.id.0, one.rests);
     }

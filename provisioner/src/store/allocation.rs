@@ -2,8 +2,8 @@
 //! waiting. And what a restart picks up: who listens again, and what there is to look at.
 
 use super::{
-    InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap, document, event,
-    instance, machine,
+    InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap, damage::legible,
+    document, event, instance, lanes::Lent, machine, memory::Touched,
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, InstanceState, MachineId};
@@ -16,6 +16,14 @@ const PAGE: u32 = 500;
 /// Where free machines are, so that the partial index serves.
 const FREE: &str = "machine.state = 'available' AND machine.owner IS NULL AND NOT machine.held";
 
+/// A page of free machines.
+pub(crate) struct FreeMachines {
+    /// Those that can be read.
+    pub(crate) records: Vec<MachineRecord>,
+    /// The name behind which the next page begins; none: this is the last one.
+    pub(crate) next: Option<String>,
+}
+
 /// One of the instances there are, in short.
 pub(crate) struct InstanceRest {
     /// Which.
@@ -25,48 +33,64 @@ pub(crate) struct InstanceRest {
 }
 
 impl Store {
-    /// The instances that have no machine, in the order in which they were asked for.
+    /// The instances that have no machine, in the order in which they were asked for. A damaged one goes on waiting.
     pub(crate) async fn instance_pending(&self) -> Result<Vec<InstanceRecord>, StoreError> {
         let columns = instance::INSTANCE;
         let text = format!("SELECT {columns} FROM instance WHERE machine IS NULL ORDER BY created, id");
         let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(&mut *self.reader.get().await?).await?;
-        rows.iter().map(instance::from_row).collect()
+        rows.iter().filter_map(|row| legible(instance::from_row(row)).transpose()).collect()
     }
 
-    /// Machines of a pool that nobody has and that are not held, by name, after that name.
+    /// Machines of a pool that nobody has and that are not held, by name, after that name. A damaged one is given to
+    /// nobody.
     pub(crate) async fn machine_free(
         &self,
         pool: &str,
         after: &str,
         limit: u32,
-    ) -> Result<Vec<MachineRecord>, StoreError> {
+    ) -> Result<FreeMachines, StoreError> {
         let columns = machine::MACHINE;
         let text = format!(
             "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job
              WHERE machine.pool = $1 AND {FREE} AND machine.name > $2 ORDER BY machine.name LIMIT $3"
         );
         let query = sqlx::query(AssertSqlSafe(text)).bind(pool).bind(after).bind(limit);
-        query.fetch_all(&mut *self.reader.get().await?).await?.iter().map(machine::from_row).collect()
+        let rows = query.fetch_all(&mut *self.reader.get().await?).await?;
+        let next = match rows.last() {
+            Some(last) if rows.len() == limit as usize => Some(last.try_get("m_name")?),
+            _ => None,
+        };
+        let records = rows
+            .iter()
+            .filter_map(|row| legible(machine::from_row(row)).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(FreeMachines { records, next })
     }
 
-    /// Shows every machine, by name. Not one moment's picture: what changes meanwhile is seen before or after.
-    pub(crate) async fn machine_each(&self, mut see: impl FnMut(&MachineRecord)) -> Result<(), StoreError> {
+    /// Shows every machine, by name, and answers which are damaged. Not one moment's picture: what changes meanwhile is
+    /// seen before or after.
+    pub(crate) async fn machine_each(
+        &self,
+        mut see: impl FnMut(&MachineRecord),
+    ) -> Result<Vec<MachineId>, StoreError> {
         let columns = machine::MACHINE;
         let text = format!(
             "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job
              WHERE machine.name > $1 ORDER BY machine.name LIMIT $2"
         );
-        let mut after = String::new();
+        let (mut after, mut damaged) = (String::new(), Vec::new());
         loop {
             let query = sqlx::query(AssertSqlSafe(text.clone())).bind(&after).bind(PAGE);
             let rows = query.fetch_all(&mut *self.reader.get().await?).await?;
             for row in &rows {
-                let record = machine::from_row(row)?;
-                see(&record);
-                after = record.name;
+                match legible(machine::from_row(row))? {
+                    Some(record) => see(&record),
+                    None => damaged.extend(row.try_get::<&str, _>("m_id")?.parse::<MachineId>().ok()),
+                }
             }
-            if rows.len() < PAGE as usize {
-                return Ok(());
+            match rows.last() {
+                Some(last) if rows.len() == PAGE as usize => after = last.try_get("m_name")?,
+                _ => return Ok(damaged),
             }
         }
     }
@@ -80,6 +104,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin().await?;
         for (record, told) in instances {
+            self.recent.begin(&Touched::default().changed_instance(record.id));
             if instance::update_on_conn(&mut transaction, record).await? == Swap::Updated {
                 event::insert_on_conn(&mut transaction, told.as_slice(), now).await?;
             }
@@ -88,29 +113,49 @@ impl Store {
     }
 
     /// Takes down, in one transaction, that the service listens again: for each machine on which a job runs, because
-    /// nobody could be heard while it was down. Answers which these are.
+    /// nobody could be heard while it was down. Answers which these are; a damaged one is left as it is.
     pub(crate) async fn machines_listen(&self, now: Timestamp) -> Result<Vec<MachineId>, StoreError> {
         let mut transaction = self.writer.begin().await?;
-        let columns = machine::MACHINE;
-        let text = format!(
-            "SELECT {columns} FROM job JOIN machine ON machine.job = job.id WHERE job.ended IS NULL ORDER BY job.started"
-        );
-        let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(&mut *transaction).await?;
-        let mut ids = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let before = machine::from_row(row)?;
-            let after = observe(&before.machine, &Fact::Listening, now);
-            let after = MachineRecord { machine: after, ..before.clone() };
-            // The only connection that writes has read them: nobody was faster.
-            self.recent.forget(before.id());
-            machine::update_on_conn(&mut transaction, &before, &after).await?;
-            ids.push(before.id());
-        }
+        let last = self.begins_to_listen(&mut transaction, now).await?;
+        let ids = self.forgive(&mut transaction, last, now).await?;
         transaction.commit().await?;
         Ok(ids)
     }
 
-    /// All instances in short, oldest first.
+    /// The same when this process was stopped since `last`, or the clock was set forward by that.
+    pub(crate) async fn machines_missed(&self, last: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        self.forgive(&mut transaction, Some(last), now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn forgive(
+        &self,
+        transaction: &mut Lent,
+        last: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<MachineId>, StoreError> {
+        let listening = Fact::Listening { last };
+        let columns = machine::MACHINE;
+        let text = format!(
+            "SELECT {columns} FROM job JOIN machine ON machine.job = job.id WHERE job.ended IS NULL ORDER BY job.started"
+        );
+        let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(&mut **transaction).await?;
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(before) = legible(machine::from_row(row))? else { continue };
+            let after = observe(&before.machine, &listening, now);
+            let after = MachineRecord { machine: after, ..before.clone() };
+            // The only connection that writes has read them: nobody was faster.
+            let touched = Touched::default().changed_machine(before.id());
+            self.recent.begin(&touched);
+            machine::update_on_conn(transaction, &before, &after).await?;
+            ids.push(before.id());
+        }
+        Ok(ids)
+    }
+
+    /// All instances in short, oldest first. A damaged one has no rest.
     pub(crate) async fn instance_rests(&self) -> Result<Vec<InstanceRest>, StoreError> {
         let rows = sqlx::query("SELECT id, state, standing FROM instance ORDER BY created, id")
             .fetch_all(&mut *self.reader.get().await?)
@@ -118,12 +163,15 @@ impl Store {
         let rest = |row: &sqlx::sqlite::SqliteRow| {
             let id: String = row.try_get("id")?;
             let place = |column: &str| format!("instance {id}, column {column}");
-            let state: String = row.try_get("state")?;
-            let state: InstanceState = document(|| place("state"), &format!("\"{state}\""))?;
-            let standing: InstanceStanding = document(|| place("standing"), row.try_get("standing")?)?;
-            let rests = state == InstanceState::Running && standing.release.is_none();
+            let rests = || {
+                let state: String = row.try_get("state")?;
+                let state: InstanceState = document(|| place("state"), &format!("\"{state}\""))?;
+                let standing: InstanceStanding = document(|| place("standing"), row.try_get("standing")?)?;
+                Ok(state == InstanceState::Running && standing.release.is_none())
+            };
+            let rests = legible(rests())?.unwrap_or(false);
             Ok(InstanceRest { id: document(|| place("id"), &format!("\"{id}\""))?, rests })
         };
-        rows.iter().map(rest).collect()
+        rows.iter().filter_map(|row| legible(rest(row)).transpose()).collect()
     }
 }

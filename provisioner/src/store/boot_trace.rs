@@ -1,9 +1,13 @@
 //! Boot conversations, entry by entry. Written in batches, each a transaction; losing the last one loses no decision.
 
-use super::{Store, StoreError, document, json};
+use super::{
+    Store, StoreError,
+    batch::{Batch, Part},
+    document, json,
+};
 use crate::text::format_mac;
 use pxe_proto::trace::Entry;
-use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 
 /// The most rows of one statement.
@@ -15,23 +19,18 @@ pub(crate) type Numbered = (u64, Arc<Entry>);
 impl Store {
     /// Adds entries. Of two replicas that heard the same packet at the same moment, the first has its say.
     pub(crate) async fn boot_trace_insert(&self, entries: &[Numbered]) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
+        let mut batch = Batch::new();
         for rows in entries.chunks(MOST) {
-            let values: Vec<_> = (0..rows.len())
-                .map(|row| row * 3)
-                .map(|n| format!("(${}, ${}, ${})", n + 1, n + 2, n + 3))
-                .collect();
-            let text = format!(
-                "INSERT INTO boot_trace (mac, id, entry) VALUES {} ON CONFLICT (mac, id) DO NOTHING",
-                values.join(", ")
-            );
-            let mut query = sqlx::query(AssertSqlSafe(text));
-            for (id, entry) in rows {
-                query = query.bind(format_mac(entry.mac)).bind(*id as i64).bind(json(entry.as_ref()));
-            }
-            query.execute(&mut *transaction).await?;
+            batch.add(Part::Rest, |statement| {
+                statement.push("INSERT INTO boot_trace (mac, id, entry) ");
+                statement.push_rows(rows.iter().map(|(id, entry)| {
+                    [format_mac(entry.mac).into(), (*id as i64).into(), json(entry.as_ref()).into()]
+                }));
+                statement.push(" ON CONFLICT (mac, id) DO NOTHING");
+            });
         }
-        Ok(transaction.commit().await?)
+        self.writer.write(batch).await?;
+        Ok(())
     }
 
     /// The entries of a MAC, oldest first.

@@ -3,11 +3,13 @@
 use super::{
     Store, StoreError,
     batch::{Batch, Part},
-    micros, time,
+    micros,
+    statement::Statement,
+    time,
 };
 use jiff::Timestamp;
 use provisioner_api::{Event, EventId, InstanceId, MachineId};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 /// An event to be written.
@@ -70,9 +72,9 @@ pub(super) async fn insert_on_conn(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     for events in events.chunks(MOST) {
-        let mut query = QueryBuilder::new("");
-        push(&mut query, events, now);
-        query.build().execute(&mut *conn).await?;
+        let mut statement = Statement::default();
+        push(&mut statement, events, now);
+        statement.execute(conn).await?;
     }
     Ok(())
 }
@@ -85,16 +87,18 @@ pub(super) fn add(batch: &mut Batch, events: &[NewEvent], now: Timestamp) {
 }
 
 /// The statement that writes events.
-fn push(query: &mut QueryBuilder<Sqlite>, events: &[NewEvent], now: Timestamp) {
-    query.push("INSERT INTO event (id, at, machine, instance, kind, message) ");
-    query.push_values(events, |mut row, event| {
-        row.push_bind(Uuid::now_v7().to_string())
-            .push_bind(micros(now))
-            .push_bind(event.machine.map(|id| id.to_string()))
-            .push_bind(event.instance.map(|id| id.to_string()))
-            .push_bind(event.kind)
-            .push_bind(event.message.clone());
-    });
+fn push(statement: &mut Statement, events: &[NewEvent], now: Timestamp) {
+    statement.push("INSERT INTO event (id, at, machine, instance, kind, message) ");
+    statement.push_rows(events.iter().map(|event| {
+        [
+            Uuid::now_v7().to_string().into(),
+            micros(now).into(),
+            event.machine.map(|id| id.to_string()).into(),
+            event.instance.map(|id| id.to_string()).into(),
+            event.kind.into(),
+            event.message.as_str().into(),
+        ]
+    }));
 }
 
 /// The least id that an event of this time can have: the first 48 bits of an UUID of version 7 are milliseconds since
@@ -109,7 +113,7 @@ impl Store {
     pub(crate) async fn event_insert(&self, events: &[NewEvent], now: Timestamp) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         add(&mut batch, events, now);
-        batch.commit(&mut self.writer.get().await?).await.map_err(|failed| failed.error)?;
+        self.writer.write(batch).await?;
         Ok(())
     }
 

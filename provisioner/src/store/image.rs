@@ -1,6 +1,6 @@
 //! Images: names for manifests in the chunk store.
 
-use super::{Store, StoreError, document, json, taken};
+use super::{Store, StoreError, document, json, memory::Touched, taken};
 use provisioner_api::{Image, ImageId};
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -28,20 +28,37 @@ impl Store {
 
     /// One image by name or id.
     pub(crate) async fn image_find(&self, key: &str) -> Result<Option<Image>, StoreError> {
+        let reading = self.recent.images.reading();
         let row = sqlx::query("SELECT id, name, spec, status FROM image WHERE name = $1 OR id = $1")
             .bind(key)
             .fetch_optional(&mut *self.reader.get().await?)
             .await?;
-        row.as_ref().map(from_row).transpose()
+        let image = row.as_ref().map(from_row).transpose()?;
+        if let Some(image) = &image {
+            self.recent.images.keep_read(reading, image.id, image.clone());
+        }
+        Ok(image)
+    }
+
+    /// One image by id. It never changes, and stays for as long as an instance was made from it.
+    pub(crate) async fn image_get(&self, id: ImageId) -> Result<Option<Image>, StoreError> {
+        if let Some(image) = self.recent.images.get(&id) {
+            return Ok(Some(image));
+        }
+        self.image_find(&id.to_string()).await
     }
 
     /// Forgets an image. Refused while an instance was made from it.
     pub(crate) async fn image_delete(&self, id: ImageId) -> Result<(), StoreError> {
+        let touched = Touched::default().image(id);
+        let mut lent = self.writer.get().await?;
+        self.recent.begin(&touched);
         sqlx::query("DELETE FROM image WHERE id = $1")
             .bind(id.to_string())
-            .execute(&mut *self.writer.get().await?)
+            .execute(lent.conn())
             .await
             .map_err(|error| taken(error, "image", || "the image".into()))?;
+        self.recent.end(touched, true);
         Ok(())
     }
 }

@@ -3,13 +3,18 @@
 use super::{
     MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
-    document, event, json, machine, micros, secret, taken, time,
+    document, event, json, machine,
+    memory::Touched,
+    micros, secret,
+    statement::Statement,
+    taken, time,
+    writer::Write,
 };
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 /// An instance as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,20 +77,24 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let touched = Touched::default().new_instance(record).secrets(user_data);
         if let Some(user_data) = user_data {
             let mut transaction = self.writer.begin().await?;
-            let mut query = QueryBuilder::new("");
-            push_insert(&mut query, record);
-            let done = query.build().execute(&mut *transaction).await;
+            self.recent.begin(&touched);
+            let mut statement = Statement::default();
+            push_insert(&mut statement, record);
+            let done = statement.execute(&mut transaction).await;
             done.map_err(|error| insert_refused(error, record))?;
             secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
             event::insert_on_conn(&mut transaction, events, now).await?;
-            return Ok(transaction.commit().await?);
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            return Ok(());
         }
         let mut batch = Batch::new();
         batch.add(Part::Instance, |text| push_insert(text, record));
         event::add(&mut batch, events, now);
-        let done = batch.commit(&mut self.writer.get().await?).await;
+        let done = self.writer.write(Write { batch, touched, changing: None }).await;
         done.map(|_| ()).map_err(|failed| match failed.part {
             Part::Instance => insert_refused(failed.error, record),
             _ => failed.error.into(),
@@ -107,6 +116,9 @@ impl Store {
 
     /// One instance by id.
     pub(crate) async fn instance_get(&self, id: InstanceId) -> Result<Option<InstanceRecord>, StoreError> {
+        if let Some(record) = self.recent.instances.get(&id) {
+            return Ok(Some(record));
+        }
         let query = sqlx::query(select("WHERE id = $1")).bind(id.to_string());
         query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
@@ -121,7 +133,9 @@ impl Store {
         let mut batch = Batch::new();
         batch.swap(Part::Instance, |text| push_update(text, record));
         event::add(&mut batch, events, now);
-        batch.commit(&mut self.writer.get().await?).await.map_err(|failed| match failed.part {
+        let touched = Touched::default().instance(record);
+        let done = self.writer.write(Write { batch, touched, changing: None }).await;
+        done.map(|written| written.swap).map_err(|failed| match failed.part {
             Part::Instance => machine_taken(failed.error),
             _ => failed.error.into(),
         })
@@ -135,23 +149,19 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let _changing = self.boot_index.changing_machine(machine, Some(before));
-        let mut lent = self.writer.get().await?;
-        self.recent.forget(machine.id());
+        let changing = Some(self.boot_index.changing_machine(machine, Some(before)));
+        let touched = Touched::default().instance(instance).machine(before, machine);
         let mut batch = Batch::new();
         batch.swap(Part::Instance, |text| push_update(text, instance));
         debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
         machine::add_update(&mut batch, before, machine);
         event::add(&mut batch, events, now);
-        let swap = batch.commit(&mut lent).await.map_err(|failed| match failed.part {
+        let done = self.writer.write(Write { batch, touched, changing }).await;
+        done.map(|written| written.swap).map_err(|failed| match failed.part {
             Part::Instance => machine_taken(failed.error),
             Part::Machine => machine::name_taken(failed.error, machine),
             _ => failed.error.into(),
-        })?;
-        if swap == Swap::Updated {
-            self.recent.keep(before, machine);
-        }
-        Ok(swap)
+        })
     }
 
     /// Forgets an instance; its machine, if it had one, forgets it in the same transaction.
@@ -162,32 +172,26 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let _changing =
+        let changing =
             machine.map(|(before, machine)| self.boot_index.changing_machine(machine, Some(before)));
-        let mut transaction = self.writer.begin().await?;
-        if let Some((_, machine)) = machine {
-            self.recent.forget(machine.id());
+        let mut touched = Touched::default().gone_instance(instance.id);
+        if let Some((before, machine)) = machine {
+            touched = touched.machine(before, machine);
         }
-        if let Some((before, machine)) = machine
-            && machine::update_on_conn(&mut transaction, before, machine).await? == Swap::Stale
-        {
-            return Ok(Swap::Stale);
+        let mut batch = Batch::new();
+        if let Some((before, machine)) = machine {
+            debug_assert!(!machine::places_change(before, machine), "it keeps its MACs and its BMC");
+            machine::add_update(&mut batch, before, machine);
         }
-        let gone = sqlx::query("DELETE FROM instance WHERE id = $1 AND version = $2")
-            .bind(instance.id.to_string())
-            .bind(instance.version as i64)
-            .execute(&mut *transaction)
-            .await?;
-        if gone.rows_affected() == 0 {
-            return Ok(Swap::Stale);
-        }
-        sqlx::query("DELETE FROM secret WHERE owner = $1")
-            .bind(format!("instance {}", instance.id))
-            .execute(&mut *transaction)
-            .await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
-        Ok(Swap::Updated)
+        batch.swap(Part::Instance, |text| {
+            text.push("DELETE FROM instance WHERE id = ").push_bind(instance.id.to_string());
+            text.push(" AND version = ").push_bind(instance.version as i64);
+        });
+        batch.add(Part::Rest, |text| {
+            text.push("DELETE FROM secret WHERE owner = ").push_bind(format!("instance {}", instance.id));
+        });
+        event::add(&mut batch, events, now);
+        Ok(self.writer.write(Write { batch, touched, changing }).await?.swap)
     }
 }
 
@@ -195,29 +199,28 @@ pub(super) async fn update_on_conn(
     conn: &mut SqliteConnection,
     record: &InstanceRecord,
 ) -> Result<Swap, StoreError> {
-    let mut query = QueryBuilder::new("");
-    push_update(&mut query, record);
-    let changed = query.build().execute(&mut *conn).await.map_err(machine_taken)?;
-    Ok(if changed.rows_affected() == 0 { Swap::Stale } else { Swap::Updated })
+    let mut statement = Statement::default();
+    push_update(&mut statement, record);
+    let changed = statement.execute(conn).await.map_err(machine_taken)?;
+    Ok(if changed == 0 { Swap::Stale } else { Swap::Updated })
 }
 
 /// The statement that adds an instance.
-fn push_insert(query: &mut QueryBuilder<Sqlite>, record: &InstanceRecord) {
+fn push_insert(query: &mut Statement, record: &InstanceRecord) {
     query.push(
-        "INSERT INTO instance (id, name, version, state, since, image, spec, standing, created) VALUES (",
+        "INSERT INTO instance (id, name, version, state, since, image, spec, standing, created) VALUES ",
     );
-    let mut values = query.separated(", ");
-    values
-        .push_bind(record.id.to_string())
-        .push_bind(record.name.clone())
-        .push_bind(record.version as i64)
-        .push_bind(word(&record.state))
-        .push_bind(micros(record.since))
-        .push_bind(record.image.to_string())
-        .push_bind(json(&record.spec))
-        .push_bind(json(&record.standing))
-        .push_bind(micros(record.created));
-    query.push(")");
+    query.push_row([
+        record.id.to_string().into(),
+        record.name.as_str().into(),
+        (record.version as i64).into(),
+        word(&record.state).into(),
+        micros(record.since).into(),
+        record.image.to_string().into(),
+        json(&record.spec).into(),
+        json(&record.standing).into(),
+        micros(record.created).into(),
+    ]);
 }
 
 fn insert_refused(error: sqlx::Error, record: &InstanceRecord) -> StoreError {
@@ -233,7 +236,7 @@ fn machine_taken(error: sqlx::Error) -> StoreError {
 }
 
 /// The statement that writes an instance, if nobody else wrote it since.
-fn push_update(query: &mut QueryBuilder<Sqlite>, record: &InstanceRecord) {
+fn push_update(query: &mut Statement, record: &InstanceRecord) {
     query.push("UPDATE instance SET version = version + 1, state = ").push_bind(word(&record.state));
     query.push(", since = ").push_bind(micros(record.since));
     query.push(", machine = ").push_bind(record.machine.map(|id| id.to_string()));

@@ -2,13 +2,11 @@
 //!
 //! Each question to SQLite goes to a thread of its own and back, which costs more than most statements. sqlx's pool asks
 //! a connection each time it is given back whether it still lives, in a task of its own: a second hop for each statement.
-//! A file doesn't go away, so that is not done here. Deliberately not here: what is asked (the other files), and
-//! transactions that are one question (`batch`).
+//! A file doesn't go away, so that is not done here. Deliberately not here: what is asked (the other files), and what is
+//! written all the time (`writer`).
 
-use futures::{StreamExt, future::BoxFuture};
-use sqlx::{
-    Connection, Either, Executor, QueryBuilder, Sqlite, SqliteConnection, sqlite::SqliteConnectOptions,
-};
+use futures::future::BoxFuture;
+use sqlx::{Connection, Executor, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,6 +17,7 @@ use tokio::{
 };
 
 /// Some connections with the same options.
+#[derive(Clone)]
 pub(super) struct Lanes {
     shared: Arc<Shared>,
     count: u32,
@@ -111,38 +110,13 @@ impl Lent {
         self.conn.as_mut().expect("it is only taken away when this is dropped")
     }
 
-    /// Runs statements of one text, of which the first begins a transaction and the last one commits it. An error comes
-    /// with how many statements were done before it; all of them are taken back.
-    pub(super) async fn transact(
-        &mut self,
-        text: &mut QueryBuilder<Sqlite>,
-    ) -> Result<(), (usize, sqlx::Error)> {
-        // Whoever stops waiting in between leaves it open: then the thread goes on to no further statement.
-        self.midway = true;
-        let mut done = 0;
-        let mut failed = None;
-        {
-            let mut answers = self.conn().fetch_many(text.build());
-            while let Some(answer) = answers.next().await {
-                match answer {
-                    Ok(Either::Left(_)) => done += 1,
-                    Ok(Either::Right(_)) => {}
-                    Err(error) => failed = Some(error),
-                }
-            }
-        }
-        if let Some(error) = failed {
-            if take_back(self.conn()).await {
-                self.midway = false;
-            }
-            return Err((done, error));
-        }
-        self.midway = false;
-        Ok(())
-    }
-
     /// Commits what [`Lanes::begin`] began.
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.commit_held().await
+    }
+
+    /// The same, and nobody else gets the connection yet.
+    pub(super) async fn commit_held(&mut self) -> Result<(), sqlx::Error> {
         self.conn().execute("COMMIT").await?;
         self.midway = false;
         Ok(())

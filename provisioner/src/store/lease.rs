@@ -2,7 +2,11 @@
 //!
 //! Which replica may write which is decided in `replica.rs`; here a write only meets the fence.
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    batch::{Batch, Part},
+    statement::Value,
+};
 use pxe::leases::{Lease, LeaseState, NetworkWrite, RelayInfo};
 use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
 use std::{fmt::Write as _, net::Ipv4Addr, sync::OnceLock};
@@ -67,35 +71,38 @@ impl Store {
     pub(crate) async fn lease_commit(&self, owner: &str, writes: &[NetworkWrite]) -> Result<u64, StoreError> {
         let mut written = 0;
         for writes in writes.chunks(MOST) {
-            let size = writes.len().next_power_of_two();
-            let mut query = sqlx::query(commit_text(size));
-            for NetworkWrite { network, write } in writes {
-                let lease = &write.lease;
-                let relay = lease.relay.as_ref();
-                query = query
-                    .bind(std::sync::Arc::clone(network))
-                    .bind(number_of(lease.address))
-                    .bind(mac_number(lease.mac))
-                    .bind(state_number(lease.state))
-                    .bind(i64::try_from(lease.expires).unwrap_or(i64::MAX))
-                    .bind(lease.client_id.as_deref())
-                    .bind(lease.hostname.as_deref())
-                    .bind(relay.and_then(|relay| relay.address).map(number_of))
-                    .bind(relay.and_then(|relay| relay.circuit_id.as_deref()))
-                    .bind(relay.and_then(|relay| relay.remote_id.as_deref()))
-                    .bind(lease.firmware)
-                    .bind(i64::from(write.block.first));
-            }
-            // Rows without a network are nobody's block and so not written: with them there are few texts to prepare.
-            for _ in writes.len()..size {
-                for _ in 0..12 {
-                    query = query.bind(None::<i64>);
-                }
-            }
-            written += query.bind(owner).execute(&mut *self.writer.get().await?).await?.rows_affected();
+            let mut batch = Batch::new();
+            batch.add(Part::Rest, |text| {
+                let size = writes.len().next_power_of_two();
+                // Rows without a network are nobody's block and so not written: with them there are few texts to prepare.
+                let nobodys = || vec![Value::Null; 12];
+                let rows = writes.iter().map(row).chain(std::iter::repeat_with(nobodys));
+                text.push(commit_text(size)).bind(rows.take(size).flatten()).bind([owner.into()]);
+            });
+            written += self.writer.write(batch).await?.rows;
         }
         Ok(written)
     }
+}
+
+/// The values of a lease, in the order of [`COLUMNS`], between its network and its block.
+fn row(NetworkWrite { network, write }: &NetworkWrite) -> Vec<Value> {
+    let lease = &write.lease;
+    let relay = lease.relay.as_ref();
+    vec![
+        network.as_ref().into(),
+        number_of(lease.address).into(),
+        mac_number(lease.mac).into(),
+        state_number(lease.state).into(),
+        i64::try_from(lease.expires).unwrap_or(i64::MAX).into(),
+        lease.client_id.as_deref().into(),
+        lease.hostname.as_deref().into(),
+        relay.and_then(|relay| relay.address).map(number_of).into(),
+        relay.and_then(|relay| relay.circuit_id.as_deref()).into(),
+        relay.and_then(|relay| relay.remote_id.as_deref()).into(),
+        lease.firmware.into(),
+        i64::from(write.block.first).into(),
+    ]
 }
 
 /// The statement that writes so many leases, a power of two. One statement is one transaction.

@@ -5,13 +5,19 @@
 use super::{
     NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
-    document, event, json, machine_bmc, micros, secret, taken, time,
+    damage::legible,
+    document, event, json, machine_bmc,
+    memory::Touched,
+    micros, secret,
+    statement::Statement,
+    taken, time,
+    writer::Write,
 };
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineSpec};
 use provisioner_lifecycle::{Job, Machine};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 /// The columns of a machine and its job, as [`from_row`] reads them, and where they come from.
 pub(super) const MACHINE: &str =
@@ -65,7 +71,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let _changing = self.boot_index.changing_machine(record, None);
+        let touched = Touched::default().new_machine(record).secrets(secrets);
         let mut transaction = self.writer.begin().await?;
+        self.recent.begin(&touched);
         sqlx::query(
             "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created,
              pool, owner, held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11, $12, $13)",
@@ -90,14 +98,16 @@ impl Store {
         machine_bmc::put_on_conn(&mut transaction, record).await?;
         secret::put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit_held().await?;
+        self.recent.end(touched, true);
+        Ok(())
     }
 
-    /// All machines by name.
+    /// All machines by name, but for those whose rows are damaged.
     pub(crate) async fn machine_list(&self) -> Result<Vec<MachineRecord>, StoreError> {
         let rows =
             sqlx::query(select("ORDER BY machine.name")).fetch_all(&mut *self.reader.get().await?).await?;
-        rows.iter().map(from_row).collect()
+        rows.iter().filter_map(|row| legible(from_row(row)).transpose()).collect()
     }
 
     /// The MACs of all machines.
@@ -117,7 +127,7 @@ impl Store {
 
     /// One machine by id.
     pub(crate) async fn machine_get(&self, id: MachineId) -> Result<Option<MachineRecord>, StoreError> {
-        if let Some(record) = self.recent.get(id) {
+        if let Some(record) = self.recent.machines.get(&id) {
             return Ok(Some(record));
         }
         let query = sqlx::query(select("WHERE machine.id = $1")).bind(id.to_string());
@@ -156,39 +166,29 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let _changing = self.boot_index.changing_machine(record, Some(before));
+        let changing = self.boot_index.changing_machine(record, Some(before));
+        let touched = Touched::default().machine(before, record).secrets(secrets);
         if !secrets.is_empty() || places_change(before, record) {
             let mut transaction = self.writer.begin().await?;
-            self.recent.forget(record.id());
+            self.recent.begin(&touched);
             if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
+                self.recent.end(touched, false);
                 return Ok(Swap::Stale);
             }
             secret::put_on_conn(&mut transaction, secrets).await?;
             event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit().await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
             return Ok(Swap::Updated);
         }
-        let mut lent = self.writer.get().await?;
-        self.recent.forget(record.id());
-        let swap = if events.is_empty() && before.machine.job == record.machine.job {
-            // One statement is a transaction.
-            let mut query = QueryBuilder::new("");
-            push_update(&mut query, before, record);
-            let done = query.build().execute(lent.conn()).await.map_err(|error| name_taken(error, record))?;
-            if done.rows_affected() == 0 { Swap::Stale } else { Swap::Updated }
-        } else {
-            let mut batch = Batch::new();
-            add_update(&mut batch, before, record);
-            event::add(&mut batch, events, now);
-            batch.commit(&mut lent).await.map_err(|failed| match failed.part {
-                Part::Machine => name_taken(failed.error, record),
-                _ => failed.error.into(),
-            })?
-        };
-        if swap == Swap::Updated {
-            self.recent.keep(before, record);
-        }
-        Ok(swap)
+        let mut batch = Batch::new();
+        add_update(&mut batch, before, record);
+        event::add(&mut batch, events, now);
+        let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
+        done.map(|written| written.swap).map_err(|failed| match failed.part {
+            Part::Machine => name_taken(failed.error, record),
+            _ => failed.error.into(),
+        })
     }
 
     /// Forgets jobs that ended before a time, but for the last one of each machine.
@@ -210,8 +210,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let _changing = self.boot_index.changing_machine(record, None);
+        let touched = Touched::default().gone_machine(record.id());
         let mut transaction = self.writer.begin().await?;
-        self.recent.forget(record.id());
+        self.recent.begin(&touched);
         let gone = sqlx::query("DELETE FROM machine WHERE id = $1 AND version = $2")
             .bind(record.id().to_string())
             .bind(record.version as i64)
@@ -219,6 +220,7 @@ impl Store {
             .await
             .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
         if gone.rows_affected() == 0 {
+            self.recent.end(touched, false);
             return Ok(Swap::Stale);
         }
         sqlx::query("DELETE FROM secret WHERE owner = $1")
@@ -226,7 +228,8 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
+        transaction.commit_held().await?;
+        self.recent.end(touched, true);
         Ok(Swap::Updated)
     }
 }
@@ -239,10 +242,9 @@ pub(super) async fn update_on_conn(
     before: &MachineRecord,
     record: &MachineRecord,
 ) -> Result<Swap, StoreError> {
-    let mut query = QueryBuilder::new("");
-    push_update(&mut query, before, record);
-    let changed = query.build().execute(&mut *conn).await.map_err(|error| name_taken(error, record))?;
-    if changed.rows_affected() == 0 {
+    let mut statement = Statement::default();
+    push_update(&mut statement, before, record);
+    if statement.execute(conn).await.map_err(|error| name_taken(error, record))? == 0 {
         return Ok(Swap::Stale);
     }
     if before.spec.macs != record.spec.macs {
@@ -252,9 +254,9 @@ pub(super) async fn update_on_conn(
         machine_bmc::put_on_conn(conn, record).await?;
     }
     for (push, job) in job_pushes(before, record) {
-        let mut query = QueryBuilder::new("");
-        push(&mut query, record, job);
-        query.build().execute(&mut *conn).await?;
+        let mut statement = Statement::default();
+        push(&mut statement, record, job);
+        statement.execute(conn).await?;
     }
     Ok(Swap::Updated)
 }
@@ -277,7 +279,7 @@ pub(super) fn name_taken(error: sqlx::Error, record: &MachineRecord) -> StoreErr
 }
 
 /// The statement that writes the columns that are others than before, if nobody else wrote since.
-fn push_update(query: &mut QueryBuilder<Sqlite>, before: &MachineRecord, record: &MachineRecord) {
+fn push_update(query: &mut Statement, before: &MachineRecord, record: &MachineRecord) {
     let (was, is) = (&before.machine, &record.machine);
     query.push("UPDATE machine SET version = version + 1");
     if before.name != record.name {
@@ -351,7 +353,7 @@ async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Re
 }
 
 /// A statement about a job of a machine.
-type PushJob = fn(&mut QueryBuilder<Sqlite>, &MachineRecord, &Job);
+type PushJob = fn(&mut Statement, &MachineRecord, &Job);
 
 /// The statements that write a machine's job if it is another than before; a new one ends those that it takes the place
 /// of.
@@ -366,27 +368,27 @@ fn job_pushes<'a>(
     end.into_iter().chain(job.map(|job| (push_job as PushJob, job)))
 }
 
-fn push_end_of_others(query: &mut QueryBuilder<Sqlite>, record: &MachineRecord, job: &Job) {
+fn push_end_of_others(query: &mut Statement, record: &MachineRecord, job: &Job) {
     query.push("UPDATE job SET ended = ").push_bind(micros(job.started));
     query.push(" WHERE machine = ").push_bind(record.id().to_string());
     query.push(" AND id <> ").push_bind(job.id.to_string()).push(" AND ended IS NULL");
 }
 
 /// With its steps.
-fn push_job(query: &mut QueryBuilder<Sqlite>, record: &MachineRecord, job: &Job) {
-    query.push("INSERT INTO job (id, machine, kind, epoch, restarts, started, ended, steps) VALUES (");
-    let mut values = query.separated(", ");
-    values
-        .push_bind(job.id.to_string())
-        .push_bind(record.id().to_string())
-        .push_bind(word(&job.kind))
-        .push_bind(job.epoch as i64)
-        .push_bind(i64::from(job.restarts))
-        .push_bind(micros(job.started))
-        .push_bind(job.ended.map(micros))
-        .push_bind(json(&job.steps));
+fn push_job(query: &mut Statement, record: &MachineRecord, job: &Job) {
+    query.push("INSERT INTO job (id, machine, kind, epoch, restarts, started, ended, steps) VALUES ");
+    query.push_row([
+        job.id.to_string().into(),
+        record.id().to_string().into(),
+        word(&job.kind).into(),
+        (job.epoch as i64).into(),
+        i64::from(job.restarts).into(),
+        micros(job.started).into(),
+        job.ended.map(micros).into(),
+        json(&job.steps).into(),
+    ]);
     query.push(
-        ") ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, restarts = excluded.restarts,
+        " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, restarts = excluded.restarts,
          ended = excluded.ended, steps = excluded.steps",
     );
 }

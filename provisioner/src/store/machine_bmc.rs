@@ -67,14 +67,10 @@ mod tests {
 
     fn at(protocol: BmcProtocol, address: &str, domain: Option<&str>) -> Option<String> {
         place(&BmcSpec {
-            protocol,
             address: address.into(),
             username: "admin".into(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
             domain: domain.map(Into::into),
-            mac: None,
+            ..BmcSpec::new(protocol)
         })
     }
 

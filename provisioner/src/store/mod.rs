@@ -2,11 +2,13 @@
 //!
 //! Every change is a compare-and-set on `version`; a change that meets another one answers `Stale`, and the caller
 //! loads and decides again. A state change and its events are one transaction; no transaction waits for a network. What is
-//! written all the time is one question to the database (`batch`); everything else is a statement at a time (`lanes`).
+//! written all the time is committed in groups (`writer`); everything else is a statement at a time (`lanes`).
 
+mod alive;
 mod allocation;
 mod batch;
 mod boot_trace;
+mod damage;
 mod event;
 mod image;
 mod instance;
@@ -14,13 +16,16 @@ mod lanes;
 mod lease;
 mod machine;
 mod machine_bmc;
+mod memory;
 mod page;
 mod recent;
 mod replica;
 mod reservation;
 mod secret;
+mod statement;
 mod token;
 mod window;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +41,10 @@ pub(crate) use window::Window;
 use crate::boot_index::BootIndex;
 use jiff::Timestamp;
 use lanes::Lanes;
-use recent::Recent;
+use memory::Memory;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
+use writer::Writer;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -93,14 +99,16 @@ pub(crate) enum Swap {
 
 /// The store: SQLite, one writer, several readers.
 pub(crate) struct Store {
-    writer: Lanes,
+    writer: Writer,
     reader: Lanes,
     /// For what people and programs ask for, so that neither they nor the reconciler wait for the other.
     api_reader: Lanes,
-    /// Machines at work, as this process last wrote them.
-    recent: Recent,
+    /// Rows as this process last wrote or read them.
+    recent: Arc<Memory>,
     /// What booting clients are answered from.
-    pub(crate) boot_index: BootIndex,
+    pub(crate) boot_index: Arc<BootIndex>,
+    /// When a process last listened before this one.
+    alive: alive::Alive,
     /// What the database's clock shows, in milliseconds since 1970; zero for the time of day.
     #[cfg(test)]
     pub(crate) clock: std::sync::atomic::AtomicI64,
@@ -116,13 +124,12 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        // In KiB; 2000 are the default. Only for the writer: what readers keep each commit makes them forget, so it would
-        // only be memory, as a mapped file would be, in which what was written lately is not to be found either.
-        let writing = options.clone().pragma("cache_size", "-16384");
-        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(writing.clone()).await?;
+        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("migrations/sqlite").run(&migrating).await?;
+        let alive = alive::Alive::open(&migrating).await?;
         migrating.close().await;
-        let writer = Lanes::open(writing, 1).await?;
+        let recent = Arc::new(Memory::default());
+        let writer = Writer::new(Lanes::open(options.clone(), 1).await?, path, Arc::clone(&recent));
         let reading = options.read_only(true);
         let reader = Lanes::open(reading.clone(), 4).await?;
         let api_reader = Lanes::open(reading, 2).await?;
@@ -130,8 +137,9 @@ impl Store {
             writer,
             reader,
             api_reader,
-            recent: Recent::default(),
-            boot_index: BootIndex::default(),
+            recent,
+            boot_index: Arc::default(),
+            alive,
             #[cfg(test)]
             clock: Default::default(),
         })

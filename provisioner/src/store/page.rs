@@ -4,12 +4,13 @@
 
 use super::{
     InstanceRecord, MachineRecord, Store, StoreError,
+    damage::{illegible_instance, illegible_machine},
     instance::{self, INSTANCE},
     machine::{self, MACHINE},
 };
 use crate::text::word;
 use provisioner_api::{InstanceId, InstanceState, MachineId, MachineState};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, sqlite::SqliteRow};
 use std::collections::HashMap;
 
 /// Which machines.
@@ -42,7 +43,7 @@ pub(crate) struct ListedInstance {
 }
 
 impl Store {
-    /// At most so many machines whose names come after one, by name. One statement.
+    /// At most so many machines whose names come after one, by name. One statement. Of a damaged one what is legible.
     pub(crate) async fn machine_page(
         &self,
         filter: &MachineFilter,
@@ -50,7 +51,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ListedMachine>, StoreError> {
         let mut query = QueryBuilder::new(format!(
-            "SELECT {MACHINE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
+            "SELECT {MACHINE}, {LEGIBLE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
              LEFT JOIN instance ON instance.id = machine.owner WHERE machine.name > "
         ));
         query.push_bind(after.unwrap_or_default().to_owned());
@@ -68,11 +69,12 @@ impl Store {
         query.push(" ORDER BY machine.name LIMIT ").push_bind(i64::from(limit));
         let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
         let listed =
-            |row| Ok(ListedMachine { record: machine::from_row(row)?, instance: row.try_get("o_name")? });
+            |row| Ok(ListedMachine { record: legible_machine(row)?, instance: row.try_get("o_name")? });
         rows.iter().map(listed).collect()
     }
 
-    /// At most so many instances whose names come after one, by name, with their machines. One statement.
+    /// At most so many instances whose names come after one, by name, with their machines. One statement. Of a damaged
+    /// one what is legible.
     pub(crate) async fn instance_page(
         &self,
         state: Option<InstanceState>,
@@ -86,7 +88,7 @@ impl Store {
         }
         query.push(" ORDER BY instance.name LIMIT ").push_bind(i64::from(limit));
         let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
-        rows.iter().map(listed_instance).collect()
+        rows.iter().map(legible_instance).collect()
     }
 
     /// One instance by name or id with its machine, for people.
@@ -153,15 +155,32 @@ impl Store {
     }
 }
 
+/// What [`illegible_machine`] reads more.
+const LEGIBLE: &str = "machine.state AS m_state, machine.pool AS m_pool";
+
+/// A machine, or what is legible of it.
+fn legible_machine(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
+    machine::from_row(row)
+        .or_else(|error| if error.is_damage() { Ok(illegible_machine(row, &error)) } else { Err(error) })
+}
+
+/// An instance with its machine, or what is legible of either.
+fn legible_instance(row: &SqliteRow) -> Result<ListedInstance, StoreError> {
+    let record = instance::from_row(row)
+        .or_else(|error| if error.is_damage() { Ok(illegible_instance(row, &error)) } else { Err(error) })?;
+    let machine = record.machine.map(|_| legible_machine(row)).transpose()?;
+    Ok(ListedInstance { record, machine })
+}
+
 /// Instances with their machines, up to the conditions.
 fn joined() -> String {
     format!(
-        "SELECT {INSTANCE}, {MACHINE} FROM instance LEFT JOIN machine ON machine.id = instance.machine
+        "SELECT {INSTANCE}, {MACHINE}, {LEGIBLE} FROM instance LEFT JOIN machine ON machine.id = instance.machine
          LEFT JOIN job ON job.id = machine.job"
     )
 }
 
-fn listed_instance(row: &sqlx::sqlite::SqliteRow) -> Result<ListedInstance, StoreError> {
+fn listed_instance(row: &SqliteRow) -> Result<ListedInstance, StoreError> {
     let record = instance::from_row(row)?;
     let machine = record.machine.map(|_| machine::from_row(row)).transpose()?;
     Ok(ListedInstance { record, machine })

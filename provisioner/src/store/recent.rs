@@ -1,85 +1,196 @@
-//! Machines on which a job runs, as they were last written: each step of a job is written once and looked at several
-//! times, by the reconciler, the agent's questions and the boot server.
+//! Rows as this process last wrote or read them, for a moment: most are looked at several times between two writes.
 //!
-//! What is kept is what this process itself committed, put here while it still held the only connection that writes;
-//! before a write begins, what is known of the machine is forgotten. So it is never newer than the database, and older
-//! only by what another process wrote: then for no longer than [`BELIEVED`], and not at all while another one is known
-//! to be alive. Whoever changes a machine by what was read here does it by compare-and-set all the same.
+//! What is kept is never newer than the database, and older only by what another process wrote: then for no longer than
+//! [`BELIEVED`], and not at all while another one is known to be alive. That holds because
+//!
+//! * before a write begins, what is known of its row is forgotten, while the only connection that writes is held;
+//! * what was written is kept only after its commit, while that connection is still held;
+//! * what was read is kept only if since before the reading no write has begun, and none was under way then.
+//!
+//! Whoever changes a row by what was found here does it by compare-and-set all the same. Deliberately not here: which
+//! rows there are and what a write touches (`memory`).
 
-use super::MachineRecord;
-use provisioner_api::MachineId;
 use std::{
-    collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    borrow::Borrow,
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// How long a machine is believed to be as this process wrote it.
-const BELIEVED: Duration = Duration::from_secs(2);
+/// How long a row is believed to be as it was written or read.
+pub(super) const BELIEVED: Duration = Duration::from_secs(2);
 
-/// Most machines that are kept.
+/// Most rows of one kind that are kept.
 const MOST: usize = 4096;
 
-/// What was written lately.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    known: Mutex<HashMap<MachineId, (Instant, MachineRecord)>>,
-    /// Others write to this database, too.
-    others: AtomicBool,
+/// Rows of one kind.
+#[derive(Debug)]
+pub(super) struct Recent<K, V> {
+    inner: Mutex<Inner<K, V>>,
 }
 
-impl Recent {
-    /// The machine, if it was written a moment ago.
-    pub(super) fn get(&self, id: MachineId) -> Option<MachineRecord> {
-        if self.others.load(Ordering::SeqCst) {
-            return None;
-        }
-        let known = self.lock();
-        known.get(&id).filter(|(until, _)| Instant::now() < *until).map(|(_, record)| record.clone())
+#[derive(Debug)]
+struct Inner<K, V> {
+    /// Each with the time from which on it is not believed any more.
+    known: HashMap<K, (Instant, V)>,
+    /// Those times in their order, so that nothing stays for longer. What was forgotten meanwhile is passed over.
+    ends: VecDeque<(Instant, K)>,
+    /// Others write to this database, too.
+    others: bool,
+    /// How many writes have begun.
+    writes: u64,
+    /// A write has begun of which it is not known yet how it ended.
+    open: bool,
+}
+
+/// What a reading has to show for its answer to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    began: Instant,
+    /// How many writes had begun and ended then. None: there was one under way, or others write.
+    writes: Option<u64>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        let (known, ends) = (HashMap::new(), VecDeque::new());
+        Self { inner: Mutex::new(Inner { known, ends, others: false, writes: 0, open: false }) }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
+    /// The row, if it was written or read a moment ago.
+    pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.get_at(key, Instant::now())
+    }
+
+    fn get_at<Q: Hash + Eq + ?Sized>(&self, key: &Q, now: Instant) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let inner = self.lock();
+        inner.known.get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
     }
 
     /// It is about to be written. The only connection that writes has to be held from before this until after the
-    /// commit, and until after [`Recent::keep`] if that is called.
-    pub(super) fn forget(&self, id: MachineId) {
-        self.lock().remove(&id);
+    /// commit, and until after [`Recent::keep`] or [`Recent::ended`].
+    pub(super) fn forget<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let mut inner = self.lock();
+        inner.begin();
+        inner.known.remove(key);
     }
 
-    /// It was written so, in the version after `record`'s. What a person changed is read anew: that need not be what is
-    /// read back.
-    pub(super) fn keep(&self, before: &MachineRecord, record: &MachineRecord) {
-        let by_person = before.generation != record.generation
-            || before.spec != record.spec
-            || before.name != record.name
-            || before.created != record.created;
-        if by_person || record.machine.running_job().is_none() || self.others.load(Ordering::SeqCst) {
-            return;
-        }
-        let now = Instant::now();
-        let mut known = self.lock();
-        if known.len() >= MOST {
-            known.retain(|_, (until, _)| now < *until);
-        }
-        if known.len() < MOST {
-            let record = MachineRecord { version: record.version + 1, ..record.clone() };
-            known.insert(record.id(), (now + BELIEVED, record));
+    /// The same where it is not known which rows are about to be written.
+    pub(super) fn forget_all(&self) {
+        let mut inner = self.lock();
+        inner.begin();
+        inner.clear();
+    }
+
+    /// The write that began last has ended, and this was committed by it.
+    pub(super) fn keep(&self, key: K, value: V) {
+        self.keep_at(key, value, Instant::now());
+    }
+
+    fn keep_at(&self, key: K, value: V, now: Instant) {
+        let mut inner = self.lock();
+        inner.open = false;
+        inner.put(key, value, now);
+    }
+
+    /// Every write that began has ended, whatever came of it: whoever calls this holds the only connection that writes.
+    pub(super) fn ended(&self) {
+        self.lock().open = false;
+    }
+
+    /// To be called before the database is asked.
+    pub(super) fn reading(&self) -> Reading {
+        self.reading_at(Instant::now())
+    }
+
+    fn reading_at(&self, began: Instant) -> Reading {
+        let inner = self.lock();
+        Reading { began, writes: (!inner.open && !inner.others).then_some(inner.writes) }
+    }
+
+    /// What the database answered. It is kept if no write of this process can have come between.
+    pub(super) fn keep_read(&self, reading: Reading, key: K, value: V) {
+        let mut inner = self.lock();
+        if reading.writes == Some(inner.writes) {
+            inner.put(key, value, reading.began);
         }
     }
 
-    /// How many processes use this database, this one included.
-    pub(super) fn processes(&self, count: i64) {
-        let others = count > 1;
-        self.others.store(others, Ordering::SeqCst);
+    /// Whether other processes use this database. To be told now and then, by whoever holds the only connection that
+    /// writes: what is not believed any more is dropped then, too.
+    pub(super) fn others(&self, others: bool) {
+        self.others_at(others, Instant::now());
+    }
+
+    fn others_at(&self, others: bool, now: Instant) {
+        let mut inner = self.lock();
+        inner.open = false;
+        inner.others = others;
         if others {
-            self.lock().clear();
+            inner.clear();
+        }
+        inner.expire(now);
+        if inner.known.is_empty() {
+            // A thousand that were at work at once need not be made room for until the end of time.
+            inner.known.shrink_to_fit();
+            inner.ends.shrink_to_fit();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<MachineId, (Instant, MachineRecord)>> {
-        // Each change of the map is one call: a panic can't leave it half written.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner<K, V>> {
+        // Nothing in here panics half way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl<K: Hash + Eq + Clone, V> Inner<K, V> {
+    fn begin(&mut self) {
+        self.writes += 1;
+        self.open = true;
+    }
+
+    fn clear(&mut self) {
+        self.known.clear();
+        self.ends.clear();
+    }
+
+    fn put(&mut self, key: K, value: V, now: Instant) {
+        if self.others {
+            return;
+        }
+        self.expire(now);
+        // Both are bounded: what is written again and again leaves an end behind each time.
+        if self.ends.len() >= MOST {
+            self.clear();
+        }
+        let until = now + BELIEVED;
+        self.ends.push_back((until, key.clone()));
+        self.known.insert(key, (until, value));
+    }
+
+    /// Drops what is not believed any more.
+    fn expire(&mut self, now: Instant) {
+        while let Some((until, key)) = self.ends.pop_front_if(|(until, _)| *until <= now) {
+            // It may have been kept anew since.
+            if self.known.get(&key).is_some_and(|(end, _)| *end == until) {
+                self.known.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

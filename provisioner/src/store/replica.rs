@@ -37,6 +37,7 @@ impl Store {
         .bind(until)
         .execute(&mut *transaction)
         .await?;
+        self.still_listening(&mut transaction, now).await?;
         sqlx::query("DELETE FROM replica WHERE until < $1")
             .bind(now - REMEMBERED)
             .execute(&mut *transaction)
@@ -160,10 +161,12 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         sqlx::query("DELETE FROM replica WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
+        let now = self.database_now(&mut transaction).await?;
+        self.still_listening(&mut transaction, now).await?;
         Ok(transaction.commit().await?)
     }
 
-    async fn database_now(&self, transaction: &mut Lent) -> Result<i64, StoreError> {
+    pub(super) async fn database_now(&self, transaction: &mut Lent) -> Result<i64, StoreError> {
         let text = AssertSqlSafe(format!("SELECT {NOW}"));
         Ok(sqlx::query_scalar(text).bind(self.test_clock()).fetch_one(&mut **transaction).await?)
     }

@@ -1,11 +1,14 @@
 //! Secrets, sealed before they come here.
 
-use super::{NewEvent, Store, StoreError, Swap, event};
+use super::{
+    NewEvent, Store, StoreError, Swap, event,
+    memory::{Secrets, Touched},
+};
 use crate::keys::Sealed;
 use jiff::Timestamp;
 use provisioner_api::MachineId;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
-use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a secret's place is to hold, written in the transaction of the object that it belongs to: neither comes
 /// without the other.
@@ -59,12 +62,19 @@ impl Store {
     }
 
     /// All secrets of an owner, by name.
-    pub(crate) async fn secret_all(&self, owner: &str) -> Result<HashMap<String, Sealed>, StoreError> {
+    pub(crate) async fn secret_all(&self, owner: &str) -> Result<Secrets, StoreError> {
+        if let Some(known) = self.recent.secrets.get(owner) {
+            return Ok(known);
+        }
+        let reading = self.recent.secrets.reading();
         let rows = sqlx::query("SELECT name, nonce, ciphertext FROM secret WHERE owner = $1")
             .bind(owner)
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
-        rows.iter().map(|row| Ok((row.try_get("name")?, sealed(row)?))).collect()
+        let all = rows.iter().map(|row| Ok((row.try_get("name")?, sealed(row)?)));
+        let all: Secrets = Arc::new(all.collect::<Result<_, StoreError>>()?);
+        self.recent.secrets.keep_read(reading, owner.to_owned(), Arc::clone(&all));
+        Ok(all)
     }
 
     /// Puts a machine's secrets in their places, and tells of it; `Stale`, when the machine is gone.
@@ -75,17 +85,21 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let touched = Touched::default().secrets(secrets);
         let mut transaction = self.writer.begin().await?;
+        self.recent.begin(&touched);
         let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM machine WHERE id = $1")
             .bind(machine.to_string())
             .fetch_optional(&mut *transaction)
             .await?;
         if there.is_none() {
+            self.recent.end(touched, false);
             return Ok(Swap::Stale);
         }
         put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
+        transaction.commit_held().await?;
+        self.recent.end(touched, true);
         Ok(Swap::Updated)
     }
 
@@ -97,18 +111,22 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let touched = Touched::default().secrets(secrets);
         let mut transaction = self.writer.begin().await?;
+        self.recent.begin(&touched);
         let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
             .bind(&still.owner)
             .bind(still.name)
             .fetch_optional(&mut *transaction)
             .await?;
         if row.map(|row| sealed(&row)).transpose()? != still.sealed {
+            self.recent.end(touched, false);
             return Ok(Swap::Stale);
         }
         put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit().await?;
+        transaction.commit_held().await?;
+        self.recent.end(touched, true);
         Ok(Swap::Updated)
     }
 }

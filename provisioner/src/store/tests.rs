@@ -2,18 +2,21 @@
 
 mod allocation;
 mod batch;
+mod damage;
 mod jobs;
+mod memory;
 mod migration;
 mod pages;
 
 use super::*;
-use crate::keys::Sealed;
+use crate::{
+    keys::Sealed,
+    samples::{self, NOW},
+};
 use jiff::SignedDuration;
-use provisioner_api::{MachineId, MachineSpec};
-use provisioner_lifecycle::{Fact, Machine, observe};
+use provisioner_api::MachineId;
+use provisioner_lifecycle::{Fact, observe};
 use uuid::Uuid;
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 async fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -22,18 +25,9 @@ async fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn record(number: u128, mac: &str) -> MachineRecord {
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: vec![mac.into()],
-        bmc: None,
-        boot_mode: None,
-        boot_chain: None,
-        accepted: true,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    let machine = Machine::new(MachineId(Uuid::from_u128(number)), NOW);
-    MachineRecord { version: 1, generation: 1, name: format!("m{number}"), spec, machine, created: NOW }
+    let mut record = samples::machine(number);
+    record.spec.macs = vec![mac.into()];
+    record
 }
 
 fn password(record: &MachineRecord) -> NewSecret {
@@ -106,19 +100,11 @@ async fn a_window_that_nobody_claimed_is_forgotten_before_a_session() {
     let machine = record(1, "52:54:00:00:00:01");
     store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
     for id in ["claimed", "unclaimed"] {
-        let window = Window {
-            id: id.into(),
-            mac: "52:54:00:00:00:01".into(),
-            machine: None,
-            job: None,
-            opened: NOW,
-            expires: NOW,
-            nonce: None,
-            claimed: None,
-        };
+        let window = Window { expires: NOW, ..samples::window(id, "52:54:00:00:00:01") };
         store.window_insert(&window).await.unwrap();
     }
-    assert!(store.window_claim("claimed", "nonce", machine.id(), NOW).await.unwrap());
+    let claimed = store.window_get("claimed").await.unwrap().unwrap();
+    assert!(store.window_claim(&claimed, "nonce", machine.id(), NOW).await.unwrap());
     let later = NOW.checked_add(SignedDuration::from_hours(1)).unwrap();
     store.window_prune(later, NOW).await.unwrap();
     assert!(store.window_get("claimed").await.unwrap().is_some());

@@ -21,11 +21,22 @@ impl Store {
     }
 
     /// Whose token has this SHA-256.
+    ///
+    /// One that is found is believed for a moment: programs ask many times a second. Whatever takes one away has to
+    /// forget it here, as any write does (`memory`).
     pub(crate) async fn token_name(&self, hash: &str) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT name FROM api_token WHERE hash = $1")
+        if let Some(name) = self.recent.tokens.get(hash) {
+            return Ok(Some(name));
+        }
+        let reading = self.recent.tokens.reading();
+        let name: Option<String> = sqlx::query_scalar("SELECT name FROM api_token WHERE hash = $1")
             .bind(hash)
             .fetch_optional(&mut *self.api_reader.get().await?)
-            .await?)
+            .await?;
+        if let Some(name) = &name {
+            self.recent.tokens.keep_read(reading, hash.to_owned(), name.clone());
+        }
+        Ok(name)
     }
 
     /// Whether there is any token at all.

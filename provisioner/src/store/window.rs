@@ -1,6 +1,13 @@
 //! Boot windows: the times in which we expect a machine to netboot our agent.
 
-use super::{Store, StoreError, document, micros, time};
+use super::{
+    Store, StoreError, Swap,
+    batch::{Batch, Part},
+    document,
+    memory::Touched,
+    micros, time,
+    writer::Write,
+};
 use jiff::Timestamp;
 use provisioner_api::{JobId, MachineId};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -27,27 +34,41 @@ pub(crate) struct Window {
 }
 
 impl Store {
-    /// Opens a window.
+    /// Opens a window, which has an id that no other one ever had.
     pub(crate) async fn window_insert(&self, window: &Window) -> Result<(), StoreError> {
-        let _changing = self.boot_index.changing(window.machine).and_mac(&window.mac);
-        sqlx::query(
-            "INSERT INTO boot_window (id, mac, machine, job, epoch, opened, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
-        )
-        .bind(&window.id)
-        .bind(&window.mac)
-        .bind(window.machine.map(|id| id.to_string()))
-        .bind(window.job.map(|(job, _)| job.to_string()))
-        .bind(window.job.map(|(_, epoch)| epoch as i64))
-        .bind(micros(window.opened))
-        .bind(micros(window.expires))
-        .execute(&mut *self.writer.get().await?)
-        .await?;
+        self.window_put(window, Touched::default().new_window(window)).await
+    }
+
+    /// Leaves a window open until it `expires`; one that was forgotten meanwhile is opened anew.
+    pub(crate) async fn window_extend(&self, window: &Window) -> Result<(), StoreError> {
+        self.window_put(window, Touched::default().changed_window(window)).await
+    }
+
+    async fn window_put(&self, window: &Window, touched: Touched) -> Result<(), StoreError> {
+        let changing = Some(self.boot_index.changing(window.machine).and_mac(&window.mac));
+        let mut batch = Batch::new();
+        batch.add(Part::Rest, |text| {
+            text.push("INSERT INTO boot_window (id, mac, machine, job, epoch, opened, expires) VALUES ");
+            text.push_row([
+                window.id.as_str().into(),
+                window.mac.as_str().into(),
+                window.machine.map(|id| id.to_string()).into(),
+                window.job.map(|(job, _)| job.to_string()).into(),
+                window.job.map(|(_, epoch)| epoch as i64).into(),
+                micros(window.opened).into(),
+                micros(window.expires).into(),
+            ]);
+            text.push(" ON CONFLICT (id) DO UPDATE SET expires = excluded.expires");
+        });
+        self.writer.write(Write { batch, touched, changing }).await?;
         Ok(())
     }
 
     /// A window by its id.
     pub(crate) async fn window_get(&self, id: &str) -> Result<Option<Window>, StoreError> {
+        if let Some(window) = self.recent.windows.get(id) {
+            return Ok(Some(window));
+        }
         let row = sqlx::query(
             "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window WHERE id = $1",
         )
@@ -59,6 +80,10 @@ impl Store {
 
     /// The window of a job and epoch.
     pub(crate) async fn window_of_job(&self, job: JobId, epoch: u64) -> Result<Option<Window>, StoreError> {
+        let id = self.recent.windows_of_jobs.get(&(job, epoch));
+        if let Some(window) = id.and_then(|id| self.recent.windows.get(&id)) {
+            return Ok(Some(window));
+        }
         let row = sqlx::query(
             "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window
              WHERE job = $1 AND epoch = $2 ORDER BY opened DESC LIMIT 1",
@@ -90,28 +115,23 @@ impl Store {
     /// Claims a window for the agent with this nonce and this machine. False: another agent was first.
     pub(crate) async fn window_claim(
         &self,
-        id: &str,
+        window: &Window,
         nonce: &str,
         machine: MachineId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // A window never changes its MAC.
-        let mac: Option<String> = sqlx::query_scalar("SELECT mac FROM boot_window WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&mut *self.reader.get().await?)
-            .await?;
-        let _changing = self.boot_index.changing(Some(machine)).and_mac(mac.as_deref().unwrap_or_default());
-        let claimed = sqlx::query(
-            "UPDATE boot_window SET nonce = $1, machine = $2, claimed = COALESCE(claimed, $3)
-             WHERE id = $4 AND (nonce IS NULL OR nonce = $1)",
-        )
-        .bind(nonce)
-        .bind(machine.to_string())
-        .bind(micros(now))
-        .bind(id)
-        .execute(&mut *self.writer.get().await?)
-        .await?;
-        Ok(claimed.rows_affected() > 0)
+        let changing = Some(self.boot_index.changing(Some(machine)).and_mac(&window.mac));
+        let touched = Touched::default().changed_window(window);
+        let mut batch = Batch::new();
+        batch.swap(Part::Rest, |text| {
+            text.push("UPDATE boot_window SET nonce = ").push_bind(nonce);
+            text.push(", machine = ").push_bind(machine.to_string());
+            text.push(", claimed = COALESCE(claimed, ").push_bind(micros(now));
+            text.push(") WHERE id = ").push_bind(window.id.as_str());
+            text.push(" AND (nonce IS NULL OR nonce = ").push_bind(nonce).push(")");
+        });
+        Ok(self.writer.write(Write { batch, touched, changing }).await?.swap == Swap::Updated)
     }
 
     /// How many discovery windows are open.
@@ -127,14 +147,18 @@ impl Store {
     /// Forgets windows that closed before `closed` without a claim, those whose job ended before `closed` (no agent gets
     /// an order in them any more), and those whose session began before `began`.
     pub(crate) async fn window_prune(&self, closed: Timestamp, began: Timestamp) -> Result<(), StoreError> {
+        let touched = Touched::default().any_window();
+        let mut lent = self.writer.get().await?;
+        self.recent.begin(&touched);
         sqlx::query(
             "DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
              OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)",
         )
         .bind(micros(closed))
         .bind(micros(began))
-        .execute(&mut *self.writer.get().await?)
+        .execute(lent.conn())
         .await?;
+        self.recent.end(touched, true);
         Ok(())
     }
 }

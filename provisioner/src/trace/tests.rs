@@ -13,19 +13,7 @@ fn mac(number: usize) -> [u8; 6] {
 }
 
 fn dhcp(number: usize, at: u64, firmware: Option<Firmware>) -> Entry {
-    let dhcp = Dhcp {
-        message: "DISCOVER".into(),
-        port: 67,
-        firmware,
-        unsupported: None,
-        relay: None,
-        server: None,
-        requested: None,
-        reply: None,
-        silence: None,
-        address: None,
-        boot: None,
-    };
+    let dhcp = Dhcp { firmware, ..Dhcp::new("DISCOVER", 67) };
     Entry { at, mac: mac(number), network: "lab".into(), what: What::Dhcp(dhcp) }
 }
 

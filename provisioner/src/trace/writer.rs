@@ -8,6 +8,7 @@ use crate::{
     store::{NewEvent, Numbered},
     text::{format_mac, parse_mac_bytes},
 };
+use futures::future::{join, join_all};
 use provisioner_api::MachineId;
 use provisioner_lifecycle::Fact;
 use pxe_proto::{
@@ -180,22 +181,31 @@ impl TraceWriter {
         }
         let now = Instant::now();
         self.netboots.retain(|_, noted| now.duration_since(*noted) < NETBOOT);
-        let mut others = Vec::new();
+        let (mut booted, mut others) = (Vec::new(), Vec::new());
         for (machine, (events, netboot)) in machines {
             if netboot && !self.netboots.contains_key(&machine) {
                 self.netboots.insert(machine, now);
-                // One machine that can't be changed must not cost the others their lines.
-                if let Err(error) = self.service.observe(machine, &Fact::Netboot, &events).await {
-                    failed("what was observed of a machine is not written down", &error);
-                }
+                booted.push((machine, events));
             } else {
                 others.extend(events);
             }
         }
-        if !others.is_empty() {
-            self.service.store.event_insert(&others, clock::now()).await?;
-        }
-        Ok(())
+        let service = &self.service;
+        // At the same time, because then they are written together.
+        let booted = booted.iter().map(|(machine, events)| async move {
+            // One machine that can't be changed must not cost the others their lines.
+            if let Err(error) = service.observe(*machine, &Fact::Netboot, events).await {
+                failed("what was observed of a machine is not written down", &error);
+            }
+        });
+        let told = async {
+            match others.is_empty() {
+                true => Ok(()),
+                false => service.store.event_insert(&others, clock::now()).await,
+            }
+        };
+        let (told, _) = join(told, join_all(booted)).await;
+        Ok(told?)
     }
 }
 

@@ -20,26 +20,13 @@ fn fields(error: &ClientError) -> String {
 }
 
 fn enrolment(redfish: SocketAddr) -> MachineCreate {
-    MachineCreate {
-        name: "m1".into(),
-        pool: None,
-        macs: vec!["52:54:00:00:00:01".into()],
-        bmc: BmcSpec {
-            protocol: BmcProtocol::Redfish,
-            address: redfish.to_string(),
-            username: "admin".into(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
-            domain: None,
-            mac: None,
-        },
-        bmc_password: Secret::new(PASSWORD),
-        bmc_key: None,
-        boot_mode: None,
-        boot_chain: None,
-        labels: Default::default(),
-    }
+    let bmc = BmcSpec {
+        address: redfish.to_string(),
+        username: "admin".into(),
+        ..BmcSpec::new(BmcProtocol::Redfish)
+    };
+    let plain = MachineCreate::new("m1", "52:54:00:00:00:01", bmc);
+    MachineCreate { bmc_password: Secret::new(PASSWORD), ..plain }
 }
 
 #[tokio::test(flavor = "multi_thread")]

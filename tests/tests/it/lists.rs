@@ -1,33 +1,16 @@
 //! Lists through the public API: page by page, chosen, and with words for who asks for too much.
 
 use anyhow::Result;
-use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
+use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate};
 use provisioner_client::{Client, MachineFilter, Page};
 use reqwest::{Method, StatusCode};
 use tests::Site;
 
 /// A machine that a person switches: nobody asks a BMC for it.
 fn enrolment(number: u8, pool: &str) -> MachineCreate {
-    MachineCreate {
-        name: format!("m{number:03}"),
-        pool: Some(pool.into()),
-        macs: vec![format!("52:54:00:00:01:{number:02x}")],
-        bmc: BmcSpec {
-            protocol: BmcProtocol::Manual,
-            address: String::new(),
-            username: String::new(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
-            domain: None,
-            mac: None,
-        },
-        bmc_password: Secret::default(),
-        bmc_key: None,
-        boot_mode: None,
-        boot_chain: None,
-        labels: Default::default(),
-    }
+    let (name, mac) = (format!("m{number:03}"), format!("52:54:00:00:01:{number:02x}"));
+    let plain = MachineCreate::new(name, mac, BmcSpec::new(BmcProtocol::Manual));
+    MachineCreate { pool: Some(pool.into()), ..plain }
 }
 
 async fn fleet(client: &Client) -> Result<()> {

@@ -11,19 +11,6 @@ use tests::{Sim, SimOptions, Site, eventually, gpt_image};
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
-fn simple(protocol: BmcProtocol) -> BmcSpec {
-    BmcSpec {
-        protocol,
-        address: String::new(),
-        username: String::new(),
-        cipher_suite: None,
-        tls_sha256: None,
-        tls_ca: None,
-        domain: None,
-        mac: None,
-    }
-}
-
 /// Enrols a machine as if it had no BMC.
 fn enrolment(sim: &Sim, bmc: BmcSpec) -> MachineCreate {
     MachineCreate { bmc, bmc_password: Secret::default(), ..sim.enrolment() }
@@ -65,7 +52,7 @@ async fn a_person_switches_it_and_confirms() -> Result<()> {
     let client = site.client()?;
     let sim = sim(&site).await?;
     let chassis = sim.chassis();
-    client.add_machine(&enrolment(&sim, simple(BmcProtocol::Manual))).await?;
+    client.add_machine(&enrolment(&sim, BmcSpec::new(BmcProtocol::Manual))).await?;
     asked(&client, "somebody has to switch m1 off").await?;
     let machine = client.machine("m1").await?;
     assert_eq!((machine.status.power, machine.status.bmc.health), (Power::Unknown, BmcHealth::Unknown));
@@ -130,7 +117,7 @@ async fn a_webhook_switches_it() -> Result<()> {
     let hook = Webhook::serve(sim.chassis(), Some(("ops", "s3cret")), stop)
         .await
         .map_err(anyhow::Error::from_boxed)?;
-    let bmc = BmcSpec { address: hook.url(), username: "ops".into(), ..simple(BmcProtocol::Webhook) };
+    let bmc = BmcSpec { address: hook.url(), username: "ops".into(), ..BmcSpec::new(BmcProtocol::Webhook) };
     let create = MachineCreate { bmc_password: Secret::new("s3cret"), ..enrolment(&sim, bmc) };
     client.add_machine(&create).await?;
     let machine = site.machine_in("m1", MachineState::Available).await?;
@@ -162,7 +149,7 @@ async fn a_packet_wakes_it_and_it_is_deployed() -> Result<()> {
             }
         }
     });
-    let bmc = BmcSpec { address: to, mac: Some(sim.mac.clone()), ..simple(BmcProtocol::WakeOnLan) };
+    let bmc = BmcSpec { address: to, mac: Some(sim.mac.clone()), ..BmcSpec::new(BmcProtocol::WakeOnLan) };
     client.add_machine(&enrolment(&sim, bmc)).await?;
     asked(&client, "somebody has to switch m1 off").await?;
     confirm(&client, Power::Off).await?;

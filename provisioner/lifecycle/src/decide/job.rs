@@ -8,29 +8,33 @@ use crate::{
     order::erasable_disks,
     plan::{StepKind, StepName},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
 
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     match in_hand(machine, job, limits, now) {
-        Decision::Hold { why, .. } => Decision::Hold { why, choices: choices(job.kind) },
+        Decision::Hold { why, .. } => Decision::Hold { why, choices: choices(job) },
         decision => decision,
     }
 }
 
 /// What a person may do about a job that is held.
-pub(crate) fn choices(kind: JobKind) -> Vec<String> {
-    let way_out = match kind {
-        JobKind::Inspect => "`billet machine cancel {machine}` ends the inspection",
-        JobKind::Deploy => "`billet instance delete {instance}` gives the machine back",
-        JobKind::Release => "`billet instance delete {instance} --erase …` wipes it in another way",
+pub(crate) fn choices(job: &Job) -> Vec<String> {
+    let way_out = match job.kind {
+        JobKind::Inspect => Some("`billet machine cancel {machine}` ends the inspection"),
+        JobKind::Deploy => Some("`billet instance delete {instance}` gives the machine back"),
+        JobKind::Release if job.wipes() => {
+            Some("`billet instance delete {instance} --erase …` wipes it in another way")
+        }
+        JobKind::Release => None,
     };
-    vec!["mend the cause, then `billet machine retry {machine}`".to_owned(), way_out.to_owned()]
+    let retry = "mend the cause, then `billet machine retry {machine}`";
+    [Some(retry), way_out].into_iter().flatten().map(ToOwned::to_owned).collect()
 }
 
 fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
-    let Some(step) = job.current() else { return finish(job) };
+    let Some(step) = job.current() else { return finish(machine, job) };
     if step.phase == StepPhase::Todo {
         return begin(machine, step, now);
     }
@@ -66,11 +70,17 @@ struct Span {
     until: Timestamp,
 }
 
-fn finish(job: &Job) -> Decision {
+fn finish(machine: &Machine, job: &Job) -> Decision {
+    // Neither can come about by `settle`; nobody may get a machine on the word of such records.
+    let unwiped = job.kind == JobKind::Release && machine.state.dirty;
+    if job.steps.is_empty() || unwiped {
+        return hold("the records of its job are damaged: it is over, but its work was not done".into());
+    }
     let (to, because) = match job.kind {
         JobKind::Inspect => (MachineState::Available, "it was inspected"),
         JobKind::Deploy => (MachineState::Deployed, "its operating system reported in"),
-        JobKind::Release => (MachineState::Available, "its disks are wiped"),
+        JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
+        JobKind::Release => (MachineState::Available, "it is switched off, and nothing was written"),
     };
     Decision::Move(Move::Finish { to, because: because.into() })
 }
@@ -255,8 +265,30 @@ fn ordered(
             format!("{} took longer than {} minutes", step.name, limits.hard(step.name).as_mins()),
         );
     }
+    let advanced = machine.facts.advanced.map_or(span.started, |at| at.max(span.started));
+    let most = limits.stall(step.name).unwrap_or(SignedDuration::MAX);
+    let stall = advanced.saturating_add(most).unwrap_or(Timestamp::MAX);
+    if now >= stall {
+        let at = percent(report).map(|percent| format!(", at {percent} %")).unwrap_or_default();
+        return anew(
+            job,
+            limits,
+            format!("{} made no progress for {} minutes{at}", step.name, most.as_mins()),
+        );
+    }
     let why = order_waits(step.name, report);
-    Decision::Wait(Patience { until: Some(silence.min(span.until)), ..patience(step, &why, span) })
+    let until = silence.min(span.until).min(stall);
+    Decision::Wait(Patience { until: Some(until), ..patience(step, &why, span) })
+}
+
+/// How far the agent says that it is.
+fn percent(report: Option<&AgentReport>) -> Option<u128> {
+    match report.map(|report| &report.said) {
+        Some(Reported::Progress(progress)) if progress.total > 0 => {
+            Some(u128::from(progress.done) * 100 / u128::from(progress.total))
+        }
+        _ => None,
+    }
 }
 
 fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
@@ -267,13 +299,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
         StepName::Erase => "the agent wipes the disks",
         _ => "the agent lets the machine reboot",
     };
-    match report.map(|report| &report.said) {
-        Some(Reported::Progress(progress)) if progress.total > 0 => {
-            let percent = u128::from(progress.done) * 100 / u128::from(progress.total);
-            format!("{doing}: {percent} %")
-        }
-        _ => doing.into(),
-    }
+    percent(report).map_or_else(|| doing.to_owned(), |percent| format!("{doing}: {percent} %"))
 }
 
 /// "Wiped" needs positive evidence for every disk that was to be wiped.

@@ -63,17 +63,21 @@ fn fits(pending: &Pending, site: &Site) -> bool {
         && pending.disk_bytes <= site.disk
 }
 
-/// The rule as one would say it: each in its turn takes the first that is left and fits.
+/// The rule as one would say it: those that name a machine first, each in its turn takes the first that is left and
+/// fits.
 fn plainly(pending: &[Pending], sites: &[Site]) -> Vec<(usize, MachineId)> {
     let mut taken = BTreeSet::new();
     let mut grants = Vec::new();
-    for (number, one) in pending.iter().enumerate() {
+    let (named, others): (Vec<_>, Vec<_>) =
+        pending.iter().enumerate().partition(|(_, one)| one.wanted.is_some());
+    for (number, one) in named.into_iter().chain(others) {
         let first = sites.iter().find(|site| !taken.contains(&site.machine.id) && fits(one, site));
         if let Some(site) = first {
             taken.insert(site.machine.id);
             grants.push((number, site.machine.id));
         }
     }
+    grants.sort_unstable();
     grants
 }
 
@@ -127,14 +131,18 @@ proptest! {
     }
 
     #[test]
-    fn who_stays_without_one_does_so_for_older_ones_only(
+    fn who_stays_without_one_does_so_for_older_ones_only_or_for_one_that_names_the_machine(
         pending in waiting(), sites in sites(), page in 1_usize..30,
     ) {
         let (grants, open) = offered(&pending, &sites, page);
         for left in open {
             for site in sites.iter().filter(|site| fits(&pending[left], site)) {
                 let holder = grants.iter().find(|grant| grant.machine == site.machine.id);
-                prop_assert!(holder.is_some_and(|grant| grant.pending < left), "{left} starves at {}", site.name);
+                let names = |grant: &Grant| pending[grant.pending].wanted.is_some();
+                let goes_first = |grant: &Grant| {
+                    (!names(grant), grant.pending) < (pending[left].wanted.is_none(), left)
+                };
+                prop_assert!(holder.is_some_and(goes_first), "{left} starves at {}", site.name);
             }
         }
     }
@@ -231,4 +239,35 @@ fn only_pools_of_those_who_wait_are_asked_for() {
     assert_eq!(allocation.pools(), BTreeSet::from(["gpu"]));
     allocation.offer(&[site(0, "gpu", 0, 2000, true).candidate()]);
     assert_eq!((allocation.pools().len(), allocation.open()), (0, &[1][..]));
+}
+
+#[test]
+fn whoever_names_a_machine_is_not_starved_by_an_older_one_that_takes_any() {
+    let sites = [0, 1].map(|number| site(number, "default", 0, 2000, true));
+    let any = |number| pending(number, "default", None, 400, None);
+    let given = |waiting: &[Pending]| {
+        let (grants, open) = offered(waiting, &sites, 2);
+        (
+            grants.iter().map(|grant| (grant.pending, grant.machine.0.as_u128() - 1000)).collect::<Vec<_>>(),
+            open,
+        )
+    };
+    let named = |number| pending(number, "default", None, 400, Some(0));
+    assert_eq!(given(&[any(0), named(1)]), (vec![(0, 1), (1, 0)], vec![]), "both get one");
+    assert_eq!(given(&[any(0), any(1), named(2)]), (vec![(0, 1), (2, 0)], vec![1]));
+    assert_eq!(given(&[named(0), any(1), named(2)]), (vec![(0, 0), (1, 1)], vec![2]), "of two the older one");
+    // One that its machine can't serve keeps it from nobody.
+    let large = Pending { disk_bytes: 9000, ..named(0) };
+    assert_eq!(given(&[large, any(1), any(2)]), (vec![(1, 0), (2, 1)], vec![0]));
+}
+
+#[test]
+fn damaged_records_are_counted_and_never_gone() {
+    let waiting = [pending(0, "default", None, 400, Some(7)), pending(1, "default", None, 400, None)];
+    let mut shortages = Shortages::new(&waiting);
+    shortages.see_damaged(MachineId(Uuid::from_u128(1007)));
+    let Shortage::Wait(why) = shortages.of(0) else { panic!("it may be mended") };
+    assert!(why.contains("damaged"), "{why}");
+    let counted = Shortage::Wait("no machine fits: 1 machines: 1 with damaged records".into());
+    assert_eq!(shortages.of(1), counted);
 }

@@ -1,9 +1,9 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
 use super::world::{INSTANCE, World, inventory, owner, release};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use provisioner_api::{JobId, MachineState, StepPhase, agent::Permit};
+use provisioner_api::{JobId, MachineState, Progress, StepPhase, agent::Permit};
 use provisioner_lifecycle::{
     Decision, Fact, Failure, Machine, Move, Outcome, Reported, Request, Task, admit, decide, observe, order,
     settle, settle_on,
@@ -38,13 +38,17 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Reported::Failed("no".into())),
         Just(Reported::Refused("never".into())),
         Just(Reported::Done { evidence: "yes".into(), disks: Vec::new() }),
+        (0_u64..3).prop_map(|done| Reported::Progress(Progress { done, total: 2 })),
     ];
     let fact = prop_oneof![
         any::<bool>().prop_map(|on| Fact::Power { on }),
         Just(Fact::BmcTrouble { why: "silence".into(), authentication: false }),
         Just(Fact::AgentSeen),
         Just(Fact::Netboot),
-        Just(Fact::Listening),
+        proptest::option::of(0_i64..4000).prop_map(|ago| {
+            let begin = Timestamp::from_second(1_800_000_000).unwrap();
+            Fact::Listening { last: ago.map(|ago| begin + SignedDuration::from_secs(ago)) }
+        }),
         Just(Fact::Inventory(inventory())),
         Just(Fact::PhonedHome { instance: INSTANCE }),
         Just(Fact::Claimed { job: None, inventory: inventory() }),
@@ -108,6 +112,7 @@ fn check(world: &World, before: &Machine) {
     assert!(machine.state.epoch >= before.state.epoch, "epochs never fall");
     if machine.state.name == MachineState::Available {
         assert!(!machine.state.dirty, "an available machine is clean");
+        assert!(!machine.state.switched_on, "an available machine was switched off");
     }
     let working = matches!(
         machine.state.name,

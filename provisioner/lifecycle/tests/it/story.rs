@@ -187,15 +187,68 @@ fn an_agent_that_never_calls_gets_new_boots_and_then_a_person() {
 #[test]
 fn imaging_outlives_silence_shorter_than_the_limit_and_starts_anew_after_it() {
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
-    let progress = Reported::Progress(Progress { done: 1, total: 2 });
-    for _ in 0..50 {
+    for done in 0..50 {
         world.pass(SignedDuration::from_secs(100));
-        let fact = world.report(progress.clone()).unwrap();
+        let fact = world.report(Reported::Progress(Progress { done, total: 50 })).unwrap();
         world.fact(&fact);
-        assert!(matches!(world.decide(), Decision::Wait(patience) if patience.why.contains("50 %")));
+        let percent = format!("{} %", done * 2);
+        assert!(matches!(world.decide(), Decision::Wait(patience) if patience.why.contains(&percent)));
     }
     world.pass(world.limits.agent_silence);
     assert!(matches!(world.decide(), Decision::Move(Move::Restart { .. })));
+}
+
+#[test]
+fn an_agent_that_speaks_but_gets_no_further_is_started_anew_with_the_reason() {
+    let limits = World::added().limits;
+    for (kind, step, limit) in [
+        (JobKind::Deploy, StepName::WriteImage, limits.write_stall),
+        (JobKind::Deploy, StepName::WriteSeed, limits.write_stall),
+        (JobKind::Release, StepName::Erase, limits.erase_stall),
+    ] {
+        for said in [Progress { done: 0, total: 0 }, Progress { done: 3, total: 8 }] {
+            let mut world = World::at(kind, step);
+            let told = |world: &mut World, done| {
+                let fact = world.report(Reported::Progress(Progress { done, ..said })).unwrap();
+                world.fact(&fact);
+            };
+            // Slowly, but further.
+            for done in 0..said.done {
+                world.pass(limit / 2);
+                told(&mut world, done);
+                assert!(matches!(world.decide(), Decision::Wait(_)), "{step}: {:?}", world.decide());
+            }
+            told(&mut world, said.done);
+            let (stuck, minute) = (world.now, SignedDuration::from_mins(1));
+            let why = loop {
+                match world.decide() {
+                    Decision::Wait(patience) => assert!(patience.until.is_some_and(|at| at <= stuck + limit)),
+                    Decision::Move(Move::Restart { why }) => break why,
+                    other => panic!("{step}: {other:?}"),
+                }
+                world.pass(minute);
+                told(&mut world, said.done);
+                // Nobody could be told of progress while the service was down.
+                let last = Some(world.now);
+                world.pass(SignedDuration::ZERO);
+                world.fact(&Fact::Listening { last });
+            };
+            assert_eq!(world.now, stuck + limit, "{step}");
+            let at = if said.total > 0 { ", at 37 %" } else { "" };
+            assert_eq!(why, format!("{step} made no progress for {} minutes{at}", limit.as_mins()));
+        }
+    }
+}
+
+#[test]
+fn while_nobody_listens_nobody_can_tell_how_far_it_is() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    let fact = world.report(Reported::Progress(Progress { done: 1, total: 2 })).unwrap();
+    world.fact(&fact);
+    let last = Some(world.now);
+    world.pass(world.limits.write_stall * 2);
+    world.fact(&Fact::Listening { last });
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
 }
 
 #[test]
@@ -259,6 +312,116 @@ fn a_deployment_that_wrote_is_wiped_when_it_is_given_back() {
     world.run_to_rest();
     assert_eq!(world.machine.state.name, MachineState::Available);
     assert!(!world.machine.state.dirty);
+}
+
+#[test]
+fn what_is_given_back_before_anything_was_written_is_switched_off_if_we_switched_it_on() {
+    use StepName as S;
+    for (step, anew, on) in [
+        (S::PowerOff, false, false),
+        (S::BootNetwork, false, false),
+        // Its answer may have been lost: the machine may be on.
+        (S::PowerOn, false, true),
+        (S::Agent, false, true),
+        // The second try begins while the first one's agent still runs.
+        (S::PowerOff, true, true),
+        (S::BootNetwork, true, false),
+    ] {
+        let mut world = World::at(JobKind::Deploy, if anew { S::Agent } else { step });
+        if anew {
+            let change = Move::Restart { why: "test".into() };
+            world.settle(&Outcome::Moved { change, fresh: provisioner_api::JobId(uuid::Uuid::nil()) });
+            world.run_to(step);
+        }
+        let held = Outcome::Held { why: "test".into(), choices: Vec::new() };
+        for held in [None, Some(held)] {
+            let mut world = world.clone();
+            held.iter().for_each(|held| world.settle(held));
+            world.request(&release()).unwrap();
+            let mut deeds = Vec::new();
+            while world.decide() != Decision::Done {
+                world.reconcile(|effect| {
+                    deeds.push(effect);
+                    Ok("done".into())
+                });
+                assert!(order(&world.machine, world.now).is_none(), "nobody is to do anything more");
+            }
+            let off = Effect::Power { on: false, wish: None };
+            assert_eq!(deeds, if on { vec![off] } else { Vec::new() }, "{step}, {anew}, {held:?}");
+            assert_eq!(world.machine.state.name, MachineState::Available);
+            world.request(&Request::Disown { instance: owner().instance }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn switching_off_what_was_never_written_may_be_tried_again_and_wipes_nothing() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Rest);
+    let epoch = world.machine.state.epoch;
+    world.reconcile(|_| Err(Failure { why: "no".into(), permanent: true, rest: None }));
+    assert!(world.machine.state.hold.is_some(), "nobody knows that it is off");
+    world.request(&Request::Retry).unwrap();
+    while world.machine.state.name != MachineState::Available {
+        let decision = world.reconcile(|_| Ok("done".into()));
+        assert!(!matches!(decision, Decision::Wait(_)), "{decision:?}");
+    }
+    assert!(world.machine.state.epoch > epoch);
+    // What was deployed is wiped, even if somebody lost the mark that it was written.
+    let mut world = World::deployed();
+    world.machine.state.dirty = false;
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
+}
+
+#[test]
+fn what_an_earlier_version_switched_on_is_switched_off_too() {
+    for step in [StepName::PowerOn, StepName::Agent] {
+        let mut world = World::at(JobKind::Deploy, step);
+        let mut state = serde_json::to_value(&world.machine.state).unwrap();
+        assert!(state.as_object_mut().unwrap().remove("switched_on").is_some());
+        world.machine.state = serde_json::from_value(state).unwrap();
+        world.request(&release()).unwrap();
+        let mut deeds = Vec::new();
+        while world.decide() != Decision::Done {
+            world.reconcile(|effect| {
+                deeds.push(effect);
+                Ok("done".into())
+            });
+        }
+        assert_eq!(deeds, [Effect::Power { on: false, wish: None }], "{step}");
+    }
+}
+
+#[test]
+fn a_release_whose_steps_are_lost_never_makes_a_written_machine_available() {
+    let mut world = World::at(JobKind::Release, StepName::Agent);
+    world.machine.job.as_mut().unwrap().steps.clear();
+    assert!(matches!(world.decide(), Decision::Hold { .. }), "{:?}", world.decide());
+    world.reconcile(|_| Ok("done".into()));
+    world.request(&Request::Retry).unwrap();
+    world.run_to(StepName::Erase);
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+}
+
+#[test]
+fn nobody_is_told_to_wipe_in_another_way_where_nothing_is_wiped() {
+    let choices = |world: &mut World| {
+        world.reconcile(|_| Err(Failure { why: "no".into(), permanent: true, rest: None }));
+        world.machine.state.hold.as_ref().unwrap().choices.join("; ")
+    };
+    let mut wiping = World::at(JobKind::Release, StepName::Rest);
+    assert!(choices(&mut wiping).contains("--erase"));
+    let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
+    unwritten.request(&release()).unwrap();
+    unwritten.run_to(StepName::Rest);
+    let choices = choices(&mut unwritten);
+    assert!(
+        choices.contains("retry") && choices.contains("--bmc") && !choices.contains("--erase"),
+        "{choices}"
+    );
 }
 
 #[test]
@@ -375,56 +538,78 @@ fn the_time_in_which_the_service_was_down_is_nobodys_silence() {
         (JobKind::Deploy, StepName::Agent),
         (JobKind::Deploy, StepName::PhoneHome),
     ] {
-        let mut world = World::at(kind, step);
-        world.pass(SignedDuration::from_hours(30));
-        let mut deaf = world.clone();
-        assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit");
-        world.fact(&Fact::Listening);
-        assert!(matches!(world.decide(), Decision::Wait(_)), "{step}: {:?}", world.decide());
-        deaf.fact(&Fact::Listening);
-        deaf.pass(SignedDuration::from_hours(30));
-        assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit again");
+        let world = World::at(kind, step);
+        let stopped = world.now;
+        for last in [None, Some(stopped)] {
+            let mut world = world.clone();
+            world.pass(SignedDuration::from_hours(30));
+            let mut deaf = world.clone();
+            assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit");
+            world.fact(&Fact::Listening { last });
+            assert!(matches!(world.decide(), Decision::Wait(_)), "{step}: {:?}", world.decide());
+            deaf.fact(&Fact::Listening { last });
+            deaf.pass(SignedDuration::from_hours(30));
+            assert!(!matches!(deaf.decide(), Decision::Wait(_)), "{step} has a limit again");
+        }
     }
 }
 
 #[test]
 fn a_service_that_is_down_again_and_again_puts_a_limit_off_only_by_as_long_as_it_is_down() {
+    let limits = World::added().limits;
+    let (minute, seconds) = (SignedDuration::from_mins(1), SignedDuration::from_secs(7));
     for (kind, step, limit) in [
-        (JobKind::Deploy, StepName::Agent, World::added().limits.agent_call_in),
-        (JobKind::Deploy, StepName::PhoneHome, World::added().limits.phone_home),
-        (JobKind::Inspect, StepName::PowerOff, World::added().limits.bmc),
+        (JobKind::Deploy, StepName::Agent, limits.agent_call_in),
+        (JobKind::Deploy, StepName::PhoneHome, limits.phone_home),
+        (JobKind::Inspect, StepName::PowerOff, limits.bmc),
+        // An agent that died, long before the step's own limit.
+        (JobKind::Deploy, StepName::WriteImage, limits.agent_silence),
+        (JobKind::Release, StepName::Erase, limits.agent_silence),
+        (JobKind::Inspect, StepName::Inspect, limits.agent_silence),
     ] {
-        let mut world = World::at(kind, step);
-        let (up, down) = (SignedDuration::from_secs(61), SignedDuration::from_mins(7));
-        let begun = world.now;
-        let waits = |world: &World| match kind {
-            // Its BMC does not answer: it is asked again and again, until a person is.
-            JobKind::Inspect => !matches!(world.decide(), Decision::Hold { .. }),
-            _ => matches!(world.decide(), Decision::Wait(_)),
-        };
-        let mut was_up = SignedDuration::ZERO;
-        while waits(&world) {
-            assert!(was_up <= limit * 2, "{step}: it never ends");
-            for part in [31, 30] {
-                // A BMC that does not answer is tried; of the others the power is looked at.
-                if kind == JobKind::Inspect {
+        for up in [seconds, minute] {
+            let down = up * 7;
+            let mut world = World::at(kind, step);
+            let begun = world.now;
+            let waits = |world: &World| match step {
+                // Its BMC does not answer: it is asked again and again, until a person is.
+                StepName::PowerOff => !matches!(world.decide(), Decision::Hold { .. }),
+                _ => matches!(world.decide(), Decision::Wait(_)),
+            };
+            let mut was_up = SignedDuration::ZERO;
+            while waits(&world) {
+                assert!(was_up <= limit + up * 5, "{step}: it never ends");
+                if step == StepName::PowerOff {
                     let failure = Failure { why: "no answer".into(), permanent: false, rest: None };
                     world.reconcile(|_| Err(failure.clone()));
                 }
-                world.pass(SignedDuration::from_secs(part));
+                world.pass(up);
+                was_up += up;
+                if !waits(&world) {
+                    break;
+                }
+                let last = Some(world.now);
+                world.pass(down);
+                world.fact(&Fact::Listening { last });
             }
-            was_up += up;
-            if !waits(&world) {
-                break;
-            }
-            if kind != JobKind::Inspect {
-                world.fact(&Fact::Power { on: true });
-            }
-            world.pass(down);
-            world.fact(&Fact::Listening);
+            assert!(was_up >= limit, "{step}: {was_up:?} is too soon");
+            assert!(world.now.duration_since(begun) > limit * 3, "{step}: while it was down nothing ended");
         }
-        assert!(was_up >= limit, "{step}: {was_up:?} is too soon");
-        assert!(world.now.duration_since(begun) > limit * 3, "{step}: while it was down nothing ended");
+    }
+}
+
+#[test]
+fn an_agent_that_is_heard_between_two_starts_of_the_service_is_not_silent() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    for done in 0..50 {
+        world.pass(world.limits.agent_silence / 3);
+        let fact = world.report(Reported::Progress(Progress { done, total: 50 })).unwrap();
+        world.fact(&fact);
+        world.pass(world.limits.agent_silence / 3);
+        let last = Some(world.now);
+        world.pass(world.limits.agent_silence * 2);
+        world.fact(&Fact::Listening { last });
+        assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     }
 }
 
@@ -432,14 +617,14 @@ fn a_service_that_is_down_again_and_again_puts_a_limit_off_only_by_as_long_as_it
 fn what_an_earlier_version_wrote_of_being_down_counts_on() {
     let mut world = World::at(JobKind::Deploy, StepName::Agent);
     world.pass(SignedDuration::from_hours(30));
-    world.fact(&Fact::Listening);
+    world.fact(&Fact::Listening { last: None });
     let mut facts = serde_json::to_value(&world.machine.facts).unwrap();
     facts.as_object_mut().unwrap().remove("counts_from").unwrap();
     world.machine.facts = serde_json::from_value(facts).unwrap();
     assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     world.pass(SignedDuration::from_mins(10));
-    world.fact(&Fact::Power { on: true });
-    world.fact(&Fact::Listening);
+    let last = Some(world.now);
+    world.fact(&Fact::Listening { last });
     assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     world.pass(SignedDuration::from_mins(5));
     assert!(!matches!(world.decide(), Decision::Wait(_)), "ten minutes and five: {:?}", world.decide());

@@ -29,6 +29,10 @@ fn situations() -> Vec<(String, World)> {
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
     steps(&mut list, JobKind::Release, "releasing");
+    let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
+    unwritten.request(&release()).unwrap();
+    unwritten.run_to(StepName::Rest);
+    list.push(("releasing, nothing was written: rest".into(), unwritten));
     for (kind, step, name) in [
         (JobKind::Inspect, StepName::PowerOff, "inspecting, held"),
         (JobKind::Deploy, StepName::Agent, "deploying, held before writing"),

@@ -1,7 +1,7 @@
 //! What a report costs and is answered, against a real database.
 
 use super::*;
-use crate::app;
+use crate::{app, samples};
 use provisioner_api::{JobKind, Progress, StepPhase};
 use provisioner_lifecycle::{Hold, Job, Step};
 
@@ -10,52 +10,23 @@ const JOB: JobId = JobId(Uuid::from_u128(7));
 /// A machine that is just being written, and its agent's session.
 async fn writing(service: &Service) -> (MachineId, Session) {
     let now = clock::now();
-    let id = MachineId(Uuid::from_u128(1));
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: Vec::new(),
-        bmc: None,
-        boot_mode: None,
-        boot_chain: None,
-        accepted: true,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    let machine = Core::new(id, now);
-    let record = MachineRecord { version: 1, generation: 1, name: "m".into(), spec, machine, created: now };
+    let record = samples::machine(1);
+    let id = record.id();
     service.store.machine_insert(&record, &[], &[], now).await.unwrap();
-    let step = Step {
-        name: StepName::WriteImage,
-        attempt: 1,
-        phase: StepPhase::Intent,
-        started: Some(now),
-        ended: None,
-        not_before: None,
-        result: None,
-        asked: None,
-    };
-    let job = Job {
-        id: JOB,
-        kind: JobKind::Deploy,
-        epoch: 3,
-        started: now,
-        ended: None,
-        restarts: 0,
-        steps: vec![step],
-    };
+    let step = Step { started: Some(now), ..samples::step(StepName::WriteImage, 1, StepPhase::Intent) };
+    let job = Job { epoch: 3, started: now, ..samples::job(7, JobKind::Deploy, vec![step]) };
     let mut next = record.clone();
     next.machine.job = Some(job);
     next.machine.state.epoch = 3;
     service.store.machine_update(&record, &next, &[], &[], now).await.unwrap();
     let window = Window {
-        id: "w".into(),
-        mac: String::new(),
         machine: Some(id),
         job: Some((JOB, 3)),
         opened: now,
         expires: now,
         nonce: Some("n".into()),
         claimed: Some(now),
+        ..samples::window("w", "")
     };
     (id, Session { machine: id, window })
 }
@@ -107,4 +78,13 @@ async fn progress_is_shown_at_once_and_written_seldom_and_an_order_that_is_taken
     anew.machine.job.as_mut().unwrap().epoch = 4;
     service.store.machine_update(&held, &anew, &[], &[], clock::now()).await.unwrap();
     assert!(!tells(&service, &session, 42).await, "begun anew");
+}
+
+#[tokio::test]
+async fn a_thousand_agents_leave_threads_for_others() {
+    let all = READING.acquire_many(READS as u32).await.unwrap();
+    let mut read = Box::pin(read_apart(|| 7));
+    assert!(futures::future::poll_immediate(&mut read).await.is_none());
+    drop(all);
+    assert_eq!(read.await.unwrap(), 7);
 }

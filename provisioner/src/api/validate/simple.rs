@@ -122,16 +122,7 @@ mod tests {
     use super::*;
 
     fn wrong(protocol: BmcProtocol, change: impl FnOnce(&mut BmcSpec)) -> Vec<String> {
-        let mut bmc = BmcSpec {
-            protocol,
-            address: String::new(),
-            username: String::new(),
-            cipher_suite: None,
-            tls_sha256: None,
-            tls_ca: None,
-            domain: None,
-            mac: None,
-        };
+        let mut bmc = BmcSpec::new(protocol);
         change(&mut bmc);
         let mut fields = Fields::default();
         fields.bmc(&bmc);

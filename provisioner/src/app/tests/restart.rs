@@ -1,28 +1,20 @@
 //! What a service that is killed all the time still gets done.
 
-use super::{app, machine};
+use super::app;
 use crate::{
     reconcile,
+    samples::{self, NOW},
     service::Service,
-    store::{InstanceRecord, InstanceStanding, MachineRecord},
+    store::{InstanceRecord, MachineRecord},
 };
-use jiff::Timestamp;
-use provisioner_api::{
-    ErasePolicy, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceState, MachineId,
-    MachineState,
-};
+use provisioner_api::{ErasePolicy, InstanceId, InstanceState, MachineId, MachineState};
 use provisioner_lifecycle::Owner;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
 fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> MachineRecord {
-    let mut record = machine(None);
-    record.machine.id = MachineId(Uuid::from_u128(number));
-    record.name = format!("m{number}");
-    record.spec.macs.clear();
+    let mut record = samples::machine(number);
     (record.machine.want.accepted, record.machine.want.bmc) = (true, true);
     (record.machine.want.inspect, record.machine.state.inspect) = (1, 1);
     record.machine.state.name = state;
@@ -39,15 +31,9 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
 fn instance(number: u128, state: InstanceState, machine: Option<u128>) -> InstanceRecord {
     InstanceRecord {
         id: InstanceId(Uuid::from_u128(100 + number)),
-        version: 1,
-        name: format!("i{number}"),
         state,
-        since: NOW,
-        machine: machine.map(|number| MachineId(Uuid::from_u128(number))),
-        image: ImageId(Uuid::from_u128(1)),
-        spec: serde_json::from_str(r#"{"image":"os"}"#).unwrap(),
-        standing: InstanceStanding::default(),
-        created: NOW,
+        machine: machine.map(samples::machine_id),
+        ..samples::instance(number)
     }
 }
 
@@ -61,32 +47,11 @@ async fn leave(service: &Service, machine: &MachineRecord, instance: Option<&Ins
     }
 }
 
-async fn image(service: &Service) {
-    let image = Image {
-        id: ImageId(Uuid::from_u128(1)),
-        name: "os".into(),
-        spec: ImageSpec {
-            name: "os".into(),
-            digest: "sha256:00".into(),
-            format: ImageFormat::Raw,
-            architecture: None,
-        },
-        status: ImageStatus {
-            imported: NOW,
-            disk_bytes: 10,
-            stored_bytes: 10,
-            chunks: 1,
-            manifest_sha256: "f00d".into(),
-        },
-    };
-    service.store.image_insert(&image).await.unwrap();
-}
-
 #[tokio::test]
 async fn what_was_begun_goes_on_however_often_the_service_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let service: Arc<Service> = Arc::clone(&app(folder.path()).await.service);
-    image(&service).await;
+    service.store.image_insert(&samples::image()).await.unwrap();
     // Each between two writes of one thing that happens: given but not begun, deployed but not running, asked to be given
     // back but the machine not told, waiting beside a free machine.
     let given = instance(1, InstanceState::Deploying, Some(1));

@@ -10,26 +10,12 @@ use url::Url;
 const RESERVED: &AsciiSet =
     &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'&').add(b'+').add(b'/').add(b'=');
 
-/// Nothing but the protocol.
-fn bare(protocol: BmcProtocol) -> BmcSpec {
-    BmcSpec {
-        protocol,
-        address: String::new(),
-        username: String::new(),
-        cipher_suite: None,
-        tls_sha256: None,
-        tls_ca: None,
-        domain: None,
-        mac: None,
-    }
-}
-
 /// Reads it; none if it is of another kind.
 pub(super) fn parse(text: &str) -> Option<Result<BmcSpec, String>> {
     let (scheme, rest) = text.split_once(':')?;
     let after = rest.strip_prefix("//").unwrap_or(rest);
     Some(match scheme {
-        "manual" if after.is_empty() => Ok(bare(BmcProtocol::Manual)),
+        "manual" if after.is_empty() => Ok(BmcSpec::new(BmcProtocol::Manual)),
         "manual" => Err("a machine that a person switches has no address; write manual:".to_owned()),
         "wol" => wake_on_lan(after),
         "vbox" => named(BmcProtocol::Vbox, String::new(), after, "write it like vbox://vm1"),
@@ -51,7 +37,7 @@ fn named(protocol: BmcProtocol, address: String, name: &str, shape: &str) -> Res
     if name.is_empty() || name.starts_with('-') || name.contains('/') || name.chars().any(char::is_control) {
         return Err(format!("the virtual machine's name is missing or is none; {shape}"));
     }
-    Ok(BmcSpec { address, domain: Some(name), ..bare(protocol) })
+    Ok(BmcSpec { address, domain: Some(name), ..BmcSpec::new(protocol) })
 }
 
 fn wake_on_lan(text: &str) -> Result<BmcSpec, String> {
@@ -64,7 +50,7 @@ fn wake_on_lan(text: &str) -> Result<BmcSpec, String> {
             query.strip_prefix("to=").ok_or_else(|| format!("wol has no such setting; {shape}"))?.to_owned()
         }
     };
-    Ok(BmcSpec { address, mac: Some(mac), ..bare(BmcProtocol::WakeOnLan) })
+    Ok(BmcSpec { address, mac: Some(mac), ..BmcSpec::new(BmcProtocol::WakeOnLan) })
 }
 
 fn libvirt(driver: &str, rest: &str) -> Result<BmcSpec, String> {
@@ -95,7 +81,7 @@ fn webhook(text: &str) -> Result<BmcSpec, String> {
     url.set_query(None);
     url.set_fragment(None);
     url.set_username("").map_err(|()| format!("the host is missing; {shape}"))?;
-    Ok(BmcSpec { address: url.into(), username, tls_sha256, ..bare(BmcProtocol::Webhook) })
+    Ok(BmcSpec { address: url.into(), username, tls_sha256, ..BmcSpec::new(BmcProtocol::Webhook) })
 }
 
 /// Writes it as it is read.

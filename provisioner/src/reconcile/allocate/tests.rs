@@ -1,19 +1,15 @@
 //! Allocation against a real database: a thousand at once, races, and a kill at any moment.
 
 use super::*;
+use crate::samples::{self, NOW};
 use futures::FutureExt;
-use provisioner_api::{
-    ImageFormat, ImageSpec, ImageStatus, InstanceId, InstanceSpec, MachineSpec, MachineState,
-};
-use provisioner_lifecycle::Machine;
+use provisioner_api::{InstanceId, InstanceSpec, MachineState};
 use uuid::Uuid;
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 async fn site(machines: u128, instances: u128) -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
-    store.image_insert(&image()).await.unwrap();
+    store.image_insert(&samples::image()).await.unwrap();
     for number in 0..machines {
         store.machine_insert(&machine(number), &[], &[], NOW).await.unwrap();
     }
@@ -23,59 +19,23 @@ async fn site(machines: u128, instances: u128) -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
-fn image() -> Image {
-    let text = |text: &str| text.to_owned();
-    Image {
-        id: ImageId(Uuid::from_u128(1)),
-        name: text("tiny"),
-        spec: ImageSpec {
-            name: text("tiny"),
-            digest: text("sha256:00"),
-            format: ImageFormat::Raw,
-            architecture: None,
-        },
-        status: ImageStatus {
-            manifest_sha256: text("f00d"),
-            disk_bytes: 1000,
-            stored_bytes: 10,
-            chunks: 1,
-            imported: NOW,
-        },
-    }
-}
-
 fn machine(number: u128) -> MachineRecord {
-    let mut machine = Machine::new(MachineId(Uuid::from_u128(1000 + number)), NOW);
-    machine.want.accepted = true;
-    machine.want.bmc = true;
-    machine.state.name = MachineState::Available;
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: Vec::new(),
-        bmc: None,
-        boot_mode: None,
-        boot_chain: None,
-        accepted: true,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    MachineRecord { version: 1, generation: 1, name: format!("m{number:05}"), spec, machine, created: NOW }
+    let mut record = samples::machine(1000 + number);
+    record.name = format!("m{number:05}");
+    (record.machine.want.accepted, record.machine.want.bmc) = (true, true);
+    record.machine.state.name = MachineState::Available;
+    record
 }
 
 fn instance(number: u128, wanted: Option<u128>) -> InstanceRecord {
     let created = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
-    let wanted = wanted.map(|number| MachineId(Uuid::from_u128(1000 + number)).to_string());
+    let machine = wanted.map(|number| samples::machine_id(1000 + number).to_string());
     InstanceRecord {
-        id: InstanceId(Uuid::from_u128(100_000 - number)),
-        version: 1,
         name: format!("i{number}"),
-        state: InstanceState::Pending,
         since: created,
-        machine: None,
-        image: image().id,
-        spec: InstanceSpec { machine: wanted, ..serde_json::from_str(r#"{"image":"tiny"}"#).unwrap() },
-        standing: Default::default(),
+        spec: InstanceSpec { machine, ..InstanceSpec::new("os") },
         created,
+        ..samples::instance(100_000 - number)
     }
 }
 
@@ -128,7 +88,9 @@ async fn one_that_waits_reads_one_page_however_many_machines_are_free() {
 #[tokio::test]
 async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
     let (_folder, store) = site(2, 5).await;
-    store.instance_insert(&instance(5, Some(1)), None, &[], NOW).await.unwrap();
+    for number in [5, 6] {
+        store.instance_insert(&instance(number, Some(1)), None, &[], NOW).await.unwrap();
+    }
     let (hub, mut memory) = (Hub::default(), Memory::default());
     let pass = async |memory: &mut Memory, second| {
         give(&store, &hub, memory, Timestamp::from_second(second).unwrap()).await.unwrap()
@@ -138,11 +100,11 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         one.standing.waiting.map(|(why, since)| (why, since.as_second()))
     };
     let done = pass(&mut memory, 0).await;
-    assert_eq!((done.given, done.left, done.told), (2, 4, 4));
+    assert_eq!((done.given, done.left, done.told), (2, 5, 5));
     assert_eq!(agreed(&store).await, 2);
     let first = Some(("no machine fits: 2 machines: 2 taken".to_owned(), 0));
     assert_eq!(why(2).await, first);
-    assert_eq!(why(5).await, Some(("machine m00001 has to become free: it is taken".into(), 0)));
+    assert_eq!(why(6).await, Some(("machine m00001 has to become free: it is taken".into(), 0)));
     assert_eq!(pass(&mut memory, 60).await.told, 0, "nothing changed");
     // A third one that is taken: other numbers are written only now and then, and told to nobody.
     let mut third = machine(2);
@@ -156,13 +118,13 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
     store.machine_insert(&third, &[], &[], NOW).await.unwrap();
     assert_eq!(pass(&mut memory, 70).await.told, 0, "too soon");
     assert_eq!(why(2).await, first);
-    assert_eq!(pass(&mut memory, 100).await.told, 3, "all but the one that names its machine");
+    assert_eq!(pass(&mut memory, 100).await.told, 4, "all but the one that names its machine");
     assert_eq!(why(2).await, Some(("no machine fits: 3 machines: 3 taken".into(), 0)));
     // Another reason is written at once, and told.
     let mut held = machine(3);
     held.machine.want.maintenance = true;
     store.machine_insert(&held, &[], &[], NOW).await.unwrap();
-    assert_eq!(pass(&mut memory, 101).await.told, 3);
+    assert_eq!(pass(&mut memory, 101).await.told, 4);
     assert_eq!(why(2).await, Some(("no machine fits: 4 machines: 1 in maintenance, 3 taken".into(), 0)));
     let told = store.event_newest(crate::store::EventsOf::Instance(instance(2, None).id), 100).await;
     let told = told.unwrap().into_iter().filter(|event| event.kind == "waiting").count();
@@ -207,4 +169,59 @@ async fn a_pass_that_is_cut_off_anywhere_leaves_pairs_or_nothing() {
     }
     let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
     assert_eq!((agreed(&store).await, done.left), (40, 5));
+}
+
+#[tokio::test]
+async fn whose_image_is_damaged_waits_with_the_reason() {
+    let (folder, store) = site(2, 2).await;
+    store.close().await;
+    let path = folder.path().join("billet.db");
+    let other = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+    assert_eq!(
+        sqlx::query("UPDATE image SET status = '{'").execute(&other).await.unwrap().rows_affected(),
+        1
+    );
+    other.close().await;
+    let store = Store::open(&path).await.unwrap();
+    for told in [2, 0] {
+        let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+        assert_eq!((done.given, done.left, done.told), (0, 2, told));
+        for number in 0..2 {
+            let one = store.instance_get(instance(number, None).id).await.unwrap().unwrap();
+            let (why, _) = one.standing.waiting.unwrap();
+            assert!(why.contains("image") && why.contains("damaged"), "{why}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn damaged_records_keep_nobody_else_waiting() {
+    let (folder, store) = site(4, 3).await;
+    store.instance_insert(&instance(3, Some(1)), None, &[], NOW).await.unwrap();
+    store.instance_insert(&instance(4, Some(2)), None, &[], NOW).await.unwrap();
+    store.close().await;
+    // As sqlite3 may do it, or a broken disk.
+    let path = folder.path().join("billet.db");
+    let other = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+    for text in [
+        "UPDATE machine SET facts = '{' WHERE name = 'm00001'",
+        "UPDATE instance SET spec = '{' WHERE name = 'i0'",
+    ] {
+        assert_eq!(sqlx::query(text).execute(&other).await.unwrap().rows_affected(), 1);
+    }
+    other.close().await;
+    let store = Store::open(&path).await.unwrap();
+    let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!((done.given, done.left), (3, 1));
+    let why = async |number| {
+        let one = store.instance_get(instance(number, None).id).await.unwrap().unwrap();
+        one.standing.waiting.map(|(why, _)| why)
+    };
+    let damaged = "the machine that it wants has to be readable again: its records are damaged";
+    assert_eq!(why(3).await.as_deref(), Some(damaged), "it is not gone");
+    // Also beside those that would take any.
+    store.instance_insert(&instance(5, None), None, &[], NOW).await.unwrap();
+    give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!(why(3).await.as_deref(), Some(damaged));
+    assert_eq!(why(5).await.as_deref(), Some("no machine fits: 4 machines: 3 taken, 1 with damaged records"));
 }

@@ -1,33 +1,23 @@
 //! When the power is looked at, and what a look at a machine costs that rests.
 
 use super::*;
-use crate::{app, bmcs};
+use crate::{app, bmcs, samples};
 use bmc_mock::{Chassis, MemoryChassis, ipmi};
-use provisioner_api::{BmcProtocol, MachineSpec, MachineState};
-use provisioner_lifecycle::Fact;
+use provisioner_api::{BmcProtocol, JobKind, MachineState, StepPhase};
+use provisioner_lifecycle::{Fact, Job, Step};
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
 fn record(facts: &[(Fact, i64)]) -> MachineRecord {
-    let mut machine = Machine::new(MachineId(Uuid::from_u128(1)), at(0));
+    let mut record = MachineRecord { generation: 7, ..samples::machine(1) };
     for (fact, second) in facts {
-        machine = observe(&machine, fact, at(*second));
+        record.machine = observe(&record.machine, fact, at(*second));
     }
-    let spec = MachineSpec {
-        pool: "default".into(),
-        macs: Vec::new(),
-        bmc: None,
-        boot_mode: None,
-        boot_chain: None,
-        accepted: true,
-        maintenance: false,
-        labels: Default::default(),
-    };
-    MachineRecord { version: 1, generation: 7, name: "m".into(), spec, machine, created: at(0) }
+    record
 }
 
 #[test]
@@ -73,79 +63,94 @@ fn what_an_earlier_process_saw_is_asked_for_in_the_first_minute_one_after_the_ot
     }
 }
 
-/// A resting machine with a simulated BMC.
-async fn resting(service: &Service, chassis: &Arc<MemoryChassis>, end: &CancellationToken) -> MachineId {
-    let users = vec![ipmi::User::administrator("admin", "right")];
-    let address = "127.0.0.1:0".parse().unwrap();
-    let server = ipmi::Server::bind(address, users, Arc::clone(chassis) as _, [7; 16]).await.unwrap();
-    let mut record = record(&[]);
-    record.spec.bmc = Some(BmcSpec {
-        protocol: BmcProtocol::Ipmi,
-        address: server.local_addr().unwrap().to_string(),
-        username: "admin".into(),
-        cipher_suite: None,
-        tls_sha256: None,
-        tls_ca: None,
-        domain: None,
-        mac: None,
-    });
-    tokio::spawn(server.run(end.clone()));
-    record.machine.want.accepted = true;
-    record.machine.want.bmc = true;
-    record.machine.state.name = MachineState::Available;
-    let secrets = bmcs::new_password(&service.key, record.id(), "right").unwrap();
-    service.store.machine_insert(&record, &secrets, &[], clock::now()).await.unwrap();
-    record.id()
+/// A resting machine with a simulated BMC, in a service of its own.
+struct Resting {
+    _folder: tempfile::TempDir,
+    service: Arc<Service>,
+    chassis: Arc<MemoryChassis>,
+    id: MachineId,
+    slots: Slots,
+    left: Option<Glance>,
+    _end: DropGuard,
+}
+
+impl Resting {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = app::tests::service(folder.path()).await;
+        let (chassis, end) = (Arc::new(MemoryChassis::new()), CancellationToken::new());
+        let users = vec![ipmi::User::administrator("admin", "right")];
+        let local = "127.0.0.1:0".parse().unwrap();
+        let server = ipmi::Server::bind(local, users, Arc::clone(&chassis) as _, [7; 16]).await.unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        tokio::spawn(server.run(end.clone()));
+        let mut record = record(&[]);
+        record.spec.bmc =
+            Some(BmcSpec { address, username: "admin".into(), ..BmcSpec::new(BmcProtocol::Ipmi) });
+        (record.machine.want.accepted, record.machine.want.bmc) = (true, true);
+        record.machine.state.name = MachineState::Available;
+        let id = record.id();
+        let secrets = bmcs::new_password(&service.key, id, "right").unwrap();
+        service.store.machine_insert(&record, &secrets, &[], clock::now()).await.unwrap();
+        let slots = Slots::new(Arc::default(), None);
+        Self { _folder: folder, service, chassis, id, slots, left: None, _end: end.drop_guard() }
+    }
+
+    async fn glance(&mut self) -> Option<Next> {
+        glance(&self.service, self.id, &self.slots, &mut self.left).await
+    }
+
+    async fn look(&mut self) -> Next {
+        reconcile(&self.service, self.id, &self.slots, &mut self.left).await.unwrap()
+    }
+
+    /// The first look asks its BMC; what that shows pokes, and the second finds nothing to do.
+    async fn settled() -> Self {
+        let mut resting = Self::new().await;
+        for _ in 0..2 {
+            let next = resting.look().await;
+            assert!(matches!(next, Next::At(at) if at > clock::now()), "{next:?}");
+        }
+        resting
+    }
+
+    /// As if it had been asked for its power that much earlier.
+    fn asked_earlier(&mut self, time: SignedDuration) {
+        let left = self.left.as_mut().unwrap();
+        left.power = left.power.map(|(at, generation)| (at - time, generation));
+    }
+
+    async fn stored(&self) -> MachineRecord {
+        self.service.store.machine_get(self.id).await.unwrap().unwrap()
+    }
 }
 
 #[tokio::test]
 async fn a_resting_machine_is_asked_for_its_power_without_being_read_until_it_changes() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = app::tests::service(folder.path()).await;
-    let (chassis, end) = (Arc::new(MemoryChassis::new()), CancellationToken::new());
-    let id = resting(&service, &chassis, &end).await;
-    let slots = Slots::new(Arc::default(), None);
-    let mut left = None;
-    assert_eq!(glance(&service, id, &slots, &mut left).await, None, "it was never looked at");
-    // The first look asks its BMC; what that shows pokes, and the second finds nothing to do.
-    for _ in 0..2 {
-        let next = reconcile(&service, id, &slots, &mut left).await.unwrap();
-        assert!(matches!(next, Next::At(at) if at > clock::now()), "{next:?}");
-    }
-    let stored = service.store.machine_get(id).await.unwrap().unwrap();
-    assert_eq!(stored.machine.facts.power.map(|(on, _)| on), Some(false));
+    let mut fresh = Resting::new().await;
+    assert_eq!(fresh.glance().await, None, "it was never looked at");
 
-    let a_minute_ago = |left: &mut Option<Glance>| {
-        let glance = left.as_mut().unwrap();
-        glance.power = glance.power.map(|(at, generation)| (at - POLL, generation));
-    };
-    a_minute_ago(&mut left);
+    let mut resting = Resting::settled().await;
+    assert_eq!(resting.stored().await.machine.facts.power.map(|(on, _)| on), Some(false));
+
+    resting.asked_earlier(POLL);
     // Whoever read or wrote now would fail.
-    service.store.close().await;
-    let before = left.unwrap().power.unwrap();
-    let next = glance(&service, id, &slots, &mut left).await.unwrap();
+    resting.service.store.close().await;
+    let before = resting.left.unwrap().power.unwrap();
+    let next = resting.glance().await.unwrap();
     assert!(matches!(next, Next::At(at) if at > clock::now()), "{next:?}");
-    assert!(left.unwrap().power.unwrap() > before, "it was asked");
+    assert!(resting.left.unwrap().power.unwrap() > before, "it was asked");
 
-    a_minute_ago(&mut left);
-    chassis.set_power(true).await.unwrap();
-    assert_eq!(glance(&service, id, &slots, &mut left).await, None, "it has to be looked at in full");
-    end.cancel();
+    resting.asked_earlier(POLL);
+    resting.chassis.set_power(true).await.unwrap();
+    assert_eq!(resting.glance().await, None, "it has to be looked at in full");
 }
 
 #[tokio::test]
 async fn what_a_person_changed_is_not_asked_by_the_driver_that_was_made_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = app::tests::service(folder.path()).await;
-    let (chassis, end) = (Arc::new(MemoryChassis::new()), CancellationToken::new());
-    let id = resting(&service, &chassis, &end).await;
-    let slots = Slots::new(Arc::default(), None);
-    let mut left = None;
-    for _ in 0..2 {
-        reconcile(&service, id, &slots, &mut left).await.unwrap();
-    }
+    let mut resting = Resting::settled().await;
     // It was asked a moment ago, so it is not due; then somebody gives it another password.
-    let secrets = bmcs::new_password(&service.key, id, "wrong").unwrap();
+    let secrets = bmcs::new_password(&resting.service.key, resting.id, "wrong").unwrap();
     let change = |record: &MachineRecord, _| {
         let mut next = record.clone();
         next.generation += 1;
@@ -154,45 +159,19 @@ async fn what_a_person_changed_is_not_asked_by_the_driver_that_was_made_before()
             ..Change::new(next, Vec::new())
         }))
     };
-    service.machine_change(id, change).await.unwrap();
-    reconcile(&service, id, &slots, &mut left).await.unwrap();
-    let asked = left.as_mut().unwrap();
-    asked.power = asked.power.map(|(at, generation)| (at - POLL, generation));
-    assert_eq!(glance(&service, id, &slots, &mut left).await, None, "the old driver is not asked");
-    end.cancel();
+    resting.service.machine_change(resting.id, change).await.unwrap();
+    resting.look().await;
+    resting.asked_earlier(POLL);
+    assert_eq!(resting.glance().await, None, "the old driver is not asked");
 }
 
 #[tokio::test]
 async fn that_a_machine_at_work_was_seen_is_written_down() {
-    let folder = tempfile::tempdir().unwrap();
-    let service = app::tests::service(folder.path()).await;
-    let (chassis, end) = (Arc::new(MemoryChassis::new()), CancellationToken::new());
-    let id = resting(&service, &chassis, &end).await;
-    let slots = Slots::new(Arc::default(), None);
-    let mut left = None;
-    for _ in 0..2 {
-        reconcile(&service, id, &slots, &mut left).await.unwrap();
-    }
+    let mut resting = Resting::settled().await;
     let (now, earlier) = (clock::now(), later(clock::now(), -POLL * 2));
-    let step = provisioner_lifecycle::Step {
-        name: StepName::PhoneHome,
-        attempt: 1,
-        phase: provisioner_api::StepPhase::Intent,
-        started: Some(now),
-        ended: None,
-        not_before: None,
-        result: None,
-        asked: None,
-    };
-    let job = provisioner_lifecycle::Job {
-        id: JobId(Uuid::from_u128(7)),
-        kind: provisioner_api::JobKind::Deploy,
-        epoch: 1,
-        started: now,
-        ended: None,
-        restarts: 0,
-        steps: vec![step],
-    };
+    let step = samples::step(StepName::PhoneHome, 1, StepPhase::Intent);
+    let step = Step { started: Some(now), ..step };
+    let job = Job { started: now, ..samples::job(7, JobKind::Deploy, vec![step]) };
     let begin = |record: &MachineRecord, _| {
         let mut next = record.clone();
         next.machine.job = Some(job.clone());
@@ -200,16 +179,10 @@ async fn that_a_machine_at_work_was_seen_is_written_down() {
         next.machine.facts.power = Some((false, earlier));
         Ok::<_, ServiceError>(Some(Change::new(next, Vec::new())))
     };
-    service.machine_change(id, begin).await.unwrap();
-    let asked = left.as_mut().unwrap();
-    asked.power = asked.power.map(|(_, generation)| (earlier, generation));
-    reconcile(&service, id, &slots, &mut left).await.unwrap();
-    let stored = service.store.machine_get(id).await.unwrap().unwrap();
-    assert!(
-        stored.machine.facts.power.is_some_and(|(on, at)| !on && at >= now),
-        "{:?}",
-        stored.machine.facts
-    );
-    assert!(left.unwrap().idle.is_none(), "so it is looked at in full each time");
-    end.cancel();
+    resting.service.machine_change(resting.id, begin).await.unwrap();
+    resting.asked_earlier(POLL * 2);
+    resting.look().await;
+    let facts = resting.stored().await.machine.facts;
+    assert!(facts.power.is_some_and(|(on, at)| !on && at >= now), "{facts:?}");
+    assert!(resting.left.unwrap().idle.is_none(), "so it is looked at in full each time");
 }

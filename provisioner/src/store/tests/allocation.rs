@@ -1,8 +1,9 @@
 //! What allocation and a restart read, and that it costs what it should.
 
 use super::{super::*, NOW, record, store};
-use provisioner_api::{InstanceId, JobId, JobKind, MachineState};
-use provisioner_lifecycle::{Hold, Job, Owner};
+use crate::samples;
+use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
+use provisioner_lifecycle::{Hold, Job, Owner, Step, StepName};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
@@ -14,8 +15,7 @@ fn free(number: u128) -> MachineRecord {
 }
 
 fn job(number: u128, started: Timestamp, ended: Option<Timestamp>) -> Job {
-    let id = JobId(Uuid::from_u128(number));
-    Job { id, kind: JobKind::Inspect, epoch: 1, started, ended, restarts: 0, steps: Vec::new() }
+    Job { started, ended, ..samples::job(number, JobKind::Inspect, Vec::new()) }
 }
 
 /// How SQLite finds the rows of a statement.
@@ -55,7 +55,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
     }
     let names = async |pool, after, limit| {
         let found = store.machine_free(pool, after, limit).await.unwrap();
-        found.into_iter().map(|record| record.name).collect::<Vec<_>>()
+        found.records.into_iter().map(|record| record.name).collect::<Vec<_>>()
     };
     assert_eq!(names("default", "", 9).await, ["m1", "m6"]);
     assert_eq!(names("default", "", 1).await, ["m1"]);
@@ -105,4 +105,56 @@ async fn whoever_listens_again_says_so_of_machines_at_work_and_of_no_others() {
         assert_eq!(found.machine.facts.listening, expected, "m{number}");
         assert_eq!(found.version, if expected.is_some() { 3 } else { 2 }, "m{number}");
     }
+}
+
+#[tokio::test]
+async fn only_the_time_in_which_nobody_listened_is_forgiven() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let open = async |second: i64| {
+        let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+        let set = |second: i64| store.clock.store(second * 1000, std::sync::atomic::Ordering::Relaxed);
+        set(second);
+        store
+    };
+    let beat = async |store: &Store, second: i64| {
+        store.clock.store(second * 1000, std::sync::atomic::Ordering::Relaxed);
+        store.replica_beat("r", 20_000, None).await.unwrap();
+    };
+    let facts = async |store: &Store| store.machine_get(free(1).id()).await.unwrap().unwrap().machine.facts;
+    let store = open(100).await;
+    let before = free(1);
+    store.machine_insert(&before, &[], &[], NOW).await.unwrap();
+    let mut after = before.clone();
+    let begun = samples::step(StepName::Inspect, 1, StepPhase::Intent);
+    let begun = Step { started: Some(at(100)), ..begun };
+    after.machine.job = Some(Job { steps: vec![begun], ..job(1, at(100), None) });
+    store.machine_update(&before, &after, &[], &[], NOW).await.unwrap();
+    store.machines_listen(at(100)).await.unwrap();
+    beat(&store, 120).await;
+    store.close().await;
+    // One that dies before its reconciler runs has heard nobody, whatever it beat.
+    let store = open(200).await;
+    beat(&store, 210).await;
+    store.close().await;
+    // From 120 to 260 nobody listened; the twenty seconds before count.
+    let store = open(250).await;
+    beat(&store, 255).await;
+    store.clock.store(260_000, std::sync::atomic::Ordering::Relaxed);
+    store.machines_listen(at(260)).await.unwrap();
+    let seen = facts(&store).await;
+    assert_eq!((seen.listening, seen.counts_from), (Some(at(240)), Some(at(240))));
+    // One that is told to stop says when it did.
+    store.clock.store(263_000, std::sync::atomic::Ordering::Relaxed);
+    store.replica_leave("r").await.unwrap();
+    store.close().await;
+    let store = open(300).await;
+    store.machines_listen(at(300)).await.unwrap();
+    let seen = facts(&store).await;
+    assert_eq!((seen.listening, seen.counts_from), (Some(at(277)), Some(at(277))));
+    // One that was stopped and goes on, from 310 to 400.
+    store.machines_missed(at(310), at(400)).await.unwrap();
+    let seen = facts(&store).await;
+    assert_eq!((seen.listening, seen.counts_from), (Some(at(367)), Some(at(367))));
+    store.close().await;
 }

@@ -1,45 +1,21 @@
 //! A machine's job, as it goes on: what is written, and what is left as it was.
 
 use super::{super::*, NOW, record, store};
-use provisioner_api::{InstanceId, JobId, JobKind, MachineState, StepPhase};
-use provisioner_lifecycle::{Fact, Job, Step, StepName, observe};
+use crate::samples;
+use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
+use provisioner_lifecycle::{Fact, Job, StepName, observe};
 use uuid::Uuid;
 
 pub(super) fn job(number: u128) -> Job {
-    let step = |name| Step {
-        name,
-        attempt: 0,
-        phase: StepPhase::Todo,
-        started: None,
-        ended: None,
-        not_before: None,
-        result: None,
-        asked: None,
-    };
-    Job {
-        id: JobId(Uuid::from_u128(number)),
-        kind: JobKind::Inspect,
-        epoch: 1,
-        started: NOW,
-        ended: None,
-        restarts: 0,
-        steps: StepName::ALL.map(step).to_vec(),
-    }
-}
-
-/// How many rows the writer has written so far.
-async fn written(store: &Store) -> i64 {
-    sqlx::query_scalar("SELECT total_changes()")
-        .fetch_one(&mut *store.writer.get().await.unwrap())
-        .await
-        .unwrap()
+    let step = |name| samples::step(name, 0, StepPhase::Todo);
+    samples::job(number, JobKind::Inspect, StepName::ALL.map(step).to_vec())
 }
 
 /// Writes a machine, and checks that it reads as it was written; how many rows that took.
-async fn put(store: &Store, before: &mut MachineRecord, next: MachineRecord, events: &[NewEvent]) -> i64 {
-    let rows = written(store).await;
+async fn put(store: &Store, before: &mut MachineRecord, next: MachineRecord, events: &[NewEvent]) -> u64 {
+    let rows = store.writer.changes();
     assert_eq!(store.machine_update(before, &next, &[], events, NOW).await.unwrap(), Swap::Updated);
-    let rows = written(store).await - rows;
+    let rows = store.writer.changes() - rows;
     let found = store.machine_get(next.id()).await.unwrap().unwrap();
     assert_eq!(found, MachineRecord { version: next.version + 1, ..next });
     *before = found;
@@ -118,17 +94,12 @@ async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
     ended.ended = Some(NOW);
     for job in [ended, running] {
         let window = Window {
-            id: job.id.to_string(),
-            mac: "52:54:00:00:00:01".into(),
             machine: Some(machine.id()),
             job: Some((job.id, 1)),
-            opened: NOW,
-            expires: later(1),
-            nonce: None,
-            claimed: None,
+            ..samples::window(&job.id.to_string(), "52:54:00:00:00:01")
         };
         store.window_insert(&window).await.unwrap();
-        assert!(store.window_claim(&window.id, "nonce", machine.id(), NOW).await.unwrap());
+        assert!(store.window_claim(&window, "nonce", machine.id(), NOW).await.unwrap());
         let mut next = machine.clone();
         next.machine.job = Some(job);
         put(&store, &mut machine, next, &[]).await;

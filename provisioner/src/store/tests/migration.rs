@@ -1,6 +1,7 @@
 //! Databases of earlier versions are brought up to date, and read the same.
 
 use super::super::*;
+use crate::samples;
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, InstanceId, JobId, JobKind, MachineId, MachineState, StepPhase};
 use provisioner_lifecycle::{Hold, Job, Machine, Owner, Step, StepName};
@@ -13,7 +14,7 @@ fn at(micros: i64) -> Timestamp {
 }
 
 fn step(name: StepName, phase: StepPhase) -> Step {
-    Step { name, attempt: 1, phase, started: None, ended: None, not_before: None, result: None, asked: None }
+    samples::step(name, 1, phase)
 }
 
 /// A job in the midst of its steps, with everything in them that there can be.
@@ -165,4 +166,40 @@ async fn a_job_in_the_midst_of_its_steps_reads_the_same_after_the_upgrade() {
     next.machine.job.as_mut().unwrap().steps[1].phase = StepPhase::Done;
     assert_eq!(store.machine_update(&record, &next, &[], &[], at(20)).await.unwrap(), Swap::Updated);
     assert_eq!(store.machine_get(busy.id).await.unwrap().unwrap().machine, next.machine);
+}
+
+#[tokio::test]
+async fn a_job_of_a_version_that_did_not_say_when_it_listened_is_forgiven_all_silence_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("billet.db");
+    let mut busy = machine();
+    busy.state.hold = None;
+    let writes = Step { started: Some(at(50)), ..step(StepName::WriteImage, StepPhase::Intent) };
+    busy.job.as_mut().unwrap().steps = vec![writes];
+    (busy.facts.agent_seen, busy.facts.listening) = (Some(at(60)), Some(at(40)));
+    before(&path, &[busy.clone()]).await;
+    // As version 7 left it.
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    let all = sqlx::migrate!("migrations/sqlite");
+    let old = all.iter().filter(|migration| migration.version <= 7).cloned().collect();
+    Migrator::with_migrations(old).run(&pool).await.unwrap();
+    let text = "UPDATE machine SET standing = json_remove(standing, '$.switched_on'),
+                facts = json_remove(facts, '$.advanced')";
+    assert_eq!(sqlx::query(text).execute(&pool).await.unwrap().rows_affected(), 1);
+    pool.close().await;
+    let hour = 3600 * 1_000_000;
+    // Later only what was missed.
+    for (now, expected) in [(hour, hour), (3 * hour, 2 * hour)] {
+        let store = Store::open(&path).await.unwrap();
+        store.clock.store(now / 1000, std::sync::atomic::Ordering::Relaxed);
+        let found = store.machine_get(busy.id).await.unwrap().unwrap().machine;
+        assert_eq!((&found.state, &found.job, &found.want), (&busy.state, &busy.job, &busy.want));
+        assert_eq!(store.machines_listen(at(now)).await.unwrap(), [busy.id]);
+        let facts = store.machine_get(busy.id).await.unwrap().unwrap().machine.facts;
+        let counts = [facts.listening, facts.advanced, facts.counts_from];
+        assert_eq!(counts, [Some(at(expected)); 3]);
+        store.clock.store((now + hour) / 1000, std::sync::atomic::Ordering::Relaxed);
+        store.replica_beat("r", 20_000, None).await.unwrap();
+        store.close().await;
+    }
 }

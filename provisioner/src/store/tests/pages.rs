@@ -1,10 +1,8 @@
 //! Lists, a page at a time: each object once, in order, none that was not asked for.
 
 use super::{super::*, NOW, record, store};
-use provisioner_api::{
-    ErasePolicy, ImageFormat, ImageId, InstanceId, InstanceSpec, InstanceState, MachineState,
-};
-use uuid::Uuid;
+use crate::samples;
+use provisioner_api::{InstanceState, MachineState};
 
 /// A store with machines `m1` to `m25`: every second available, every fifth of another pool, every tenth held.
 async fn fleet() -> (tempfile::TempDir, Store) {
@@ -108,61 +106,25 @@ async fn lists_are_read_from_indexes() {
     }
 }
 
-fn instance(number: u128, image: ImageId, machine: Option<&MachineRecord>) -> InstanceRecord {
+fn instance(number: u128, machine: Option<&MachineRecord>) -> InstanceRecord {
     InstanceRecord {
-        id: InstanceId(Uuid::from_u128(number)),
-        version: 1,
-        name: format!("i{number}"),
         state: if machine.is_some() { InstanceState::Running } else { InstanceState::Pending },
-        since: NOW,
         machine: machine.map(MachineRecord::id),
-        image,
-        spec: InstanceSpec {
-            image: "os".into(),
-            machine: None,
-            pool: None,
-            selector: Default::default(),
-            hostname: None,
-            user: None,
-            ssh_keys: vec![],
-            user_data: None,
-            network_config: None,
-            root_disk_serial: None,
-            erase: ErasePolicy::Metadata,
-        },
-        standing: InstanceStanding::default(),
-        created: NOW,
+        ..samples::instance(number)
     }
 }
 
 #[tokio::test]
 async fn instances_come_with_their_machines_and_machines_with_their_owners() {
     let (_folder, store) = fleet().await;
-    let image = provisioner_api::Image {
-        id: ImageId(Uuid::from_u128(1)),
-        name: "os".into(),
-        spec: provisioner_api::ImageSpec {
-            name: "os".into(),
-            digest: format!("sha256:{}", "00".repeat(32)),
-            format: ImageFormat::Raw,
-            architecture: None,
-        },
-        status: provisioner_api::ImageStatus {
-            imported: NOW,
-            disk_bytes: 1,
-            stored_bytes: 1,
-            chunks: 1,
-            manifest_sha256: "00".repeat(32),
-        },
-    };
-    store.image_insert(&image).await.unwrap();
+    store.image_insert(&samples::image()).await.unwrap();
     let owned = store.machine_find("m3").await.unwrap().unwrap();
     for number in 1..=3 {
         let with = (number == 2).then_some(&owned);
-        let plain = InstanceRecord { machine: None, ..instance(number, image.id, with) };
+        let plain = InstanceRecord { machine: None, ..instance(number, with) };
         store.instance_insert(&plain, None, &[], NOW).await.unwrap();
     }
-    let bound = instance(2, image.id, Some(&owned));
+    let bound = instance(2, Some(&owned));
     let mut next = owned.clone();
     next.machine.want.owner = Some(provisioner_lifecycle::Owner {
         instance: bound.id,

@@ -11,17 +11,12 @@ fn entry(what: What) -> Entry {
 
 fn discover() -> Dhcp {
     Dhcp {
-        message: "DISCOVER".into(),
-        port: 67,
         firmware: Some(Firmware::UefiPxe(Arch::Arm64)),
-        unsupported: None,
         relay: Some(Ipv4Addr::new(10, 78, 0, 1)),
-        server: None,
-        requested: None,
         reply: Some("OFFER".into()),
-        silence: None,
         address: Some(Ipv4Addr::new(10, 77, 0, 100)),
         boot: Some(BootAnswer::Boot(Chain::Uki)),
+        ..Dhcp::new("DISCOVER", 67)
     }
 }
 

@@ -1,0 +1,79 @@
+//! Records for tests, as plain as records can be: a test says only what it is about.
+//!
+//! What the API shows of them is not here (`cli::tests::samples`).
+
+use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, Window};
+use jiff::Timestamp;
+use provisioner_api::{
+    Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceSpec, InstanceState, JobId,
+    JobKind, MachineId, MachineSpec, StepPhase,
+};
+use provisioner_lifecycle::{Job, Machine, Step, StepName};
+use uuid::Uuid;
+
+/// When all of them were made.
+pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// The id of a machine.
+pub(crate) fn machine_id(number: u128) -> MachineId {
+    MachineId(Uuid::from_u128(number))
+}
+
+/// `m1`, …: a machine whose record says that it was accepted, without MACs and without a BMC.
+pub(crate) fn machine(number: u128) -> MachineRecord {
+    let spec = MachineSpec { accepted: true, ..MachineSpec::in_pool("default") };
+    let machine = Machine::new(machine_id(number), NOW);
+    MachineRecord { version: 1, generation: 1, name: format!("m{number}"), spec, machine, created: NOW }
+}
+
+/// A step of which nothing but this is known.
+pub(crate) fn step(name: StepName, attempt: u32, phase: StepPhase) -> Step {
+    Step { name, attempt, phase, started: None, ended: None, not_before: None, result: None, asked: None }
+}
+
+/// A job that runs, in its first epoch.
+pub(crate) fn job(number: u128, kind: JobKind, steps: Vec<Step>) -> Job {
+    let id = JobId(Uuid::from_u128(number));
+    Job { id, kind, epoch: 1, started: NOW, ended: None, restarts: 0, steps }
+}
+
+/// A window that is open for an hour, for nobody's job.
+pub(crate) fn window(id: &str, mac: &str) -> Window {
+    let expires = NOW + jiff::SignedDuration::from_hours(1);
+    let (id, mac) = (id.to_owned(), mac.to_owned());
+    Window { id, mac, machine: None, job: None, opened: NOW, expires, nonce: None, claimed: None }
+}
+
+/// The image `os`.
+pub(crate) fn image() -> Image {
+    let spec = ImageSpec {
+        name: "os".into(),
+        digest: "sha256:00".into(),
+        format: ImageFormat::Raw,
+        architecture: None,
+    };
+    let status = ImageStatus {
+        imported: NOW,
+        disk_bytes: 10,
+        stored_bytes: 10,
+        chunks: 1,
+        manifest_sha256: "f00d".into(),
+    };
+    Image { id: ImageId(Uuid::from_u128(1)), name: "os".into(), spec, status }
+}
+
+/// `i1`, …: an instance with that image that waits for a machine.
+pub(crate) fn instance(number: u128) -> InstanceRecord {
+    InstanceRecord {
+        id: InstanceId(Uuid::from_u128(number)),
+        version: 1,
+        name: format!("i{number}"),
+        state: InstanceState::Pending,
+        since: NOW,
+        machine: None,
+        image: image().id,
+        spec: InstanceSpec::new("os"),
+        standing: InstanceStanding::default(),
+        created: NOW,
+    }
+}

@@ -1,0 +1,55 @@
+//! When somebody last listened: what agents, machines and BMCs said between then and the next process's start, nobody
+//! could hear.
+//!
+//! Each replica's beat writes it once the reconciler runs, not before: a process that dies while it starts has heard
+//! nobody. What an earlier process wrote is read when the database is opened, before this one writes anything.
+
+use super::{Store, StoreError, lanes::Lent};
+use jiff::{SignedDuration, Timestamp};
+use sqlx::SqlitePool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is known of it.
+pub(super) struct Alive {
+    /// When another process last listened before this one began, in milliseconds of the database's clock.
+    before: Option<i64>,
+    /// Whether this one listens.
+    listens: AtomicBool,
+}
+
+impl Alive {
+    pub(super) async fn open(pool: &SqlitePool) -> Result<Self, StoreError> {
+        let before = sqlx::query_scalar("SELECT last FROM alive").fetch_optional(pool).await?;
+        Ok(Self { before, listens: AtomicBool::new(false) })
+    }
+}
+
+impl Store {
+    /// This process listens from now on: answers when somebody last did before it, by the service's clock.
+    pub(super) async fn begins_to_listen(
+        &self,
+        transaction: &mut Lent,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let database = self.database_now(transaction).await?;
+        self.alive.listens.store(true, Ordering::SeqCst);
+        self.still_listening(transaction, database).await?;
+        // The two clocks need not agree; how long it is ago by one of them is all that is taken.
+        let ago = self.alive.before.map(|before| database.saturating_sub(before).max(0));
+        Ok(ago.and_then(|ago| now.checked_sub(SignedDuration::from_millis(ago)).ok()))
+    }
+
+    /// Takes down that this process listens, once it does.
+    pub(super) async fn still_listening(
+        &self,
+        transaction: &mut Lent,
+        database: i64,
+    ) -> Result<(), StoreError> {
+        if self.alive.listens.load(Ordering::SeqCst) {
+            let text = "INSERT INTO alive (one, last) VALUES (1, $1)
+                        ON CONFLICT (one) DO UPDATE SET last = excluded.last";
+            sqlx::query(text).bind(database).execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+}

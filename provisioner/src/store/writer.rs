@@ -1,0 +1,351 @@
+//! The one place from which the database is written: what comes at the same time is committed together.
+//!
+//! A write is handed in and waits. A task of its own, which is there as long as something waits, takes all that has been
+//! handed in, commits it as one transaction (`batch`) on a thread that may block, and answers each write for itself,
+//! after the commit. Whoever stops waiting before its write is taken has not written; after that, the write goes its way
+//! without it. Transactions that take several questions have a connection of their own ([`Writer::begin`]) and exclude
+//! the groups for that time.
+
+use super::{
+    batch::{self, Batch, Failed, Part, Written},
+    lanes::{Lanes, Lent},
+    memory::{Memory, Touched},
+};
+use crate::boot_index::Changing;
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+/// How long it is from one commit to the next when they never cease. A commit costs about a millisecond of the disk's
+/// and a tenth of the processor's, and nothing that waits for one is in such a hurry: a step of a machine takes seconds.
+const SPACING: Duration = Duration::from_millis(8);
+
+/// How many commits may follow each other at once after a pause: what is written now and then never waits.
+const AT_ONCE: u32 = 8;
+
+/// A group that waited pays for that with at least so many writes. Who writes one thing after the other would only ever
+/// wait for itself.
+const PAYS: usize = 3;
+
+/// How many commits follow each other at once after one that waited in vain, before another one does.
+const IN_VAIN: u32 = 64;
+
+/// Most writes of one transaction: whoever reads meanwhile keeps the log from being folded in, and the first of them
+/// waits for the last.
+const MOST: usize = 64;
+
+/// How many prepared statements are kept: there is one for each set of columns that change together.
+const PREPARED: usize = 256;
+
+/// How long another process that writes is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A transaction that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A write as it is handed in.
+pub(super) struct Write {
+    /// What is done, together or not at all.
+    pub(super) batch: Batch,
+    /// What is remembered of it.
+    pub(super) touched: Touched,
+    /// What is told to booting clients changes by it.
+    pub(super) changing: Option<Changing>,
+}
+
+impl From<Batch> for Write {
+    /// A write of something that nobody remembers.
+    fn from(batch: Batch) -> Self {
+        Self { batch, touched: Touched::default(), changing: None }
+    }
+}
+
+/// Who writes.
+pub(super) struct Writer {
+    /// One connection, for transactions of several questions. Whoever has it is the only one who writes.
+    lanes: Lanes,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    memory: Arc<Memory>,
+    queue: Mutex<Queue>,
+    /// Told when nothing waits any more.
+    idle: Notify,
+    /// How many transactions were begun.
+    #[cfg(test)]
+    groups: std::sync::atomic::AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Member>,
+    /// Somebody commits what waits.
+    led: bool,
+    pace: Pace,
+    /// The connection for groups, while none is committed. It is opened when it is needed.
+    conn: Option<Connection>,
+}
+
+/// How fast commits follow each other.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the next one would be due, had they all been [`SPACING`] apart.
+    due: Option<Instant>,
+    /// How many more don't wait, because few come meanwhile.
+    hurried: u32,
+    /// The last one waits.
+    waits: bool,
+}
+
+impl Pace {
+    /// When one more may be begun, if not now. So many writes wait for it already.
+    fn next(&mut self, now: Instant, waiting: usize) -> Option<Instant> {
+        let due = self.due.map_or(now, |due| due.max(now));
+        let wait = due.duration_since(now).saturating_sub(SPACING * (AT_ONCE - 1));
+        self.waits = !wait.is_zero() && self.hurried == 0 && waiting < MOST;
+        if wait.is_zero() || self.waits {
+            self.due = Some(due + SPACING);
+        } else {
+            // It is not owed for.
+            self.hurried = self.hurried.saturating_sub(1);
+        }
+        self.waits.then(|| now + wait)
+    }
+
+    /// The last one has so many writes.
+    fn gathered(&mut self, writes: usize) {
+        if writes >= PAYS {
+            self.hurried = 0;
+        } else if self.waits {
+            self.hurried = IN_VAIN;
+        }
+    }
+}
+
+struct Member {
+    write: Write,
+    answer: oneshot::Sender<Result<Written, Failed>>,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Each change of it is one call: a panic can't leave it half written.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// Writes through the one connection of `lanes`, and a second one to the same file.
+    pub(super) fn new(lanes: Lanes, path: &Path, memory: Arc<Memory>) -> Self {
+        let shared = Shared {
+            path: path.to_owned(),
+            memory,
+            queue: Mutex::default(),
+            idle: Notify::new(),
+            #[cfg(test)]
+            groups: std::sync::atomic::AtomicU64::new(0),
+        };
+        Self { lanes, shared: Arc::new(shared) }
+    }
+
+    /// The connection for more than one question, as soon as nobody else writes.
+    pub(super) async fn get(&self) -> Result<Lent, sqlx::Error> {
+        self.lanes.get().await
+    }
+
+    /// Begins a transaction that takes several questions. It is taken back unless it is committed.
+    pub(super) async fn begin(&self) -> Result<Lent, sqlx::Error> {
+        self.lanes.begin().await
+    }
+
+    /// Does what is handed in, or nothing of it. The answer comes after the commit.
+    pub(super) async fn write(&self, write: impl Into<Write>) -> Result<Written, Failed> {
+        let (answer, answered) = oneshot::channel();
+        let lead = {
+            let mut queue = self.shared.queue();
+            queue.waiting.push_back(Member { write: write.into(), answer });
+            !std::mem::replace(&mut queue.led, true)
+        };
+        if lead {
+            let leader = Leader { lanes: self.lanes.clone(), shared: Arc::clone(&self.shared), leads: true };
+            tokio::spawn(leader.lead());
+        }
+        // Nobody answers when the runtime ends.
+        let gone = |_| Err(Failed { part: Part::Rest, error: sqlx::Error::WorkerCrashed });
+        answered.await.unwrap_or_else(gone)
+    }
+
+    /// Ends all connections, once nothing waits.
+    pub(super) async fn close(&self) {
+        loop {
+            let idle = self.shared.idle.notified();
+            if !self.shared.queue().led {
+                break;
+            }
+            idle.await;
+        }
+        drop(self.shared.queue().conn.take());
+        self.lanes.close().await;
+    }
+
+    /// How many rows were written of what was handed in.
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> u64 {
+        self.shared.queue().conn.as_ref().map_or(0, Connection::total_changes)
+    }
+
+    /// How many transactions were begun for what was handed in.
+    #[cfg(test)]
+    pub(super) fn groups(&self) -> u64 {
+        self.shared.groups.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Commits what waits, until nothing does.
+struct Leader {
+    lanes: Lanes,
+    shared: Arc<Shared>,
+    /// Until it gave that up: then another one may lead already.
+    leads: bool,
+}
+
+impl Drop for Leader {
+    /// Also where it is stopped midway: then those who wait are told so, and the next write has a new leader.
+    fn drop(&mut self) {
+        if self.leads {
+            let mut queue = self.shared.queue();
+            queue.led = false;
+            queue.waiting.clear();
+        }
+        self.shared.idle.notify_waiters();
+    }
+}
+
+impl Leader {
+    async fn lead(mut self) {
+        while let Some(due) = self.next() {
+            if let Some(due) = due {
+                tokio::time::sleep_until(due).await;
+            }
+            let lent = self.lanes.get().await;
+            let members = self.take();
+            match lent {
+                Ok(_) if members.is_empty() => {}
+                Ok(lent) => self.commit(&lent, members).await,
+                Err(error) => answer_all(members.into_iter().map(|member| member.answer), error),
+            }
+        }
+    }
+
+    /// When the next group may be begun, if not now; `None`: nothing waits, and nobody leads any more.
+    fn next(&mut self) -> Option<Option<Instant>> {
+        let mut queue = self.shared.queue();
+        let waiting = queue.waiting.len();
+        if waiting == 0 {
+            (queue.led, self.leads) = (false, false);
+            return None;
+        }
+        Some(queue.pace.next(Instant::now(), waiting))
+    }
+
+    /// Those who wait, oldest first, but for those who don't any more.
+    fn take(&self) -> Vec<Member> {
+        let mut queue = self.shared.queue();
+        let most = queue.waiting.len().min(MOST);
+        let members: Vec<_> =
+            queue.waiting.drain(..most).filter(|member| !member.answer.is_closed()).collect();
+        queue.pace.gathered(members.len());
+        members
+    }
+
+    /// Commits a group and answers. `_alone`: nobody else writes until this is done.
+    async fn commit(&self, _alone: &Lent, members: Vec<Member>) {
+        let mut batches = Vec::with_capacity(members.len());
+        let mut others = Vec::with_capacity(members.len());
+        for Member { write: Write { batch, touched, changing }, answer } in members {
+            self.shared.memory.begin(&touched);
+            batches.push(batch);
+            others.push((touched, changing, answer));
+        }
+        match self.commit_elsewhere(batches).await {
+            Ok(answers) => {
+                for ((touched, changing, answer), written) in others.into_iter().zip(answers) {
+                    let committed =
+                        written.as_ref().is_ok_and(|written| written.swap == super::Swap::Updated);
+                    self.shared.memory.end(touched, committed);
+                    drop(changing);
+                    // Whoever waited may be gone.
+                    let _ = answer.send(written);
+                }
+            }
+            // Whether anything was committed is not known.
+            Err(error) => answer_all(others.into_iter().map(|(_, _, answer)| answer), error),
+        }
+    }
+
+    /// Commits batches on a thread that may block. The connection is used again unless something went wrong with it.
+    async fn commit_elsewhere(
+        &self,
+        batches: Vec<Batch>,
+    ) -> Result<Vec<Result<Written, Failed>>, sqlx::Error> {
+        #[cfg(test)]
+        self.shared.groups.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let began = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || {
+            let known = shared.queue().conn.take();
+            let mut conn = known.map_or_else(|| connect(&shared.path), Ok)?;
+            let answers = batch::commit(&mut conn, &batches)?;
+            shared.queue().conn = Some(conn);
+            Ok::<_, rusqlite::Error>(answers)
+        });
+        let done = done.await;
+        let took = began.elapsed();
+        if took > SLOW {
+            tracing::warn!(?took, "a transaction of the database was slow");
+        }
+        match done {
+            Ok(Ok(answers)) => Ok(answers),
+            Ok(Err(error)) => Err(batch::refused(&error)),
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        }
+    }
+}
+
+/// Tells everybody of the same error.
+fn answer_all(answers: impl Iterator<Item = oneshot::Sender<Result<Written, Failed>>>, error: sqlx::Error) {
+    let text = error.to_string();
+    let mut first = Some(error);
+    for answer in answers {
+        let error = first.take().unwrap_or_else(|| sqlx::Error::Io(std::io::Error::other(text.clone())));
+        // Whoever waited may be gone.
+        let _ = answer.send(Err(Failed { part: Part::Rest, error }));
+    }
+}
+
+/// Opens the file as sqlx does for its writing connection. One that is gone is not made anew: the service would go on with
+/// an empty database.
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(PATIENCE)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // In KiB; 2000 are the default. What readers keep each commit makes them forget, so only who writes has more.
+    conn.pragma_update(None, "cache_size", -16384)?;
+    Ok(conn)
+}
+
+#[cfg(test)]
+mod tests;
