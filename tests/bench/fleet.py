@@ -35,9 +35,8 @@ WRITERS, SLOW = 256, {"mib_per_second": 0.0014}
 #: So many machines' disks are all written at once, whatever else there is.
 FEW = 8
 INTAKE = {"do": "intake", "parallel": 16}
-#: 20 questions a second are asked meanwhile and timed: lists of a hundred machines among them, which cost as much as a few
-#: deployments. So what a deployment costs is measured without.
-DEPLOY, DEPLOY_ALONE = {"do": "deploy", "sample": 20}, {"do": "deploy", "sample": 0}
+#: 20 questions a second are asked meanwhile and timed.
+DEPLOY = {"do": "deploy", "sample": 20}
 MACHINES, MANY = 1000, 10_000
 #: All machines are asked first, which counts apart, and then in three rounds.
 FIRST_ASKED, STEADY = {"do": "steady", "for": "75s"}, {"do": "steady", "for": "3m"}
@@ -102,7 +101,7 @@ def run(rounds, quick, folder):
     """Deployments in rounds; ten thousand machines at rest once for each mixture of BMCs."""
     findings = Findings(NAME, GOALS)
     machines = 200 if quick else MACHINES
-    hollow = lambda: fly(folder, scenario("hollow", machines, INTAKE, DEPLOY_ALONE, image={"mib": HOLLOW_MIB}))
+    hollow = lambda: fly(folder, scenario("hollow", machines, INTAKE, DEPLOY, image={"mib": HOLLOW_MIB}))
     if quick:
         rows = deployments(findings, {"without": [hollow()]}, machines)
         findings.not_measured("it takes minutes")
@@ -131,7 +130,7 @@ def run(rounds, quick, folder):
 def disk_seconds(folder):
     """How long one slow disk is written in a deployment: what a few machines take longer than with fast ones."""
     took = [
-        phase(fly(folder, scenario("few", FEW, INTAKE, DEPLOY_ALONE, **disk)), "deploy")["seconds"]
+        phase(fly(folder, scenario("few", FEW, INTAKE, {"do": "deploy", "sample": 0}, **disk)), "deploy")["seconds"]
         for disk in ({"disk": SLOW}, {})
     ]
     return took[0] - took[1]
@@ -150,7 +149,7 @@ def deployments(findings, found, machines):
         ["service's CPU ms for each deployment, without image bytes", each(found["without"], "deploy")],
     ]
     if "with" in found:
-        rows.append([f"the same with an image of {IMAGE_MIB} MiB and the questions", each(found["with"], "deploy")])
+        rows.append([f"the same with an image of {IMAGE_MIB} MiB", each(found["with"], "deploy")])
         rates = [phase(results, "deploy")["per_minute"] for results in found["with"]]
         rows.append(["deployments a minute, service and fleet on the same cores", spread(rates)])
     return rows

@@ -273,11 +273,10 @@ fn who_writes_one_thing_after_the_other_does_not_wait_for_itself() {
 #[test]
 fn commits_are_spaced_again_as_soon_as_several_write_at_once() {
     let (mut pace, start) = (Pace::default(), Instant::now());
-    one_after_the_other(&mut pace, 1, start, 500);
-    let mut now = start + Duration::from_millis(700);
+    let mut now = start + one_after_the_other(&mut pace, 1, start, 500);
     // Whatever was not waited for meanwhile, the first wait is no longer than the others.
     for _ in 0..AT_ONCE + 1 {
-        pace.next(now, PAYS);
+        now = pace.next(now, PAYS).unwrap_or(now);
         pace.gathered(PAYS);
     }
     for _ in 0..20 {
