@@ -377,6 +377,25 @@ fn compare_parts(sim: &Sim, ours: &[Fru]) {
     assert!(compared > 20);
 }
 
+/// What the log holds once all events were added to the same ones. ipmi_sim does again what it is asked again because it
+/// answered late, as it does on a busy machine; then they are added anew.
+async fn logged(bmc: &Ipmi) -> Vec<BmcEvent> {
+    let mut missing = EVENTS.to_vec();
+    for _ in 0..5 {
+        for event in missing {
+            let bytes = [vec![0, 0], unhex(event)].concat().try_into().unwrap();
+            bmc.call(AddSelEntry(bytes), "adding an entry").await.unwrap();
+        }
+        let events = bmc.events().await.unwrap();
+        if events.len() <= 2 * EVENTS.len() {
+            return events;
+        }
+        bmc.clear_events().await.unwrap();
+        missing = EVENTS.repeat(2);
+    }
+    panic!("ipmi_sim answers late each time");
+}
+
 #[tokio::test]
 async fn a_stranger_is_read_as_ipmitool_reads_it() {
     let Some(mut sim) = Sim::emulating(&emulation(), "") else { return };
@@ -389,11 +408,7 @@ async fn a_stranger_is_read_as_ipmitool_reads_it() {
     bmc.set_log_clock(AT).await.unwrap();
     let clock = bmc.log_info().await.unwrap().clock.unwrap();
     assert!((AT..AT + 60).contains(&clock), "{clock}");
-    for event in EVENTS {
-        let bytes = [vec![0, 0], unhex(event)].concat().try_into().unwrap();
-        bmc.call(AddSelEntry(bytes), "adding an entry").await.unwrap();
-    }
-    let events = bmc.events().await.unwrap();
+    let events = logged(&bmc).await;
     assert_eq!(events.len(), 2 * EVENTS.len());
     assert_eq!(bmc.log_info().await.unwrap().entries as usize, events.len());
     if let Some(lines) = sim.tool("-c sel elist") {
