@@ -359,7 +359,7 @@ fn unfit(demand: &Demand<'_>, one: &Candidate<'_>) -> Option<Unfit> {
     if !demand.selector.iter().all(|(key, value)| one.labels.get(key) == Some(value)) {
         return Some(Unfit::Labels);
     }
-    let inventory = machine.facts.inventory.as_ref();
+    let inventory = machine.facts.inventory.as_deref();
     let other = |wanted: &str| inventory.is_some_and(|inventory| inventory.architecture != wanted);
     if demand.architecture.is_some_and(other) {
         return Some(Unfit::Architecture);

@@ -9,6 +9,7 @@ use provisioner_api::{
     agent::DiskEvidence,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +78,9 @@ pub struct Facts {
     pub power: Option<(bool, Timestamp)>,
     /// Why the BMC did not answer or obey last time; gone when it does.
     pub bmc_trouble: Option<BmcTrouble>,
-    /// What the agent found last.
-    pub inventory: Option<Inventory>,
+    /// What the agent found last. Shared, because it is by far the largest part, and a machine is cloned at each step.
+    #[serde(default, with = "shared")]
+    pub inventory: Option<Arc<Inventory>>,
     /// The last boot window that an agent claimed.
     pub claim: Option<Claim>,
     /// When the agent was heard last.
@@ -340,5 +342,24 @@ impl Machine {
                 && report.step == step.name
                 && report.attempt == step.attempt
         })
+    }
+}
+
+/// Serialises what is shared as if it were not.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<Arc<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<T>>, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map(Arc::new))
     }
 }

@@ -3,7 +3,7 @@
 use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine, Reported};
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// Something observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         Fact::Claimed { job, .. } if *job != machine.running_job().map(|job| (job.id, job.epoch)) => {}
         Fact::Claimed { job, inventory } => {
             facts.claim = Some(Claim { job: *job, at: now });
-            facts.inventory = Some(inventory.clone());
+            facts.inventory = Some(Arc::new(inventory.clone()));
             facts.agent_seen = Some(now);
             // Whatever the BMC said last, or nobody did: it runs.
             facts.power = Some((true, now));
@@ -93,7 +93,7 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             }
         }
         Fact::Inventory(inventory) => {
-            facts.inventory = Some(inventory.clone());
+            facts.inventory = Some(Arc::new(inventory.clone()));
             facts.agent_seen = Some(now);
         }
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),

@@ -88,7 +88,7 @@ fn task(machine: &Machine, job: &Job, step: StepName, now: Timestamp) -> Option<
         disks,
         expires: now.saturating_add(PERMIT).unwrap_or(Timestamp::MAX),
     };
-    let inventory = machine.facts.inventory.as_ref();
+    let inventory = machine.facts.inventory.as_deref();
     let owner = machine.want.owner.as_ref();
     let write_permit = || {
         let owner = owner?;

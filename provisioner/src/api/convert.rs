@@ -41,7 +41,7 @@ pub(crate) fn machine(
         job: job(service, record),
         instance: record.owner(),
         instance_name: instance.map(Into::into),
-        inventory: core.facts.inventory.clone(),
+        inventory: core.facts.inventory.as_deref().cloned(),
         address: address.map(|address| address.to_string()),
     };
     let spec = MachineSpec {

@@ -102,13 +102,13 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
         StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
             Some(owner) => {
                 let named = owner.root_disk_serial.as_deref();
-                choose_root_disk(machine.facts.inventory.as_ref(), named, owner.disk_bytes)
+                choose_root_disk(machine.facts.inventory.as_deref(), named, owner.disk_bytes)
                     .err()
                     .map(|no| no.to_string())
             }
             None => Some("no instance owns this machine".into()),
         },
-        StepName::Erase => erasable_disks(machine.facts.inventory.as_ref()).err(),
+        StepName::Erase => erasable_disks(machine.facts.inventory.as_deref()).err(),
         _ => None,
     }
 }
@@ -306,7 +306,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
 fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvidence]) -> Decision {
     if step.name == StepName::Erase {
         let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
-        let disks = match erasable_disks(machine.facts.inventory.as_ref()) {
+        let disks = match erasable_disks(machine.facts.inventory.as_deref()) {
             Ok(disks) => disks,
             Err(why) => return hold(why),
         };

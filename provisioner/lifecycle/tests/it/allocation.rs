@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use provisioner_api::{InstanceId, MachineId, MachineState};
 use provisioner_lifecycle::{Allocation, Candidate, Grant, Machine, Pending, Request, Shortage, Shortages};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const POOLS: [&str; 2] = ["default", "gpu"];
@@ -36,7 +37,7 @@ fn site(number: usize, pool: &'static str, rack: u8, disk: u64, free: bool) -> S
     let mut inventory = inventory();
     inventory.disks.truncate(1);
     inventory.disks[0].size_bytes = disk;
-    machine.facts.inventory = Some(inventory);
+    machine.facts.inventory = Some(inventory.into());
     if !free {
         machine.want.owner = Some(owner());
     }
@@ -180,7 +181,9 @@ fn reasons_are_sentences() {
         (7, |machine| machine.state.name = MachineState::Inspecting),
         (8, |machine| machine.want.inspect += 1),
         (9, |machine| machine.want.accepted = false),
-        (10, |machine| machine.facts.inventory.as_mut().unwrap().architecture = "aarch64".into()),
+        (10, |machine| {
+            Arc::make_mut(machine.facts.inventory.as_mut().unwrap()).architecture = "aarch64".into()
+        }),
     ] {
         list.push(site(number, "default", 1, 2000, true));
         change(list.last_mut().unwrap(), how);
