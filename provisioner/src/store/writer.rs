@@ -26,7 +26,7 @@ use tokio::{
 
 /// How long it is from one commit to the next when they never cease. A commit costs about a millisecond of the disk's
 /// and a tenth of the processor's, and nothing that waits for one is in such a hurry: a step of a machine takes seconds.
-const SPACING: Duration = Duration::from_millis(20);
+const SPACING: Duration = Duration::from_millis(8);
 
 /// How many commits may follow each other at once after a pause: what is written now and then never waits.
 const AT_ONCE: u32 = 8;
