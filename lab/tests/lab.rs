@@ -279,17 +279,30 @@ fn the_bmcs_carry_the_serial_consoles() {
     }
 }
 
-/// Types a command and waits for what it says. ipmitool and ipmi_sim lose the end of a line among themselves now and
-/// then, on a busy machine, and a person would type it again; with our own BMC nothing may be lost.
+/// Types a command and waits for what it says, a few keys at a time: the firmware keeps fifteen that nobody has read yet
+/// and drops the rest (the keyboard buffer of the BIOS data area, 40:1Eh), so each piece waits for the echo of the one
+/// before. ipmitool and ipmi_sim lose keys among themselves now and then, on a busy machine, and a person would type the
+/// line again; with our own BMC nothing may be lost.
 fn type_echo(keys: &mut impl Write, seen: &Mutex<String>, kind: BmcKind) {
-    let mut looks = 0_u32;
+    // The first ends what the line held, and is answered by a new prompt.
+    let pieces = [("\r", "iPXE> "), ("echo typed", "echo typed"), (" by $${un", " by $${un")];
+    let last = [("defined}way", "defined}way"), (" of BMC\r", "typed by $way of BMC")];
+    let pieces: Vec<(&str, &str)> = pieces.into_iter().chain(last).collect();
+    let (mut at, mut from, mut looks) = (0, None, 0_u32);
     wait_for_screen(&format!("what was typed, by {kind:?}"), seen, |text| {
-        let is_lost = kind == BmcKind::IpmiSim && looks.is_multiple_of(100);
-        if looks == 0 || is_lost {
-            keys.write_all(b"\recho typed by $${undefined}way of the BMC\r").unwrap();
+        if let Some(start) = from {
+            looks += 1;
+            if text.get(start..).is_some_and(|new: &str| new.contains(pieces[at].1)) {
+                (at, from) = (at + 1, None);
+            } else if kind == BmcKind::IpmiSim && looks.is_multiple_of(100) {
+                (at, from) = (0, None);
+            }
         }
-        looks += 1;
-        text.contains("typed by $way of the BMC")
+        if let (None, Some((typed, _))) = (from, pieces.get(at)) {
+            from = Some(text.len());
+            keys.write_all(typed.as_bytes()).unwrap();
+        }
+        at == pieces.len()
     });
 }
 
