@@ -180,9 +180,9 @@ impl Driver {
         for turn in [Turn::Deed, Turn::Poll] {
             while self.looks.len() < LOOKS
                 && let Some(leave) = self.limits.leave(turn)
-                && let Some(key) = self.queue.call(turn)
+                && let Some((key, because)) = self.queue.call(turn)
             {
-                self.look(key, Because::Asked, Some((turn, leave)));
+                self.look(key, because, Some((turn, leave)));
             }
         }
         while self.looks.len() < LOOKS

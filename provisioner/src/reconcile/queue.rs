@@ -41,10 +41,20 @@ enum Stage {
 /// Why an object is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Because {
-    /// Its own time came, and nothing else happened.
+    /// Its own time came, or its turn in a line, and nothing else happened.
     Time,
-    /// Somebody asked for it, or it is its turn.
+    /// Somebody asked for it.
     Asked,
+}
+
+impl Object {
+    /// It is looked at from now on. Why.
+    fn begin(&mut self) -> Because {
+        match std::mem::replace(&mut self.stage, Stage::Looked { again: None }) {
+            Stage::Rests { because, .. } => because,
+            Stage::Looked { .. } => Because::Asked,
+        }
+    }
 }
 
 impl<K: Copy + Ord + Hash> Queue<K> {
@@ -84,11 +94,7 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         let (at, key) = self.due.first().copied().filter(|(at, _)| *at <= now)?;
         self.due.remove(&(at, key));
         let object = self.objects.get_mut(&key)?;
-        let because = match object.stage {
-            Stage::Rests { because, .. } => because,
-            Stage::Looked { .. } => Because::Asked,
-        };
-        object.stage = Stage::Looked { again: None };
+        let because = object.begin();
         if let Some((turn, number)) = object.place {
             self.line(turn).remove(&number);
         }
@@ -96,14 +102,13 @@ impl<K: Copy + Ord + Hash> Queue<K> {
     }
 
     /// The next one in a line: its turn has come. As [`Queue::begin`].
-    pub(super) fn call(&mut self, turn: Turn) -> Option<K> {
+    pub(super) fn call(&mut self, turn: Turn) -> Option<(K, Because)> {
         let (_, key) = self.line(turn).pop_first()?;
         let object = self.objects.get_mut(&key)?;
         if let Stage::Rests { due, .. } = object.stage {
             self.due.remove(&(due, key));
         }
-        object.stage = Stage::Looked { again: None };
-        Some(key)
+        Some((key, object.begin()))
     }
 
     /// When the next one is due.

@@ -73,14 +73,16 @@ fn a_line_is_called_in_its_order_and_a_place_is_kept() {
     // It is poked, and still has to wait: its place is the old one.
     queue.wake(3, ms(10));
     assert_eq!(queue.begin(ms(10)), Some((3, Because::Asked)));
-    assert_eq!(queue.call(Turn::Deed), Some(1), "not the one that is looked at");
+    assert_eq!(queue.call(Turn::Deed), Some((1, Because::Time)), "not the one that is looked at");
     queue.waits(3, Turn::Deed, ms(60_000));
-    assert_eq!(queue.call(Turn::Deed), Some(3));
+    queue.wake(3, ms(60_000));
+    assert_eq!(queue.call(Turn::Deed), Some((3, Because::Asked)), "it was asked for while it waited");
     // Who had its turn stands at the end the next time.
     queue.rests(3, ms(20));
     assert_eq!(queue.begin(ms(20)), Some((3, Because::Time)));
     queue.waits(3, Turn::Deed, ms(60_000));
-    assert_eq!((queue.call(Turn::Deed), queue.call(Turn::Deed)), (Some(2), Some(3)));
+    let mut called = || queue.call(Turn::Deed).map(|(key, _)| key);
+    assert_eq!((called(), called()), (Some(2), Some(3)));
     assert_eq!(queue.call(Turn::Deed), None);
     // One that waits is looked at when it is due, too, but once.
     queue.waits(1, Turn::Deed, ms(70));
@@ -165,9 +167,10 @@ proptest! {
                     prop_assert!(!wanted || because == Because::Asked, "{key} was asked for");
                     looked.push(key);
                 }
-                Step::Call(turn) => if let Some(key) = queue.call(turn) {
+                Step::Call(turn) => if let Some((key, because)) = queue.call(turn) {
                     prop_assert!(!looked.contains(&key), "{key} twice at once");
-                    asked.remove(&key);
+                    let wanted = asked.remove(&key).is_some();
+                    prop_assert!(!wanted || because == Because::Asked, "{key} was asked for");
                     looked.push(key);
                 }
                 Step::End(which, end) => if which < looked.len() {
