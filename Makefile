@@ -84,7 +84,7 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 fuzz: ## Throw coverage-guided nonsense at what strangers' bytes meet, 60 s a target (SECONDS=n for others)
 	tests/fuzz/run $(or $(SECONDS),60)
 
-bench: ## All benches beside their peers, two hours (as root, for pxe); writes docs/performance.md
+bench: ## All benches beside their peers, an hour (as root, for pxe); writes docs/performance.md
 	tests/bench/bench.py --write
 
 bench-quick: ## One round of what takes seconds, five minutes; writes nothing

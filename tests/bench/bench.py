@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -33,7 +34,7 @@ import sizing  # noqa: E402
 import tftp  # noqa: E402
 from report import Findings, Unable  # noqa: E402
 
-BENCHES = {bench.NAME: bench for bench in (dhcp, tftp, boot_http, ipmi, redfish, image, api, fleet, sizing)}
+BENCHES = {bench.NAME: bench for bench in (dhcp, tftp, boot_http, ipmi, redfish, image, api, sizing, fleet)}
 GROUPS = {"pxe": ("dhcp", "tftp", "http")}
 DOCUMENTATION = f"{needs.REPOSITORY}/docs/performance.md"
 KEPT = f"{needs.REPOSITORY}/build/bench"
@@ -76,10 +77,12 @@ def prepare(bench):
 def measure(bench, rounds, quick):
     """One bench in a folder of its own, with the circumstances."""
     circumstances = machine.describe(rounds)
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"billet-bench-{bench.NAME}-") as folder:
         # Servers that drop root read what lies there.
         os.chmod(folder, 0o755)
         findings = attempt(bench, lambda: bench.run(rounds, quick, folder))
+    circumstances["seconds"] = time.monotonic() - begun
     circumstances["load_after"] = machine.load()
     if not findings.failed:
         findings.versions = bench.versions()
@@ -115,16 +118,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="how often peer and ours have their turn (5)")
     parser.add_argument("--quick", action="store_true", help="one round, less of everything, and nothing is written")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and build/bench")
+    parser.add_argument("--no-build", action="store_true", help="measure the programs that are there; nothing is written")
     parser.add_argument("--render", action="store_true", help="only write docs/performance.md from build/bench")
     parser.add_argument("--strict", action="store_true", help="fail when a goal is missed or not measured")
     arguments = parser.parse_args()
     if arguments.render:
         return render()
+    if arguments.no_build and arguments.write:
+        parser.error("--no-build writes nothing: nobody knows of which commit the programs are")
+    needs.builds = not arguments.no_build
     rounds = 1 if arguments.quick else max(arguments.rounds, 1)
     if arguments.quick:
         arguments.only = [bench for bench in arguments.only if not getattr(bench, "LONG", False)]
     # All builds come before all measuring.
+    begun = time.monotonic()
     unprepared = {bench.NAME: prepare(bench) for bench in arguments.only}
+    print(f"bench: installing and building: {time.monotonic() - begun:.0f} s", flush=True)
     every = []
     for bench in arguments.only:
         if unprepared[bench.NAME]:
@@ -134,10 +143,12 @@ def main():
         findings, circumstances = measure(bench, rounds, arguments.quick)
         every.append(findings)
         print(findings.text(), flush=True)
+        print(f"bench: {bench.NAME}: {circumstances['seconds']:.0f} s", flush=True)
         if arguments.write and not arguments.quick and not findings.failed:
             report.keep(KEPT, findings, circumstances)
             report.write_documentation(DOCUMENTATION, findings, circumstances)
     counts = tell(every)
+    print(f"bench: all of it: {time.monotonic() - begun:.0f} s", flush=True)
     broken = any(findings.failed and "is broken" in findings.failed for findings in every)
     if broken or arguments.strict and counts["missed"] + counts["not measured"]:
         return 1

@@ -11,7 +11,7 @@ import subprocess
 
 import billet
 from needs import RELEASE, Needs, build_release
-from report import Findings, Goal, Unable, number, ratios, spread
+from report import Findings, Goal, Unable, number, spread
 
 NAME = "fleet"
 GOALS = [
@@ -38,8 +38,15 @@ INTAKE = {"do": "intake", "parallel": 16}
 #: 20 questions a second are asked meanwhile and timed.
 DEPLOY = {"do": "deploy", "sample": 20}
 MACHINES, MANY = 1000, 10_000
-#: All machines are asked first, which counts apart, and then in three rounds.
-FIRST_ASKED, STEADY = {"do": "steady", "for": "75s"}, {"do": "steady", "for": "3m"}
+FEWER = 200
+#: A service that was started with its machines asks all of them, which counts apart, and then twice more, or once.
+RESTING = ({"do": "restart"}, {"do": "steady", "for": "65s"}, {"do": "steady", "for": "2m"})
+RESTING_SHORTLY = (*RESTING[:2], {"do": "steady", "for": "1m"})
+#: In so many rounds disks are slow, too. No peer is here whose noise would ask for more.
+SLOW_ROUNDS = 2
+MIXED, ALL_IPMI = {"ipmi": 80, "redfish": 20}, {"ipmi": 100, "redfish": 0}
+#: A run of MANY mixed machines that began with intake and rest, if there has been one: the sizing's.
+runs_of_many = []
 
 
 def packages():
@@ -80,6 +87,8 @@ def fly(folder, text, *options):
         raise Unable(f"`{' '.join(command)}` ended with {done.returncode}: {said}")
     with open(found) as results:
         results = json.load(results)
+    took = ", ".join(f"{phase['name']} {phase['seconds']:.0f} s" for phase in results["phases"])
+    print(f"bench: {results['machines']} machines: {took}", flush=True)
     for phase in results["phases"]:
         if phase["held"] or phase["missing"]:
             raise Unable(f"{phase['name']}: {phase['held']} machines are held, {phase['missing']} are missing: {said}")
@@ -98,29 +107,24 @@ def mib(size):
 
 
 def run(rounds, quick, folder):
-    """Deployments in rounds; ten thousand machines at rest once for each mixture of BMCs."""
+    """Deployments in rounds, with nothing but zeroes to write and to slow disks; ten thousand machines at rest once for
+    each mixture of BMCs.
+    """
     findings = Findings(NAME, GOALS)
-    machines = 200 if quick else MACHINES
-    hollow = lambda: fly(folder, scenario("hollow", machines, INTAKE, DEPLOY, image={"mib": HOLLOW_MIB}))
+    machines = FEWER if quick else MACHINES
+    hollow, slow = [], []
+    # What the disks alone need is a matter of sleeping: one measurement is as good as five.
+    floor = None if quick else disk_seconds(folder) * machines / WRITERS
+    for turn in range(rounds):
+        hollow.append(fly(folder, scenario("hollow", machines, INTAKE, DEPLOY, image={"mib": HOLLOW_MIB})))
+        if not quick and turn < SLOW_ROUNDS:
+            text = scenario("disks", machines, INTAKE, DEPLOY, disk=SLOW)
+            slow.append(fly(folder, text, "--writers", str(WRITERS)))
+    rows = deployments(findings, hollow, slow)
     if quick:
-        rows = deployments(findings, {"without": [hollow()]}, machines)
         findings.not_measured("it takes minutes")
     else:
-        found = {"without": [], "with": []}
-        floors, took = [], []
-        for _ in range(rounds):
-            found["without"].append(hollow())
-            found["with"].append(fly(folder, scenario("deploy", machines, INTAKE, DEPLOY)))
-            floors.append(disk_seconds(folder) * machines / WRITERS)
-            text = scenario("disks", machines, INTAKE, DEPLOY, disk=SLOW)
-            took.append(phase(fly(folder, text, "--writers", str(WRITERS)), "deploy")["seconds"])
-        rows = deployments(findings, found, machines)
-        findings.measured("fleet-deploy-time-vs-disks", ratios(took, floors))
-        rows.append([f"slow disks, {WRITERS} written at once: seconds that they alone need", spread(floors)])
-        rows.append(["the same: seconds until all instances run", spread(took)])
-        latencies = [phase(results, "deploy")["api"]["all"]["p99_ms"] for results in found["with"]]
-        findings.measured("fleet-api-read-p99", latencies)
-        rows.append(["ms until 99 % of the API's answers to another client were there", spread(latencies)])
+        rows += on_slow_disks(findings, slow, floor)
     findings.table([f"{machines} machines, a fleet in one process beside the service", ""], rows)
     if not quick:
         at_rest(findings, folder)
@@ -136,23 +140,41 @@ def disk_seconds(folder):
     return took[0] - took[1]
 
 
-def deployments(findings, found, machines):
-    """Rates and CPU of intake and deployment."""
-    rates = [phase(results, "intake")["per_minute"] for runs in found.values() for results in runs]
-    if machines == MACHINES:
+def deployments(findings, hollow, slow):
+    """Rates and CPU of intake and of deployments without image bytes, and the API's answers to another client."""
+    deploy = lambda results: phase(results, "deploy")
+    rates = [phase(results, "intake")["per_minute"] for results in hollow + slow]
+    findings.measured("fleet-deploy-cpu", [deploy(results)["cpu_ms_each"] for results in hollow])
+    latencies = [deploy(results)["api"]["all"]["p99_ms"] for results in hollow]
+    # Few machines make no rate, and too few questions for one in a hundred.
+    if slow:
         findings.measured("fleet-intake-rate", rates)
-    each = lambda runs, name: spread([phase(results, name)["cpu_ms_each"] for results in runs])
-    findings.measured("fleet-deploy-cpu", [phase(results, "deploy")["cpu_ms_each"] for results in found["without"]])
-    rows = [
+        findings.measured("fleet-api-read-p99", latencies)
+    return [
         ["machines taken in a minute, from their addition to `available`", spread(rates)],
-        ["service's CPU ms for each machine that is taken in", each(found["without"], "intake")],
-        ["service's CPU ms for each deployment, without image bytes", each(found["without"], "deploy")],
+        ["service's CPU ms for each machine that is taken in", each(hollow + slow, "intake")],
+        ["service's CPU ms for each deployment, without image bytes", each(hollow, "deploy")],
+        ["deployments a minute, service and fleet on the same cores", spread([deploy(found)["per_minute"] for found in hollow])],
+        ["ms until 99 % of the API's answers to another client were there", spread(latencies)],
     ]
-    if "with" in found:
-        rows.append([f"the same with an image of {IMAGE_MIB} MiB", each(found["with"], "deploy")])
-        rates = [phase(results, "deploy")["per_minute"] for results in found["with"]]
-        rows.append(["deployments a minute, service and fleet on the same cores", spread(rates)])
-    return rows
+
+
+def each(runs, name):
+    """CPU ms for each of what this phase did."""
+    return spread([phase(results, name)["cpu_ms_each"] for results in runs])
+
+
+def on_slow_disks(findings, slow, floor):
+    """How long who waits for disks waits for the service."""
+    took = [phase(results, "deploy")["seconds"] for results in slow]
+    latencies = [phase(results, "deploy")["api"]["all"]["p99_ms"] for results in slow]
+    findings.measured("fleet-deploy-time-vs-disks", [seconds / floor for seconds in took])
+    return [
+        [f"slow disks, {WRITERS} written at once: seconds that they alone need", number(floor)],
+        [f"the same, an image of {IMAGE_MIB} MiB: seconds until all instances run", spread(took)],
+        ["the same: service's CPU ms for each deployment", each(slow, "deploy")],
+        ["the same: ms until 99 % of the API's answers were there", spread(latencies)],
+    ]
 
 
 def at_rest(findings, folder):
@@ -160,12 +182,12 @@ def at_rest(findings, folder):
     left in memory is told beside it: all of them were in work at once.
     """
     rows, memory = [], []
-    for goal, words, mix in (
-        ("fleet-poll-cpu", "80 % IPMI, 20 % Redfish", {"ipmi": 80, "redfish": 20}),
-        ("fleet-poll-cpu-all-ipmi", "all IPMI", {"ipmi": 100, "redfish": 0}),
+    for goal, words, mix, runs in (
+        ("fleet-poll-cpu", "80 % IPMI, 20 % Redfish", MIXED, runs_of_many),
+        ("fleet-poll-cpu-all-ipmi", "all IPMI", ALL_IPMI, []),
     ):
         try:
-            results = fly(folder, scenario("rest", MANY, INTAKE, {"do": "restart"}, FIRST_ASKED, STEADY, mix=mix))
+            results = runs[-1] if runs else fly(folder, scenario("rest", MANY, INTAKE, *RESTING, mix=mix))
         except Unable as error:
             findings.not_measured(str(error), goal)
             continue

@@ -6,7 +6,7 @@ The measuring is done by images/benches/image, in turn; the network is not in it
 import json
 import subprocess
 
-from needs import REPOSITORY, Needs, cargo, debian_versions
+from needs import REPOSITORY, Needs, build_bench, debian_versions
 from report import Findings, Goal, Unable, number, ratios, spread
 
 NAME = "image"
@@ -24,7 +24,6 @@ PAIRS = {
     ),
     "billet import": ("sha256, zstd -3 -T2",),
 }
-BENCH = ("bench", "--package", "images", "--bench", "image")
 
 
 def packages():
@@ -36,13 +35,18 @@ def versions():
 
 
 def build():
-    cargo(*BENCH, "--no-run")
+    program()
+
+
+def program():
+    """images/benches/image, built."""
+    return build_bench("images", "image")
 
 
 def run(rounds, quick, folder):
     """All programs in turn; `quick` makes it no shorter than one round."""
     del quick, folder
-    command = ["cargo", BENCH[0], "--quiet", "--locked", *BENCH[1:], "--", "--rounds", str(rounds)]
+    command = [program(), "--rounds", str(rounds), "--bench"]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise Unable(f"`{' '.join(command)}` failed")

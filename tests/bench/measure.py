@@ -5,6 +5,7 @@ No server and no load is here.
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -103,6 +104,12 @@ class Tree:
     def rss(self):
         """Resident memory now, in MiB; what processes share counts for each of them."""
         return sum(int(fields[21]) for fields in self.stats()) * PAGE / 2**20
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def cost_of(group, work):

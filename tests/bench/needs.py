@@ -3,7 +3,9 @@ be done, and told if not.
 """
 
 import fcntl
+import glob
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +18,10 @@ REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.environ.get("BILLET_CACHE") or os.path.expanduser("~/.cache/billet")
 TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(REPOSITORY, "target"))
 RELEASE = f"{TARGET}/release"
+#: The programs that packages build.
+PROGRAMS = {"provisioner": "billet", "lab": "billet-lab"}
+#: Whether benches build what they measure; otherwise they take what is there. `bench.py --no-build` clears it.
+builds = True
 
 
 class Needs(NamedTuple):
@@ -96,13 +102,39 @@ def python_environment(name):
 
 
 def cargo(*arguments):
-    """Builds something as it is released. Raises `Unable` when it does not compile."""
+    """Builds something as it is released and returns what cargo printed. Raises `Unable` when it does not compile."""
     command = [os.environ.get("CARGO", "cargo"), *arguments[:1], "--locked", *arguments[1:]]
-    done = subprocess.run(command, cwd=REPOSITORY, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise Unable(f"`{' '.join(command)}` failed")
+    return done.stdout
 
 
-def build_release(package, *what):
-    """`cargo build --release` of a package's programs, or of its examples that are named."""
-    cargo("build", "--release", "--package", package, *[word for name in what for word in ("--example", name)])
+def must_be_there(path):
+    """Raises `Unable` without this program, which nobody builds now."""
+    if not os.path.exists(path):
+        raise Unable(f"{path} is not there, and nothing was to be built")
+
+
+def build_release(package, *examples):
+    """`cargo build --release` of a package's program, or of its examples that are named."""
+    if builds:
+        cargo("build", "--release", "--package", package, *[word for name in examples for word in ("--example", name)])
+    for name in [f"examples/{name}" for name in examples] or [PROGRAMS[package]]:
+        must_be_there(f"{RELEASE}/{name}")
+
+
+def build_bench(package, name):
+    """`cargo bench --no-run` of a package's bench; the program."""
+    if not builds:
+        # Whatever else cargo puts there has an ending.
+        found = [path for path in glob.glob(f"{RELEASE}/deps/{name}-*") if "." not in os.path.basename(path)]
+        if not found:
+            raise Unable(f"{RELEASE}/deps/{name}-… is not there, and nothing was to be built")
+        return max(found, key=os.path.getmtime)
+    said = cargo("bench", "--package", package, "--bench", name, "--no-run", "--message-format=json-render-diagnostics")
+    for line in said.splitlines():
+        artefact = json.loads(line)
+        if artefact.get("executable") and artefact["target"]["name"] == name:
+            return artefact["executable"]
+    raise Unable(f"cargo built no bench {name}")

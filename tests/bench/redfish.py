@@ -52,7 +52,7 @@ def run(rounds, quick, folder):
             found = [sushy(password_file, 100), sushy(password_file, 500, "--kept")]
             # 20 BMCs, each a hundred times a second: connections are kept and the process is as busy as sushy's;
             # logging in and its start are in it.
-            result = PROTOCOL.poll(password_file, 20, 0.01, 2 if quick else 5)
+            result = PROTOCOL.poll(password_file, 20, 0.01, 2 if quick else 3)
             found.append(1000 * result["cpu_seconds"] / result["polls"])
             # The first round brings programs into memory.
             if turn:

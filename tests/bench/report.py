@@ -169,7 +169,7 @@ def circumstances_words(findings, circumstances):
     rounds = f"{what['rounds']} rounds, min/median/max, " if what["rounds"] > 1 else ""
     yield f"{rounds}{what['date']}, commit {what['commit']}"
     yield f"{what['cpu']}, {what['cores']} cores, {what['memory_gib']:.0f} GiB, Linux {what['kernel']}, {what['system']}"
-    yield f"load {what['load_before']:.1f} before, {what['load_after']:.1f} after"
+    yield f"it took {what['seconds']:.0f} s, load {what['load_before']:.1f} before, {what['load_after']:.1f} after"
     yield f"write and fsync of 200 bytes, ms: {spread(what['fsync_ms'])}"
     if findings.versions:
         yield "Peers: " + ", ".join(f"{name} {version}" for name, version in sorted(findings.versions.items()))
