@@ -251,16 +251,7 @@ impl Lab {
         let mut all = Vec::new();
         for (name, chassis) in &self.machines {
             let (on, flags) = (chassis.power().await?, chassis.boot().await?);
-            let boot = match flags.device {
-                None => "none",
-                Some(BootDevice::Network) => "network",
-                Some(BootDevice::Disk) => "disk",
-                Some(BootDevice::Cd) => "cd",
-                Some(BootDevice::Setup) => "setup",
-                Some(BootDevice::Usb) => "usb",
-                Some(BootDevice::Http) => "http",
-                Some(BootDevice::Uefi) => "uefi",
-            };
+            let boot = flags.device.map_or("none", BootDevice::word);
             let stays = if flags.persistent { " (persistent)" } else { "" };
             all.push(MachineStatus { name: name.clone(), on, boot: format!("{boot}{stays}") });
         }

@@ -75,6 +75,22 @@ pub enum BootDevice {
     Uefi,
 }
 
+impl BootDevice {
+    /// Its word, for logs and people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Disk => "disk",
+            Self::Cd => "cd",
+            Self::Setup => "setup",
+            Self::Usb => "usb",
+            Self::Http => "http",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
 /// Why a chassis did not obey.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

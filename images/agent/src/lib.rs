@@ -7,7 +7,7 @@
 //! - [`run`]: claim, ask for orders, perform, report; what must survive a dead service is there;
 //! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
 //! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads;
-//! - `host`: [`RealHost`] (sysfs, `O_DIRECT`) and [`FakeHost`] (disks in memory or in files);
+//! - `host`: [`RealHost`] (sysfs, `O_DIRECT`); tests and the simulated fleet bring others;
 //! - [`init`]: what a PID 1 has to do; `boot_next`: the firmware entry of the machine's own system; `net`: DHCP and addresses.
 //!
 //! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed.
@@ -27,6 +27,6 @@ mod seed;
 mod service;
 
 pub use boot::BootParameters;
-pub use host::{FakeDisk, FakeHost, Host, HostError, OpenDisk, RealHost};
+pub use host::{Host, HostError, OpenDisk, RealHost};
 pub use run::{Exit, Pace, run};
 pub use service::{Service, ServiceError};

@@ -1,4 +1,4 @@
-//! Noise, and the table of sessions by itself. What ipmitool says is in `tests/ipmitool.rs`, faults in `tests/faults.rs`.
+//! Noise, and the table of sessions by itself. What ipmitool says is in `tests/ipmitool/`, faults in `tests/faults.rs`.
 
 use super::*;
 use crate::{BootDevice, BootFlags, MemoryChassis};

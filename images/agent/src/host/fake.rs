@@ -1,8 +1,9 @@
-//! A made-up machine: disks in memory or in files, console lines kept. For tests and simulated fleets.
+//! A made-up machine for this package's tests: disks in memory or in files, console lines kept. The simulated fleet has
+//! machines of its own (`lab`).
 
 use super::{Host, HostError, OpenDisk};
 use images::write::Target;
-use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
+use provisioner_api::{Disk, Inventory, Nic};
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
@@ -23,75 +24,57 @@ const LINES: usize = 1000;
 
 /// A made-up machine. Clones are the same machine: its disks outlive the agent, as they do in life.
 #[derive(Debug, Clone)]
-pub struct FakeHost {
+pub(crate) struct FakeHost {
     machine: Arc<Machine>,
 }
 
 #[derive(Debug)]
 struct Machine {
     /// What it is; its disks are `disks`.
-    inventory: Mutex<Inventory>,
+    inventory: Inventory,
     disks: Mutex<Vec<FakeDisk>>,
     lines: Mutex<VecDeque<String>>,
 }
 
 impl FakeHost {
-    /// A machine with this MAC address, two cores and 4 GiB of memory; without disks.
+    /// A machine with this MAC address, without disks.
     #[must_use]
-    pub fn new(mac: &str) -> Self {
+    pub(crate) fn new(mac: &str) -> Self {
         let nic = Nic {
             name: "eth0".into(),
             mac: mac.into(),
-            driver: Some("virtio_net".into()),
+            driver: None,
             link: true,
-            speed_mbps: Some(10_000),
+            speed_mbps: None,
             addresses: Vec::new(),
         };
-        let inventory = Inventory {
-            manufacturer: Some("Billet".into()),
-            product: Some("simulated machine".into()),
-            architecture: "x86_64".into(),
-            boot_mode: Some(BootMode::Uefi),
-            cpu: Cpu { model: "simulated".into(), threads: 2, cores: 2, sockets: 1 },
-            memory_bytes: 4 << 30,
-            nics: vec![nic],
-            ..Inventory::default()
-        };
-        let machine =
-            Machine { inventory: Mutex::new(inventory), disks: Mutex::default(), lines: Mutex::default() };
-        Self { machine: Arc::new(machine) }
+        let inventory = Inventory { nics: vec![nic], ..Inventory::default() };
+        Self { machine: Arc::new(Machine { inventory, disks: Mutex::default(), lines: Mutex::default() }) }
     }
 
     /// Puts a disk in.
     #[must_use]
-    pub fn with_disk(self, disk: FakeDisk) -> Self {
+    pub(crate) fn with_disk(self, disk: FakeDisk) -> Self {
         lock(&self.machine.disks).push(disk);
-        self
-    }
-
-    /// Changes what the machine says of itself (its disks aside).
-    #[must_use]
-    pub fn with_inventory(self, change: impl FnOnce(&mut Inventory)) -> Self {
-        change(&mut lock(&self.machine.inventory));
         self
     }
 
     /// The disk with this serial number.
     #[must_use]
-    pub fn disk(&self, serial: &str) -> Option<FakeDisk> {
+    pub(crate) fn disk(&self, serial: &str) -> Option<FakeDisk> {
         lock(&self.machine.disks).iter().find(|disk| disk.about.serial.as_deref() == Some(serial)).cloned()
     }
 
     /// What was said on the console: the last thousand lines.
     #[must_use]
-    pub fn console(&self) -> Vec<String> {
+    pub(crate) fn console(&self) -> Vec<String> {
         lock(&self.machine.lines).iter().cloned().collect()
     }
 }
 
 impl Host for FakeHost {
     fn inventory(&self) -> Result<Inventory, HostError> {
-        let mut inventory = lock(&self.machine.inventory).clone();
+        let mut inventory = self.machine.inventory.clone();
         inventory.disks = lock(&self.machine.disks).iter().map(|disk| disk.about.clone()).collect();
         Ok(inventory)
     }
@@ -119,7 +102,7 @@ impl Host for FakeHost {
 
 /// A made-up disk. Clones are the same disk.
 #[derive(Debug, Clone)]
-pub struct FakeDisk {
+pub(crate) struct FakeDisk {
     about: Disk,
     content: Arc<Content>,
 }
@@ -135,7 +118,7 @@ enum Content {
 impl FakeDisk {
     /// An empty disk in memory, of `bytes` bytes with sectors of 512. What is zero takes no memory.
     #[must_use]
-    pub fn in_memory(name: &str, serial: &str, bytes: u64) -> Self {
+    pub(crate) fn in_memory(name: &str, serial: &str, bytes: u64) -> Self {
         Self { about: about(name, serial, bytes), content: Arc::new(Content::Memory(RwLock::default())) }
     }
 
@@ -143,17 +126,10 @@ impl FakeDisk {
     ///
     /// # Errors
     /// When the file can't be made or opened.
-    pub fn in_file(name: &str, serial: &str, bytes: u64, path: &Path) -> io::Result<Self> {
+    pub(crate) fn in_file(name: &str, serial: &str, bytes: u64, path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         file.set_len(bytes)?;
         Ok(Self { about: about(name, serial, bytes), content: Arc::new(Content::File(file)) })
-    }
-
-    /// Changes what the disk says of itself: removable, read-only, sectors of 4096 bytes.
-    #[must_use]
-    pub fn with(mut self, change: impl FnOnce(&mut Disk)) -> Self {
-        change(&mut self.about);
-        self
     }
 
     fn check(&self, offset: u64, bytes: usize) -> io::Result<()> {

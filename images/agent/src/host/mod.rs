@@ -5,6 +5,7 @@
 
 mod arm;
 mod device;
+#[cfg(test)]
 mod fake;
 mod ioctl;
 mod real;
@@ -14,7 +15,8 @@ use images::write::{Crew, Target};
 use provisioner_api::{Disk, Inventory};
 use std::{io, path::PathBuf};
 
-pub use fake::{FakeDisk, FakeHost};
+#[cfg(test)]
+pub(crate) use fake::{FakeDisk, FakeHost};
 pub use real::RealHost;
 
 /// A machine. All calls block.

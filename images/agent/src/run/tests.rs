@@ -1,7 +1,8 @@
 //! The agent's whole life against a service in memory that crashes, forgets and contradicts itself on request.
 
 use super::*;
-use crate::{FakeDisk, FakeHost, OpenDisk, ServiceError};
+use crate::host::{FakeDisk, FakeHost};
+use crate::{OpenDisk, ServiceError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};

@@ -2,7 +2,7 @@
 //! they are installed.
 
 use super::*;
-use crate::FakeDisk;
+use crate::host::FakeDisk;
 use gptman::{GPT, GPTPartitionEntry};
 use std::{
     io::{Cursor, Read},

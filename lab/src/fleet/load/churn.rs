@@ -30,7 +30,7 @@ pub(super) async fn churn(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> {
     let mut held = 0;
     while Instant::now() < end && !load.stop.is_cancelled() {
         let Some(view) = load.view().await else { break };
-        held = view.machines.iter().filter(|machine| machine.status.held.is_some()).count() as u64;
+        held = view.held().count() as u64;
         let deeds = choose(load, phase, &view);
         let counted = Arc::clone(&done);
         // Calls wait for a service that was killed; the end of the time must not wait for them.
@@ -79,8 +79,8 @@ fn choose(load: &Load, phase: &Phase, view: &View) -> Vec<Deed> {
         }
     }
     let retry = phase.retry.unwrap_or(0.0);
-    let held = view.machines.iter().filter(|machine| machine.status.held.is_some());
-    deeds.extend(held.filter(|_| load.hits(retry)).map(|machine| Deed::Retry(machine.name.clone())));
+    let retried = view.held().filter(|_| load.hits(retry));
+    deeds.extend(retried.map(|machine| Deed::Retry(machine.name.clone())));
     deeds
 }
 
@@ -158,12 +158,7 @@ impl Round {
             .filter(|machine| machine.status.state == MachineState::Available)
             .map(|machine| machine.name.as_str())
             .collect();
-        let held: BTreeSet<&str> = view
-            .machines
-            .iter()
-            .filter(|machine| machine.status.held.is_some())
-            .map(|machine| machine.name.as_str())
-            .collect();
+        let held: BTreeSet<&str> = view.held().map(|machine| machine.name.as_str()).collect();
         let mut deeds = Vec::new();
         let names: BTreeMap<u32, String> =
             load.ledger().all().into_iter().map(|slot| (slot.number, slot.name())).collect();

@@ -5,7 +5,9 @@ use super::{Counts, Load, Outcome, Outcomes, View};
 use crate::fleet::entry::SeenKind;
 use crate::fleet::scenario::Phase;
 use anyhow::Result;
-use provisioner_api::{DeleteInstance, Instance, InstanceCreate, InstanceSpec, InstanceState, MachineState};
+use provisioner_api::{
+    DeleteInstance, Instance, InstanceCreate, InstanceSpec, InstanceState, MachineId, MachineState,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,12 +83,7 @@ pub(super) async fn deploy(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
 pub(super) fn judge(view: &View, wanted: &BTreeSet<String>) -> Outcomes {
     let there: BTreeMap<&str, &Instance> =
         view.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
-    let held: BTreeSet<_> = view
-        .machines
-        .iter()
-        .filter(|machine| machine.status.held.is_some())
-        .map(|machine| machine.id)
-        .collect();
+    let held: BTreeSet<_> = view.held().map(|machine| machine.id).collect();
     let still = !view.moves();
     let mut outcomes = Outcomes::default();
     for name in wanted {
@@ -94,12 +91,11 @@ pub(super) fn judge(view: &View, wanted: &BTreeSet<String>) -> Outcomes {
             outcomes.missing += 1;
             continue;
         };
-        let status = &instance.status;
-        let is_held = status.held.is_some() || status.machine.is_some_and(|machine| held.contains(&machine));
-        let hopeless = still
-            && status.state == InstanceState::Pending
-            && (instance.spec.machine.is_some() || !view.has_free());
-        if status.state == InstanceState::Running && !is_held {
+        let state = instance.status.state;
+        let is_held = waits_for_a_person(instance, &held);
+        let hopeless =
+            still && state == InstanceState::Pending && (instance.spec.machine.is_some() || !view.has_free());
+        if state == InstanceState::Running && !is_held {
             outcomes.done += 1;
         } else if is_held || hopeless {
             outcomes.held += 1;
@@ -139,18 +135,11 @@ pub(super) async fn release(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes>
 
 /// Gone is gone only when the machine is wiped, too: one that still releases is missing.
 fn released(view: &View, given: &BTreeSet<String>) -> Outcomes {
-    let held: BTreeSet<_> = view
-        .machines
-        .iter()
-        .filter(|machine| machine.status.held.is_some())
-        .map(|machine| machine.id)
-        .collect();
+    let held: BTreeSet<_> = view.held().map(|machine| machine.id).collect();
     let there = view.instances.iter().filter(|instance| given.contains(&instance.name));
     let (mut waits, mut missing) = (0, 0);
     for instance in there {
-        let is_held =
-            instance.status.held.is_some() || instance.status.machine.is_some_and(|id| held.contains(&id));
-        if is_held { waits += 1 } else { missing += 1 }
+        if waits_for_a_person(instance, &held) { waits += 1 } else { missing += 1 }
     }
     let wiping = view.machines.iter().filter(|machine| {
         machine.status.state == MachineState::Releasing
@@ -159,6 +148,12 @@ fn released(view: &View, given: &BTreeSet<String>) -> Outcomes {
     });
     let missing = missing + wiping.count() as u64;
     Outcomes { done: (given.len() as u64).saturating_sub(waits + missing), held: waits, missing, ready: None }
+}
+
+/// Whether it is held itself, or its machine is among those that are.
+fn waits_for_a_person(instance: &Instance, held: &BTreeSet<MachineId>) -> bool {
+    let Instance { status, .. } = instance;
+    status.held.is_some() || status.machine.is_some_and(|machine| held.contains(&machine))
 }
 
 /// An instance of this image.

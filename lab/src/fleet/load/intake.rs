@@ -23,7 +23,7 @@ pub(super) async fn intake(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
         known >= wanted && counts.machines_in(&["discovered", "inspecting"]) <= counts.held
     };
     let judge = move |view: &super::View| {
-        let held = view.machines.iter().filter(|machine| machine.status.held.is_some()).count() as u64;
+        let held = view.held().count() as u64;
         let done = view
             .machines
             .iter()

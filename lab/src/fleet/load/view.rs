@@ -52,6 +52,11 @@ impl View {
         self.machines.iter().any(|machine| works(machine) && machine.status.held.is_none())
     }
 
+    /// The machines that wait for a person.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Machine> {
+        self.machines.iter().filter(|machine| machine.status.held.is_some())
+    }
+
     /// Whether a machine is free for any instance.
     pub(crate) fn has_free(&self) -> bool {
         self.machines.iter().any(|machine| {

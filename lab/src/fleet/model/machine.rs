@@ -214,7 +214,9 @@ impl Model {
             Input::Reset if self.power() => self.start(None, &mut out),
             Input::SetBoot(flags) => {
                 self.flags = flags;
-                out.push(Output::Note(Seen::BootSet { device: device_word(flags.device).into() }));
+                out.push(Output::Note(Seen::BootSet {
+                    device: flags.device.map_or("none", BootDevice::word).into(),
+                }));
             }
             Input::Power(_) | Input::Reset => {}
             own if life == self.life && self.power() => self.lives(own, &mut out),
@@ -535,19 +537,6 @@ impl AgentFiles {
     fn kernel_job(self, failed: u32) -> Job {
         let job = Job::new(Item::Kernel, Origin::Http(self.kernel.clone()), 0);
         Job { failed, agent: Some(Box::new(self)), ..job }
-    }
-}
-
-fn device_word(device: Option<BootDevice>) -> &'static str {
-    match device {
-        None => "none",
-        Some(BootDevice::Network) => "network",
-        Some(BootDevice::Disk) => "disk",
-        Some(BootDevice::Cd) => "cd",
-        Some(BootDevice::Setup) => "setup",
-        Some(BootDevice::Usb) => "usb",
-        Some(BootDevice::Http) => "http",
-        Some(BootDevice::Uefi) => "uefi",
     }
 }
 

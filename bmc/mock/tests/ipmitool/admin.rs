@@ -1,97 +1,15 @@
-//! The simulated BMC's settings judged by ipmitool: users, network, channels, DCMI, lamp, watchdog, the BMC itself.
+//! The BMC's settings: users, network, channels, DCMI, lamp, watchdog, the BMC itself.
 
-use bmc_mock::ipmi::{Admin, Control, DcmiParts, Identity, LanIdentity, Server, User, UserQuirks};
-use bmc_mock::{Chassis, MemoryChassis};
+use super::rig::{PASSWORD, Rig, has, split};
+use bmc_mock::Chassis;
+use bmc_mock::ipmi::{DcmiParts, LanIdentity, UserQuirks};
 use bmc_proto::ipmi::command::device::SelfTest;
 use bmc_proto::ipmi::command::user::AccessLimit;
-use std::io::Write;
 use std::net::Ipv4Addr;
-use std::process::Output;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::process::Command;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-const UUID: [u8; 16] = [0x77; 16];
-const PASSWORD: &str = "a long secret 20 byt";
 /// Slot of the first user that is born with the BMC.
 const ADMIN: u8 = 2;
-
-struct Rig {
-    chassis: Arc<MemoryChassis>,
-    port: u16,
-    suite: &'static str,
-    control: Control,
-    shutdown: CancellationToken,
-    running: JoinHandle<std::io::Result<()>>,
-}
-
-impl Rig {
-    /// `None`: ipmitool is not here, and that is allowed.
-    async fn new(suite: &'static str) -> Option<Self> {
-        if let Err(error) = std::process::Command::new("ipmitool").arg("-V").output() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs ipmitool: {error}");
-            let _ = writeln!(std::io::stderr(), "skipped: ipmitool can't be started: {error}");
-            return None;
-        }
-        let chassis = Arc::new(MemoryChassis::new());
-        let users = vec![User::administrator("admin", PASSWORD), User::operator("watch", "secret")];
-        let identity = Identity::new(users, chassis.clone(), UUID);
-        let server = Server::new("127.0.0.1:0".parse().unwrap(), identity).unwrap();
-        let (port, control) = (server.local_addr().unwrap().port(), server.control());
-        let shutdown = CancellationToken::new();
-        let running = tokio::spawn(server.run(shutdown.clone()));
-        Some(Self { chassis, port, suite, control, shutdown, running })
-    }
-
-    fn admin(&self) -> Arc<Admin> {
-        self.control.admin()
-    }
-
-    async fn output(&self, user: &str, password: &str, words: &[&str]) -> Output {
-        let output = Command::new("ipmitool")
-            .kill_on_drop(true)
-            .args(["-I", "lanplus", "-N", "1", "-R", "3", "-C", self.suite, "-H", "127.0.0.1"])
-            .args(["-p", &self.port.to_string(), "-U", user, "-P", password])
-            .args(words)
-            .output();
-        // ipmitool counts up until it is refused: a BMC that never does keeps it for ever.
-        tokio::time::timeout(Duration::from_secs(60), output).await.expect("ipmitool does not end").unwrap()
-    }
-
-    /// What ipmitool says; it must succeed.
-    async fn tool(&self, words: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        let output = self.output("admin", PASSWORD, &words).await;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        text
-    }
-
-    /// What ipmitool complains of; it must fail.
-    async fn fails(&self, words: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        let output = self.output("admin", PASSWORD, &words).await;
-        assert!(!output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.running.await.unwrap().unwrap();
-    }
-}
-
-/// Asserts that a text has all of these, blanks apart.
-#[track_caller]
-fn has(text: &str, wanted: &[&str]) {
-    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let squeezed = squeeze(text);
-    for words in wanted {
-        assert!(squeezed.contains(&squeeze(words)), "`{words}` is not in:\n{text}");
-    }
-}
 
 async fn users(rig: &Rig) {
     let text = rig.tool("user list 1").await;
@@ -108,7 +26,7 @@ async fn users(rig: &Rig) {
     let refused = rig.output("carol", "short-secret", &carol).await;
     assert!(!refused.status.success(), "a disabled user logged in");
     rig.tool("user enable 4").await;
-    let slot = rig.admin().users().slot(4).unwrap();
+    let slot = rig.control.admin().users().slot(4).unwrap();
     assert_eq!((slot.name.as_str(), slot.enabled, slot.limit), ("carol", true, AccessLimit::User));
     assert_eq!(slot.password, b"short-secret");
     let logged_in = rig.output("carol", "short-secret", &["-L", "USER", "mc", "info"]).await;
@@ -120,12 +38,12 @@ async fn users(rig: &Rig) {
     rig.tool("user set password 4 seventeen-letters 20").await;
     has(&rig.tool("user test 4 20 seventeen-letters").await, &["Success"]);
     rig.tool("user disable 4").await;
-    assert!(!rig.admin().users().slot(4).unwrap().enabled);
+    assert!(!rig.control.admin().users().slot(4).unwrap().enabled);
     // The anonymous user's name is fixed, and there is no 17th.
     rig.fails("user set name 1 root").await;
     rig.fails("user set name 17 root").await;
     rig.tool("user set name 4 dave").await;
-    assert_eq!(rig.admin().users().slot(4).unwrap().name, "dave");
+    assert_eq!(rig.control.admin().users().slot(4).unwrap().name, "dave");
 }
 
 /// Last, as it changes what the rig logs in with.
@@ -134,11 +52,11 @@ async fn own_password(rig: &Rig) {
     let with = |password| rig.output("admin", password, &["mc", "info"]);
     assert!(!with(PASSWORD).await.status.success());
     assert!(with("another-secret").await.status.success());
-    assert_eq!(rig.admin().users().slot(ADMIN).unwrap().password, b"another-secret");
+    assert_eq!(rig.control.admin().users().slot(ADMIN).unwrap().password, b"another-secret");
 }
 
 async fn network(rig: &Rig) {
-    rig.admin().set_lan(LanIdentity {
+    rig.control.admin().set_lan(LanIdentity {
         address: Ipv4Addr::new(10, 1, 2, 3),
         netmask: Ipv4Addr::new(255, 255, 255, 0),
         gateway: Ipv4Addr::new(10, 1, 2, 254),
@@ -176,7 +94,8 @@ async fn network(rig: &Rig) {
             "802.1q VLAN ID : Disabled",
         ],
     );
-    rig.admin()
+    rig.control
+        .admin()
         .set_lan(LanIdentity { ipv6: Some(("2001:db8::17".parse().unwrap(), 64)), ..LanIdentity::default() });
     has(
         &rig.tool("lan6 print 1").await,
@@ -202,7 +121,8 @@ async fn channels(rig: &Rig) {
             "Access Mode : always available",
         ],
     );
-    rig.tool("lan set 1 access off").await;
+    // Not `tool`: this session is still open when ipmitool has ended.
+    assert!(rig.output("admin", PASSWORD, &split("lan set 1 access off")).await.status.success());
     has(&rig.tool("channel info 1").await, &["Access Mode : disabled"]);
     rig.tool("lan set 1 access on").await;
     has(&rig.tool("channel info 1").await, &["Access Mode : always available"]);
@@ -239,15 +159,15 @@ async fn dcmi(rig: &Rig) {
     let tag = "rack-07-unit-12-of-the-old-machine-room-in-the-cellar";
     rig.tool(&format!("dcmi set_asset_tag {tag}")).await;
     has(&rig.tool("dcmi asset_tag").await, &[&format!("Asset tag: {tag}")]);
-    assert_eq!(rig.admin().asset_tag(), tag.as_bytes());
+    assert_eq!(rig.control.admin().asset_tag(), tag.as_bytes());
     rig.tool("dcmi set_asset_tag exactly-16-bytes").await;
     has(&rig.tool("dcmi asset_tag").await, &["Asset tag: exactly-16-bytes"]);
-    assert_eq!(rig.admin().asset_tag(), b"exactly-16-bytes");
+    assert_eq!(rig.control.admin().asset_tag(), b"exactly-16-bytes");
     rig.tool("dcmi set_mc_id_string bmc-of-node-7").await;
     has(&rig.tool("dcmi get_mc_id_string").await, &["bmc-of-node-7"]);
-    rig.admin().set_dcmi(DcmiParts { meter: false, texts: false });
+    rig.control.admin().set_dcmi(DcmiParts { meter: false, texts: false });
     has(&rig.fails("dcmi power reading").await, &["Invalid command"]);
-    rig.admin().set_dcmi(DcmiParts { meter: true, texts: true });
+    rig.control.admin().set_dcmi(DcmiParts { meter: true, texts: true });
 }
 
 /// The lamp's bits of the chassis status (28.2, third byte); ipmitool has no words for them.
@@ -269,7 +189,7 @@ async fn lamp(rig: &Rig) {
     }
     rig.control.advance(Duration::from_secs(201));
     assert_eq!(lamp_bits(rig).await, OFF);
-    rig.admin().set_timed_lamp(true);
+    rig.control.admin().set_timed_lamp(true);
     rig.fails("chassis identify force").await;
     rig.tool("chassis identify").await;
     assert_eq!(lamp_bits(rig).await, TEMPORARY);
@@ -299,14 +219,14 @@ async fn watchdog(rig: &Rig) {
 
 async fn the_bmc_itself(rig: &Rig) {
     has(&rig.tool("mc selftest").await, &["passed"]);
-    rig.admin().set_self_test(SelfTest::Damaged(0x80));
+    rig.control.admin().set_self_test(SelfTest::Damaged(0x80));
     has(&rig.fails("mc selftest").await, &["SEL device not accessible"]);
-    rig.admin().set_self_test(SelfTest::Passed);
+    rig.control.admin().set_self_test(SelfTest::Passed);
     has(&rig.tool("mc info").await, &["IPMI Version : 2.0", "Device Available : yes"]);
 }
 
 async fn all(suite: &'static str) {
-    let Some(rig) = Rig::new(suite).await else { return };
+    let Some(rig) = Rig::new(suite) else { return };
     users(&rig).await;
     network(&rig).await;
     channels(&rig).await;
@@ -331,7 +251,7 @@ async fn ipmitool_sets_everything_with_suite_3() {
 /// An operator may look at users, but neither change them nor the network; quirks are seen from outside.
 #[tokio::test]
 async fn what_is_not_allowed_is_refused() {
-    let Some(rig) = Rig::new("17").await else { return };
+    let Some(rig) = Rig::new("17") else { return };
     let watch = |words: &'static str| {
         let words: Vec<_> = ["-L", "OPERATOR"].into_iter().chain(words.split(' ')).collect();
         let rig = &rig;
@@ -347,12 +267,15 @@ async fn what_is_not_allowed_is_refused() {
         let why = words.starts_with("lan") || text.contains("nsufficient privilege");
         assert!(!output.status.success() && why, "{words}: {output:?}");
     }
-    assert_eq!(rig.admin().users().slot(3).unwrap().name, "watch");
+    assert_eq!(rig.control.admin().users().slot(3).unwrap().name, "watch");
     has(&rig.tool("lan print 1").await, &["IP Address : 127.0.0.1"]);
-    rig.admin().users().set_quirks(UserQuirks { short_passwords_only: true, ..UserQuirks::default() });
+    rig.control
+        .admin()
+        .users()
+        .set_quirks(UserQuirks { short_passwords_only: true, ..UserQuirks::default() });
     rig.fails("user set password 3 seventeen-letters 20").await;
-    rig.admin().users().set_quirks(UserQuirks { deaf: true, ..UserQuirks::default() });
+    rig.control.admin().users().set_quirks(UserQuirks { deaf: true, ..UserQuirks::default() });
     rig.tool("user set name 3 nobody").await;
-    assert_eq!(rig.admin().users().slot(3).unwrap().name, "watch");
+    assert_eq!(rig.control.admin().users().slot(3).unwrap().name, "watch");
     rig.stop().await;
 }

@@ -1,89 +1,8 @@
-//! The simulated BMC's event log, sensors and inventory judged by ipmitool.
+//! Event log, sensors and inventory.
 
-use bmc_mock::MemoryChassis;
-use bmc_mock::ipmi::{
-    Control, FruQuirks, Identity, LogQuirks, SensorQuirks, SensorReading, Server, Storage, User,
-};
-use std::io::Write;
+use super::rig::{BOTH, PASSWORD, Rig, has};
+use bmc_mock::ipmi::{FruQuirks, LogQuirks, SensorQuirks, SensorReading};
 use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
-use tokio::process::Command;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-const PASSWORD: &str = "a long secret 20 byt";
-const SUITES: [&str; 2] = ["17", "3"];
-
-struct Rig {
-    port: u16,
-    suite: &'static str,
-    control: Control,
-    shutdown: CancellationToken,
-    running: JoinHandle<std::io::Result<()>>,
-}
-
-impl Rig {
-    /// `None`: ipmitool is not here, and that is allowed.
-    async fn new(suite: &'static str) -> Option<Self> {
-        if let Err(error) = std::process::Command::new("ipmitool").arg("-V").output() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs ipmitool: {error}");
-            let _ = writeln!(std::io::stderr(), "skipped: ipmitool can't be started: {error}");
-            return None;
-        }
-        let users = vec![User::administrator("admin", PASSWORD)];
-        let identity = Identity::new(users, Arc::new(MemoryChassis::new()), [0x51; 16]);
-        let server = Server::new("127.0.0.1:0".parse().unwrap(), identity).unwrap();
-        let (port, control) = (server.local_addr().unwrap().port(), server.control());
-        let shutdown = CancellationToken::new();
-        let running = tokio::spawn(server.run(shutdown.clone()));
-        Some(Self { port, suite, control, shutdown, running })
-    }
-
-    fn storage(&self) -> Arc<Storage> {
-        self.control.storage()
-    }
-
-    async fn output(&self, words: &[&str]) -> Output {
-        Command::new("ipmitool")
-            .args(["-I", "lanplus", "-N", "1", "-R", "3", "-C", self.suite, "-H", "127.0.0.1"])
-            .args(["-p", &self.port.to_string(), "-U", "admin", "-P", PASSWORD])
-            .args(words)
-            .env("TZ", "UTC")
-            .env("LC_ALL", "C")
-            .output()
-            .await
-            .unwrap()
-    }
-
-    /// What ipmitool says to these words; it must succeed.
-    async fn say(&self, words: &[&str]) -> String {
-        let output = self.output(words).await;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        text
-    }
-
-    /// The same for words without blanks in them.
-    async fn tool(&self, words: &str) -> String {
-        self.say(&words.split(' ').collect::<Vec<_>>()).await
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.running.await.unwrap().unwrap();
-    }
-}
-
-/// Asserts that a text has all of these, blanks apart.
-#[track_caller]
-fn has(text: &str, wanted: &[&str]) {
-    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let squeezed = squeeze(text);
-    for words in wanted {
-        assert!(squeezed.contains(&squeeze(words)), "no `{words}` in:\n{text}");
-    }
-}
 
 /// The cells of a sensor's line of `sensor list`.
 #[track_caller]
@@ -111,8 +30,8 @@ fn events(folder: &Path) -> String {
 
 #[tokio::test]
 async fn event_log() {
-    for suite in SUITES {
-        let Some(rig) = Rig::new(suite).await else { return };
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         has(
             &rig.tool("sel info").await,
             &["Version : 1.5 (v1.5, v2 compliant)", "Entries : 0", "Overflow : false"],
@@ -133,7 +52,7 @@ async fn event_log() {
             let id = rig.tool(&format!("raw 0x0a 0x44 0 0 2 0 0 0 0 0x20 0 {event}")).await;
             assert_ne!(id.trim(), "00 00");
         }
-        assert_eq!(rig.storage().log().records().len(), EVENTS.len());
+        assert_eq!(rig.control.storage().log().records().len(), EVENTS.len());
         let list = rig.tool("sel elist").await;
         has(
             &list,
@@ -160,7 +79,7 @@ async fn event_log() {
 
 #[tokio::test]
 async fn power_is_in_the_log() {
-    let Some(rig) = Rig::new("17").await else { return };
+    let Some(rig) = Rig::new("17") else { return };
     rig.tool("power on").await;
     rig.tool("power off").await;
     has(
@@ -172,8 +91,8 @@ async fn power_is_in_the_log() {
 
 #[tokio::test]
 async fn clock() {
-    for suite in SUITES {
-        let Some(rig) = Rig::new(suite).await else { return };
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         rig.say(&["sel", "time", "set", "07/04/31 12:34:56"]).await;
         let time = rig.tool("sel time get").await;
         assert!(time.contains("07/04/31 12:34:5"), "{time}");
@@ -187,17 +106,17 @@ async fn clock() {
 
 #[tokio::test]
 async fn a_full_log_is_said_to_be() {
-    let Some(rig) = Rig::new("3").await else { return };
-    let storage = rig.storage();
+    let Some(rig) = Rig::new("3") else { return };
+    let storage = rig.control.storage();
     let record = bmc_mock_record();
     while storage.log().put(record).is_some() {}
     has(&rig.tool("sel info").await, &["Entries : 512", "Percent Used : 100%", "Overflow : true"]);
-    assert!(!rig.output(&["event", "1"]).await.status.success());
+    assert!(!rig.output("admin", PASSWORD, &["event", "1"]).await.status.success());
     storage.log().set_quirks(LogQuirks { tells_erasure: true, slow_erasure: 2, ..LogQuirks::default() });
     rig.tool("sel clear").await;
     // It may still be erasing; asking for the state ends that.
     let list = loop {
-        let output = rig.output(&["sel", "elist"]).await;
+        let output = rig.output("admin", PASSWORD, &["sel", "elist"]).await;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if text.contains("Log area") {
             break text;
@@ -219,8 +138,8 @@ fn bmc_mock_record() -> bmc_proto::ipmi::sel::Record {
 
 #[tokio::test]
 async fn sensor_records() {
-    for suite in SUITES {
-        let Some(rig) = Rig::new(suite).await else { return };
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         rig.tool("power on").await;
         has(&rig.tool("sdr info").await, &["SDR Version : 0x51", "Record Count : 24"]);
         let list = rig.tool("sdr elist full").await;
@@ -246,7 +165,7 @@ async fn sensor_records() {
                 "BMC | 00h | ok | 6.1 | Dynamic MC @ 20h",
             ],
         );
-        rig.storage().sensors().set_quirks(SensorQuirks {
+        rig.control.storage().sensors().set_quirks(SensorQuirks {
             at_once: Some(20),
             cancels: 2,
             ..SensorQuirks::default()
@@ -258,13 +177,13 @@ async fn sensor_records() {
 
 #[tokio::test]
 async fn sensors_read() {
-    for suite in SUITES {
-        let Some(rig) = Rig::new(suite).await else { return };
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         let off = rig.tool("sensor list").await;
         assert_eq!(cells(&off, "CPU1 Temp")[1..4], ["na", "degrees C", "na"]);
         assert_eq!(cells(&off, "Inlet Temp")[1..4], ["21.000", "degrees C", "ok"]);
         rig.tool("power on").await;
-        let sensors = rig.storage();
+        let sensors = rig.control.storage();
         let sensors = sensors.sensors();
         sensors.set_reading(2, Some(SensorReading::Raw(96)));
         sensors.set_reading(0x10, Some(SensorReading::Raw(0)));
@@ -300,8 +219,8 @@ async fn sensors_read() {
 
 #[tokio::test]
 async fn inventory() {
-    for suite in SUITES {
-        let Some(rig) = Rig::new(suite).await else { return };
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         let wanted = [
             "FRU Device Description : Builtin FRU Device (ID 0)",
             "Chassis Type : Rack Mount Chassis",
@@ -320,13 +239,13 @@ async fn inventory() {
             "Product Name : Simulated PSU 800 W",
         ];
         has(&rig.tool("fru print").await, &wanted);
-        rig.storage().units().set_quirks(FruQuirks { at_once: Some(16), ..FruQuirks::default() });
+        rig.control.storage().units().set_quirks(FruQuirks { at_once: Some(16), ..FruQuirks::default() });
         has(&rig.tool("fru print").await, &wanted);
-        rig.storage().units().set_quirks(FruQuirks::default());
+        rig.control.storage().units().set_quirks(FruQuirks::default());
 
         rig.say(&["fru", "edit", "0", "field", "p", "4", "SN7654321"]).await;
         has(&rig.tool("fru print 0").await, &["Product Serial : SN7654321"]);
-        let (_, problems) = bmc_proto::ipmi::fru::parse(&rig.storage().units().get(0).unwrap());
+        let (_, problems) = bmc_proto::ipmi::fru::parse(&rig.control.storage().units().get(0).unwrap());
         assert!(problems.is_empty(), "{problems:?}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fru").to_str().unwrap().to_owned();

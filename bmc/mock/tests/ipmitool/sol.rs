@@ -1,86 +1,30 @@
-//! Serial over LAN of the simulated BMC, judged by ipmitool.
+//! Serial over LAN.
 
-use bmc_mock::ipmi::{Control, Server, SolFaults, User};
-use bmc_mock::{Chassis, MemoryChassis, SerialDevice};
-use std::io::Write;
-use std::process::{Output, Stdio};
-use std::sync::Arc;
+use super::rig::{BOTH, Rig};
+use bmc_mock::Chassis;
+use bmc_mock::ipmi::SolFaults;
+use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio_util::sync::CancellationToken;
+use tokio::process::{Child, ChildStdin, ChildStdout};
 
 /// Until something must have happened.
 const SOON: Duration = Duration::from_secs(30);
 
-struct Rig {
-    chassis: Arc<MemoryChassis>,
-    control: Control,
-    port: u16,
-    suite: &'static str,
-    _stop: tokio_util::sync::DropGuard,
-}
-
-impl Rig {
-    async fn new(suite: &'static str) -> Self {
-        let chassis = Arc::new(MemoryChassis::new());
-        let users = vec![User::administrator("admin", "secret"), User::operator("watch", "secret")];
-        let address = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(address, users, chassis.clone(), [7; 16]).await.unwrap();
-        let (port, control) = (server.local_addr().unwrap().port(), server.control());
-        let stop = CancellationToken::new();
-        tokio::spawn(server.run(stop.clone()));
-        Self { chassis, control, port, suite, _stop: stop.drop_guard() }
-    }
-
-    fn serial(&self) -> &SerialDevice {
-        self.chassis.serial_device()
-    }
-
-    fn command(&self, words: &str) -> Command {
-        let mut command = Command::new("ipmitool");
-        command
-            .args(["-I", "lanplus", "-N", "1", "-R", "4", "-C", self.suite, "-H", "127.0.0.1"])
-            .args(["-p", &self.port.to_string(), "-U", "admin", "-P", "secret"])
-            .args(words.split(' '))
-            .kill_on_drop(true);
-        command
-    }
-
-    async fn run(&self, words: &str) -> Output {
-        self.command(words).output().await.unwrap()
-    }
-
-    /// What ipmitool says; it must succeed.
-    async fn tool(&self, words: &str) -> String {
-        let output = self.run(words).await;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{words}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        text
-    }
-
-    /// What ipmitool complains of; it must fail.
-    async fn complaint(&self, words: &str) -> String {
-        let output = self.run(words).await;
-        let text = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-        assert!(!output.status.success(), "{words}: {text}");
-        text.into_owned()
-    }
-
-    async fn activate(&self) -> Terminal {
-        let mut child = self
-            .command("sol activate")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        // It says so on a pipe only when it says more.
-        let sol = self.control.sol();
-        until("the console is active", || sol.is_active()).await;
-        Terminal { child, keys, screen, seen: String::new() }
-    }
+async fn activate(rig: &Rig) -> Terminal {
+    let mut child = rig
+        .admins_command()
+        .args(["sol", "activate"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (keys, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    // It says so on a pipe only when it says more.
+    let sol = rig.control.sol();
+    until("the console is active", || sol.is_active()).await;
+    Terminal { child, keys, screen, seen: String::new() }
 }
 
 /// Somebody before `ipmitool sol activate`.
@@ -132,16 +76,6 @@ async fn until(what: &str, so: impl Fn() -> bool) {
     tokio::time::timeout(SOON, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// False: ipmitool is not here, and that is allowed.
-fn ipmitool_is_here() -> bool {
-    if std::process::Command::new("ipmitool").arg("-V").output().is_ok() {
-        return true;
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs ipmitool");
-    let _ = writeln!(std::io::stderr(), "skipped: ipmitool is not installed");
-    false
-}
-
 /// A line of `sol info`.
 fn line(info: &str, name: &str) -> String {
     let found = info.lines().find(|line| line.starts_with(name));
@@ -152,11 +86,8 @@ fn line(info: &str, name: &str) -> String {
 
 #[tokio::test]
 async fn ipmitool_reads_and_changes_the_settings() {
-    if !ipmitool_is_here() {
-        return;
-    }
-    for suite in ["17", "3"] {
-        let rig = Rig::new(suite).await;
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
         let info = rig.tool("sol info").await;
         assert_eq!(line(&info, "Enabled"), "true");
         assert_eq!(line(&info, "Payload Port"), rig.port.to_string());
@@ -179,29 +110,26 @@ async fn ipmitool_reads_and_changes_the_settings() {
             assert_eq!(line(&info, name), value, "{set}");
             assert_eq!(line(&info, "Set in progress"), "set-complete");
         }
-        assert!(rig.complaint("sol activate").await.contains("SOL payload disabled"));
+        assert!(rig.fails("sol activate").await.contains("SOL payload disabled"));
         rig.tool("sol set enabled true").await;
 
         let user = "1 2";
         assert!(rig.tool(&format!("sol payload status {user}")).await.contains("is enabled"));
         rig.tool(&format!("sol payload disable {user}")).await;
         assert!(rig.tool(&format!("sol payload status {user}")).await.contains("is disabled"));
-        assert!(rig.complaint("sol activate").await.contains("Insufficient privilege"));
+        assert!(rig.fails("sol activate").await.contains("Insufficient privilege"));
         rig.tool(&format!("sol payload enable {user}")).await;
-        rig.activate().await.leaves().await;
+        activate(&rig).await.leaves().await;
         rig.tool("sol looptest 3 50 1").await;
-        assert!(rig.complaint("sol deactivate").await.contains("already de-activated"));
+        assert!(rig.fails("sol deactivate").await.contains("already de-activated"));
     }
 }
 
 #[tokio::test]
 async fn ipmitool_talks_to_the_machine() {
-    if !ipmitool_is_here() {
-        return;
-    }
-    for suite in ["17", "3"] {
-        let rig = Rig::new(suite).await;
-        let mut terminal = rig.activate().await;
+    for suite in BOTH {
+        let Some(rig) = Rig::new(suite) else { return };
+        let mut terminal = activate(&rig).await;
         rig.chassis.set_power(true).await.unwrap();
         terminal.sees("Simulated machine").await;
         terminal.sees("login: ").await;
@@ -209,12 +137,15 @@ async fn ipmitool_talks_to_the_machine() {
         terminal.sees("root\r\nlogin: ").await;
         terminal.types("~B").await;
         terminal.sees("[break]").await;
-        assert_eq!((rig.serial().typed(), rig.serial().breaks()), (b"root\r".to_vec(), 1));
+        assert_eq!(
+            (rig.chassis.serial_device().typed(), rig.chassis.serial_device().breaks()),
+            (b"root\r".to_vec(), 1)
+        );
 
-        assert!(rig.complaint("sol activate").await.contains("already active on another session"));
+        assert!(rig.fails("sol activate").await.contains("already active on another session"));
         let much: String =
             (0..400).map(|number| format!("line {number} of what the machine says\r\n")).collect();
-        rig.serial().say(much.as_bytes());
+        rig.chassis.serial_device().say(much.as_bytes());
         for number in 0..400 {
             terminal.sees(&format!("line {number} of what the machine says\r\n")).await;
         }
@@ -227,13 +158,10 @@ async fn ipmitool_talks_to_the_machine() {
 
 #[tokio::test]
 async fn ipmitool_lives_with_the_faults() {
-    if !ipmitool_is_here() {
-        return;
-    }
-    let rig = Rig::new("17").await;
+    let Some(rig) = Rig::new("17") else { return };
     rig.chassis.set_power(true).await.unwrap();
     let sol = rig.control.sol();
-    let mut terminal = rig.activate().await;
+    let mut terminal = activate(&rig).await;
     // Its packets are taken in part: it sends the rest.
     sol.set_faults(SolFaults { accept: Some(3), ..SolFaults::default() });
     terminal.types("abcdefghij\r").await;
@@ -242,25 +170,22 @@ async fn ipmitool_lives_with_the_faults() {
     sol.set_faults(SolFaults { lose: 2, ..SolFaults::default() });
     terminal.types("again\r").await;
     terminal.sees("again\r\nlogin: ").await;
-    assert_eq!(rig.serial().typed(), b"abcdefghij\ragain\r");
+    assert_eq!(rig.chassis.serial_device().typed(), b"abcdefghij\ragain\r");
     // Somebody ends it.
     sol.deactivate();
-    rig.serial().say(b"nobody hears this");
+    rig.chassis.serial_device().say(b"nobody hears this");
     assert!(!sol.is_active());
     terminal.leaves().await;
 }
 
 #[tokio::test]
 async fn a_console_ends_with_its_session_or_by_another() {
-    if !ipmitool_is_here() {
-        return;
-    }
-    let rig = Rig::new("17").await;
+    let Some(rig) = Rig::new("17") else { return };
     let sol = rig.control.sol();
-    let first = rig.activate().await;
+    let first = activate(&rig).await;
     rig.tool("sol deactivate").await;
     assert!(!sol.is_active());
-    let second = rig.activate().await;
+    let second = activate(&rig).await;
     rig.control.forget_sessions();
     until("a forgotten session has no console", || !sol.is_active()).await;
     drop((first, second));
