@@ -225,6 +225,7 @@ mod tests {
         assert_eq!(network["subnets"][0]["subnet"].as_str(), Some("127.64.0.0/17"));
         assert_eq!(network["conflict_probe"].as_bool(), Some(false));
         assert_eq!(read["limits"]["agent_silence"].as_str(), Some("180s"));
+        assert_eq!(read["limits"]["erase_stall"].as_str(), Some("7200s"));
         assert_eq!(read["boot"]["tftp_port"].as_integer(), Some(4));
     }
 }

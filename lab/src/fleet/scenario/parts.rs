@@ -178,8 +178,12 @@ pub struct Limits {
     pub inspect: Span,
     /// Writing an image, as long as there is progress.
     pub write: Span,
-    /// Wiping, likewise.
+    /// Writing while the agent speaks, but gets no further.
+    pub write_stall: Span,
+    /// Wiping, as long as there is progress.
     pub erase: Span,
+    /// Wiping without getting further.
+    pub erase_stall: Span,
     /// From reboot to the operating system's report.
     pub phone_home: Span,
     /// How often a job is started anew from power off before a person is asked.
@@ -196,7 +200,9 @@ impl Default for Limits {
             agent_silence: Span::seconds(3 * 60),
             inspect: Span::seconds(20 * 60),
             write: Span::seconds(6 * 3600),
+            write_stall: Span::seconds(15 * 60),
             erase: Span::seconds(24 * 3600),
+            erase_stall: Span::seconds(2 * 3600),
             phone_home: Span::seconds(30 * 60),
             restarts: 2,
             order_attempts: 3,

@@ -75,6 +75,21 @@ fn mistakes_name_the_field_and_the_mend() {
     }
 }
 
+/// So that a scenario can shorten every limit of the service, and one that is new there is not forgotten here.
+#[test]
+fn the_limits_are_those_of_the_service_but_for_the_person_that_a_fleet_has_not() {
+    let example: toml::Table = include_str!("../../../../docs/billet.example.toml").parse().unwrap();
+    let mut service = example["limits"].as_table().unwrap().clone();
+    service.remove("person").unwrap();
+    let ours: Limits = toml::Value::Table(service.clone()).try_into().unwrap();
+    assert_eq!(ours, Limits::default(), "the defaults, too");
+    let written = toml::Table::try_from(&ours).unwrap();
+    assert!(written.keys().eq(service.keys()), "{written:?} instead of {service:?}");
+    let text = "name = \"x\"\nmachines = 3\n[limits]\nwrite_stall = \"20s\"\nerase_stall = \"1m\"\n[[phase]]\ndo = \"intake\"\n";
+    let limits = Scenario::read("x", text).unwrap().limits;
+    assert_eq!((limits.write_stall, limits.erase_stall), (Span::seconds(20), Span::seconds(60)));
+}
+
 #[test]
 fn what_is_not_there_is_told_with_what_there_is() {
     let unknown = Scenario::find("sok").unwrap_err().to_string();
