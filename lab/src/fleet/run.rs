@@ -21,7 +21,7 @@ use super::{DiskSpec, Eyes, FleetImage, Site, Wires};
 use crate::dice::Dice;
 use anyhow::{Context, Result};
 use measure::{Gauge, Mark};
-use provisioner_api::{ImageFormat, ImageSpec};
+use provisioner_api::{ImageFormat, ImageSpec, Machine};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -266,7 +266,8 @@ impl Stage {
     async fn tell_missing(&self, word: &str, missing: u64) {
         let view = self.load.view().await.unwrap_or_default();
         let mut examples = Vec::new();
-        for machine in view.machines.iter().filter(|machine| load::works(machine)) {
+        let works = |machine: &&Machine| load::works(machine) && machine.status.held.is_none();
+        for machine in view.machines.iter().filter(works) {
             let waiting =
                 machine.status.waiting.as_ref().map_or("nothing that it tells", |waiting| &waiting.why);
             examples.push(format!("{} is {:?} and waits for: {waiting}", machine.name, machine.status.state));

@@ -170,6 +170,12 @@ impl Round {
             (done, waits) = (done + u64::from(running), waits + u64::from(stuck && !running));
             !running && !stuck
         });
+        // Whose disk can't be wiped, say, is not asked for anew.
+        self.leaving.retain(|(slot, _)| {
+            let stuck = there.get(slot.name().as_str()).is_some_and(|one| one.status.held.is_some());
+            waits += u64::from(stuck);
+            !stuck
+        });
         (self.done, self.held) = (self.done + done, self.held + waits);
         let (gone, leaving): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.leaving).into_iter().partition(|(slot, machine)| {
