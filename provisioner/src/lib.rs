@@ -8,6 +8,7 @@ pub mod app;
 mod bmc_calls;
 mod bmc_view;
 mod bmcs;
+mod books;
 mod boot_index;
 pub mod cli;
 mod clock;

@@ -5,8 +5,8 @@
 use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, Window};
 use jiff::Timestamp;
 use provisioner_api::{
-    Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceSpec, InstanceState, JobId,
-    JobKind, MachineId, MachineSpec, StepPhase,
+    Disk, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceSpec, InstanceState,
+    JobId, JobKind, MachineId, MachineSpec, StepPhase,
 };
 use provisioner_lifecycle::{Job, Machine, Step, StepName};
 use uuid::Uuid;
@@ -75,5 +75,20 @@ pub(crate) fn instance(number: u128) -> InstanceRecord {
         spec: InstanceSpec::new("os"),
         standing: InstanceStanding::default(),
         created: NOW,
+    }
+}
+
+/// A disk that may be written.
+pub(crate) fn disk(name: &str) -> Disk {
+    Disk {
+        name: name.into(),
+        serial: Some(format!("serial of {name}")),
+        wwn: None,
+        model: None,
+        size_bytes: 1 << 40,
+        rotational: false,
+        removable: false,
+        read_only: false,
+        sector_bytes: 512,
     }
 }

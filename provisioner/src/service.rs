@@ -1,9 +1,10 @@
 //! What every part of the service shares: store, keys, BMCs, settings, and the two changes that others may make to a
-//! machine: a request (`admit`) and a fact (`observe`). Only the reconciler settles.
+//! machine: a request (`admit`) and a fact (`observe`), with which goes what follows from it in the books alone (`books`).
+//! Only the reconciler settles what was done.
 
 use crate::{
     bmcs::Bmcs,
-    clock,
+    books, clock,
     config::Config,
     console::Consoles,
     hub::{Hub, Poke},
@@ -14,8 +15,8 @@ use crate::{
     trace::Traces,
 };
 use jiff::Timestamp;
-use provisioner_api::{InstanceId, MachineId, MachineState};
-use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit, observe};
+use provisioner_api::{MachineId, MachineState};
+use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit};
 use std::{
     path::PathBuf,
     sync::{
@@ -129,7 +130,7 @@ impl Change {
 }
 
 /// How often a compare-and-set is tried before somebody is told.
-const TRIES: u32 = 20;
+pub(crate) const TRIES: u32 = 20;
 
 impl ServiceError {
     /// Whether records can't be read, while the database works.
@@ -171,25 +172,31 @@ impl Service {
         mut change: impl FnMut(&MachineRecord, Timestamp) -> Result<Option<Change>, E>,
     ) -> Result<Option<MachineRecord>, E> {
         let id = loaded.id();
-        let mut record = loaded.clone();
+        let mut again = None;
         for _ in 0..TRIES {
+            let record = again.as_ref().unwrap_or(loaded);
             let now = clock::now();
-            let Some(changed) = change(&record, now)? else { return Ok(Some(record)) };
+            let Some(changed) = change(record, now)? else { return Ok(Some(record.clone())) };
             let Change { record: next, events, secrets, .. } = &changed;
-            let swap = self.store.machine_update(&record, next, secrets, events, now).await;
+            let swap = self.store.machine_update(record, next, secrets, events, now).await;
             if swap.map_err(ServiceError::from)? == Swap::Updated {
-                if !changed.quiet {
-                    self.poke_changed(&record, &changed);
-                }
-                let version = changed.record.version + 1;
-                return Ok(Some(MachineRecord { version, ..changed.record }));
+                return Ok(Some(self.written(record, changed)));
             }
-            let Some(again) = self.store.machine_get(id).await.map_err(ServiceError::from)? else {
+            again = self.store.machine_get(id).await.map_err(ServiceError::from)?;
+            if again.is_none() {
                 return Ok(None);
-            };
-            record = again;
+            }
         }
         Err(ServiceError::Contended { what: format!("machine {id}") }.into())
+    }
+
+    /// A change of a machine was written: wakes whom it concerns. Answers the machine as it is now.
+    pub(crate) fn written(&self, before: &MachineRecord, change: Change) -> MachineRecord {
+        if !change.quiet {
+            self.poke_changed(before, &change);
+        }
+        let version = change.record.version + 1;
+        MachineRecord { version, ..change.record }
     }
 
     /// Wakes whom the change of a machine concerns: itself always, its instance only by what that one goes by, and
@@ -263,31 +270,28 @@ impl Service {
         facts: &[Fact],
         events: &[NewEvent],
     ) -> Result<Option<MachineRecord>, ServiceError> {
-        self.machine_change_loaded(loaded, |record, now| {
-            let machine =
-                facts.iter().fold(record.machine.clone(), |machine, fact| observe(&machine, fact, now));
-            let changed = machine != record.machine || !events.is_empty();
-            Ok(changed.then(|| Change {
-                quiet: facts.iter().all(|fact| quiet(&record.machine, fact)),
-                ..Change::new(MachineRecord { machine, ..record.clone() }, events.to_vec())
-            }))
-        })
-        .await
+        self.machine_change_loaded(loaded, |record, now| Ok(self.observed(record, facts, events, now))).await
     }
 
-    /// Loads, changes and writes an instance until nobody interferes, then pokes.
-    pub(crate) async fn instance_change(
+    /// The change of a machine by facts, with what follows from them in the books alone. None: they are no news.
+    pub(crate) fn observed(
         &self,
-        id: InstanceId,
-        change: impl FnMut(&InstanceRecord, Timestamp) -> Option<(InstanceRecord, Vec<NewEvent>)>,
-    ) -> Result<Option<InstanceRecord>, ServiceError> {
-        match self.store.instance_get(id).await? {
-            Some(record) => self.instance_change_loaded(&record, change).await,
-            None => Ok(None),
+        record: &MachineRecord,
+        facts: &[Fact],
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Option<Change> {
+        let (machine, told) = books::observed(&record.machine, facts, &self.config.limits, now);
+        if machine == record.machine && events.is_empty() {
+            return None;
         }
+        let quiet = told.is_empty() && facts.iter().all(|fact| quiet(&record.machine, fact));
+        let events = events.iter().cloned().chain(told).collect();
+        Some(Change { quiet, ..Change::new(record.with(machine), events) })
     }
 
-    /// The same for an instance that was loaded a moment ago: it is read again only when somebody changed it since.
+    /// Changes and writes an instance that was loaded a moment ago until nobody interferes, then pokes: it is read again
+    /// only when somebody changed it since.
     pub(crate) async fn instance_change_loaded(
         &self,
         loaded: &InstanceRecord,

@@ -78,8 +78,10 @@ pub struct Facts {
     pub power: Option<(bool, Timestamp)>,
     /// Why the BMC did not answer or obey last time; gone when it does.
     pub bmc_trouble: Option<BmcTrouble>,
-    /// What the agent found last. Shared, because it is by far the largest part, and a machine is cloned at each step.
-    #[serde(default, with = "shared")]
+    /// What the agent found last. Shared, because it is by far the largest part, and a machine is cloned at each step;
+    /// and no part of the document that facts are stored as, because it seldom changes: whoever stores facts stores this
+    /// beside them.
+    #[serde(skip)]
     pub inventory: Option<Arc<Inventory>>,
     /// The last boot window that an agent claimed.
     pub claim: Option<Claim>,
@@ -342,24 +344,5 @@ impl Machine {
                 && report.step == step.name
                 && report.attempt == step.attempt
         })
-    }
-}
-
-/// Serialises what is shared as if it were not.
-mod shared {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        value: &Option<Arc<T>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.as_deref().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Arc<T>>, D::Error> {
-        Ok(Option::<T>::deserialize(deserializer)?.map(Arc::new))
     }
 }

@@ -1,6 +1,6 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
-use crate::machine::{AgentReport, BmcTrouble, Claim, FirmwareTask, Job, Machine, Reported};
+use crate::machine::{AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Job, Machine, Reported};
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
 use std::{ops::Range, sync::Arc};
@@ -68,7 +68,7 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         Fact::Claimed { job, .. } if *job != machine.running_job().map(|job| (job.id, job.epoch)) => {}
         Fact::Claimed { job, inventory } => {
             facts.claim = Some(Claim { job: *job, at: now });
-            facts.inventory = Some(Arc::new(inventory.clone()));
+            found(facts, inventory);
             facts.agent_seen = Some(now);
             // Whatever the BMC said last, or nobody did: it runs.
             facts.power = Some((true, now));
@@ -93,7 +93,7 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             }
         }
         Fact::Inventory(inventory) => {
-            facts.inventory = Some(Arc::new(inventory.clone()));
+            found(facts, inventory);
             facts.agent_seen = Some(now);
         }
         Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
@@ -116,6 +116,13 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
         }
     }
     next
+}
+
+/// One that is the same as before stays the one that is shared, so that it is seen at a glance that nothing changed.
+fn found(facts: &mut Facts, inventory: &Inventory) {
+    if facts.inventory.as_deref() != Some(inventory) {
+        facts.inventory = Some(Arc::new(inventory.clone()));
+    }
 }
 
 /// From when time counts that has counted from then, when nobody listened meanwhile. Only that is nobody's fault: a

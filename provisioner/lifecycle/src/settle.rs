@@ -75,21 +75,21 @@ pub struct Stage {
     pub machine: Machine,
 }
 
-/// Takes an outcome down, and with it what follows from it in the books alone and at once: the next step begins, or the
-/// job ends. Never empty; the last stage is what is to be stored.
+/// Takes an outcome down, and with it what follows from it in the books alone and at once: the next step begins, is over
+/// already by what was observed, or the job ends. Never empty; the last stage is what is to be stored.
 ///
 /// Nothing of this happens in the world, so one write does what two did, and a step's intent still is stored before its
 /// effect. What follows is decided as ever: a hold, or a person's word that came in, goes before.
 pub fn settle_on(machine: &Machine, outcome: &Outcome, limits: &Limits, now: Timestamp) -> Vec<Stage> {
     let first = Stage { outcome: outcome.clone(), machine: settle(machine, outcome, now) };
     let mut stages = vec![first];
-    // At most the end of the job or the beginning of one step: after either something else is decided.
+    // Each step begins and ends once at most, and after the end of the job something else is decided.
     while let Some(after) = stages.last().map(|stage| &stage.machine)
         && let Some(fresh) = after.running_job().map(|job| job.id)
-        && let Decision::Move(change @ (Move::Begin { .. } | Move::Finish { .. })) =
+        && let Decision::Move(change @ (Move::Begin { .. } | Move::StepDone { .. } | Move::Finish { .. })) =
             decide(after, limits, now)
     {
-        // Neither starts a job, so the id is not taken.
+        // None of them starts a job, so the id is not taken.
         let outcome = Outcome::Moved { change, fresh };
         let machine = settle(after, &outcome, now);
         stages.push(Stage { outcome, machine });

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     clock, progress, seed,
-    service::{Service, ServiceError},
+    service::{Change, Service, ServiceError, TRIES},
     sessions::{self, Session},
-    store::{EventsOf, MachineRecord, NewEvent, Window},
+    store::{EventsOf, MachineRecord, NewEvent, Swap, Window},
     text::{format_mac, parse_mac, parse_mac_bytes},
     windows,
 };
@@ -34,6 +34,12 @@ const LONGEST_POLL: u64 = 50;
 
 /// The job of the one order that a discovery gives.
 const NO_JOB: JobId = JobId(Uuid::nil());
+
+/// Why a claim is refused that comes too late.
+const OVER: &str = "the work that this boot window was opened for is over";
+
+/// Why a discovery is refused that would say something of a machine that is in service.
+const ACCEPTED: &str = "this machine was accepted already, and nothing is to be done on it now";
 
 fn refused(detail: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "refused", detail)
@@ -67,14 +73,10 @@ pub(crate) async fn claim(
     };
     let machine = record.id();
     let now = clock::now();
-    if !service.store.window_claim(&window, &body.nonce, machine, now).await? {
-        return Err(refused("another agent claimed this boot window"));
-    }
     let told = format!("the agent {} called in", body.agent_version.chars().take(40).collect::<String>());
     let events = if repeat { Vec::new() } else { vec![NewEvent::machine(machine, "agent", told)] };
     let fact = Fact::Claimed { job: window.job, inventory: body.inventory };
-    let record = service.observe_loaded(&record, &[fact], &events).await?;
-    let record = record.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
+    let record = take_down(&service, &window, &body.nonce, record, &fact, &events).await?;
     if !repeat {
         called_in(&service, &window, &record.spec.macs).await?;
     }
@@ -84,6 +86,45 @@ pub(crate) async fn claim(
     sessions::begun(&service, &token, Session { machine, window });
     let session = provisioner_api::Secret::new(token);
     Ok(Json(ClaimResponse { session, machine, machine_name: record.name }))
+}
+
+/// Takes down, in one, that the agent with this nonce has the window, and what it showed of the machine.
+async fn take_down(
+    service: &Service,
+    window: &Window,
+    nonce: &str,
+    mut record: MachineRecord,
+    fact: &Fact,
+    mut events: &[NewEvent],
+) -> Result<MachineRecord, ApiError> {
+    for _ in 0..TRIES {
+        let now = clock::now();
+        let change = service.observed(&record, std::slice::from_ref(fact), events, now);
+        let change = change.unwrap_or_else(|| Change::new(record.clone(), Vec::new()));
+        let pair = (&record, &change.record);
+        if service.store.window_claim(window, nonce, pair, &change.events, now).await? == Swap::Updated {
+            return Ok(service.written(&record, change));
+        }
+        // One of the two was changed by somebody else.
+        let known = service.store.window_get(&window.id).await?;
+        let claimed = match known.map(|known| known.nonce) {
+            Some(None) => false,
+            Some(Some(other)) if other == nonce => true,
+            _ => return Err(refused("another agent claimed this boot window")),
+        };
+        let again = service.store.machine_get(record.id()).await?;
+        record = again.ok_or_else(|| refused("this machine was forgotten meanwhile"))?;
+        if is_over(window, &record) {
+            return Err(refused(OVER));
+        }
+        if claimed {
+            // It asked twice at once: the other time told of it.
+            events = &[];
+        } else if window.machine.is_none() && record.machine.want.accepted {
+            return Err(refused(ACCEPTED));
+        }
+    }
+    Err(ServiceError::Contended { what: format!("machine {}", record.name) }.into())
 }
 
 /// Ends the boot conversations of a machine: its agent is here.
@@ -141,11 +182,15 @@ async fn expected(
             "this boot window was opened for another machine: none of the NICs has its MAC address",
         ));
     }
-    let running = record.machine.running_job().map(|job| (job.id, job.epoch));
-    if window.job.is_some() && window.job != running {
-        return Err(refused("the work that this boot window was opened for is over"));
+    if is_over(window, &record) {
+        return Err(refused(OVER));
     }
     Ok(record)
+}
+
+/// Whether a window was opened for work that its machine is not at any more.
+fn is_over(window: &Window, record: &MachineRecord) -> bool {
+    window.job.is_some() && window.job != record.machine.running_job().map(|job| (job.id, job.epoch))
 }
 
 /// Tells of a refusal, but not again and again: the agent goes on asking.
@@ -185,7 +230,7 @@ async fn discovered(
             );
             tell_once(service, known.id(), message).await?;
         }
-        return Err(refused("this machine was accepted already, and nothing is to be done on it now"));
+        return Err(refused(ACCEPTED));
     }
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());

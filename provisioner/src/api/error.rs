@@ -60,17 +60,22 @@ impl ApiError {
 
     /// Our own fault. The cause goes to the log with its whole chain, not to the client.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut chain = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            cause = error.source();
-        }
-        tracing::error!(error = chain, "a request failed");
+        log(error);
         let detail = "the service failed; its log says why. Nothing was changed unless a later look shows it";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
+}
+
+/// Takes down an error that is no matter of the request's, with its whole chain.
+fn log(error: &(dyn std::error::Error + 'static)) {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain.push_str(": ");
+        chain.push_str(&error.to_string());
+        cause = error.source();
+    }
+    tracing::error!(error = chain, "a request failed");
 }
 
 impl IntoResponse for ApiError {
@@ -98,6 +103,11 @@ impl From<StoreError> for ApiError {
             StoreError::Taken { field, .. } => Self::conflict(error.to_string()).about(field),
             StoreError::ImageGone { .. } => Self::conflict(error.to_string()).about("spec.image"),
             StoreError::InUse { .. } => Self::conflict(error.to_string()),
+            // Lists show as much; the object itself is not worth less words.
+            error if error.is_damage() => {
+                log(&error);
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", error.damage())
+            }
             _ => Self::internal(&error),
         }
     }

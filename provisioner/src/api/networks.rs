@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::{Network as Declared, Subnet as DeclaredSubnet},
     service::{Service, ServiceError},
+    store::LeaseCounts,
     text::format_mac,
 };
 use axum::{
@@ -18,10 +19,10 @@ use provisioner_api::{
     BootChain, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
     Subnet, UndeclaredRelay,
 };
-use pxe::leases::{Lease as Kept, LeaseState as KeptState, Reservation};
+use pxe::leases::{Lease as Kept, LeaseState as KeptState};
 use pxe_proto::boot::Preference;
 use serde::Deserialize;
-use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc};
 
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<NetworkList>, ApiError> {
     let mut items = Vec::new();
@@ -91,9 +92,12 @@ pub(super) fn find<'a>(service: &'a Service, name: &str) -> Result<&'a Declared,
 }
 
 async fn network(service: &Service, declared: &Declared) -> Result<Network, ServiceError> {
+    let everything = vec![(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)];
+    let plans = declared.subnets.iter().map(DeclaredSubnet::leasable);
+    let parts: Vec<_> = std::iter::once(everything).chain(plans).collect();
     let now = service.boot.leases.now();
-    let leases = service.store.lease_list(&declared.name).await?;
-    let reservations = service.store.reservation_list(&declared.name).await?;
+    let counts = service.store.lease_counts(&declared.name, &parts, now).await?;
+    let all = counts.first().copied().unwrap_or_default();
     let seen = service.boot.status.network(&declared.name).unwrap_or_default();
     let other = |server: &pxe::OtherServer| OtherServer {
         server: server.server.to_string(),
@@ -107,13 +111,12 @@ async fn network(service: &Service, declared: &Declared) -> Result<Network, Serv
         packets: relay.packets,
         last_seen: time(relay.last_seen),
     };
-    let count = |wanted| leases.iter().filter(|lease| state(lease, now) == wanted).count() as u64;
     let status = NetworkStatus {
         silent: seen.silent,
         warnings: seen.warnings.clone(),
-        leases: count(LeaseState::Active),
-        reservations: reservations.len() as u64,
-        quarantined: count(LeaseState::Quarantined),
+        leases: all.active,
+        reservations: all.reserved,
+        quarantined: all.quarantined,
         rogues: seen.rogues.iter().map(other).collect(),
         known: seen.known.iter().map(other).collect(),
         undeclared_relays: seen.undeclared_relays.iter().map(relay).collect(),
@@ -126,21 +129,14 @@ async fn network(service: &Service, declared: &Declared) -> Result<Network, Serv
         server_identifier: declared.server_identifier.to_string(),
         discovery: declared.discovery,
         boot_chain: chain(declared.boot_chain),
-        subnets: declared.subnets.iter().map(|part| subnet(part, &leases, &reservations, now)).collect(),
+        subnets: declared.subnets.iter().zip(counts.iter().skip(1)).map(subnet).collect(),
         status,
     })
 }
 
-fn subnet(declared: &DeclaredSubnet, leases: &[Kept], reservations: &[Reservation], now: u64) -> Subnet {
+fn subnet((declared, counts): (&DeclaredSubnet, &LeaseCounts)) -> Subnet {
     let told = &declared.told;
-    let running = |wanted: LeaseState| {
-        leases.iter().filter(move |lease| state(lease, now) == wanted && declared.leases(lease.address))
-    };
-    let mut occupied: HashSet<Ipv4Addr> = running(LeaseState::Active).map(|lease| lease.address).collect();
-    let used = occupied.len() as u64;
-    occupied.extend(running(LeaseState::Quarantined).map(|lease| lease.address));
-    let reserved = reservations.iter().map(|reservation| reservation.address);
-    occupied.extend(reserved.filter(|address| declared.leases(*address)));
+    let taken = counts.active + counts.quarantined + counts.idle;
     let spans = |spans: &[(Ipv4Addr, Ipv4Addr)]| {
         spans.iter().map(|(first, last)| (first.to_string(), last.to_string())).collect()
     };
@@ -152,8 +148,8 @@ fn subnet(declared: &DeclaredSubnet, leases: &[Kept], reservations: &[Reservatio
         gateway: told.routers.first().map(ToString::to_string),
         dns: told.dns.iter().map(ToString::to_string).collect(),
         addresses: declared.size(),
-        used,
-        free: declared.size().saturating_sub(occupied.len() as u64),
+        used: counts.active,
+        free: declared.size().saturating_sub(taken),
     }
 }
 

@@ -101,8 +101,10 @@ async fn open_window(store: &Store, window: &Window) {
 }
 
 async fn claim(store: &Store, id: &str, machine: MachineId) {
-    if let Some(window) = store.window_get(id).await.unwrap() {
-        store.window_claim(&window, "nonce", machine, NOW).await.unwrap();
+    if let (Some(window), Some(known)) =
+        (store.window_get(id).await.unwrap(), store.machine_get(machine).await.unwrap())
+    {
+        store.window_claim(&window, "nonce", (&known, &known), &[], NOW).await.unwrap();
     }
 }
 

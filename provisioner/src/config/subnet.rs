@@ -42,29 +42,29 @@ impl Subnet {
 
     /// How many addresses may be leased.
     pub(crate) fn size(&self) -> u64 {
-        let count = |first: Ipv4Addr, last: Ipv4Addr| {
-            u64::from(u32::from(last)).saturating_add(1).saturating_sub(u64::from(u32::from(first)))
-        };
-        let mut left = 0;
+        self.leasable().iter().map(|(low, high)| u64::from(u32::from(*high) - u32::from(*low)) + 1).sum()
+    }
+
+    /// First and last address of what may be leased: the ranges without what is excluded, in pieces that don't overlap.
+    pub(crate) fn leasable(&self) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+        let number = |address: Ipv4Addr| u64::from(u32::from(address));
+        let mut excluded: Vec<_> =
+            self.exclude.iter().map(|(low, high)| (number(*low), number(*high))).collect();
+        excluded.sort_unstable();
+        let mut pieces = Vec::new();
         for (first, last) in &self.ranges {
-            // Exclusions may overlap each other.
-            let mut excluded: Vec<_> = self
-                .exclude
-                .iter()
-                .map(|(low, high)| (*low.max(first), *high.min(last)))
-                .filter(|(low, high)| low <= high)
-                .collect();
-            excluded.sort_unstable();
-            let mut next = *first;
-            let mut gone = 0;
-            for (low, high) in excluded {
-                let low = low.max(next);
-                gone += count(low, high);
-                next = next.max(Ipv4Addr::from(u32::from(high).saturating_add(1)));
+            let (mut next, end) = (number(*first), number(*last) + 1);
+            // Exclusions may overlap each other and reach over both ends; the last one begins behind everything.
+            for (low, high) in excluded.iter().copied().chain([(end, end)]) {
+                if next < low.min(end) {
+                    pieces.push((next, low.min(end) - 1));
+                }
+                next = next.max(high + 1);
             }
-            left += count(*first, *last) - gone;
         }
-        left
+        // All lie between two addresses.
+        let address = |number: u64| Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX));
+        pieces.into_iter().map(|(low, high)| (address(low), address(high))).collect()
     }
 
     /// Why an address can't be a host's in it.
@@ -338,8 +338,15 @@ mod tests {
         subnet.exclude =
             vec![(host(12), host(13)), (host(13), host(15)), (host(36), host(99)), (host(200), host(201))];
         assert_eq!(subnet.size(), 20 - 4 - 4);
-        let counted = (0..=255).filter(|last| subnet.leases(host(*last))).count();
-        assert_eq!(counted as u64, subnet.size());
+        let pieces = [(10, 11), (16, 19), (30, 35)].map(|(low, high)| (host(low), host(high)));
+        assert_eq!(subnet.leasable(), pieces);
+        let within = |address| pieces.iter().any(|(low, high)| (*low..=*high).contains(&address));
+        for address in (0..=255).map(host) {
+            assert_eq!(subnet.leases(address), within(address), "{address}");
+        }
+        subnet.ranges = vec![(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)];
+        subnet.exclude.clear();
+        assert_eq!(subnet.size(), 1 << 32);
     }
 
     #[test]

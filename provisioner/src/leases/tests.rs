@@ -175,7 +175,7 @@ async fn what_was_told_survives_a_restart_word_for_word() {
     let address = replica.lease(1, 600).await;
     replica.leases.conflict(NETWORK, at(40), mac(9));
     replica.keeper.commit().await;
-    let stored = replica.store.lease_list(NETWORK).await.unwrap();
+    let stored = replica.store.lease_page(NETWORK, None, 1000).await.unwrap();
     assert_eq!(stored.len(), 2);
     let expected = pxe::leases::Lease {
         address,
@@ -268,7 +268,7 @@ async fn a_group_larger_than_a_statement_is_written_whole() {
     }
     while replica.keeper.commit().await > 0 {}
     // All but the excluded one.
-    assert_eq!(replica.store.lease_list(NETWORK).await.unwrap().len(), 234);
+    assert_eq!(replica.store.lease_page(NETWORK, None, 1000).await.unwrap().len(), 234);
 }
 
 #[tokio::test]

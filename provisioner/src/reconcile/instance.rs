@@ -3,7 +3,7 @@
 //! An instance that runs or is held is not looked at by the clock: ten thousand that run cost nothing. What it goes by is
 //! poked by whoever changes it:
 //!
-//! * itself: created, asked to be given back, phoned home (`instance_change`, and the API's create);
+//! * itself: created, asked to be given back, phoned home (by the API, which writes each of these);
 //! * its machine's state, hold or owner (`poke_changed`, at each change of a machine), and that it was given a machine
 //!   (`allocate`);
 //! * that its machine is gone from the records: only one that nobody owns can be deleted, so none has to be told;

@@ -6,6 +6,7 @@ use super::{
     firmware,
 };
 use crate::{
+    books::{self, position},
     clock,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
@@ -13,9 +14,7 @@ use crate::{
 use bmc::PowerState;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{BmcSpec, JobId, MachineId};
-use provisioner_lifecycle::{
-    Decision, Effect, Limits, Machine, Move, Outcome, StepName, decide, observe, settle_on,
-};
+use provisioner_lifecycle::{Decision, Effect, Limits, Move, Outcome, decide, observe};
 use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
@@ -323,23 +322,12 @@ fn same_bmc(before: &MachineRecord, after: &MachineRecord) -> bool {
     bmc(before) == bmc(after)
 }
 
-/// Where in its work a machine is.
-fn position(machine: &Machine) -> Option<(JobId, u64, StepName, u32)> {
-    let job = machine.running_job()?;
-    let step = job.current()?;
-    Some((job.id, job.epoch, step.name, step.attempt))
-}
-
 fn noted(record: &MachineRecord, shown: &Shown, now: Timestamp) -> Change {
     let machine = observe(&record.machine, &shown.fact, now);
-    Change {
-        followed: true,
-        ..Change::new(MachineRecord { machine, ..record.clone() }, shown.events.clone())
-    }
+    Change { followed: true, ..Change::new(record.with(machine), shown.events.clone()) }
 }
 
-/// The machine with an outcome, and with what follows from it in the books alone: it is one write, and whoever is killed
-/// after it finds either both or neither.
+/// The machine with what was shown, and with an outcome.
 fn settled(
     record: &MachineRecord,
     shown: Option<&Shown>,
@@ -347,52 +335,12 @@ fn settled(
     limits: &Limits,
     now: Timestamp,
 ) -> Change {
-    let Change { record, mut events, .. } = match shown {
-        Some(shown) => noted(record, shown, now),
-        None => Change::new(record.clone(), Vec::new()),
-    };
-    let mut machine = record.machine.clone();
-    for stage in settle_on(&record.machine, outcome, limits, now) {
-        events.extend(tell(&machine, &stage.machine, &stage.outcome));
-        machine = stage.machine;
-    }
-    Change { followed: true, ..Change::new(MachineRecord { machine, ..record }, events) }
-}
-
-/// What the timeline says of an outcome.
-fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
-    let id = after.id;
-    let event = |kind, message: String| vec![NewEvent::machine(id, kind, message)];
-    let step = position(before).map_or("", |(_, _, step, _)| step.word());
-    match outcome {
-        Outcome::Moved { change: Move::Start { because, .. } | Move::Finish { because, .. }, .. } => {
-            let (from, to) = (word(&before.state.name), word(&after.state.name));
-            event("state", format!("{from} → {to}: {because}"))
-        }
-        Outcome::Moved { change: Move::Begin { step }, .. } => event("step", format!("{step} begins")),
-        Outcome::Moved { change: Move::StepDone { result }, .. } | Outcome::Performed(Ok(result)) => {
-            event("step", format!("{step} done: {result}"))
-        }
-        Outcome::Moved { change: Move::Again { why }, .. } => {
-            event("step", format!("{step} is tried again: {why}"))
-        }
-        Outcome::Moved { change: Move::Restart { why }, .. } => {
-            event("step", format!("the job starts anew: {why}"))
-        }
-        Outcome::Moved { change: Move::Lift, .. } => {
-            event("held", "the hold is lifted; the job starts anew".into())
-        }
-        Outcome::Performed(Err(failure)) => {
-            let mut events = event("step", format!("{step} failed: {}", failure.why));
-            if after.state.hold.is_some() && before.state.hold.is_none() {
-                events.extend(event("held", failure.why.clone()));
-            }
-            events
-        }
-        Outcome::Asked => event("asks", format!("{step}: a person is asked to do it")),
-        Outcome::WishDone { .. } => Vec::new(),
-        Outcome::Held { why, .. } => event("held", why.clone()),
-    }
+    let seen = shown.map(|shown| observe(&record.machine, &shown.fact, now));
+    let seen = seen.as_ref().unwrap_or(&record.machine);
+    let (machine, told) = books::settled(seen, outcome, limits, now);
+    let mut events = shown.map_or_else(Vec::new, |shown| shown.events.clone());
+    events.extend(told);
+    Change { followed: true, ..Change::new(record.with(machine), events) }
 }
 
 /// Looks at the machine's power if that is due; answers when it is due next.
@@ -431,7 +379,10 @@ fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
 /// When a machine that rests is asked for its power again: at a full second. Those of the same second are asked together,
 /// where each alone would wake a thread a dozen times.
 fn next_poll(asked: Timestamp) -> Timestamp {
-    let at = later(asked, POLL);
+    at_full_second(later(asked, POLL))
+}
+
+fn at_full_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
@@ -442,7 +393,8 @@ fn due(record: &MachineRecord, glance: Option<(Timestamp, u64)>) -> Option<Times
     let seen = facts.power.map(|(_, at)| at).filter(|_| facts.bmc_trouble.is_none());
     let asked = glance.filter(|(_, generation)| *generation == record.generation).map(|(at, _)| at);
     let last = seen.max(asked)?;
-    last.saturating_add(pause(record, last)).ok()
+    let due = last.saturating_add(pause(record, last)).ok()?;
+    Some(if facts.bmc_trouble.is_none() { at_full_second(due) } else { due })
 }
 
 /// How long to wait after a look at the power.
@@ -459,13 +411,6 @@ fn pause(record: &MachineRecord, last: Timestamp) -> SignedDuration {
 fn first(record: &MachineRecord, started: Timestamp, number: u32) -> Timestamp {
     let turn = POLL * i32::try_from(number % FIRSTS).unwrap_or(0) / FIRSTS as i32;
     started.saturating_add(turn - pause(record, started)).unwrap_or(started)
-}
-
-fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|value| value.as_str().map(ToOwned::to_owned))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

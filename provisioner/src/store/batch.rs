@@ -2,7 +2,7 @@
 //!
 //! A transaction costs an `fsync` and a hand-over to another thread and back, which is more than most statements cost.
 //! So those that come at the same time (`writer` gathers them) are one transaction. Each keeps to itself: one that is
-//! refused, or meets what somebody else changed, is taken back to where it began, and the others stay.
+//! refused, or meets what somebody else changed, is taken back whole, and the others stay.
 //!
 //! The statements themselves stand with what they write (`machine`, `instance`, `event`), each once, and are put into a
 //! batch or run one by one. What a group of batches is for the database is only known here: another one has its own way
@@ -83,9 +83,16 @@ impl Batch {
         self.steps.push(Step { part, swaps, statement });
     }
 
-    /// Runs its statements up to the first that fails, or does not change what it has to. What was done before that one
-    /// has to be taken back.
-    fn run(&self, conn: &Connection) -> Result<Written, (Part, rusqlite::Error)> {
+    /// Runs its statements up to the first that fails, or does not change what it has to: that one changed nothing, but
+    /// what was done before it has to be taken back.
+    fn run(&self, conn: &Connection) -> Ran {
+        let mut before = 0;
+        let done = self.run_steps(conn, &mut before);
+        Ran { done, alone: before == 0 }
+    }
+
+    /// `done` counts the statements that went through.
+    fn run_steps(&self, conn: &Connection, done: &mut usize) -> Result<Written, (Part, rusqlite::Error)> {
         let mut rows = 0;
         for Step { part, swaps, statement } in &self.steps {
             let failed = |error| (*part, error);
@@ -94,17 +101,33 @@ impl Batch {
             let values = rusqlite::params_from_iter(statement.values());
             rows = prepared.execute(values).map_err(failed)?;
             if *swaps && rows == 0 {
+                tracing::debug!(target: "billet::write", "somebody else was first");
                 return Ok(Written { swap: Swap::Stale, rows: 0 });
             }
+            *done += 1;
         }
         Ok(Written { swap: Swap::Updated, rows: rows as u64 })
+    }
+}
+
+/// What came of running a batch.
+struct Ran {
+    done: Result<Written, (Part, rusqlite::Error)>,
+    /// If something ended it early, that was its first statement.
+    alone: bool,
+}
+
+impl Ran {
+    /// Whether it has to be taken back, though a part of it went through.
+    fn is_half_done(&self) -> bool {
+        !self.alone && !matches!(self.done, Ok(Written { swap: Swap::Updated, .. }))
     }
 }
 
 /// Says which statement is run, in short, as sqlx does for those that it runs.
 fn tell(text: &str) {
     let summary = || text.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
-    tracing::debug!(target: "billet::write", summary = summary());
+    tracing::debug!(target: "billet::write", summary = summary(), text);
 }
 
 /// Commits batches as one transaction, in their order: each sees what those before it wrote. An error means that none of
@@ -113,40 +136,60 @@ pub(super) fn commit(
     conn: &mut Connection,
     batches: &[Batch],
 ) -> Result<Vec<Result<Written, Failed>>, rusqlite::Error> {
-    let mut transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut answers = Vec::with_capacity(batches.len());
-    for batch in batches {
-        answers.push(run_apart(&mut transaction, batch)?);
+    // Hardly ever has one to be taken back that has begun. To be able to do that alone, the database keeps a copy of each
+    // page that it changes, so it is all begun anew when it comes to that.
+    for apart in [false, true] {
+        let mut transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(answers) = run_all(&mut transaction, batches, apart)? else {
+            transaction.rollback()?;
+            continue;
+        };
+        transaction.commit()?;
+        return Ok(answers);
     }
-    transaction.commit()?;
-    Ok(answers)
+    unreachable!("what is run apart is not begun anew")
 }
 
-/// Runs a batch in the midst of a transaction, and takes back no more than the batch if nothing comes of it.
-fn run_apart(
+/// Runs batches in the midst of a transaction. Nothing: one was half done, and can't be taken back without the others,
+/// because they are not run `apart`.
+fn run_all(
     transaction: &mut Transaction<'_>,
-    batch: &Batch,
-) -> Result<Result<Written, Failed>, rusqlite::Error> {
-    // One statement takes itself back.
-    let done = if batch.steps.len() < 2 {
-        batch.run(transaction)
-    } else {
-        let savepoint = transaction.savepoint()?;
-        let done = batch.run(&savepoint);
-        match &done {
-            Ok(Written { swap: Swap::Updated, .. }) => savepoint.commit()?,
-            // An error that took everything back, the savepoint too, is told below.
-            _ if !savepoint.is_autocommit() => savepoint.finish()?,
-            _ => {}
-        }
-        done
-    };
-    match done {
-        Ok(written) => Ok(Ok(written)),
+    batches: &[Batch],
+    apart: bool,
+) -> Result<Option<Vec<Result<Written, Failed>>>, rusqlite::Error> {
+    let mut answers = Vec::with_capacity(batches.len());
+    for batch in batches {
+        // One statement takes itself back.
+        let ran = if apart && batch.steps.len() > 1 {
+            run_apart(transaction, batch)?
+        } else {
+            batch.run(transaction)
+        };
         // Some of the database's own troubles take back the whole transaction by themselves.
-        Err((_, error)) if transaction.is_autocommit() || is_trouble(&error) => Err(error),
-        Err((part, error)) => Ok(Err(Failed { part, error: refused(&error) })),
+        let lost = transaction.is_autocommit();
+        if !apart && !lost && ran.is_half_done() {
+            return Ok(None);
+        }
+        answers.push(match ran.done {
+            Ok(written) => Ok(written),
+            Err((_, error)) if lost || is_trouble(&error) => return Err(error),
+            Err((part, error)) => Err(Failed { part, error: refused(&error) }),
+        });
     }
+    Ok(Some(answers))
+}
+
+/// Runs a batch, and takes back no more than the batch if nothing comes of it.
+fn run_apart(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Ran, rusqlite::Error> {
+    let savepoint = transaction.savepoint()?;
+    let ran = batch.run(&savepoint);
+    match &ran.done {
+        Ok(Written { swap: Swap::Updated, .. }) => savepoint.commit()?,
+        // An error that took everything back, the savepoint too, is told by the caller.
+        _ if !savepoint.is_autocommit() => savepoint.finish()?,
+        _ => {}
+    }
+    Ok(ran)
 }
 
 /// Whether an error is no matter of the statement that met it.

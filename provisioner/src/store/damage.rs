@@ -20,6 +20,11 @@ impl StoreError {
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Database(sqlx::Error::ColumnDecode { .. }))
     }
+
+    /// Which column of which object is damaged and why, with what a person may do about it.
+    pub(crate) fn damage(&self) -> String {
+        format!("{}; {MEND}", said(self))
+    }
 }
 
 /// What was read of a row; nothing, if it is damaged.

@@ -8,7 +8,7 @@ use super::{
     statement::Value,
 };
 use pxe::leases::{Lease, LeaseState, NetworkWrite, RelayInfo};
-use sqlx::{AssertSqlSafe, Row, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::{fmt::Write as _, net::Ipv4Addr, sync::OnceLock};
 
 /// The columns of a lease, in the order of [`from_row`] and of [`commit_text`].
@@ -19,15 +19,31 @@ const COLUMNS: &str =
 const MOST: usize = 256;
 
 impl Store {
-    /// All leases of a network by address, whichever replica gave them, also those that ended.
-    pub(crate) async fn lease_list(&self, network: &str) -> Result<Vec<Lease>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM lease WHERE network = $1 ORDER BY address"
-        )))
-        .bind(network)
-        .fetch_all(&mut *self.api_reader.get().await?)
-        .await?;
-        Ok(rows.iter().map(from_row).collect::<Result<_, _>>()?)
+    /// What there is by now in each of these parts of a network, whichever replica gave it: one statement, which reads
+    /// no more than numbers. A part is pieces that don't overlap, first and last address of each.
+    pub(crate) async fn lease_counts(
+        &self,
+        network: &str,
+        parts: &[Vec<(Ipv4Addr, Ipv4Addr)>],
+        now: u64,
+    ) -> Result<Vec<LeaseCounts>, StoreError> {
+        let mut counts = vec![LeaseCounts::default(); parts.len()];
+        if parts.iter().all(Vec::is_empty) {
+            return Ok(counts);
+        }
+        let mut query = QueryBuilder::new("");
+        push_counts(&mut query, network, parts, now);
+        for row in query.build().fetch_all(&mut *self.api_reader.get().await?).await? {
+            let number =
+                |column: &str| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
+            if let Some(part) = counts.get_mut(usize::try_from(number("number")?).unwrap_or(usize::MAX)) {
+                part.active += number("active")?;
+                part.quarantined += number("quarantined")?;
+                part.reserved += number("reserved")?;
+                part.idle += number("idle")?;
+            }
+        }
+        Ok(counts)
     }
 
     /// At most so many leases of a network whose addresses come after one, by address.
@@ -83,6 +99,54 @@ impl Store {
         }
         Ok(written)
     }
+}
+
+/// What is in a part of a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LeaseCounts {
+    /// Leases that run.
+    pub(crate) active: u64,
+    /// Addresses in quarantine.
+    pub(crate) quarantined: u64,
+    /// Reservations.
+    pub(crate) reserved: u64,
+    /// Reservations whose addresses are neither leased nor in quarantine.
+    pub(crate) idle: u64,
+}
+
+/// The query for [`Store::lease_counts`]: leases and reservations, each sought by its key in each piece.
+pub(super) fn push_counts(
+    query: &mut QueryBuilder<Sqlite>,
+    network: &str,
+    parts: &[Vec<(Ipv4Addr, Ipv4Addr)>],
+    now: u64,
+) {
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let pieces =
+        (0_i64..).zip(parts).flat_map(|(number, pieces)| pieces.iter().map(move |piece| (number, *piece)));
+    query.push("WITH part (number, first, last) AS (").push_values(
+        pieces,
+        |mut row, (number, (first, last))| {
+            row.push_bind(number).push_bind(number_of(first)).push_bind(number_of(last));
+        },
+    );
+    query.push(
+        ") SELECT number, COUNT(*) FILTER (WHERE lease.state = 0) AS active,
+         COUNT(*) FILTER (WHERE lease.state <> 0) AS quarantined, 0 AS reserved, 0 AS idle
+         FROM part CROSS JOIN lease WHERE lease.address BETWEEN part.first AND part.last AND lease.state <> 1
+         AND lease.network = ",
+    );
+    query.push_bind(network.to_owned()).push(" AND lease.expires > ").push_bind(now);
+    query.push(
+        " GROUP BY number UNION ALL
+         SELECT number, 0, 0, COUNT(*), COUNT(*) - COUNT(lease.address)
+         FROM part CROSS JOIN reservation LEFT JOIN lease ON lease.network = reservation.network
+         AND lease.address = reservation.address AND lease.state <> 1 AND lease.expires > ",
+    );
+    query
+        .push_bind(now)
+        .push(" WHERE reservation.address BETWEEN part.first AND part.last AND reservation.network = ");
+    query.push_bind(network.to_owned()).push(" GROUP BY number");
 }
 
 /// The values of a lease, in the order of [`COLUMNS`], between its network and its block.

@@ -1,12 +1,13 @@
 //! Machines, with their MACs and their job.
 //!
-//! A machine is read by one statement, its job with it. Deliberately not here: lists of them (`page`).
+//! A machine is read by one statement, its job and what an agent found in it with it. Deliberately not here: lists of
+//! them (`page`).
 
 use super::{
     NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
     damage::legible,
-    document, event, json, machine_bmc,
+    document, event, json, machine_bmc, machine_inventory,
     memory::Touched,
     micros, secret,
     statement::Statement,
@@ -16,7 +17,7 @@ use super::{
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineSpec};
-use provisioner_lifecycle::{Job, Machine};
+use provisioner_lifecycle::{Facts, Job, Machine};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 /// The columns of a machine and its job, as [`from_row`] reads them, and where they come from.
@@ -25,7 +26,8 @@ pub(super) const MACHINE: &str =
     machine.generation AS m_generation, machine.spec AS m_spec, machine.want AS m_want, machine.facts AS m_facts,
     machine.standing AS m_standing, machine.created AS m_created, job.id AS j_id, job.kind AS j_kind,
     job.epoch AS j_epoch, job.restarts AS j_restarts, job.started AS j_started, job.ended AS j_ended,
-    job.steps AS j_steps";
+    job.steps AS j_steps,
+    (SELECT document FROM machine_inventory WHERE machine_inventory.machine = machine.id) AS m_inventory";
 
 /// The columns of [`MACHINE`] of machines that are given by the rest of the statement.
 fn select(rest: &str) -> AssertSqlSafe<String> {
@@ -53,6 +55,12 @@ impl MachineRecord {
     /// Its id.
     pub(crate) fn id(&self) -> MachineId {
         self.machine.id
+    }
+
+    /// The same with something else known of the machine.
+    pub(crate) fn with(&self, machine: Machine) -> Self {
+        let Self { version, generation, created, .. } = *self;
+        Self { version, generation, name: self.name.clone(), spec: self.spec.clone(), machine, created }
     }
 
     /// The instance that owns it.
@@ -96,6 +104,7 @@ impl Store {
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
         macs_on_conn(&mut transaction, record).await?;
         machine_bmc::put_on_conn(&mut transaction, record).await?;
+        inventory_on_conn(&mut transaction, None, record).await?;
         secret::put_on_conn(&mut transaction, secrets).await?;
         event::insert_on_conn(&mut transaction, events, now).await?;
         transaction.commit_held().await?;
@@ -253,6 +262,7 @@ pub(super) async fn update_on_conn(
     if before.spec.bmc != record.spec.bmc {
         machine_bmc::put_on_conn(conn, record).await?;
     }
+    inventory_on_conn(conn, Some(before), record).await?;
     for (push, job) in job_pushes(before, record) {
         let mut statement = Statement::default();
         push(&mut statement, record, job);
@@ -264,6 +274,9 @@ pub(super) async fn update_on_conn(
 /// The same of a machine whose [`places_change`] not, in a batch.
 pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &MachineRecord) {
     batch.swap(Part::Machine, |text| push_update(text, before, record));
+    if machine_inventory::is_changed(Some(before), record) {
+        batch.add(Part::Rest, |text| machine_inventory::push(text, record));
+    }
     for (push, job) in job_pushes(before, record) {
         batch.add(Part::Rest, |text| push(text, record, job));
     }
@@ -318,6 +331,19 @@ fn push_update(query: &mut Statement, before: &MachineRecord, record: &MachineRe
     }
     query.push(" WHERE id = ").push_bind(is.id.to_string());
     query.push(" AND version = ").push_bind(record.version as i64);
+}
+
+async fn inventory_on_conn(
+    conn: &mut SqliteConnection,
+    before: Option<&MachineRecord>,
+    record: &MachineRecord,
+) -> Result<(), StoreError> {
+    if machine_inventory::is_changed(before, record) {
+        let mut statement = Statement::default();
+        machine_inventory::push(&mut statement, record);
+        statement.execute(conn).await?;
+    }
+    Ok(())
 }
 
 async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Result<(), StoreError> {
@@ -397,10 +423,13 @@ fn push_job(query: &mut Statement, record: &MachineRecord, job: &Job) {
 pub(super) fn from_row(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
     let id: String = row.try_get("m_id")?;
     let place = |column: &str| format!("machine {id}, column {column}");
+    let parsed = document(|| place("id"), &format!("\"{id}\""))?;
+    let mut facts: Facts = document(|| place("facts"), row.try_get("m_facts")?)?;
+    facts.inventory = machine_inventory::from_row(row, parsed)?;
     let machine = Machine {
-        id: document(|| place("id"), &format!("\"{id}\""))?,
+        id: parsed,
         want: document(|| place("want"), row.try_get("m_want")?)?,
-        facts: document(|| place("facts"), row.try_get("m_facts")?)?,
+        facts,
         state: document(|| place("standing"), row.try_get("m_standing")?)?,
         job: job_from_row(row)?,
     };

@@ -3,7 +3,9 @@
 mod allocation;
 mod batch;
 mod damage;
+mod inventory;
 mod jobs;
+mod leases;
 mod memory;
 mod migration;
 mod pages;
@@ -104,7 +106,8 @@ async fn a_window_that_nobody_claimed_is_forgotten_before_a_session() {
         store.window_insert(&window).await.unwrap();
     }
     let claimed = store.window_get("claimed").await.unwrap().unwrap();
-    assert!(store.window_claim(&claimed, "nonce", machine.id(), NOW).await.unwrap());
+    let pair = (&machine, &machine);
+    assert_eq!(store.window_claim(&claimed, "nonce", pair, &[], NOW).await.unwrap(), Swap::Updated);
     let later = NOW.checked_add(SignedDuration::from_hours(1)).unwrap();
     store.window_prune(later, NOW).await.unwrap();
     assert!(store.window_get("claimed").await.unwrap().is_some());

@@ -1,9 +1,9 @@
 //! Boot windows: the times in which we expect a machine to netboot our agent.
 
 use super::{
-    Store, StoreError, Swap,
+    MachineRecord, NewEvent, Store, StoreError, Swap,
     batch::{Batch, Part},
-    document,
+    document, event, machine,
     memory::Touched,
     micros, time,
     writer::Write,
@@ -112,26 +112,31 @@ impl Store {
         row.as_ref().map(from_row).transpose()
     }
 
-    /// Claims a window for the agent with this nonce and this machine. False: another agent was first.
+    /// Claims a window for the agent with this nonce, and writes its machine with what the agent showed, together.
+    /// `Stale`: another agent was first, or the machine was changed since `before` was loaded.
     pub(crate) async fn window_claim(
         &self,
         window: &Window,
         nonce: &str,
-        machine: MachineId,
+        (before, machine): (&MachineRecord, &MachineRecord),
+        events: &[NewEvent],
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Swap, StoreError> {
+        debug_assert!(!machine::places_change(before, machine), "a claim changes neither MACs nor BMC");
         // A window never changes its MAC.
-        let changing = Some(self.boot_index.changing(Some(machine)).and_mac(&window.mac));
-        let touched = Touched::default().changed_window(window);
+        let changing = Some(self.boot_index.changing_machine(machine, Some(before)).and_mac(&window.mac));
+        let touched = Touched::default().machine(before, machine).changed_window(window);
         let mut batch = Batch::new();
+        machine::add_update(&mut batch, before, machine);
         batch.swap(Part::Rest, |text| {
             text.push("UPDATE boot_window SET nonce = ").push_bind(nonce);
-            text.push(", machine = ").push_bind(machine.to_string());
+            text.push(", machine = ").push_bind(machine.id().to_string());
             text.push(", claimed = COALESCE(claimed, ").push_bind(micros(now));
             text.push(") WHERE id = ").push_bind(window.id.as_str());
             text.push(" AND (nonce IS NULL OR nonce = ").push_bind(nonce).push(")");
         });
-        Ok(self.writer.write(Write { batch, touched, changing }).await?.swap == Swap::Updated)
+        event::add(&mut batch, events, now);
+        Ok(self.writer.write(Write { batch, touched, changing }).await?.swap)
     }
 
     /// How many discovery windows are open.

@@ -4,7 +4,7 @@ use super::{Identity, TlsError, certificate, names};
 use crate::config;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
@@ -26,49 +26,48 @@ fn leaf(identity: &Identity) -> CertificateDer<'static> {
     identity.current.get().cert[0].clone()
 }
 
-/// Whether a client that trusts `ca_pem` completes a handshake with the server under this name.
-fn shakes_hands(identity: &Identity, ca_pem: &str, name: &str) -> Result<(), rustls::Error> {
+/// A client that trusts this CA alone, and knows no server yet.
+fn trusting(ca_pem: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())?;
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let mut client = ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap())?;
-    let mut server = ServerConnection::new(identity.server_config().unwrap())?;
-    while client.is_handshaking() || server.is_handshaking() {
-        let mut bytes = Vec::new();
-        client.write_tls(&mut bytes).unwrap();
-        server.read_tls(&mut bytes.as_slice()).unwrap();
-        server.process_new_packets()?;
-        let mut bytes = Vec::new();
-        server.write_tls(&mut bytes).unwrap();
-        client.read_tls(&mut bytes.as_slice()).unwrap();
-        client.process_new_packets()?;
-    }
-    Ok(())
+    Arc::new(config)
 }
 
-/// A whole handshake of a client, with the tickets after it; how it went.
-fn handshake(client: &Arc<ClientConfig>, server: &Arc<rustls::ServerConfig>) -> Option<HandshakeKind> {
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
-    let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+/// A whole handshake with a server under this name, with the tickets after it; how it went.
+fn handshake(
+    client: &Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+    name: &str,
+) -> Result<Option<HandshakeKind>, rustls::Error> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), name)?;
+    let mut server = ServerConnection::new(server)?;
     while client.wants_write() || server.wants_write() {
         let (mut there, mut back) = (Vec::new(), Vec::new());
         while client.wants_write() {
             client.write_tls(&mut there).unwrap();
         }
         server.read_tls(&mut there.as_slice()).unwrap();
-        server.process_new_packets().unwrap();
+        server.process_new_packets()?;
         while server.wants_write() {
             server.write_tls(&mut back).unwrap();
         }
         client.read_tls(&mut back.as_slice()).unwrap();
-        client.process_new_packets().unwrap();
+        client.process_new_packets()?;
     }
-    client.handshake_kind()
+    assert!(!client.is_handshaking() && !server.is_handshaking(), "nobody has anything to say any more");
+    Ok(client.handshake_kind())
+}
+
+/// Whether a client that trusts `ca_pem` completes a handshake with the server under this name.
+fn shakes_hands(identity: &Identity, ca_pem: &str, name: &str) -> Result<(), rustls::Error> {
+    handshake(&trusting(ca_pem), identity.server_config().unwrap(), name).map(|_| ())
 }
 
 #[test]
@@ -76,26 +75,19 @@ fn an_agents_next_connection_is_spared_the_signature_however_many_others_came_be
     let folder = tempfile::tempdir().unwrap();
     let identity = open(folder.path(), &["localhost"]).unwrap();
     let server = identity.server_config().unwrap();
-    let client = || {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(identity.ca_pem().as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+    let shake = |client: &Arc<ClientConfig>, server: &Arc<ServerConfig>| {
+        handshake(client, Arc::clone(server), "localhost").unwrap()
     };
+    let client = || trusting(identity.ca_pem());
     let first = client();
-    assert_ne!(handshake(&first, &server), Some(HandshakeKind::Resumed));
+    assert_ne!(shake(&first, &server), Some(HandshakeKind::Resumed));
     // More than a server without tickets would remember.
     for _ in 0..300 {
-        assert_ne!(handshake(&client(), &server), Some(HandshakeKind::Resumed));
+        assert_ne!(shake(&client(), &server), Some(HandshakeKind::Resumed));
     }
-    assert_eq!(handshake(&first, &server), Some(HandshakeKind::Resumed));
+    assert_eq!(shake(&first, &server), Some(HandshakeKind::Resumed));
     let other = identity.server_config().unwrap();
-    assert_ne!(handshake(&first, &other), Some(HandshakeKind::Resumed), "the keys are each process's own");
+    assert_ne!(shake(&first, &other), Some(HandshakeKind::Resumed), "the keys are each process's own");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod bmc_scan;
 mod bmc_secrets;
 mod boot_trace;
 mod crash;
+mod damaged;
 mod discovery;
 mod lists;
 mod network;

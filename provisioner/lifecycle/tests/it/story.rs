@@ -4,8 +4,8 @@ use super::world::{World, inventory, owner, release};
 use jiff::SignedDuration;
 use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Fact, Failure, Move, Outcome, Refusal, Reported, Request, StepName, Task,
-    order,
+    AgentReport, Decision, Effect, Fact, Facts, Failure, Move, Outcome, Refusal, Reported, Request, StepName,
+    Task, order, settle_on,
 };
 
 #[test]
@@ -189,8 +189,7 @@ fn imaging_outlives_silence_shorter_than_the_limit_and_starts_anew_after_it() {
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
     for done in 0..50 {
         world.pass(SignedDuration::from_secs(100));
-        let fact = world.report(Reported::Progress(Progress { done, total: 50 })).unwrap();
-        world.fact(&fact);
+        world.says(Reported::Progress(Progress { done, total: 50 }));
         let percent = format!("{} %", done * 2);
         assert!(matches!(world.decide(), Decision::Wait(patience) if patience.why.contains(&percent)));
     }
@@ -209,8 +208,7 @@ fn an_agent_that_speaks_but_gets_no_further_is_started_anew_with_the_reason() {
         for said in [Progress { done: 0, total: 0 }, Progress { done: 3, total: 8 }] {
             let mut world = World::at(kind, step);
             let told = |world: &mut World, done| {
-                let fact = world.report(Reported::Progress(Progress { done, ..said })).unwrap();
-                world.fact(&fact);
+                world.says(Reported::Progress(Progress { done, ..said }));
             };
             // Slowly, but further.
             for done in 0..said.done {
@@ -229,9 +227,7 @@ fn an_agent_that_speaks_but_gets_no_further_is_started_anew_with_the_reason() {
                 world.pass(minute);
                 told(&mut world, said.done);
                 // Nobody could be told of progress while the service was down.
-                let last = Some(world.now);
-                world.pass(SignedDuration::ZERO);
-                world.fact(&Fact::Listening { last });
+                world.goes_unheard(SignedDuration::ZERO);
             };
             assert_eq!(world.now, stuck + limit, "{step}");
             let at = if said.total > 0 { ", at 37 %" } else { "" };
@@ -243,11 +239,8 @@ fn an_agent_that_speaks_but_gets_no_further_is_started_anew_with_the_reason() {
 #[test]
 fn while_nobody_listens_nobody_can_tell_how_far_it_is() {
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
-    let fact = world.report(Reported::Progress(Progress { done: 1, total: 2 })).unwrap();
-    world.fact(&fact);
-    let last = Some(world.now);
-    world.pass(world.limits.write_stall * 2);
-    world.fact(&Fact::Listening { last });
+    world.says(Reported::Progress(Progress { done: 1, total: 2 }));
+    world.goes_unheard(world.limits.write_stall * 2);
     assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
 }
 
@@ -258,8 +251,7 @@ fn an_order_that_failed_is_given_again_a_few_times_and_a_refusal_is_final() {
     while world.machine.state.hold.is_none() {
         if let Some(draft) = order(&world.machine, world.now) {
             attempts.push(draft.step.attempt);
-            let fact = world.report(Reported::Failed("the disk says no".into())).unwrap();
-            world.fact(&fact);
+            world.says(Reported::Failed("the disk says no".into()));
         }
         if let Decision::Wait(patience) = world.reconcile(|_| Ok("done".into())) {
             world.now = patience.until.unwrap();
@@ -268,8 +260,7 @@ fn an_order_that_failed_is_given_again_a_few_times_and_a_refusal_is_final() {
     assert_eq!(attempts, [1, 2, 3]);
 
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
-    let fact = world.report(Reported::Refused("that disk is not here".into())).unwrap();
-    world.fact(&fact);
+    world.says(Reported::Refused("that disk is not here".into()));
     assert!(matches!(world.decide(), Decision::Hold { why, .. } if why.contains("that disk is not here")));
 }
 
@@ -431,8 +422,7 @@ fn wiped_needs_proof_for_every_disk() {
         panic!("no erase order")
     };
     assert_eq!(permit.disks, ["root", "data"]);
-    let fact = world.report(Reported::Done { evidence: "trust me".into(), disks: Vec::new() }).unwrap();
-    world.fact(&fact);
+    world.says(Reported::Done { evidence: "trust me".into(), disks: Vec::new() });
     assert!(matches!(world.decide(), Decision::Hold { why, .. } if why.contains("no proof")));
 }
 
@@ -588,9 +578,7 @@ fn a_service_that_is_down_again_and_again_puts_a_limit_off_only_by_as_long_as_it
                 if !waits(&world) {
                     break;
                 }
-                let last = Some(world.now);
-                world.pass(down);
-                world.fact(&Fact::Listening { last });
+                world.goes_unheard(down);
             }
             assert!(was_up >= limit, "{step}: {was_up:?} is too soon");
             assert!(world.now.duration_since(begun) > limit * 3, "{step}: while it was down nothing ended");
@@ -603,12 +591,9 @@ fn an_agent_that_is_heard_between_two_starts_of_the_service_is_not_silent() {
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
     for done in 0..50 {
         world.pass(world.limits.agent_silence / 3);
-        let fact = world.report(Reported::Progress(Progress { done, total: 50 })).unwrap();
-        world.fact(&fact);
+        world.says(Reported::Progress(Progress { done, total: 50 }));
         world.pass(world.limits.agent_silence / 3);
-        let last = Some(world.now);
-        world.pass(world.limits.agent_silence * 2);
-        world.fact(&Fact::Listening { last });
+        world.goes_unheard(world.limits.agent_silence * 2);
         assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     }
 }
@@ -620,11 +605,11 @@ fn what_an_earlier_version_wrote_of_being_down_counts_on() {
     world.fact(&Fact::Listening { last: None });
     let mut facts = serde_json::to_value(&world.machine.facts).unwrap();
     facts.as_object_mut().unwrap().remove("counts_from").unwrap();
-    world.machine.facts = serde_json::from_value(facts).unwrap();
+    let facts: Facts = serde_json::from_value(facts).unwrap();
+    world.machine.facts = Facts { inventory: world.machine.facts.inventory.take(), ..facts };
     assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     world.pass(SignedDuration::from_mins(10));
-    let last = Some(world.now);
-    world.fact(&Fact::Listening { last });
+    world.goes_unheard(SignedDuration::ZERO);
     assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
     world.pass(SignedDuration::from_mins(5));
     assert!(!matches!(world.decide(), Decision::Wait(_)), "ten minutes and five: {:?}", world.decide());
@@ -648,8 +633,7 @@ fn an_erasure_that_can_not_be_done_may_be_asked_for_in_another_way() {
     world.request(&other).unwrap();
     let stands = |world: &World| world.machine.want.owner.as_ref().and_then(|owner| owner.release);
     assert_eq!(stands(&world), Some(ErasePolicy::Metadata), "the first word stands while it is done");
-    let fact = world.report(Reported::Refused("this disk can't".into())).unwrap();
-    world.fact(&fact);
+    world.says(Reported::Refused("this disk can't".into()));
     world.reconcile(|_| Ok("done".into()));
     world.request(&other).unwrap();
     assert_eq!(stands(&world), Some(ErasePolicy::Overwrite));
@@ -672,4 +656,17 @@ fn a_machine_that_lost_power_while_its_system_boots_can_be_switched_on() {
     assert_eq!(world.machine.state.name, MachineState::Deployed);
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
     assert!(world.request(&Request::Power { on: false }).is_err(), "but never while it is written");
+}
+
+#[test]
+fn an_agent_that_was_faster_than_the_bmc_ends_the_step_that_waits_for_it_in_the_same_write() {
+    let mut world = World::at(JobKind::Deploy, StepName::PowerOn);
+    let job = world.machine.running_job().unwrap();
+    let claimed = Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory() };
+    world.fact(&claimed);
+    let done = Outcome::Performed(Ok("power is on".into()));
+    let stages = settle_on(&world.machine, &done, &world.limits, world.now);
+    let last = &stages.last().unwrap().machine;
+    let step = last.running_job().unwrap().current().unwrap();
+    assert_eq!((step.name, step.phase, stages.len()), (StepName::WriteImage, StepPhase::Intent, 4));
 }

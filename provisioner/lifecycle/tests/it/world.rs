@@ -189,6 +189,19 @@ impl World {
         Reported::Done { evidence: "it is so".into(), disks: disks.into() }
     }
 
+    /// The agent reports on the order in hand.
+    pub(crate) fn says(&mut self, said: Reported) {
+        let fact = self.report(said).expect("an order is in hand");
+        self.fact(&fact);
+    }
+
+    /// The service is down for so long, and listens again.
+    pub(crate) fn goes_unheard(&mut self, down: SignedDuration) {
+        let last = Some(self.now);
+        self.pass(down);
+        self.fact(&Fact::Listening { last });
+    }
+
     /// A report on the order in hand.
     pub(crate) fn report(&self, said: Reported) -> Option<Fact> {
         let job = self.machine.running_job()?;

@@ -33,7 +33,11 @@ async fn writing(service: &Service) -> (MachineId, Session) {
 
 /// Tells how far it is; whether the order stands.
 async fn tells(service: &Arc<Service>, session: &Session, done: u64) -> bool {
-    let outcome = Outcome::Progress { progress: Progress { done, total: 100 } };
+    says(service, session, Outcome::Progress { progress: Progress { done, total: 100 } }).await
+}
+
+/// Says something of its order; whether that stands.
+async fn says(service: &Arc<Service>, session: &Session, outcome: Outcome) -> bool {
     let step = StepName::WriteImage.to_string();
     let said = Report { job: JOB, epoch: 3, step, attempt: 1, outcome };
     let answer = report(State(Arc::clone(service)), Extension(session.clone()), Body(said)).await;
@@ -78,6 +82,120 @@ async fn progress_is_shown_at_once_and_written_seldom_and_an_order_that_is_taken
     anew.machine.job.as_mut().unwrap().epoch = 4;
     service.store.machine_update(&held, &anew, &[], &[], clock::now()).await.unwrap();
     assert!(!tells(&service, &session, 42).await, "begun anew");
+}
+
+#[tokio::test]
+async fn a_report_that_ends_a_step_is_one_write_with_what_follows_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let stored = async || service.store.machine_get(id).await.unwrap().unwrap();
+    let told = async || service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap().len();
+    let mut before = stored().await;
+    let mut two = before.clone();
+    let seed = samples::step(StepName::Reboot, 1, StepPhase::Todo);
+    two.machine.job.as_mut().unwrap().steps.push(seed);
+    service.store.machine_update(&before, &two, &[], &[], clock::now()).await.unwrap();
+    before = stored().await;
+
+    // A failure is the reconciler's to settle.
+    assert!(says(&service, &session, Outcome::Failed { why: "x".into() }).await);
+    let failed = stored().await;
+    assert_eq!((failed.version, &failed.machine.job), (before.version + 1, &before.machine.job));
+    assert_eq!((&failed.machine.state, told().await), (&before.machine.state, 0));
+    let mut again = failed.clone();
+    again.machine.facts.report = None;
+    service.store.machine_update(&failed, &again, &[], &[], clock::now()).await.unwrap();
+
+    assert!(says(&service, &session, Outcome::Done { evidence: "e".into(), disks: Vec::new() }).await);
+    let done = stored().await;
+    assert_eq!(done.version, again.version + 2);
+    let steps = &done.machine.running_job().unwrap().steps;
+    assert_eq!(steps[0].result.as_deref(), Some("e"));
+    assert_eq!((steps[0].phase, steps[1].phase), (StepPhase::Done, StepPhase::Intent));
+    assert!(done.machine.facts.report.is_some());
+    assert_eq!(told().await, 2);
+}
+
+#[tokio::test]
+async fn a_claim_is_one_write_and_only_the_first_agent_has_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let stored = async || service.store.machine_get(id).await.unwrap().unwrap();
+    let before = stored().await;
+    let mut waits = before.clone();
+    let mut job = before.machine.job.clone().unwrap();
+    job.steps = vec![
+        Step { name: StepName::Agent, ..job.steps[0].clone() },
+        samples::step(StepName::Reboot, 1, StepPhase::Todo),
+    ];
+    waits.machine.job = Some(job);
+    service.store.machine_update(&before, &waits, &[], &[], clock::now()).await.unwrap();
+    let window = Window { nonce: None, claimed: None, ..session.window };
+    service.store.window_insert(&window).await.unwrap();
+    let loaded = stored().await;
+    let fact = Fact::Claimed { job: window.job, inventory: Inventory::default() };
+    let take = async |nonce: &str| {
+        let told = [NewEvent::machine(id, "agent", nonce)];
+        take_down(&service, &window, nonce, loaded.clone(), &fact, &told).await
+    };
+    let Ok(first) = take("a").await else { panic!("it is refused") };
+    assert_eq!(stored().await, first);
+    assert_eq!(first.version, loaded.version + 1);
+    let steps = &first.machine.running_job().unwrap().steps;
+    assert_eq!((steps[0].phase, steps[1].phase), (StepPhase::Done, StepPhase::Intent));
+    assert!(take("b").await.is_err());
+    assert_eq!(stored().await, first, "who is refused changes nothing");
+    // The machine is another than was loaded; the agent is the same.
+    let Ok(again) = take("a").await else { panic!("it is refused") };
+    assert_eq!((again.version, &again.machine.job), (first.version + 1, &first.machine.job));
+    let told = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    let told: Vec<_> = told.iter().map(|event| event.message.as_str()).collect();
+    assert_eq!(told, ["a", "agent done: the agent called in", "reboot begins"], "asked twice, told once");
+}
+
+#[tokio::test]
+async fn a_claim_that_meets_a_change_is_judged_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let stored = async || service.store.machine_get(id).await.unwrap().unwrap();
+    let change = async |change: fn(&mut Core)| {
+        let (before, mut next) = (stored().await, stored().await);
+        change(&mut next.machine);
+        service.store.machine_update(&before, &next, &[], &[], clock::now()).await.unwrap();
+        before
+    };
+    let take = async |window: &Window, loaded: MachineRecord| {
+        service.store.window_insert(window).await.unwrap();
+        let fact = Fact::Claimed { job: window.job, inventory: Inventory::default() };
+        let told = [NewEvent::machine(id, "agent", "called in")];
+        let taken = take_down(&service, window, "a", loaded, &fact, &told).await;
+        let window = service.store.window_get(&window.id).await.unwrap().unwrap();
+        (taken.is_ok(), window.nonce.is_some())
+    };
+    let of_job = Window { id: "j".into(), nonce: None, claimed: None, ..session.window };
+    let discovery = Window { id: "d".into(), job: None, machine: None, ..of_job.clone() };
+    // Its job begins anew between the look and the write.
+    let loaded = change(|machine| machine.job.as_mut().unwrap().epoch += 1).await;
+    let before = stored().await;
+    assert_eq!(take(&of_job, loaded).await, (false, false));
+    assert_eq!(stored().await, before);
+    // It is accepted meanwhile: what a discovery says of it counts no more.
+    change(|machine| {
+        (machine.job.as_mut().unwrap().ended, machine.want.accepted) = (Some(samples::NOW), false)
+    })
+    .await;
+    let loaded = change(|machine| machine.want.accepted = true).await;
+    let before = stored().await;
+    assert_eq!(take(&discovery, loaded).await, (false, false));
+    assert_eq!(stored().await, before);
+    assert_eq!(service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap(), []);
+    // Any other change it gets along with.
+    let loaded = change(|machine| machine.want.accepted = false).await;
+    assert_eq!(take(&discovery, loaded).await, (true, true));
+    assert!(stored().await.machine.facts.inventory.is_some());
 }
 
 #[tokio::test]

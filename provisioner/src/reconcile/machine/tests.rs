@@ -4,7 +4,7 @@ use super::*;
 use crate::{app, bmcs, samples};
 use bmc_mock::{Chassis, MemoryChassis, ipmi};
 use provisioner_api::{BmcProtocol, JobKind, MachineState, StepPhase};
-use provisioner_lifecycle::{Fact, Job, Step};
+use provisioner_lifecycle::{Fact, Job, Step, StepName};
 use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -44,6 +44,16 @@ fn a_bmc_in_trouble_is_not_asked_at_each_poke_and_one_that_refuses_us_seldom() {
     ] {
         assert_eq!(due(&record(&facts), glance), expected.map(at), "{why}");
     }
+}
+
+#[test]
+fn machines_that_rest_are_asked_at_full_seconds_whoever_asked_before() {
+    let asked = at(130) + SignedDuration::from_millis(700);
+    let rests = record(&[(Fact::Power { on: true }, 100)]);
+    assert_eq!(due(&rests, Some((asked, 7))), Some(at(190)));
+    assert_eq!(next_poll(asked), at(190));
+    let trouble = record(&[(Fact::BmcTrouble { why: "x".into(), authentication: true }, 90)]);
+    assert_eq!(due(&trouble, Some((asked, 7))), Some(asked + POLL_REFUSED), "not together with others");
 }
 
 #[test]

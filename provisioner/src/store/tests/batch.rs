@@ -2,9 +2,11 @@
 //! in memory.
 
 use super::{super::*, NOW, jobs::job, record, store};
-use crate::store::batch::{Batch, Part};
+use crate::store::batch::{self, Batch, Part};
 use futures::future::poll_immediate;
+use proptest::prelude::*;
 use provisioner_api::MachineState;
+use rusqlite::Connection;
 
 const MAC: &str = "52:54:00:00:00:01";
 
@@ -158,4 +160,118 @@ async fn a_machine_is_read_from_memory_until_somebody_else_may_have_written_it()
     let last = stored(&store, &first).await;
     assert_eq!(store.machine_delete(&last, &[], NOW).await.unwrap(), Swap::Updated);
     assert_eq!(name().await, None);
+}
+
+/// One statement of a batch on three rows, which each have a version and, if they like, one of three names.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    /// A compare-and-set.
+    Swap { row: usize, version: i64 },
+    /// Gives a row a name, which another one may have.
+    Name { row: usize, name: i64 },
+    /// Tells.
+    Tell(i64),
+}
+
+impl Deed {
+    fn put(self, batch: &mut Batch) {
+        match self {
+            Self::Swap { row, version } => batch.swap(Part::Machine, |text| {
+                text.push("UPDATE thing SET version = version + 1 WHERE id = ").push_bind(row as i64);
+                text.push(" AND version = ").push_bind(version);
+            }),
+            Self::Name { row, name } => batch.add(Part::Instance, |text| {
+                text.push("UPDATE thing SET name = ").push_bind(name);
+                text.push(" WHERE id = ").push_bind(row as i64);
+            }),
+            Self::Tell(what) => batch.add(Part::Rest, |text| {
+                text.push("INSERT INTO told (what) VALUES (").push_bind(what).push(")");
+            }),
+        }
+    }
+}
+
+/// What the rows are like, and what was told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Things {
+    rows: [(i64, Option<i64>); 3],
+    told: Vec<i64>,
+}
+
+impl Things {
+    /// Does all of it or nothing.
+    fn apply(&mut self, deeds: &[Deed]) -> Result<Swap, Part> {
+        let mut next = self.clone();
+        for deed in deeds {
+            match *deed {
+                Deed::Swap { row, version } if next.rows[row].0 == version => next.rows[row].0 += 1,
+                Deed::Swap { .. } => return Ok(Swap::Stale),
+                Deed::Name { row, name } => {
+                    let taken = |(other, known): (usize, &(i64, _))| other != row && known.1 == Some(name);
+                    if next.rows.iter().enumerate().any(taken) {
+                        return Err(Part::Instance);
+                    }
+                    next.rows[row].1 = Some(name);
+                }
+                Deed::Tell(what) => next.told.push(what),
+            }
+        }
+        *self = next;
+        Ok(Swap::Updated)
+    }
+
+    fn stored(conn: &Connection) -> Self {
+        let mut things = Self::default();
+        let mut rows = conn.prepare("SELECT version, name FROM thing ORDER BY id").unwrap();
+        let rows = rows.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        things.rows.iter_mut().zip(rows).for_each(|(known, row)| *known = row.unwrap());
+        let mut told = conn.prepare("SELECT what FROM told ORDER BY id").unwrap();
+        things.told = told.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        things
+    }
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        (0..3_usize, 0..3_i64).prop_map(|(row, version)| Deed::Swap { row, version }),
+        (0..3_usize, 0..3_i64).prop_map(|(row, name)| Deed::Name { row, name }),
+        any::<i64>().prop_map(Deed::Tell),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_group_is_as_if_each_batch_came_alone(
+        groups in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::vec(deed(), 0..4), 1..6),
+            1..5,
+        ),
+    ) {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE thing (id INTEGER PRIMARY KEY, version INTEGER NOT NULL, name INTEGER UNIQUE);
+             CREATE TABLE told (id INTEGER PRIMARY KEY, what INTEGER NOT NULL);
+             INSERT INTO thing (id, version) VALUES (0, 0), (1, 0), (2, 0)",
+        )
+        .unwrap();
+        let mut expected = Things::default();
+        for group in &groups {
+            let batches: Vec<_> = group
+                .iter()
+                .map(|deeds| {
+                    let mut batch = Batch::new();
+                    deeds.iter().for_each(|deed| deed.put(&mut batch));
+                    batch
+                })
+                .collect();
+            let answers = batch::commit(&mut conn, &batches).unwrap();
+            let answers: Vec<_> = answers
+                .into_iter()
+                .map(|answer| answer.map(|written| written.swap).map_err(|failed| failed.part))
+                .collect();
+            let wanted: Vec<_> = group.iter().map(|deeds| expected.apply(deeds)).collect();
+            prop_assert_eq!(answers, wanted);
+            prop_assert_eq!(&Things::stored(&conn), &expected);
+        }
+    }
 }

@@ -99,7 +99,9 @@ async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
             ..samples::window(&job.id.to_string(), "52:54:00:00:00:01")
         };
         store.window_insert(&window).await.unwrap();
-        assert!(store.window_claim(&window, "nonce", machine.id(), NOW).await.unwrap());
+        let pair = (&machine, &machine);
+        assert_eq!(store.window_claim(&window, "nonce", pair, &[], NOW).await.unwrap(), Swap::Updated);
+        machine = store.machine_get(machine.id()).await.unwrap().unwrap();
         let mut next = machine.clone();
         next.machine.job = Some(job);
         put(&store, &mut machine, next, &[]).await;
@@ -136,4 +138,41 @@ async fn who_owns_a_machine_is_told_by_name() {
         .await
         .unwrap();
     assert_eq!(owner, None);
+}
+
+#[tokio::test]
+async fn a_claim_is_of_window_and_machine_or_of_neither() {
+    let (_folder, store) = store().await;
+    let first = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&first, &[], &[], NOW).await.unwrap();
+    let window = samples::window("w", "52:54:00:00:00:01");
+    store.window_insert(&window).await.unwrap();
+    let event = NewEvent::machine(first.id(), "agent", "called in");
+    let claim = async |nonce: &str, before: &MachineRecord| {
+        let machine = observe(&before.machine, &Fact::Power { on: true }, NOW);
+        let (rows, pair) = (store.writer.changes(), (before, &before.with(machine)));
+        let events = std::slice::from_ref(&event);
+        let swap = store.window_claim(&window, nonce, pair, events, NOW).await.unwrap();
+        (swap, store.writer.changes() - rows)
+    };
+    let stored = async || {
+        let machine = store.machine_get(first.id()).await.unwrap().unwrap();
+        (
+            machine.version,
+            machine.machine.facts.power.is_some(),
+            store.window_get("w").await.unwrap().unwrap().nonce,
+        )
+    };
+    let late = MachineRecord { version: 7, ..first.clone() };
+    assert_eq!(claim("a", &late).await, (Swap::Stale, 0));
+    assert_eq!(stored().await, (1, false, None));
+    assert_eq!(claim("a", &first).await, (Swap::Updated, 3));
+    assert_eq!(stored().await, (2, true, Some("a".into())));
+    let second = store.machine_get(first.id()).await.unwrap().unwrap();
+    assert_eq!(claim("b", &second).await.0, Swap::Stale);
+    assert_eq!(stored().await, (2, true, Some("a".into())));
+    assert_eq!(claim("a", &second).await.0, Swap::Updated, "the same agent asks again");
+    assert_eq!(stored().await, (3, true, Some("a".into())));
+    let told = store.event_newest(EventsOf::Machine(first.id()), 9).await.unwrap();
+    assert_eq!(told.len(), 2, "what was refused tells nothing");
 }

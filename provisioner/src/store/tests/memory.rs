@@ -218,7 +218,9 @@ impl Site {
             Deed::Window(_) => return self.window(number, &before).await,
             _ => {
                 if let Some(window) = store.window_of_job(job_of(number), 1).await.unwrap() {
-                    store.window_claim(&window, "nonce", before.id(), NOW).await.unwrap();
+                    next.machine.facts.agent_seen = Some(NOW);
+                    let pair = (&before, &next);
+                    store.window_claim(&window, "nonce", pair, &[event], NOW).await.unwrap();
                 }
                 return;
             }

@@ -3,7 +3,9 @@
 use super::super::*;
 use crate::samples;
 use jiff::Timestamp;
-use provisioner_api::{ErasePolicy, InstanceId, JobId, JobKind, MachineId, MachineState, StepPhase};
+use provisioner_api::{
+    Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
+};
 use provisioner_lifecycle::{Hold, Job, Machine, Owner, Step, StepName};
 use sqlx::{SqlitePool, migrate::Migrator};
 use std::path::Path;
@@ -65,13 +67,18 @@ fn machine() -> Machine {
     machine
 }
 
+/// Brings a database up to a version of the schema.
+async fn up_to(pool: &SqlitePool, version: i64) {
+    let all = sqlx::migrate!("migrations/sqlite");
+    let old = all.iter().filter(|migration| migration.version <= version).cloned().collect();
+    Migrator::with_migrations(old).run(pool).await.unwrap();
+}
+
 /// A database as version 5 of the schema left it.
 async fn before(path: &Path, machines: &[Machine]) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    let all = sqlx::migrate!("migrations/sqlite");
-    let old = all.iter().filter(|migration| migration.version <= 5).cloned().collect();
-    Migrator::with_migrations(old).run(&pool).await.unwrap();
+    up_to(&pool, 5).await;
     for machine in machines {
         let spec = r#"{"pool":"racks","macs":["52:54:00:00:00:01"],"accepted":true}"#;
         sqlx::query(
@@ -180,9 +187,7 @@ async fn a_job_of_a_version_that_did_not_say_when_it_listened_is_forgiven_all_si
     before(&path, &[busy.clone()]).await;
     // As version 7 left it.
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap();
-    let all = sqlx::migrate!("migrations/sqlite");
-    let old = all.iter().filter(|migration| migration.version <= 7).cloned().collect();
-    Migrator::with_migrations(old).run(&pool).await.unwrap();
+    up_to(&pool, 7).await;
     let text = "UPDATE machine SET standing = json_remove(standing, '$.switched_on'),
                 facts = json_remove(facts, '$.advanced')";
     assert_eq!(sqlx::query(text).execute(&pool).await.unwrap().rows_affected(), 1);
@@ -202,4 +207,53 @@ async fn a_job_of_a_version_that_did_not_say_when_it_listened_is_forgiven_all_si
         store.replica_beat("r", 20_000, None).await.unwrap();
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_was_found_in_a_machine_is_kept_when_it_gets_a_table_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("billet.db");
+    let mut seen = machine();
+    let disk = Disk { size_bytes: u64::MAX, serial: Some("\"ä\" \\ 1".into()), ..samples::disk("/dev/vda") };
+    let inventory = Inventory { memory_bytes: 1 << 53, disks: vec![disk], ..Inventory::default() };
+    seen.facts.power = Some((true, at(7)));
+    let new = |number| Machine::new(MachineId(Uuid::from_u128(number)), at(0));
+    let (plain, old, broken) = (new(2), new(3), new(4));
+    before(&path, &[seen.clone(), plain.clone(), old.clone(), broken.clone()]).await;
+    // As version 8 left it: one with an inventory, one with none, one from before there were any, one damaged.
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    up_to(&pool, 8).await;
+    let mut facts = serde_json::to_value(&seen.facts).unwrap();
+    facts["inventory"] = serde_json::to_value(&inventory).unwrap();
+    let mut none = serde_json::to_value(&plain.facts).unwrap();
+    none["inventory"] = serde_json::Value::Null;
+    for (id, facts) in [(seen.id, facts.to_string()), (plain.id, none.to_string()), (broken.id, "{".into())] {
+        let text = "UPDATE machine SET facts = $1 WHERE id = $2";
+        sqlx::query(text).bind(facts).bind(id.to_string()).execute(&pool).await.unwrap();
+    }
+    let text = "INSERT INTO event (id, at, machine, instance, kind, message)
+                VALUES ($1, 5, $2, $3, 'boot', 'b'), ('a', 4, $2, NULL, 'boot', 'a')";
+    let (id, other) = (Uuid::from_u128(8).to_string(), InstanceId(Uuid::from_u128(9)));
+    let query = sqlx::query(text).bind(id).bind(seen.id.to_string()).bind(other.to_string());
+    query.execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    for (whose, expected) in
+        [(EventsOf::Machine(seen.id), &["b", "a"][..]), (EventsOf::Instance(other), &["b"][..])]
+    {
+        let told = store.event_newest(whose, 9).await.unwrap();
+        assert_eq!(told.into_iter().map(|event| event.message).collect::<Vec<_>>(), expected);
+    }
+    seen.facts.inventory = Some(Arc::new(inventory));
+    for expected in [&seen, &plain, &old] {
+        assert_eq!(store.machine_get(expected.id).await.unwrap().unwrap().machine, *expected);
+    }
+    let error = store.machine_get(broken.id).await.unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("column facts"), "{error}");
+    let text = "SELECT (SELECT COUNT(*) FROM machine WHERE facts LIKE '%inventory%'),
+                (SELECT COUNT(*) FROM machine_inventory)";
+    let left: (i64, i64) =
+        sqlx::query_as(text).fetch_one(&mut *store.reader.get().await.unwrap()).await.unwrap();
+    assert_eq!(left, (0, 1));
 }
