@@ -23,11 +23,12 @@ use tracing_subscriber::{
 /// The statements since this was last emptied, by their beginning. Beginning and end of a transaction are not told.
 static SEEN: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
-/// The most statements of one deployment; 50 were counted.
-const MOST: usize = 60;
+/// The most statements of one deployment; 50 were counted, and 57 on a machine that did much else: who meets somebody
+/// else's change reads and writes again.
+const MOST: usize = 66;
 
-/// The most of them that read; 7 were counted. What was just written or read is not read again.
-const MOST_READS: usize = 10;
+/// The most of them that read; 7 were counted, and 12. What was just written or read is not read again, for two seconds.
+const MOST_READS: usize = 15;
 
 struct Counter;
 
@@ -44,6 +45,10 @@ impl<S: tracing::Subscriber> Layer<S> for Counter {
         }
         let mut summary = Summary(String::new());
         event.record(&mut summary);
+        // What is told of a statement that was run is no statement.
+        if summary.0.is_empty() {
+            return;
+        }
         *SEEN.lock().unwrap_or_else(PoisonError::into_inner).entry(summary.0).or_default() += 1;
     }
 }
