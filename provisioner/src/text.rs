@@ -1,5 +1,5 @@
-//! Text forms that every part of the service shares: MAC addresses, the words of enums, and texts of BMCs without the
-//! secrets that URLs carry.
+//! Text forms that every part of the service shares: MAC addresses, the words of enums, errors with their causes, and
+//! texts of BMCs without the secrets that URLs carry.
 
 use serde::Serialize;
 
@@ -26,6 +26,18 @@ pub(crate) fn word<T: Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),
     }
+}
+
+/// An error with its whole chain of causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// A text whose URLs have neither user nor password: BMCs repeat what they were told to fetch.

@@ -68,14 +68,7 @@ impl ApiError {
 
 /// Takes down an error that is no matter of the request's, with its whole chain.
 fn log(error: &(dyn std::error::Error + 'static)) {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain.push_str(": ");
-        chain.push_str(&error.to_string());
-        cause = error.source();
-    }
-    tracing::error!(error = chain, "a request failed");
+    tracing::error!(error = crate::text::chain(error), "a request failed");
 }
 
 impl IntoResponse for ApiError {

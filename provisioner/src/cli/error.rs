@@ -1,10 +1,10 @@
 //! How a command fails: the sentence for the operator and the exit code for scripts.
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, text::chain};
 use bmc::BmcError;
 use provisioner_api::Held;
 use provisioner_client::ClientError;
-use std::{error::Error, fmt::Write, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -200,18 +200,6 @@ fn bmc_code(error: &BmcError) -> u8 {
         BmcError::AuthenticationFailed { .. } | BmcError::Unsupported { .. } => 2,
         _ => 1,
     }
-}
-
-/// An error and what is behind it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a String can't fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// What a person may do about held work.

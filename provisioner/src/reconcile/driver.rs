@@ -14,6 +14,7 @@ use crate::{
     clock,
     hub::Poke,
     service::{Service, ServiceError},
+    text::chain,
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::MachineId;
@@ -326,18 +327,6 @@ async fn look_around(service: Arc<Service>, first: bool) -> Looked {
         Err(error) => (Err(error), Vec::new()),
     };
     Looked { key: Key::Sweep, next, left: Left::Found(found) }
-}
-
-/// An error with its whole chain of causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
