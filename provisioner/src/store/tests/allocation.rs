@@ -1,10 +1,9 @@
 //! What allocation and a restart read, and that it costs what it should.
 
 use super::{super::*, NOW, record, store};
-use crate::samples;
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{Hold, Job, Owner, Step, StepName};
-use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 /// A machine that nobody has.
@@ -20,11 +19,11 @@ fn job(number: u128, started: Timestamp, ended: Option<Timestamp>) -> Job {
 
 /// How SQLite finds the rows of a statement.
 async fn plan(store: &Store, statement: &str) -> String {
-    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+    let rows = sql(format!("EXPLAIN QUERY PLAN {statement}"))
         .fetch_all(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
-    rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()
+    rows.iter().map(|row| row.try_get::<String>("detail").unwrap() + "\n").collect()
 }
 
 #[tokio::test]

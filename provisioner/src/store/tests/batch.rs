@@ -2,7 +2,10 @@
 //! in memory.
 
 use super::{super::*, NOW, jobs::job, record, store};
-use crate::store::batch::{self, Batch, Part};
+use crate::store::{
+    batch::{self, Batch, Part},
+    db::sql,
+};
 use futures::future::poll_immediate;
 use proptest::prelude::*;
 use provisioner_api::MachineState;
@@ -20,8 +23,9 @@ fn step(before: &MachineRecord, number: u128) -> (MachineRecord, Vec<NewEvent>) 
 
 /// How many jobs and events there are, as the writer sees it.
 async fn written(store: &Store) -> (i64, i64) {
-    let text = "SELECT (SELECT COUNT(*) FROM job), (SELECT COUNT(*) FROM event)";
-    sqlx::query_as(text).fetch_one(store.writer.get().await.unwrap().conn()).await.unwrap()
+    let mut lent = store.writer.get().await.unwrap();
+    let jobs = sql("SELECT COUNT(*) FROM job").scalar(&mut lent).await.unwrap();
+    (jobs, sql("SELECT COUNT(*) FROM event").scalar(&mut lent).await.unwrap())
 }
 
 /// What the database says, whatever is kept.
@@ -81,7 +85,7 @@ async fn a_constraint_in_the_midst_takes_back_what_was_before_it() {
     event::add(&mut batch, &events, NOW);
     let failed = store.writer.write(batch).await.unwrap_err();
     assert_eq!(failed.part, Part::Instance, "{failed:?}");
-    assert!(failed.error.as_database_error().unwrap().is_unique_violation(), "{failed:?}");
+    assert_eq!(failed.error.kind(), DbErrorKind::Unique, "{failed:?}");
     assert_eq!(written(&store).await, (0, 0));
     assert_eq!(stored(&store, &first).await, first);
     assert_eq!(store.machine_update(&first, &next, &[], &events, NOW).await.unwrap(), Swap::Updated);
@@ -126,7 +130,7 @@ async fn a_machine_is_read_from_memory_until_somebody_else_may_have_written_it()
     let first = record(1, MAC);
     let rename = async |name: &str| {
         let text = "UPDATE machine SET name = $1";
-        sqlx::query(text).bind(name).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
+        sql(text).bind(name).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
     };
     let name = async || store.machine_get(first.id()).await.unwrap().map(|record| record.name);
     store.machine_insert(&first, &[], &[], NOW).await.unwrap();

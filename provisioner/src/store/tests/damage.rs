@@ -1,9 +1,8 @@
 //! One row that can't be read, among others.
 
 use super::{super::*, NOW, record, store};
-use crate::samples;
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState};
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 /// Three machines that are free and three instances that wait; of the second ones one column is damaged.
@@ -23,7 +22,7 @@ async fn site(machine: &str, instance: &str) -> (tempfile::TempDir, Store) {
         format!("UPDATE machine SET {machine} WHERE name = 'm2'"),
         format!("UPDATE instance SET {instance} WHERE name = 'i2'"),
     ] {
-        sqlx::query(AssertSqlSafe(text)).execute(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        sql(text).execute(&mut *store.writer.get().await.unwrap()).await.unwrap();
     }
     // Another process finds them so: this one remembers what it wrote.
     store.close().await;

@@ -1,7 +1,7 @@
 //! A machine's job, as it goes on: what is written, and what is left as it was.
 
 use super::{super::*, NOW, record, store};
-use crate::samples;
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{Fact, Job, StepName, observe};
 use uuid::Uuid;
@@ -53,8 +53,8 @@ async fn a_job_that_another_takes_the_place_of_ends_with_its_beginning() {
         next.machine.job = Some(job(number));
         put(&store, &mut machine, next, &[]).await;
     }
-    let running: Vec<String> = sqlx::query_scalar("SELECT id FROM job WHERE ended IS NULL")
-        .fetch_all(&mut *store.reader.get().await.unwrap())
+    let running: Vec<String> = sql("SELECT id FROM job WHERE ended IS NULL")
+        .scalars(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(running, [job(2).id.to_string()]);
@@ -125,18 +125,14 @@ async fn who_owns_a_machine_is_told_by_name() {
         release: None,
     });
     put(&store, &mut machine, next, &[]).await;
-    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
-        .await
-        .unwrap();
+    let owner: Option<String> =
+        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, Some(InstanceId(Uuid::from_u128(5)).to_string()));
     let mut next = machine.clone();
     next.machine.want.owner = None;
     put(&store, &mut machine, next, &[]).await;
-    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
-        .await
-        .unwrap();
+    let owner: Option<String> =
+        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, None);
 }
 

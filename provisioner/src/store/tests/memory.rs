@@ -1,7 +1,7 @@
 //! After each kind of write, what is told from memory is what the database says, and what is read is read but once.
 
 use super::*;
-use crate::store::{InstanceRecord, memory::Secrets};
+use crate::store::{InstanceRecord, db::sql, memory::Secrets};
 use proptest::prelude::*;
 use provisioner_api::{InstanceId, InstanceState, JobId, JobKind};
 use provisioner_lifecycle::Owner;
@@ -395,7 +395,7 @@ async fn a_token_is_believed_for_a_moment_and_an_unknown_one_never() {
     store.token_insert("hash", "admin", NOW).await.unwrap();
     assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
     let mut lent = store.writer.get().await.unwrap();
-    sqlx::query("DELETE FROM api_token").execute(lent.conn()).await.unwrap();
+    sql("DELETE FROM api_token").execute(lent.conn()).await.unwrap();
     assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
     store.recent.tokens.forget("hash");
     assert_eq!(store.token_name("hash").await.unwrap(), None);

@@ -1,7 +1,7 @@
 //! Lists, a page at a time: each object once, in order, none that was not asked for.
 
 use super::{super::*, NOW, record, store};
-use crate::samples;
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceState, MachineState};
 
 /// A store with machines `m1` to `m25`: every second available, every fifth of another pool, every tenth held.
@@ -97,10 +97,9 @@ async fn lists_are_read_from_indexes() {
         ),
         ("DELETE FROM job WHERE machine = 'a'", "job_machine"),
     ] {
-        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(text).fetch_all(&mut *store.writer.get().await.unwrap()).await.unwrap();
-        let plan: Vec<_> = plan.into_iter().map(|(.., line)| line).collect();
+        let text = format!("EXPLAIN QUERY PLAN {query}");
+        let rows = sql(text).fetch_all(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
         assert!(plan[0].contains(index), "{query}: {plan:?}");
         assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{query}: {plan:?}");
     }
