@@ -68,6 +68,17 @@ fn only_the_service_knows_the_database() {
     assert!(graph.direct("provisioner").contains("sqlx"), "the rule above looks for the right name");
 }
 
+/// It is a server for tests of all of them, so none may come with it. Development dependencies aside, as above: there
+/// sqlx is its client.
+#[test]
+fn a_postgresql_for_tests_knows_nothing_of_ours() {
+    let graph = Graph::load();
+    let ours: Vec<_> =
+        graph.members.keys().map(String::as_str).filter(|name| *name != "tests-postgres").collect();
+    graph.never("tests-postgres", &ours);
+    assert!(graph.direct("tests-postgres").contains("tokio"), "the rule above looks for the right name");
+}
+
 #[test]
 fn only_tests_and_lab_depend_on_the_service() {
     let graph = Graph::load();
