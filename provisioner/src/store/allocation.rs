@@ -4,7 +4,7 @@
 use super::{
     InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap,
     damage::legible,
-    db::{Conn, Row, sql},
+    db::{Conn, Row, again, sql},
     document, event, instance, machine,
     memory::Touched,
 };
@@ -104,31 +104,37 @@ impl Store {
         instances: &[(InstanceRecord, Option<NewEvent>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for (record, told) in instances {
-            self.recent.begin(&Touched::default().changed_instance(record.id));
-            if instance::update_on_conn(&mut transaction, record).await? == Swap::Updated {
-                event::insert_on_conn(&mut transaction, told.as_slice(), now).await?;
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            for (record, told) in instances {
+                self.recent.begin(&Touched::default().changed_instance(record.id));
+                if instance::update_on_conn(&mut transaction, record).await? == Swap::Updated {
+                    event::insert_on_conn(&mut transaction, told.as_slice(), now).await?;
+                }
             }
-        }
-        Ok(transaction.commit().await?)
+            Ok(transaction.commit().await?)
+        })
     }
 
     /// Takes down, in one transaction, that the service listens again: for each machine on which a job runs, because
     /// nobody could be heard while it was down. Answers which these are; a damaged one is left as it is.
     pub(crate) async fn machines_listen(&self, now: Timestamp) -> Result<Vec<MachineId>, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let last = self.begins_to_listen(&mut transaction, now).await?;
-        let ids = self.forgive(&mut transaction, last, now).await?;
-        transaction.commit().await?;
-        Ok(ids)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let last = self.begins_to_listen(&mut transaction, now).await?;
+            let ids = self.forgive(&mut transaction, last, now).await?;
+            transaction.commit().await?;
+            Ok(ids)
+        })
     }
 
     /// The same when this process was stopped since `last`, or the clock was set forward by that.
     pub(crate) async fn machines_missed(&self, last: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        self.forgive(&mut transaction, Some(last), now).await?;
-        Ok(transaction.commit().await?)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            self.forgive(&mut transaction, Some(last), now).await?;
+            Ok(transaction.commit().await?)
+        })
     }
 
     async fn forgive(

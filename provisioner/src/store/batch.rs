@@ -10,7 +10,7 @@
 
 use super::{
     Swap,
-    db::{DbError, DbErrorKind, Isolation, Lanes, Statement},
+    db::{AGAIN, DbError, DbErrorKind, Isolation, Lanes, Statement},
 };
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
@@ -212,9 +212,6 @@ fn is_trouble(error: &rusqlite::Error) -> bool {
         )
     )
 }
-
-/// How often a batch that met another transaction is done again.
-const AGAIN: usize = 3;
 
 /// Commits a batch by itself, on a server's database: others come to it at the same time, and what a batch has to change is
 /// compared by the statement that changes it.

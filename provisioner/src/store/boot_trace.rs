@@ -3,7 +3,7 @@
 use super::{
     Store, StoreError,
     batch::{Batch, Part},
-    db::{Row, sql},
+    db::{Row, again, sql},
     document, json,
 };
 use crate::text::format_mac;
@@ -53,16 +53,18 @@ impl Store {
 
     /// Forgets all but the newest `keep` entries of each of these MACs.
     pub(crate) async fn boot_trace_trim(&self, macs: &[String], keep: u32) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for mac in macs {
-            sql("DELETE FROM boot_trace WHERE mac = $1 AND id <=
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            for mac in macs {
+                sql("DELETE FROM boot_trace WHERE mac = $1 AND id <=
                  (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)")
-            .bind(mac)
-            .bind(keep)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        Ok(transaction.commit().await?)
+                .bind(mac)
+                .bind(keep)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            Ok(transaction.commit().await?)
+        })
     }
 
     /// Forgets what is older than an id, and all but the newest `most` entries.

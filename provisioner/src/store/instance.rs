@@ -3,7 +3,7 @@
 use super::{
     MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
-    db::{Conn, DbError, Row, Statement, sql},
+    db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine,
     memory::Touched,
     micros, secret, taken, time,
@@ -75,27 +75,29 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let touched = Touched::default().new_instance(record).secrets(user_data);
-        if let Some(user_data) = user_data {
-            let mut transaction = self.writer.begin().await?;
-            self.recent.begin(&touched);
-            let mut statement = Statement::default();
-            push_insert(&mut statement, record);
-            let done = statement.execute(&mut transaction).await;
-            done.map_err(|error| insert_refused(error, record))?;
-            secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
-            event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit_held().await?;
-            self.recent.end(touched, true);
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.add(Part::Instance, |text| push_insert(text, record));
-        event::add(&mut batch, events, now);
-        let done = self.writer.write(Write { batch, touched, changing: None }).await;
-        done.map(|_| ()).map_err(|failed| match failed.part {
-            Part::Instance => insert_refused(failed.error, record),
-            _ => failed.error.into(),
+        again!({
+            let touched = Touched::default().new_instance(record).secrets(user_data);
+            if let Some(user_data) = user_data {
+                let mut transaction = self.writer.begin().await?;
+                self.recent.begin(&touched);
+                let mut statement = Statement::default();
+                push_insert(&mut statement, record);
+                let done = statement.execute(&mut transaction).await;
+                done.map_err(|error| insert_refused(error, record))?;
+                secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
+                event::insert_on_conn(&mut transaction, events, now).await?;
+                transaction.commit_held().await?;
+                self.recent.end(touched, true);
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            batch.add(Part::Instance, |text| push_insert(text, record));
+            event::add(&mut batch, events, now);
+            let done = self.writer.write(Write { batch, touched, changing: None }).await;
+            done.map(|_| ()).map_err(|failed| match failed.part {
+                Part::Instance => insert_refused(failed.error, record),
+                _ => failed.error.into(),
+            })
         })
     }
 

@@ -7,7 +7,7 @@ use super::{
     NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
     damage::legible,
-    db::{Conn, DbError, Row, Statement, sql},
+    db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine_bmc, machine_inventory,
     memory::Touched,
     micros, secret, taken, time,
@@ -76,11 +76,12 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let _changing = self.boot_index.changing_machine(record, None);
-        let touched = Touched::default().new_machine(record).secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        sql(
+        again!({
+            let _changing = self.boot_index.changing_machine(record, None);
+            let touched = Touched::default().new_machine(record).secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            sql(
             "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created,
              pool, owner, held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11, $12, $13)",
         )
@@ -100,14 +101,15 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
-        macs_on_conn(&mut transaction, record).await?;
-        machine_bmc::put_on_conn(&mut transaction, record).await?;
-        inventory_on_conn(&mut transaction, None, record).await?;
-        secret::put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(())
+            macs_on_conn(&mut transaction, record).await?;
+            machine_bmc::put_on_conn(&mut transaction, record).await?;
+            inventory_on_conn(&mut transaction, None, record).await?;
+            secret::put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(())
+        })
     }
 
     /// All machines by name, but for those whose rows are damaged.
@@ -176,28 +178,30 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let changing = self.boot_index.changing_machine(record, Some(before));
-        let touched = Touched::default().machine(before, record).secrets(secrets);
-        if !secrets.is_empty() || places_change(before, record) {
-            let mut transaction = self.writer.begin().await?;
-            self.recent.begin(&touched);
-            if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
-                self.recent.end(touched, false);
-                return Ok(Swap::Stale);
+        again!({
+            let changing = self.boot_index.changing_machine(record, Some(before));
+            let touched = Touched::default().machine(before, record).secrets(secrets);
+            if !secrets.is_empty() || places_change(before, record) {
+                let mut transaction = self.writer.begin().await?;
+                self.recent.begin(&touched);
+                if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
+                    self.recent.end(touched, false);
+                    return Ok(Swap::Stale);
+                }
+                secret::put_on_conn(&mut transaction, secrets).await?;
+                event::insert_on_conn(&mut transaction, events, now).await?;
+                transaction.commit_held().await?;
+                self.recent.end(touched, true);
+                return Ok(Swap::Updated);
             }
-            secret::put_on_conn(&mut transaction, secrets).await?;
-            event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit_held().await?;
-            self.recent.end(touched, true);
-            return Ok(Swap::Updated);
-        }
-        let mut batch = Batch::new();
-        add_update(&mut batch, before, record);
-        event::add(&mut batch, events, now);
-        let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
-        done.map(|written| written.swap).map_err(|failed| match failed.part {
-            Part::Machine => name_taken(failed.error, record),
-            _ => failed.error.into(),
+            let mut batch = Batch::new();
+            add_update(&mut batch, before, record);
+            event::add(&mut batch, events, now);
+            let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
+            done.map(|written| written.swap).map_err(|failed| match failed.part {
+                Part::Machine => name_taken(failed.error, record),
+                _ => failed.error.into(),
+            })
         })
     }
 
@@ -217,28 +221,30 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let _changing = self.boot_index.changing_machine(record, None);
-        let touched = Touched::default().gone_machine(record.id());
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let gone = sql("DELETE FROM machine WHERE id = $1 AND version = $2")
-            .bind(record.id().to_string())
-            .bind(record.version as i64)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
-        if gone == 0 {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        sql("DELETE FROM secret WHERE owner = $1")
-            .bind(format!("machine {}", record.id()))
-            .execute(&mut *transaction)
-            .await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let _changing = self.boot_index.changing_machine(record, None);
+            let touched = Touched::default().gone_machine(record.id());
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let gone = sql("DELETE FROM machine WHERE id = $1 AND version = $2")
+                .bind(record.id().to_string())
+                .bind(record.version as i64)
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
+            if gone == 0 {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            sql("DELETE FROM secret WHERE owner = $1")
+                .bind(format!("machine {}", record.id()))
+                .execute(&mut *transaction)
+                .await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 }
 
@@ -370,7 +376,8 @@ async fn macs_on_conn(conn: &mut Conn, record: &MachineRecord) -> Result<(), Sto
             .bind(mac)
             .bind(&id)
             .execute(&mut *conn)
-            .await?;
+            .await
+            .map_err(|error| taken(error, "macs", || format!("the MAC address {mac}")))?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ use db::{Lanes, ServeLock, Target};
 use jiff::Timestamp;
 use memory::Memory;
 use sqlx::postgres::PgConnectOptions;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use writer::Writer;
 
 /// Why the store did not do it.
@@ -116,6 +116,10 @@ pub(crate) enum Swap {
     Stale,
 }
 
+/// How long another process that serves from the same database, and may just be ending, is waited for. A server takes 25 s
+/// to find that a host is gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The store: writers, readers, and what is remembered.
 pub(crate) struct Store {
     writer: Writer,
@@ -152,7 +156,7 @@ impl Store {
     /// others may come to write there.
     pub(crate) async fn open_server(options: &PgConnectOptions) -> Result<Self, StoreError> {
         let target = Target::server(options);
-        let serve_lock = ServeLock::take(target.clone()).await?.ok_or(StoreError::Served)?;
+        let serve_lock = ServeLock::take(target.clone(), PATIENCE).await?.ok_or(StoreError::Served)?;
         let mut migrating = db::migrate(target.clone()).await?;
         let alive = alive::Alive::open(&mut migrating).await?;
         migrating.close().await?;

@@ -5,7 +5,7 @@
 
 use super::{
     Store, StoreError,
-    db::{Conn, DbError, Row, now_text, sql},
+    db::{Conn, DbError, Row, again, now_text, sql},
     lease::{address_of, from_row, mac_of, range_text},
 };
 use pxe::leases::{Beat, Block, Claimed, Elsewhere};
@@ -22,35 +22,42 @@ impl Store {
         alive: u64,
         reservations: Option<u64>,
     ) -> Result<Beat, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let now = self.database_now(&mut transaction).await?;
-        let until = now.saturating_add(i64::try_from(alive).unwrap_or(i64::MAX));
-        sql("INSERT INTO replica (owner, until) VALUES ($1, $2)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let now = self.database_now(&mut transaction).await?;
+            let until = now.saturating_add(i64::try_from(alive).unwrap_or(i64::MAX));
+            sql("INSERT INTO replica (owner, until) VALUES ($1, $2)
              ON CONFLICT (owner) DO UPDATE SET until = excluded.until")
-        .bind(owner)
-        .bind(until)
-        .execute(&mut *transaction)
-        .await?;
-        self.still_listening(&mut transaction, now).await?;
-        sql("DELETE FROM replica WHERE until < $1").bind(now - REMEMBERED).execute(&mut *transaction).await?;
-        let replicas: i64 =
-            sql("SELECT COUNT(*) FROM replica WHERE until > $1").bind(now).scalar(&mut *transaction).await?;
-        self.recent.processes(replicas);
-        let mut beat = Beat {
-            now: u64::try_from(now).unwrap_or(0),
-            replicas: usize::try_from(replicas).unwrap_or(1),
-            ..Beat::default()
-        };
-        for (network, block, whose) in blocks(&mut transaction, owner, now, None).await? {
-            match whose {
-                Whose::Mine => beat.mine.push((network, block)),
-                Whose::Taken => beat.taken.push((network, block)),
-                Whose::Nobodys => {}
+            .bind(owner)
+            .bind(until)
+            .execute(&mut *transaction)
+            .await?;
+            self.still_listening(&mut transaction, now).await?;
+            sql("DELETE FROM replica WHERE until < $1")
+                .bind(now - REMEMBERED)
+                .execute(&mut *transaction)
+                .await?;
+            let replicas: i64 = sql("SELECT COUNT(*) FROM replica WHERE until > $1")
+                .bind(now)
+                .scalar(&mut *transaction)
+                .await?;
+            self.recent.processes(replicas);
+            let mut beat = Beat {
+                now: u64::try_from(now).unwrap_or(0),
+                replicas: usize::try_from(replicas).unwrap_or(1),
+                ..Beat::default()
+            };
+            for (network, block, whose) in blocks(&mut transaction, owner, now, None).await? {
+                match whose {
+                    Whose::Mine => beat.mine.push((network, block)),
+                    Whose::Taken => beat.taken.push((network, block)),
+                    Whose::Nobodys => {}
+                }
             }
-        }
-        beat.reservations = super::reservation::newer(&mut transaction, reservations).await?;
-        transaction.commit().await?;
-        Ok(beat)
+            beat.reservations = super::reservation::newer(&mut transaction, reservations).await?;
+            transaction.commit().await?;
+            Ok(beat)
+        })
     }
 
     /// Gives a replica blocks that no other living one has: the first of the wanted ones, at most so many.
@@ -61,39 +68,41 @@ impl Store {
         wanted: &[Block],
         most: usize,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let now = self.database_now(&mut transaction).await?;
-        let known = blocks(&mut transaction, owner, now, Some(network)).await?;
-        let taken = |block: &Block| {
-            known.iter().any(|(_, other, whose)| *whose == Whose::Taken && other.overlaps(*block))
-        };
-        let mut claimed = Vec::new();
-        for block in wanted.iter().copied().filter(|block| !taken(block)).take(most) {
-            // Of blocks of another size, from before the subnet was changed, nothing is left.
-            sql("DELETE FROM lease_block WHERE network = $1 AND first <= $2 AND last >= $3")
-                .bind(network)
-                .bind(i64::from(block.last))
-                .bind(i64::from(block.first))
-                .execute(&mut *transaction)
-                .await?;
-            sql("INSERT INTO lease_block (network, first, last, owner) VALUES ($1, $2, $3, $4)")
-                .bind(network)
-                .bind(i64::from(block.first))
-                .bind(i64::from(block.last))
-                .bind(owner)
-                .execute(&mut *transaction)
-                .await?;
-            let rows = sql(range_text())
-                .bind(network)
-                .bind(i64::from(block.first))
-                .bind(i64::from(block.last))
-                .fetch_all(&mut *transaction)
-                .await?;
-            let leases = rows.iter().map(from_row).collect::<Result<_, _>>()?;
-            claimed.push(Claimed { block, leases });
-        }
-        transaction.commit().await?;
-        Ok(claimed)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let now = self.database_now(&mut transaction).await?;
+            let known = blocks(&mut transaction, owner, now, Some(network)).await?;
+            let taken = |block: &Block| {
+                known.iter().any(|(_, other, whose)| *whose == Whose::Taken && other.overlaps(*block))
+            };
+            let mut claimed = Vec::new();
+            for block in wanted.iter().copied().filter(|block| !taken(block)).take(most) {
+                // Of blocks of another size, from before the subnet was changed, nothing is left.
+                sql("DELETE FROM lease_block WHERE network = $1 AND first <= $2 AND last >= $3")
+                    .bind(network)
+                    .bind(i64::from(block.last))
+                    .bind(i64::from(block.first))
+                    .execute(&mut *transaction)
+                    .await?;
+                sql("INSERT INTO lease_block (network, first, last, owner) VALUES ($1, $2, $3, $4)")
+                    .bind(network)
+                    .bind(i64::from(block.first))
+                    .bind(i64::from(block.last))
+                    .bind(owner)
+                    .execute(&mut *transaction)
+                    .await?;
+                let rows = sql(range_text())
+                    .bind(network)
+                    .bind(i64::from(block.first))
+                    .bind(i64::from(block.last))
+                    .fetch_all(&mut *transaction)
+                    .await?;
+                let leases = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+                claimed.push(Claimed { block, leases });
+            }
+            transaction.commit().await?;
+            Ok(claimed)
+        })
     }
 
     /// Lets blocks of a replica go.
@@ -103,16 +112,18 @@ impl Store {
         network: &str,
         blocks: &[Block],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for block in blocks {
-            sql("DELETE FROM lease_block WHERE network = $1 AND first = $2 AND owner = $3")
-                .bind(network)
-                .bind(i64::from(block.first))
-                .bind(owner)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            for block in blocks {
+                sql("DELETE FROM lease_block WHERE network = $1 AND first = $2 AND owner = $3")
+                    .bind(network)
+                    .bind(i64::from(block.first))
+                    .bind(owner)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            Ok(transaction.commit().await?)
+        })
     }
 
     /// The clients whose leases last and are in blocks of other replicas.
@@ -146,12 +157,14 @@ impl Store {
 
     /// A replica ends: its blocks are nobody's.
     pub(crate) async fn replica_leave(&self, owner: &str) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        sql("DELETE FROM lease_block WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
-        sql("DELETE FROM replica WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
-        let now = self.database_now(&mut transaction).await?;
-        self.still_listening(&mut transaction, now).await?;
-        Ok(transaction.commit().await?)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            sql("DELETE FROM lease_block WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
+            sql("DELETE FROM replica WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
+            let now = self.database_now(&mut transaction).await?;
+            self.still_listening(&mut transaction, now).await?;
+            Ok(transaction.commit().await?)
+        })
     }
 
     pub(super) async fn database_now(&self, conn: &mut Conn) -> Result<i64, StoreError> {

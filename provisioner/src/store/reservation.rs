@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError,
-    db::{Conn, DbError, Lent, Row, sql},
+    db::{Conn, DbError, Lent, Row, again, sql},
     lease::{address_of, mac_number, mac_of, number_of},
     taken,
 };
@@ -48,28 +48,32 @@ impl Store {
         network: &str,
         reservation: Reservation,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let changed = sql("INSERT INTO reservation (network, mac, address) VALUES ($1, $2, $3)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let changed = sql("INSERT INTO reservation (network, mac, address) VALUES ($1, $2, $3)
              ON CONFLICT (network, mac) DO UPDATE SET address = excluded.address
              WHERE reservation.address <> excluded.address")
-        .bind(network)
-        .bind(mac_number(reservation.mac))
-        .bind(number_of(reservation.address))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| taken(error, "address", || format!("the address {}", reservation.address)))?;
-        commit(transaction, changed).await
+            .bind(network)
+            .bind(mac_number(reservation.mac))
+            .bind(number_of(reservation.address))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| taken(error, "address", || format!("the address {}", reservation.address)))?;
+            commit(transaction, changed).await
+        })
     }
 
     /// Ends the reservation of a client. False: it has none.
     pub(crate) async fn reservation_delete(&self, network: &str, mac: [u8; 6]) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let gone = sql("DELETE FROM reservation WHERE network = $1 AND mac = $2")
-            .bind(network)
-            .bind(mac_number(mac))
-            .execute(&mut *transaction)
-            .await?;
-        commit(transaction, gone).await
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let gone = sql("DELETE FROM reservation WHERE network = $1 AND mac = $2")
+                .bind(network)
+                .bind(mac_number(mac))
+                .execute(&mut *transaction)
+                .await?;
+            commit(transaction, gone).await
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     NewEvent, Store, StoreError, Swap,
-    db::{Conn, DbError, Row, sql},
+    db::{Conn, DbError, Row, again, sql},
     event,
     memory::{Secrets, Touched},
 };
@@ -83,22 +83,24 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let touched = Touched::default().secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let there: Option<String> = sql("SELECT id FROM machine WHERE id = $1")
-            .bind(machine.to_string())
-            .scalar_optional(&mut *transaction)
-            .await?;
-        if there.is_none() {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let touched = Touched::default().secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let there: Option<String> = sql("SELECT id FROM machine WHERE id = $1")
+                .bind(machine.to_string())
+                .scalar_optional(&mut *transaction)
+                .await?;
+            if there.is_none() {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 
     /// Puts secrets in their places, if another one is still what it was, and tells of it.
@@ -109,23 +111,25 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let touched = Touched::default().secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let row = sql("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
-            .bind(&still.owner)
-            .bind(still.name)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if row.map(|row| sealed(&row)).transpose()? != still.sealed {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let touched = Touched::default().secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let row = sql("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
+                .bind(&still.owner)
+                .bind(still.name)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if row.map(|row| sealed(&row)).transpose()? != still.sealed {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 }
 

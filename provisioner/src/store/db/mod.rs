@@ -4,6 +4,7 @@
 //! file of the store but these, and the two ways in which batches are committed (`writer`), names a database.
 //! Deliberately not here: what is asked.
 
+mod again;
 mod conn;
 mod dialect;
 mod error;
@@ -14,6 +15,7 @@ mod serve_lock;
 mod statement;
 mod target;
 
+pub(in crate::store) use again::{AGAIN, again, attempt, is_conflict};
 pub(in crate::store) use conn::Conn;
 pub(in crate::store) use dialect::now_text;
 pub(crate) use error::{DbError, DbErrorKind};

@@ -8,9 +8,6 @@ use tokio::{sync::Mutex, time::Instant};
 /// "billet" in ASCII. Locks belong to one database of the server.
 const KEY: i64 = 0x6269_6c6c_6574;
 
-/// How long one that may just be ending is waited for. A server takes 25 s to find that a host is gone.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// How often one looks whether it is free.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -24,10 +21,10 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub(in crate::store) struct ServeLock(Mutex<Option<Conn>>);
 
 impl ServeLock {
-    /// Takes it. `None`: another process has it.
-    pub(in crate::store) async fn take(target: Target) -> Result<Option<Self>, DbError> {
+    /// Takes it, as soon as nobody else has it. `None`: another process still has it after that time.
+    pub(in crate::store) async fn take(target: Target, patience: Duration) -> Result<Option<Self>, DbError> {
         let mut conn = Conn::open(target).await?;
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience;
         while !sql("SELECT pg_try_advisory_lock($1)").bind(KEY).scalar::<bool>(&mut conn).await? {
             if Instant::now() >= until {
                 return Ok(None);

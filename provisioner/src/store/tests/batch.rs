@@ -1,7 +1,7 @@
 //! Several statements of one write: all or nothing, whatever fails and whoever stops waiting; and what is kept of it
 //! in memory.
 
-use super::{super::*, NOW, jobs::job, record, store};
+use super::{super::*, NOW, jobs::job, on_both, record, store};
 use crate::store::{
     batch::{self, Batch, Part},
     db::sql,
@@ -10,6 +10,12 @@ use futures::future::poll_immediate;
 use proptest::prelude::*;
 use provisioner_api::MachineState;
 use rusqlite::Connection;
+
+on_both! {
+    a_stale_batch_leaves_neither_job_nor_event
+    what_is_taken_is_named_and_nothing_stays
+    a_constraint_in_the_midst_takes_back_what_was_before_it
+}
 
 const MAC: &str = "52:54:00:00:00:01";
 
@@ -33,7 +39,6 @@ async fn stored(store: &Store, record: &MachineRecord) -> MachineRecord {
     store.machine_find(&record.id().to_string()).await.unwrap().unwrap()
 }
 
-#[tokio::test]
 async fn a_stale_batch_leaves_neither_job_nor_event() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);
@@ -54,7 +59,6 @@ async fn a_stale_batch_leaves_neither_job_nor_event() {
     assert_eq!(written(&store).await, (2, 4));
 }
 
-#[tokio::test]
 async fn what_is_taken_is_named_and_nothing_stays() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);
@@ -71,7 +75,6 @@ async fn what_is_taken_is_named_and_nothing_stays() {
     assert_eq!(stored(&store, &first).await, first);
 }
 
-#[tokio::test]
 async fn a_constraint_in_the_midst_takes_back_what_was_before_it() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);

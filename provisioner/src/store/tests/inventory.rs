@@ -1,8 +1,13 @@
 //! What an agent found is stored beside its machine: read with it, written when it is another, gone with it.
 
-use super::{super::*, NOW, password, record, store};
+use super::{super::*, NOW, on_both, password, record, store};
 use crate::{samples, store::db::sql};
 use provisioner_api::{Disk, Inventory, MachineState};
+
+on_both! {
+    whoever_reads_a_machine_reads_what_was_found_in_it
+    one_that_can_not_be_read_is_a_damage_that_says_where
+}
 
 const MAC: &str = "52:54:00:00:00:01";
 
@@ -25,7 +30,6 @@ async fn written(store: &Store, before: &MachineRecord, after: &MachineRecord) -
     store.writer.changes() - known
 }
 
-#[tokio::test]
 async fn whoever_reads_a_machine_reads_what_was_found_in_it() {
     let (_folder, store) = store().await;
     forget(&store);
@@ -86,7 +90,6 @@ async fn it_is_written_when_it_is_another_and_with_nothing_that_is_refused() {
     assert_eq!(left, 0);
 }
 
-#[tokio::test]
 async fn one_that_can_not_be_read_is_a_damage_that_says_where() {
     let (_folder, store) = store().await;
     forget(&store);

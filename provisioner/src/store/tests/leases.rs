@@ -1,8 +1,12 @@
 //! What is counted of leases and reservations.
 
-use super::{super::lease::push_counts, super::*, store};
+use super::{super::lease::push_counts, super::*, on_both, store};
 use crate::store::db::{Conn, sql};
 use std::net::Ipv4Addr;
+
+on_both! {
+    leases_and_reservations_are_counted_in_each_part_of_their_network_alone
+}
 
 const NOW: u64 = 1_000;
 
@@ -64,7 +68,6 @@ fn counted(pieces: &[(Ipv4Addr, Ipv4Addr)]) -> LeaseCounts {
     counts
 }
 
-#[tokio::test]
 async fn leases_and_reservations_are_counted_in_each_part_of_their_network_alone() {
     let (_folder, store) = store().await;
     for network in ["a", "b"] {

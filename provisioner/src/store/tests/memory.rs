@@ -110,8 +110,8 @@ impl Told {
     }
 
     /// By a store that was opened just now, and remembers nothing.
-    async fn anew(folder: &tempfile::TempDir) -> Self {
-        let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+    async fn anew(folder: &Place) -> Self {
+        let store = folder.open().await;
         let told = Self::by(&store).await;
         store.close().await;
         told
@@ -294,7 +294,7 @@ impl Site {
     }
 }
 
-async fn check(deeds: &[Deed]) -> (tempfile::TempDir, Site) {
+async fn check(deeds: &[Deed]) -> (Place, Site) {
     let (folder, store) = store().await;
     store.image_insert(&samples::image()).await.unwrap();
     let mut site = Site { store, count: 0 };
