@@ -1,6 +1,7 @@
 //! The whole composition on one page: open everything, know every address, then run until told to stop.
 
 mod boot;
+mod database;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -13,7 +14,7 @@ use crate::{
     directory::BootDirectory,
     first_start,
     hub::Hub,
-    keys::{SiteKey, sha256_hex},
+    keys::sha256_hex,
     leases,
     listener::TlsListener,
     progress::ProgressBoard,
@@ -88,9 +89,7 @@ impl App {
     /// A sentence for the operator with its causes; nothing runs then.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
-        let database = config.data.join("billet.db");
-        let key = Arc::new(SiteKey::open(&config.data.join("site.key"), &database)?);
-        let store = Arc::new(Store::open(&database).await?);
+        let (key, store) = database::open(&config).await?;
         let hostname = tls::hostname();
         let identity =
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
@@ -190,6 +189,7 @@ impl App {
         tasks.spawn(async move { reconciler.await.context("the reconciler failed") });
         tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
         tasks.spawn(run_traces(traces, shutdown.clone()));
+        tasks.spawn(database::alone(Arc::clone(&service.store), shutdown.clone()));
         let ended = supervise(&mut tasks, &shutdown).await;
         // Answers that follow a console would never end by themselves.
         service.consoles.close();

@@ -63,8 +63,9 @@ pub(crate) struct Sealed {
 pub(crate) struct SiteKey(Zeroizing<[u8; 32]>);
 
 impl SiteKey {
-    /// Reads the key, or makes it when there is none; but not beside the `database`: a new key would open nothing of it.
-    pub(crate) fn open(path: &Path, database: &Path) -> Result<Self, KeyError> {
+    /// Reads the key, or makes it when there is none; but not when there is a `database` already: a new key would open
+    /// nothing of it.
+    pub(crate) fn open(path: &Path, database: bool) -> Result<Self, KeyError> {
         if let Some(bytes) = secret_file::read_secret(path)? {
             let key = <[u8; 32]>::try_from(bytes.as_slice());
             return key
@@ -72,7 +73,7 @@ impl SiteKey {
                 .map_err(|_| KeyError::Damaged { path: path.to_owned() });
         }
         // The first start writes the key before it makes the database, so that a crash between them does no harm.
-        if database.exists() {
+        if database {
             return Err(KeyError::Gone { path: path.to_owned() });
         }
         let key = Self(Zeroizing::new(random()?));
@@ -164,7 +165,7 @@ mod tests {
 
     fn key() -> (tempfile::TempDir, SiteKey) {
         let folder = tempfile::tempdir().unwrap();
-        let key = SiteKey::open(&folder.path().join("site.key"), &folder.path().join("billet.db")).unwrap();
+        let key = SiteKey::open(&folder.path().join("site.key"), false).unwrap();
         (folder, key)
     }
 
@@ -174,14 +175,23 @@ mod tests {
         let path = folder.path().join("site.key");
         let database = folder.path().join("billet.db");
         fs::write(&database, b"").unwrap();
-        assert_eq!(SiteKey::open(&path, &database).unwrap().0, key.0);
+        assert_eq!(SiteKey::open(&path, database.exists()).unwrap().0, key.0);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::File(_))), "others may read it");
+        assert!(
+            matches!(SiteKey::open(&path, database.exists()), Err(KeyError::File(_))),
+            "others may read it"
+        );
         fs::write(&path, b"short").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::Damaged { .. })), "it is too short");
+        assert!(
+            matches!(SiteKey::open(&path, database.exists()), Err(KeyError::Damaged { .. })),
+            "it is too short"
+        );
         fs::remove_file(&path).unwrap();
-        assert!(matches!(SiteKey::open(&path, &database), Err(KeyError::Gone { .. })), "a database needs it");
+        assert!(
+            matches!(SiteKey::open(&path, database.exists()), Err(KeyError::Gone { .. })),
+            "a database needs it"
+        );
         assert!(!path.exists(), "no key is made in its place");
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use lab::fleet::{Eyes, Wires};
 use provisioner::{
     app::App,
-    config::{Api, Bmc, Boot, Config, Log, Network},
+    config::{Api, Bmc, Boot, Config, Log, Network, PostgresDatabase},
 };
 use provisioner_api::{
     DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, sync::OnceCell};
+use tokio::{runtime::Runtime, sync::OnceCell, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::TestImage;
@@ -37,6 +37,7 @@ pub struct Site {
     connection: Connection,
     boot: SocketAddr,
     running: Option<Runtime>,
+    service: Option<JoinHandle<Result<()>>>,
     /// Made for the first machine.
     wires: OnceCell<Arc<Wires>>,
     end: CancellationToken,
@@ -56,6 +57,19 @@ impl Site {
     /// # Errors
     /// When it doesn't start.
     pub async fn start_with(limits: Limits) -> Result<Self> {
+        Self::start_on(None, limits).await
+    }
+
+    /// As `start`, with its database on a server.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn start_on_postgres(url: &str) -> Result<Self> {
+        let database = PostgresDatabase::parse(url, None).map_err(anyhow::Error::msg)?;
+        Self::start_on(Some(database), Limits::default()).await
+    }
+
+    async fn start_on(database: Option<PostgresDatabase>, limits: Limits) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let artefact = |name: &str| -> Result<PathBuf> {
             let path = folder.path().join(name);
@@ -74,6 +88,7 @@ impl Site {
         network.subnets[0].ranges = vec![(Ipv4Addr::new(127, 1, 0, 1), Ipv4Addr::new(127, 1, 0, 99))];
         let config = Config {
             data: folder.path().join("data"),
+            database,
             api: Api { listen: SocketAddr::from((local, 0)), names: Vec::new() },
             boot: Boot {
                 http_port: 0,
@@ -97,7 +112,7 @@ impl Site {
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };
         let boot = SocketAddr::from((local, 0));
         let (wires, end) = (OnceCell::new(), CancellationToken::new());
-        let mut site = Self { folder, config, connection, boot, running: None, wires, end };
+        let mut site = Self { folder, config, connection, boot, running: None, service: None, wires, end };
         site.launch().await?;
         Ok(site)
     }
@@ -114,16 +129,27 @@ impl Site {
         }
         self.boot = app.boot_addresses().first().context("there is one network")?.http.into();
         self.config.boot.http_port = self.boot.port();
-        drop(runtime.spawn(app.run(CancellationToken::new())));
+        self.service = Some(runtime.spawn(app.run(CancellationToken::new())));
         self.running = Some(runtime);
         Ok(())
     }
 
     /// Ends the service as SIGKILL does: every task stops where it is, nothing is closed or written.
     pub fn kill(&mut self) {
+        drop(self.service.take());
         if let Some(runtime) = self.running.take() {
             runtime.shutdown_background();
         }
+    }
+
+    /// Waits until it ends by itself, and answers why.
+    ///
+    /// # Errors
+    /// When it goes on, or ends without an error.
+    pub async fn ended(&mut self) -> Result<anyhow::Error> {
+        let service = self.service.take().context("it was not started")?;
+        let ended = tokio::time::timeout(PATIENCE, service).await.context("the service goes on")?;
+        Ok(ended?.err().context("the service ended without an error")?)
     }
 
     /// Starts it again on the same data and ports.

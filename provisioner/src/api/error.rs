@@ -96,6 +96,10 @@ impl From<StoreError> for ApiError {
             StoreError::Taken { field, .. } => Self::conflict(error.to_string()).about(field),
             StoreError::ImageGone { .. } => Self::conflict(error.to_string()).about("spec.image"),
             StoreError::InUse { .. } => Self::conflict(error.to_string()),
+            StoreError::Unknown(_) => {
+                log(&error);
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", error.to_string())
+            }
             // Lists show as much; the object itself is not worth less words.
             error if error.is_damage() => {
                 log(&error);

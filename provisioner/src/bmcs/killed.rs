@@ -52,7 +52,7 @@ struct Side {
 impl Side {
     async fn open(folder: &Path) -> Self {
         let database = folder.join("billet.db");
-        let key = Arc::new(SiteKey::open(&folder.join("site.key"), &database).unwrap());
+        let key = Arc::new(SiteKey::open(&folder.join("site.key"), database.exists()).unwrap());
         let store = Arc::new(Store::open(&database).await.unwrap());
         Self { bmcs: Bmcs::new(Arc::clone(&store), key, folder, &config::Bmc::default()), store }
     }

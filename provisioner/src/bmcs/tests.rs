@@ -65,7 +65,7 @@ impl Setting {
         tokio::spawn(server.run(end.clone()));
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("billet.db");
-        let key = Arc::new(SiteKey::open(&folder.path().join("site.key"), &database).unwrap());
+        let key = Arc::new(SiteKey::open(&folder.path().join("site.key"), database.exists()).unwrap());
         let store = Arc::new(Store::open(&database).await.unwrap());
         let bmcs = Bmcs::new(Arc::clone(&store), Arc::clone(&key), folder.path(), &Default::default());
         let mut record = samples::machine(1);

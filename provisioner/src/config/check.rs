@@ -1,6 +1,8 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
-use super::{Api, Bmc, Boot, Config, Console, Log, Problem, Recording, network, value, wire};
+use super::{
+    Api, Bmc, Boot, Config, Console, Log, PostgresDatabase, Problem, Recording, network, value, wire,
+};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
 use pxe_proto::boot::Preference;
@@ -38,6 +40,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
     let mut checker = Checker::default();
     let config = Config {
         data: path(&mut checker, "data", file.data, "/var/lib/billet"),
+        database: database(&mut checker, file.database, file.database_password_file),
         api: api(&mut checker, file.api),
         boot: boot(&mut checker, file.boot),
         console: console(&mut checker, file.console),
@@ -49,6 +52,23 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
     ports(&mut checker, &config);
     chains(&mut checker, &config);
     (config, checker.problems)
+}
+
+/// A database on a server.
+fn database(
+    checker: &mut Checker,
+    text: Option<String>,
+    password_file: Option<String>,
+) -> Option<PostgresDatabase> {
+    let password_file = optional(checker, "database_password_file", password_file);
+    let Some(text) = text else {
+        if password_file.is_some() {
+            checker.problem("database_password_file", "there is no `database` that it is for; set that, too");
+        }
+        return None;
+    };
+    let read = PostgresDatabase::parse(&text, password_file).map(Some);
+    checker.take("database", read, None)
 }
 
 fn api(checker: &mut Checker, api: wire::Api) -> Api {

@@ -18,6 +18,8 @@ enum Kind {
 /// Every key that a variable may set. A test compares it with `wire`.
 const KEYS: &[(&str, Kind)] = &[
     ("data", Kind::Text),
+    ("database", Kind::Text),
+    ("database_password_file", Kind::Text),
     ("api.listen", Kind::Text),
     ("boot.http_port", Kind::Integer),
     ("boot.dhcp_port", Kind::Integer),

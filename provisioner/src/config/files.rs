@@ -1,6 +1,6 @@
 //! Whether the files that a configuration names are there and can be read.
 
-use super::{Config, Problem, check::ipxe_files};
+use super::{Config, PostgresDatabase, Problem, check::ipxe_files};
 use std::{fs::File, path::Path};
 
 /// What is wrong with the files.
@@ -19,6 +19,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         ("boot.stub_x64", &boot.stub_x64, "install the package `systemd-boot-efi` or name the right file"),
         ("boot.stub_arm64", &boot.stub_arm64, "take it from `systemd-boot-efi:arm64` or name the right file"),
     ];
+    if let Some(file) = config.database.as_ref().and_then(PostgresDatabase::password_file) {
+        let mend = "write the password into it, readable by the service alone, or name the right file";
+        problems.extend(unreadable("database_password_file", file, mend));
+    }
     for (key, file, mend) in optional {
         problems.extend(file.as_ref().and_then(|file| unreadable(key, file, mend)));
     }

@@ -4,6 +4,7 @@
 //! Machines, images and instances are deliberately not here: they live in the database.
 
 mod check;
+mod database;
 mod environment;
 mod files;
 mod network;
@@ -14,6 +15,7 @@ pub(crate) mod value;
 mod wire;
 
 pub use crate::console::Recording;
+pub use database::PostgresDatabase;
 pub use network::Network;
 pub use problem::{ConfigError, Problem};
 pub use subnet::Subnet;
@@ -29,6 +31,8 @@ use std::{
 pub struct Config {
     /// Where the database, the images and the keys are.
     pub data: PathBuf,
+    /// Where the database is instead, if it is on a server.
+    pub database: Option<PostgresDatabase>,
     /// The API.
     pub api: Api,
     /// Booting.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) data: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) database_password_file: Option<String>,
     pub(super) api: Api,
     pub(super) boot: Boot,
     pub(super) console: Console,

@@ -4,9 +4,11 @@
 //! Each replica's beat writes it once the reconciler runs, not before: a process that dies while it starts has heard
 //! nobody. What an earlier process wrote is read when the database is opened, before this one writes anything.
 
-use super::{Store, StoreError, lanes::Lent};
+use super::{
+    Store, StoreError,
+    db::{Conn, sql},
+};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::SqlitePool;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known of it.
@@ -18,8 +20,8 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    pub(super) async fn open(pool: &SqlitePool) -> Result<Self, StoreError> {
-        let before = sqlx::query_scalar("SELECT last FROM alive").fetch_optional(pool).await?;
+    pub(super) async fn open(conn: &mut Conn) -> Result<Self, StoreError> {
+        let before = sql("SELECT last FROM alive").scalar_optional(conn).await?;
         Ok(Self { before, listens: AtomicBool::new(false) })
     }
 }
@@ -28,27 +30,23 @@ impl Store {
     /// This process listens from now on: answers when somebody last did before it, by the service's clock.
     pub(super) async fn begins_to_listen(
         &self,
-        transaction: &mut Lent,
+        conn: &mut Conn,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let database = self.database_now(transaction).await?;
+        let database = self.database_now(conn).await?;
         self.alive.listens.store(true, Ordering::SeqCst);
-        self.still_listening(transaction, database).await?;
+        self.still_listening(conn, database).await?;
         // The two clocks need not agree; how long it is ago by one of them is all that is taken.
         let ago = self.alive.before.map(|before| database.saturating_sub(before).max(0));
         Ok(ago.and_then(|ago| now.checked_sub(SignedDuration::from_millis(ago)).ok()))
     }
 
     /// Takes down that this process listens, once it does.
-    pub(super) async fn still_listening(
-        &self,
-        transaction: &mut Lent,
-        database: i64,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn still_listening(&self, conn: &mut Conn, database: i64) -> Result<(), StoreError> {
         if self.alive.listens.load(Ordering::SeqCst) {
             let text = "INSERT INTO alive (one, last) VALUES (1, $1)
                         ON CONFLICT (one) DO UPDATE SET last = excluded.last";
-            sqlx::query(text).bind(database).execute(&mut **transaction).await?;
+            sql(text).bind(database).execute(conn).await?;
         }
         Ok(())
     }

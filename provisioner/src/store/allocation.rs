@@ -2,13 +2,15 @@
 //! waiting. And what a restart picks up: who listens again, and what there is to look at.
 
 use super::{
-    InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap, damage::legible,
-    document, event, instance, lanes::Lent, machine, memory::Touched,
+    InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap,
+    damage::legible,
+    db::{Conn, Row, again, sql},
+    document, event, instance, machine,
+    memory::Touched,
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, InstanceState, MachineId};
 use provisioner_lifecycle::{Fact, observe};
-use sqlx::{AssertSqlSafe, Row};
 
 /// How many machines are loaded at once where all of them are gone through.
 const PAGE: u32 = 500;
@@ -37,7 +39,7 @@ impl Store {
     pub(crate) async fn instance_pending(&self) -> Result<Vec<InstanceRecord>, StoreError> {
         let columns = instance::INSTANCE;
         let text = format!("SELECT {columns} FROM instance WHERE machine IS NULL ORDER BY created, id");
-        let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(&mut *self.reader.get().await?).await?;
+        let rows = sql(text).fetch_all(&mut *self.reader.get().await?).await?;
         rows.iter().filter_map(|row| legible(instance::from_row(row)).transpose()).collect()
     }
 
@@ -52,9 +54,9 @@ impl Store {
         let columns = machine::MACHINE;
         let text = format!(
             "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job
-             WHERE machine.pool = $1 AND {FREE} AND machine.name > $2 ORDER BY machine.name LIMIT $3"
+             WHERE machine.pool = $1 AND {FREE} AND machine.name > $2 ORDER BY machine.name LIMIT $3 + 0"
         );
-        let query = sqlx::query(AssertSqlSafe(text)).bind(pool).bind(after).bind(limit);
+        let query = sql(text).bind(pool).bind(after).bind(limit);
         let rows = query.fetch_all(&mut *self.reader.get().await?).await?;
         let next = match rows.last() {
             Some(last) if rows.len() == limit as usize => Some(last.try_get("m_name")?),
@@ -76,16 +78,16 @@ impl Store {
         let columns = machine::MACHINE;
         let text = format!(
             "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job
-             WHERE machine.name > $1 ORDER BY machine.name LIMIT $2"
+             WHERE machine.name > $1 ORDER BY machine.name LIMIT $2 + 0"
         );
         let (mut after, mut damaged) = (String::new(), Vec::new());
         loop {
-            let query = sqlx::query(AssertSqlSafe(text.clone())).bind(&after).bind(PAGE);
+            let query = sql(text.clone()).bind(&after).bind(PAGE);
             let rows = query.fetch_all(&mut *self.reader.get().await?).await?;
             for row in &rows {
                 match legible(machine::from_row(row))? {
                     Some(record) => see(&record),
-                    None => damaged.extend(row.try_get::<&str, _>("m_id")?.parse::<MachineId>().ok()),
+                    None => damaged.extend(row.try_get::<&str>("m_id")?.parse::<MachineId>().ok()),
                 }
             }
             match rows.last() {
@@ -102,36 +104,42 @@ impl Store {
         instances: &[(InstanceRecord, Option<NewEvent>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for (record, told) in instances {
-            self.recent.begin(&Touched::default().changed_instance(record.id));
-            if instance::update_on_conn(&mut transaction, record).await? == Swap::Updated {
-                event::insert_on_conn(&mut transaction, told.as_slice(), now).await?;
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            for (record, told) in instances {
+                self.recent.begin(&Touched::default().changed_instance(record.id));
+                if instance::update_on_conn(&mut transaction, record).await? == Swap::Updated {
+                    event::insert_on_conn(&mut transaction, told.as_slice(), now).await?;
+                }
             }
-        }
-        Ok(transaction.commit().await?)
+            Ok(transaction.commit().await?)
+        })
     }
 
     /// Takes down, in one transaction, that the service listens again: for each machine on which a job runs, because
     /// nobody could be heard while it was down. Answers which these are; a damaged one is left as it is.
     pub(crate) async fn machines_listen(&self, now: Timestamp) -> Result<Vec<MachineId>, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let last = self.begins_to_listen(&mut transaction, now).await?;
-        let ids = self.forgive(&mut transaction, last, now).await?;
-        transaction.commit().await?;
-        Ok(ids)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let last = self.begins_to_listen(&mut transaction, now).await?;
+            let ids = self.forgive(&mut transaction, last, now).await?;
+            transaction.commit().await?;
+            Ok(ids)
+        })
     }
 
     /// The same when this process was stopped since `last`, or the clock was set forward by that.
     pub(crate) async fn machines_missed(&self, last: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        self.forgive(&mut transaction, Some(last), now).await?;
-        Ok(transaction.commit().await?)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            self.forgive(&mut transaction, Some(last), now).await?;
+            Ok(transaction.commit().await?)
+        })
     }
 
     async fn forgive(
         &self,
-        transaction: &mut Lent,
+        conn: &mut Conn,
         last: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Vec<MachineId>, StoreError> {
@@ -140,7 +148,7 @@ impl Store {
         let text = format!(
             "SELECT {columns} FROM job JOIN machine ON machine.job = job.id WHERE job.ended IS NULL ORDER BY job.started"
         );
-        let rows = sqlx::query(AssertSqlSafe(text)).fetch_all(&mut **transaction).await?;
+        let rows = sql(text).fetch_all(conn).await?;
         let mut ids = Vec::with_capacity(rows.len());
         for row in &rows {
             let Some(before) = legible(machine::from_row(row))? else { continue };
@@ -149,7 +157,7 @@ impl Store {
             // The only connection that writes has read them: nobody was faster.
             let touched = Touched::default().changed_machine(before.id());
             self.recent.begin(&touched);
-            machine::update_on_conn(transaction, &before, &after).await?;
+            machine::update_on_conn(conn, &before, &after).await?;
             ids.push(before.id());
         }
         Ok(ids)
@@ -157,10 +165,10 @@ impl Store {
 
     /// All instances in short, oldest first. A damaged one has no rest.
     pub(crate) async fn instance_rests(&self) -> Result<Vec<InstanceRest>, StoreError> {
-        let rows = sqlx::query("SELECT id, state, standing FROM instance ORDER BY created, id")
+        let rows = sql("SELECT id, state, standing FROM instance ORDER BY created, id")
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
-        let rest = |row: &sqlx::sqlite::SqliteRow| {
+        let rest = |row: &Row| {
             let id: String = row.try_get("id")?;
             let place = |column: &str| format!("instance {id}, column {column}");
             let rests = || {

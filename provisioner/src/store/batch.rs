@@ -5,13 +5,14 @@
 //! refused, or meets what somebody else changed, is taken back whole, and the others stay.
 //!
 //! The statements themselves stand with what they write (`machine`, `instance`, `event`), each once, and are put into a
-//! batch or run one by one. What a group of batches is for the database is only known here: another one has its own way
-//! for that (PostgreSQL: a pipeline).
+//! batch or run one by one. How batches are committed is only known here: SQLite's as a group, since it has one writer;
+//! PostgreSQL's each by itself, many at once.
 
-use super::{Swap, statement::Statement};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
-use sqlx::error::{DatabaseError, ErrorKind};
-use std::{error::Error as StdError, fmt};
+use super::{
+    Swap,
+    db::{AGAIN, DbError, DbErrorKind, Isolation, Lanes, Statement},
+};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 /// What a statement of a batch is there for: who meets its failure has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) struct Failed {
     /// Where.
     pub(super) part: Part,
     /// Why.
-    pub(super) error: sqlx::Error,
+    pub(super) error: DbError,
 }
 
 impl From<Failed> for super::StoreError {
@@ -173,7 +174,7 @@ fn run_all(
         answers.push(match ran.done {
             Ok(written) => Ok(written),
             Err((_, error)) if lost || is_trouble(&error) => return Err(error),
-            Err((part, error)) => Err(Failed { part, error: refused(&error) }),
+            Err((part, error)) => Err(Failed { part, error: error.into() }),
         });
     }
     Ok(Some(answers))
@@ -212,59 +213,36 @@ fn is_trouble(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// An error of the database, for those who take them from sqlx.
-pub(super) fn refused(error: &rusqlite::Error) -> sqlx::Error {
-    let kind = match error.sqlite_error().map(|error| error.extended_code) {
-        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Kind::Unique,
-        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Kind::ForeignKey,
-        _ => Kind::Other,
-    };
-    sqlx::Error::Database(Box::new(Refused { message: error.to_string(), kind }))
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Unique,
-    ForeignKey,
-    Other,
-}
-
-#[derive(Debug)]
-struct Refused {
-    message: String,
-    kind: Kind,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl StdError for Refused {}
-
-impl DatabaseError for Refused {
-    fn message(&self) -> &str {
-        &self.message
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self.kind {
-            Kind::Unique => ErrorKind::UniqueViolation,
-            Kind::ForeignKey => ErrorKind::ForeignKeyViolation,
-            Kind::Other => ErrorKind::Other,
+/// Commits a batch by itself, on a server's database: others come to it at the same time, and what a batch has to change is
+/// compared by the statement that changes it.
+pub(super) async fn commit_alone(lanes: &Lanes, batch: &Batch) -> Result<Written, Failed> {
+    let mut again = AGAIN;
+    loop {
+        match commit_once(lanes, batch).await {
+            Err(failed) if again > 0 && failed.error.kind() == DbErrorKind::Conflict => again -= 1,
+            done => return done,
         }
     }
+}
 
-    fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
-        self
+async fn commit_once(lanes: &Lanes, batch: &Batch) -> Result<Written, Failed> {
+    let rest = |error| Failed { part: Part::Rest, error };
+    // One statement commits itself.
+    if let [Step { part, swaps, statement }] = &*batch.steps {
+        let mut lent = lanes.get().await.map_err(rest)?;
+        let done = statement.clone().execute(&mut lent).await;
+        let rows = done.map_err(|error| Failed { part: *part, error: error.at_commit() })?;
+        return Ok(Written { swap: if *swaps && rows == 0 { Swap::Stale } else { Swap::Updated }, rows });
     }
-
-    fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
-        self
+    let mut written = Written { swap: Swap::Updated, rows: 0 };
+    let mut lent = lanes.begin(Isolation::Committed).await.map_err(rest)?;
+    for Step { part, swaps, statement } in &batch.steps {
+        let done = statement.clone().execute(&mut lent).await;
+        written.rows = done.map_err(|error| Failed { part: *part, error })?;
+        if *swaps && written.rows == 0 {
+            return Ok(Written { swap: Swap::Stale, rows: 0 });
+        }
     }
-
-    fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
-        self
-    }
+    lent.commit().await.map_err(rest)?;
+    Ok(written)
 }

@@ -3,11 +3,11 @@
 use super::{
     Store, StoreError,
     batch::{Batch, Part},
+    db::{Row, again, sql},
     document, json,
 };
 use crate::text::format_mac;
 use pxe_proto::trace::Entry;
-use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 
 /// The most rows of one statement.
@@ -35,7 +35,7 @@ impl Store {
 
     /// The entries of a MAC, oldest first.
     pub(crate) async fn boot_trace_list(&self, mac: &str) -> Result<Vec<Numbered>, StoreError> {
-        let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace WHERE mac = $1 ORDER BY id")
+        let rows = sql("SELECT mac, id, entry FROM boot_trace WHERE mac = $1 ORDER BY id")
             .bind(mac)
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
@@ -44,7 +44,7 @@ impl Store {
 
     /// The newest entries of all MACs, oldest first.
     pub(crate) async fn boot_trace_newest(&self, limit: u32) -> Result<Vec<Numbered>, StoreError> {
-        let rows = sqlx::query("SELECT mac, id, entry FROM boot_trace ORDER BY id DESC LIMIT $1")
+        let rows = sql("SELECT mac, id, entry FROM boot_trace ORDER BY id DESC LIMIT $1 + 0")
             .bind(limit)
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
@@ -53,26 +53,24 @@ impl Store {
 
     /// Forgets all but the newest `keep` entries of each of these MACs.
     pub(crate) async fn boot_trace_trim(&self, macs: &[String], keep: u32) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for mac in macs {
-            sqlx::query(
-                "DELETE FROM boot_trace WHERE mac = $1 AND id <=
-                 (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
-            )
-            .bind(mac)
-            .bind(keep)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        Ok(transaction.commit().await?)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            for mac in macs {
+                sql("DELETE FROM boot_trace WHERE mac = $1 AND id <=
+                 (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)")
+                .bind(mac)
+                .bind(keep)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            Ok(transaction.commit().await?)
+        })
     }
 
     /// Forgets what is older than an id, and all but the newest `most` entries.
     pub(crate) async fn boot_trace_prune(&self, before: u64, most: u32) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM boot_trace WHERE id < $1 OR id <=
-             (SELECT id FROM boot_trace ORDER BY id DESC LIMIT 1 OFFSET $2)",
-        )
+        sql("DELETE FROM boot_trace WHERE id < $1 OR id <=
+             (SELECT id FROM boot_trace ORDER BY id DESC LIMIT 1 OFFSET $2)")
         .bind(before as i64)
         .bind(most)
         .execute(&mut *self.writer.get().await?)
@@ -81,7 +79,7 @@ impl Store {
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Numbered, StoreError> {
+fn from_row(row: &Row) -> Result<Numbered, StoreError> {
     let (mac, id): (String, i64) = (row.try_get("mac")?, row.try_get("id")?);
     let text: String = row.try_get("entry")?;
     let entry = document(|| format!("boot_trace {mac}, id {id}"), &text)?;

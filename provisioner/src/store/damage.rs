@@ -4,11 +4,14 @@
 //! instance's by the column `owner`, and what decides about one object fails instead of guessing. Deliberately not here:
 //! telling of it, which each object's own look does (`reconcile`).
 
-use super::{InstanceRecord, InstanceStanding, MachineRecord, StoreError, time};
+use super::{
+    InstanceRecord, InstanceStanding, MachineRecord, StoreError,
+    db::{DbErrorKind, Row},
+    time,
+};
 use jiff::Timestamp;
 use provisioner_api::{Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId, MachineSpec};
 use provisioner_lifecycle::{Hold, Machine};
-use sqlx::{Row, sqlite::SqliteRow};
 use std::error::Error;
 
 /// What a person may do about it.
@@ -18,7 +21,11 @@ const MEND: &str =
 impl StoreError {
     /// Whether one row can't be read, while the database works.
     pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Database(sqlx::Error::ColumnDecode { .. }))
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Database(error) => error.kind() == DbErrorKind::Unreadable,
+            _ => false,
+        }
     }
 
     /// Which column of which object is damaged and why, with what a person may do about it.
@@ -42,8 +49,8 @@ pub(super) fn legible<T>(read: Result<T, StoreError>) -> Result<Option<T>, Store
 /// What is legible of a damaged machine, for a list: a machine that is held. Never to be written.
 ///
 /// Beside [`super::machine::MACHINE`] it reads `m_state` and `m_pool`, where the statement has them.
-pub(super) fn illegible_machine(row: &SqliteRow, error: &StoreError) -> MachineRecord {
-    let text = |column: &str| row.try_get::<String, _>(column).unwrap_or_default();
+pub(super) fn illegible_machine(row: &Row, error: &StoreError) -> MachineRecord {
+    let text = |column: &str| row.try_get::<String>(column).unwrap_or_default();
     let id = text("m_id").parse().unwrap_or(MachineId(uuid::Uuid::nil()));
     let created = row.try_get("m_created").map_or(Timestamp::UNIX_EPOCH, time);
     let mut machine = Machine::new(id, created);
@@ -57,8 +64,8 @@ pub(super) fn illegible_machine(row: &SqliteRow, error: &StoreError) -> MachineR
 }
 
 /// The same of an instance.
-pub(super) fn illegible_instance(row: &SqliteRow, error: &StoreError) -> InstanceRecord {
-    let text = |column: &str| row.try_get::<String, _>(column).unwrap_or_default();
+pub(super) fn illegible_instance(row: &Row, error: &StoreError) -> InstanceRecord {
+    let text = |column: &str| row.try_get::<String>(column).unwrap_or_default();
     let at = |column: &str| row.try_get(column).map_or(Timestamp::UNIX_EPOCH, time);
     let since = at("since");
     let held = Held { why: said(error), since, choices: vec![MEND.to_owned()] };

@@ -3,13 +3,11 @@
 use super::{
     Store, StoreError,
     batch::{Batch, Part},
-    micros,
-    statement::Statement,
-    time,
+    db::{Conn, DbError, Row, Statement, sql},
+    micros, time,
 };
 use jiff::Timestamp;
 use provisioner_api::{Event, EventId, InstanceId, MachineId};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use uuid::Uuid;
 
 /// An event to be written.
@@ -67,10 +65,10 @@ const SLICE: u32 = 5000;
 
 /// Writes events on the transaction of the change that they tell of.
 pub(super) async fn insert_on_conn(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     events: &[NewEvent],
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), DbError> {
     for events in events.chunks(MOST) {
         let mut statement = Statement::default();
         push(&mut statement, events, now);
@@ -120,15 +118,10 @@ impl Store {
     /// Forgets events from before a time, and all but the newest `keep` of a machine or instance: one that boots in
     /// circles tells thousands a day.
     pub(crate) async fn event_prune(&self, before: Timestamp, keep: u32) -> Result<(), StoreError> {
-        let old = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < $1 ORDER BY id LIMIT $2)";
-        while sqlx::query(old)
-            .bind(first_id(before))
-            .bind(SLICE)
-            .execute(&mut *self.writer.get().await?)
-            .await?
-            .rows_affected()
-            > 0
-        {}
+        let old =
+            "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < $1 ORDER BY id LIMIT $2 + 0)";
+        while sql(old).bind(first_id(before)).bind(SLICE).execute(&mut *self.writer.get().await?).await? > 0 {
+        }
         self.event_prune_of("machine", keep).await?;
         self.event_prune_of("instance", keep).await
     }
@@ -143,20 +136,16 @@ impl Store {
             format!("SELECT id FROM event WHERE {whose} = $1 ORDER BY id DESC LIMIT 1 OFFSET $2");
         let forget = format!(
             "DELETE FROM event WHERE id IN
-             (SELECT id FROM event WHERE {whose} = $1 AND id <= ({newest_to_go}) ORDER BY id LIMIT $3)"
+             (SELECT id FROM event WHERE {whose} = $1 AND id <= ({newest_to_go}) ORDER BY id LIMIT $3 + 0)"
         );
-        let full: Vec<String> = sqlx::query_scalar(AssertSqlSafe(full))
-            .bind(keep)
-            .fetch_all(&mut *self.reader.get().await?)
-            .await?;
+        let full: Vec<String> = sql(full).bind(keep).scalars(&mut *self.reader.get().await?).await?;
         for id in full {
-            while sqlx::query(AssertSqlSafe(forget.clone()))
+            while sql(forget.clone())
                 .bind(&id)
                 .bind(keep)
                 .bind(SLICE)
                 .execute(&mut *self.writer.get().await?)
                 .await?
-                .rows_affected()
                 > 0
             {}
         }
@@ -171,24 +160,21 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Event>, StoreError> {
         let (column, id) = of.column();
-        let text = format!("{SELECT} WHERE {column} = $1 AND id > $2 ORDER BY id LIMIT $3");
-        let query = sqlx::query(AssertSqlSafe(text))
-            .bind(id)
-            .bind(after.map(|id| id.to_string()).unwrap_or_default())
-            .bind(limit);
+        let text = format!("{SELECT} WHERE {column} = $1 AND id > $2 ORDER BY id LIMIT $3 + 0");
+        let query = sql(text).bind(id).bind(after.map(|id| id.to_string()).unwrap_or_default()).bind(limit);
         query.fetch_all(&mut *self.api_reader.get().await?).await?.iter().map(from_row).collect()
     }
 
     /// The newest `limit` events, oldest first.
     pub(crate) async fn event_newest(&self, of: EventsOf, limit: u32) -> Result<Vec<Event>, StoreError> {
         let (column, id) = of.column();
-        let text = format!("{SELECT} WHERE {column} = $1 ORDER BY id DESC LIMIT $2");
-        let query = sqlx::query(AssertSqlSafe(text)).bind(id).bind(limit);
+        let text = format!("{SELECT} WHERE {column} = $1 ORDER BY id DESC LIMIT $2 + 0");
+        let query = sql(text).bind(id).bind(limit);
         query.fetch_all(&mut *self.api_reader.get().await?).await?.iter().rev().map(from_row).collect()
     }
 }
 
-fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Event, StoreError> {
+fn from_row(row: &Row) -> Result<Event, StoreError> {
     let id: String = row.try_get("id")?;
     let machine: Option<String> = row.try_get("machine")?;
     let instance: Option<String> = row.try_get("instance")?;

@@ -1,13 +1,18 @@
 //! Images: names for manifests in the chunk store.
 
-use super::{Store, StoreError, document, json, memory::Touched, taken};
+use super::{
+    Store, StoreError,
+    db::{Row, sql},
+    document, json,
+    memory::Touched,
+    taken,
+};
 use provisioner_api::{Image, ImageId};
-use sqlx::{Row, sqlite::SqliteRow};
 
 impl Store {
     /// Adds an image.
     pub(crate) async fn image_insert(&self, image: &Image) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO image (id, name, spec, status) VALUES ($1, $2, $3, $4)")
+        sql("INSERT INTO image (id, name, spec, status) VALUES ($1, $2, $3, $4)")
             .bind(image.id.to_string())
             .bind(&image.name)
             .bind(json(&image.spec))
@@ -20,7 +25,7 @@ impl Store {
 
     /// All images by name.
     pub(crate) async fn image_list(&self) -> Result<Vec<Image>, StoreError> {
-        let rows = sqlx::query("SELECT id, name, spec, status FROM image ORDER BY name")
+        let rows = sql("SELECT id, name, spec, status FROM image ORDER BY name")
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
         rows.iter().map(from_row).collect()
@@ -29,7 +34,7 @@ impl Store {
     /// One image by name or id.
     pub(crate) async fn image_find(&self, key: &str) -> Result<Option<Image>, StoreError> {
         let reading = self.recent.images.reading();
-        let row = sqlx::query("SELECT id, name, spec, status FROM image WHERE name = $1 OR id = $1")
+        let row = sql("SELECT id, name, spec, status FROM image WHERE name = $1 OR id = $1")
             .bind(key)
             .fetch_optional(&mut *self.reader.get().await?)
             .await?;
@@ -53,7 +58,7 @@ impl Store {
         let touched = Touched::default().image(id);
         let mut lent = self.writer.get().await?;
         self.recent.begin(&touched);
-        sqlx::query("DELETE FROM image WHERE id = $1")
+        sql("DELETE FROM image WHERE id = $1")
             .bind(id.to_string())
             .execute(lent.conn())
             .await
@@ -63,7 +68,7 @@ impl Store {
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Image, StoreError> {
+fn from_row(row: &Row) -> Result<Image, StoreError> {
     let id: String = row.try_get("id")?;
     let place = |column: &str| format!("image {id}, column {column}");
     Ok(Image {

@@ -3,18 +3,16 @@
 use super::{
     MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
+    db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine,
     memory::Touched,
-    micros, secret,
-    statement::Statement,
-    taken, time,
+    micros, secret, taken, time,
     writer::Write,
 };
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 /// An instance as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +62,8 @@ pub(super) const INSTANCE: &str = "instance.id AS id, instance.name AS name, ins
     instance.spec AS spec, instance.standing AS standing, instance.created AS created";
 
 /// The columns of [`INSTANCE`] of instances that are given by the rest of the statement.
-fn select(rest: &str) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("SELECT {INSTANCE} FROM instance {rest}"))
+fn select(rest: &str) -> Statement {
+    sql(format!("SELECT {INSTANCE} FROM instance {rest}"))
 }
 
 impl Store {
@@ -77,40 +75,41 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let touched = Touched::default().new_instance(record).secrets(user_data);
-        if let Some(user_data) = user_data {
-            let mut transaction = self.writer.begin().await?;
-            self.recent.begin(&touched);
-            let mut statement = Statement::default();
-            push_insert(&mut statement, record);
-            let done = statement.execute(&mut transaction).await;
-            done.map_err(|error| insert_refused(error, record))?;
-            secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
-            event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit_held().await?;
-            self.recent.end(touched, true);
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        batch.add(Part::Instance, |text| push_insert(text, record));
-        event::add(&mut batch, events, now);
-        let done = self.writer.write(Write { batch, touched, changing: None }).await;
-        done.map(|_| ()).map_err(|failed| match failed.part {
-            Part::Instance => insert_refused(failed.error, record),
-            _ => failed.error.into(),
+        again!({
+            let touched = Touched::default().new_instance(record).secrets(user_data);
+            if let Some(user_data) = user_data {
+                let mut transaction = self.writer.begin().await?;
+                self.recent.begin(&touched);
+                let mut statement = Statement::default();
+                push_insert(&mut statement, record);
+                let done = statement.execute(&mut transaction).await;
+                done.map_err(|error| insert_refused(error, record))?;
+                secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
+                event::insert_on_conn(&mut transaction, events, now).await?;
+                transaction.commit_held().await?;
+                self.recent.end(touched, true);
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            batch.add(Part::Instance, |text| push_insert(text, record));
+            event::add(&mut batch, events, now);
+            let done = self.writer.write(Write { batch, touched, changing: None }).await;
+            done.map(|_| ()).map_err(|failed| match failed.part {
+                Part::Instance => insert_refused(failed.error, record),
+                _ => failed.error.into(),
+            })
         })
     }
 
     /// The ids of all instances.
     pub(crate) async fn instance_ids(&self) -> Result<Vec<InstanceId>, StoreError> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM instance").fetch_all(&mut *self.reader.get().await?).await?;
+        let ids: Vec<String> = sql("SELECT id FROM instance").scalars(&mut *self.reader.get().await?).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// One instance by name or id, for people.
     pub(crate) async fn instance_find(&self, key: &str) -> Result<Option<InstanceRecord>, StoreError> {
-        let query = sqlx::query(select("WHERE name = $1 OR id = $1")).bind(key);
+        let query = (select("WHERE name = $1 OR id = $1")).bind(key);
         query.fetch_optional(&mut *self.api_reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
@@ -119,7 +118,7 @@ impl Store {
         if let Some(record) = self.recent.instances.get(&id) {
             return Ok(Some(record));
         }
-        let query = sqlx::query(select("WHERE id = $1")).bind(id.to_string());
+        let query = (select("WHERE id = $1")).bind(id.to_string());
         query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
@@ -195,10 +194,7 @@ impl Store {
     }
 }
 
-pub(super) async fn update_on_conn(
-    conn: &mut SqliteConnection,
-    record: &InstanceRecord,
-) -> Result<Swap, StoreError> {
+pub(super) async fn update_on_conn(conn: &mut Conn, record: &InstanceRecord) -> Result<Swap, StoreError> {
     let mut statement = Statement::default();
     push_update(&mut statement, record);
     let changed = statement.execute(conn).await.map_err(machine_taken)?;
@@ -223,7 +219,7 @@ fn push_insert(query: &mut Statement, record: &InstanceRecord) {
     ]);
 }
 
-fn insert_refused(error: sqlx::Error, record: &InstanceRecord) -> StoreError {
+fn insert_refused(error: DbError, record: &InstanceRecord) -> StoreError {
     match taken(error, "name", || format!("the instance name `{}`", record.name)) {
         // The only row that it refers to.
         StoreError::InUse { .. } => StoreError::ImageGone { image: record.spec.image.clone() },
@@ -231,7 +227,7 @@ fn insert_refused(error: sqlx::Error, record: &InstanceRecord) -> StoreError {
     }
 }
 
-fn machine_taken(error: sqlx::Error) -> StoreError {
+fn machine_taken(error: DbError) -> StoreError {
     taken(error, "machine", || "the machine".into())
 }
 
@@ -247,10 +243,10 @@ fn push_update(query: &mut Statement, record: &InstanceRecord) {
 }
 
 /// Reads [`INSTANCE`].
-pub(super) fn from_row(row: &SqliteRow) -> Result<InstanceRecord, StoreError> {
+pub(super) fn from_row(row: &Row) -> Result<InstanceRecord, StoreError> {
     let id: String = row.try_get("id")?;
     let place = |column: &str| format!("instance {id}, column {column}");
-    let quoted = |column: &str| row.try_get::<String, _>(column).map(|text| format!("\"{text}\""));
+    let quoted = |column: &str| row.try_get::<String>(column).map(|text| format!("\"{text}\""));
     let machine: Option<String> = row.try_get("machine")?;
     let machine = machine.map(|id| document(|| place("machine"), &format!("\"{id}\""))).transpose()?;
     let version: i64 = row.try_get("version")?;

@@ -5,10 +5,9 @@
 use super::{
     Store, StoreError,
     batch::{Batch, Part},
-    statement::Value,
+    db::{DbError, Row, Statement, Value, sql},
 };
 use pxe::leases::{Lease, LeaseState, NetworkWrite, RelayInfo};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::{fmt::Write as _, net::Ipv4Addr, sync::OnceLock};
 
 /// The columns of a lease, in the order of [`from_row`] and of [`commit_text`].
@@ -31,11 +30,11 @@ impl Store {
         if parts.iter().all(Vec::is_empty) {
             return Ok(counts);
         }
-        let mut query = QueryBuilder::new("");
+        let mut query = Statement::default();
         push_counts(&mut query, network, parts, now);
-        for row in query.build().fetch_all(&mut *self.api_reader.get().await?).await? {
+        for row in query.fetch_all(&mut *self.api_reader.get().await?).await? {
             let number =
-                |column: &str| row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0));
+                |column: &str| row.try_get::<i64>(column).map(|count| u64::try_from(count).unwrap_or(0));
             if let Some(part) = counts.get_mut(usize::try_from(number("number")?).unwrap_or(usize::MAX)) {
                 part.active += number("active")?;
                 part.quarantined += number("quarantined")?;
@@ -54,10 +53,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError> {
         let text = format!(
-            "SELECT {COLUMNS} FROM lease WHERE network = $1 AND address > $2 ORDER BY address LIMIT $3"
+            "SELECT {COLUMNS} FROM lease WHERE network = $1 AND address > $2 ORDER BY address LIMIT $3 + 0"
         );
-        let query =
-            sqlx::query(AssertSqlSafe(text)).bind(network).bind(after.map_or(-1, number_of)).bind(limit);
+        let query = sql(text).bind(network).bind(after.map_or(-1, number_of)).bind(limit);
         Ok(query
             .fetch_all(&mut *self.api_reader.get().await?)
             .await?
@@ -73,7 +71,7 @@ impl Store {
         address: Ipv4Addr,
     ) -> Result<Option<Lease>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM lease WHERE network = $1 AND address = $2");
-        let query = sqlx::query(AssertSqlSafe(text)).bind(network).bind(number_of(address));
+        let query = sql(text).bind(network).bind(number_of(address));
         Ok(query
             .fetch_optional(&mut *self.api_reader.get().await?)
             .await?
@@ -91,9 +89,10 @@ impl Store {
             batch.add(Part::Rest, |text| {
                 let size = writes.len().next_power_of_two();
                 // Rows without a network are nobody's block and so not written: with them there are few texts to prepare.
-                let nobodys = || vec![Value::Null; 12];
+                let nobodys = || row(&writes[0]).iter().map(Value::absent).collect();
                 let rows = writes.iter().map(row).chain(std::iter::repeat_with(nobodys));
-                text.push(commit_text(size)).bind(rows.take(size).flatten()).bind([owner.into()]);
+                *text = sql(commit_text(size));
+                text.bind_all(rows.take(size).flatten()).bind_all([owner.into()]);
             });
             written += self.writer.write(batch).await?.rows;
         }
@@ -116,7 +115,7 @@ pub(crate) struct LeaseCounts {
 
 /// The query for [`Store::lease_counts`]: leases and reservations, each sought by its key in each piece.
 pub(super) fn push_counts(
-    query: &mut QueryBuilder<Sqlite>,
+    query: &mut Statement,
     network: &str,
     parts: &[Vec<(Ipv4Addr, Ipv4Addr)>],
     now: u64,
@@ -124,19 +123,17 @@ pub(super) fn push_counts(
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let pieces =
         (0_i64..).zip(parts).flat_map(|(number, pieces)| pieces.iter().map(move |piece| (number, *piece)));
-    query.push("WITH part (number, first, last) AS (").push_values(
-        pieces,
-        |mut row, (number, (first, last))| {
-            row.push_bind(number).push_bind(number_of(first)).push_bind(number_of(last));
-        },
-    );
+    let rows = pieces.map(|(number, (first, last))| {
+        [Value::from(number), number_of(first).into(), number_of(last).into()]
+    });
+    query.push("WITH part (number, first, last) AS (").push_rows(rows);
     query.push(
         ") SELECT number, COUNT(*) FILTER (WHERE lease.state = 0) AS active,
          COUNT(*) FILTER (WHERE lease.state <> 0) AS quarantined, 0 AS reserved, 0 AS idle
          FROM part CROSS JOIN lease WHERE lease.address BETWEEN part.first AND part.last AND lease.state <> 1
          AND lease.network = ",
     );
-    query.push_bind(network.to_owned()).push(" AND lease.expires > ").push_bind(now);
+    query.push_bind(network).push(" AND lease.expires > ").push_bind(now);
     query.push(
         " GROUP BY number UNION ALL
          SELECT number, 0, 0, COUNT(*), COUNT(*) - COUNT(lease.address)
@@ -146,7 +143,7 @@ pub(super) fn push_counts(
     query
         .push_bind(now)
         .push(" WHERE reservation.address BETWEEN part.first AND part.last AND reservation.network = ");
-    query.push_bind(network.to_owned()).push(" GROUP BY number");
+    query.push_bind(network).push(" GROUP BY number");
 }
 
 /// The values of a lease, in the order of [`COLUMNS`], between its network and its block.
@@ -183,7 +180,7 @@ fn commit_text(size: usize) -> &'static str {
         }
         let _ = write!(
             text,
-            " FROM (VALUES {rows}) WHERE EXISTS (SELECT 1 FROM lease_block WHERE network = column1
+            " FROM (VALUES {rows}) AS new WHERE EXISTS (SELECT 1 FROM lease_block WHERE network = column1
              AND first = column12 AND owner = ?) ON CONFLICT (network, address) DO UPDATE SET "
         );
         let columns: Vec<String> = COLUMNS
@@ -196,7 +193,7 @@ fn commit_text(size: usize) -> &'static str {
 }
 
 /// Reads the columns of [`COLUMNS`].
-pub(super) fn from_row(row: &SqliteRow) -> Result<Lease, sqlx::Error> {
+pub(super) fn from_row(row: &Row) -> Result<Lease, DbError> {
     let relay: Option<i64> = row.try_get("relay")?;
     let circuit_id: Option<Vec<u8>> = row.try_get("circuit_id")?;
     let remote_id: Option<Vec<u8>> = row.try_get("remote_id")?;

@@ -7,18 +7,16 @@ use super::{
     NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
     damage::legible,
+    db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine_bmc, machine_inventory,
     memory::Touched,
-    micros, secret,
-    statement::Statement,
-    taken, time,
+    micros, secret, taken, time,
     writer::Write,
 };
 use crate::text::word;
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineSpec};
 use provisioner_lifecycle::{Facts, Job, Machine};
-use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 /// The columns of a machine and its job, as [`from_row`] reads them, and where they come from.
 pub(super) const MACHINE: &str =
@@ -30,8 +28,8 @@ pub(super) const MACHINE: &str =
     (SELECT document FROM machine_inventory WHERE machine_inventory.machine = machine.id) AS m_inventory";
 
 /// The columns of [`MACHINE`] of machines that are given by the rest of the statement.
-fn select(rest: &str) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("SELECT {MACHINE} FROM machine LEFT JOIN job ON job.id = machine.job {rest}"))
+fn select(rest: &str) -> Statement {
+    sql(format!("SELECT {MACHINE} FROM machine LEFT JOIN job ON job.id = machine.job {rest}"))
 }
 
 /// A machine as it is stored.
@@ -78,11 +76,12 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let _changing = self.boot_index.changing_machine(record, None);
-        let touched = Touched::default().new_machine(record).secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        sqlx::query(
+        again!({
+            let _changing = self.boot_index.changing_machine(record, None);
+            let touched = Touched::default().new_machine(record).secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            sql(
             "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created,
              pool, owner, held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11, $12, $13)",
         )
@@ -102,35 +101,39 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
-        macs_on_conn(&mut transaction, record).await?;
-        machine_bmc::put_on_conn(&mut transaction, record).await?;
-        inventory_on_conn(&mut transaction, None, record).await?;
-        secret::put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(())
+            macs_on_conn(&mut transaction, record).await?;
+            machine_bmc::put_on_conn(&mut transaction, record).await?;
+            inventory_on_conn(&mut transaction, None, record).await?;
+            secret::put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(())
+        })
     }
 
     /// All machines by name, but for those whose rows are damaged.
     pub(crate) async fn machine_list(&self) -> Result<Vec<MachineRecord>, StoreError> {
-        let rows =
-            sqlx::query(select("ORDER BY machine.name")).fetch_all(&mut *self.reader.get().await?).await?;
+        let rows = (select("ORDER BY machine.name")).fetch_all(&mut *self.reader.get().await?).await?;
         rows.iter().filter_map(|row| legible(from_row(row)).transpose()).collect()
     }
 
     /// The MACs of all machines.
     pub(crate) async fn machine_macs(&self) -> Result<Vec<(String, MachineId)>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT mac, machine FROM machine_mac")
-            .fetch_all(&mut *self.reader.get().await?)
-            .await?;
-        Ok(rows.into_iter().filter_map(|(mac, id)| Some((mac, id.parse().ok()?))).collect())
+        let rows =
+            sql("SELECT mac, machine FROM machine_mac").fetch_all(&mut *self.reader.get().await?).await?;
+        let mut macs = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Ok(id) = row.try_get::<&str>("machine")?.parse() {
+                macs.push((row.try_get("mac")?, id));
+            }
+        }
+        Ok(macs)
     }
 
     /// The ids of all machines.
     pub(crate) async fn machine_ids(&self) -> Result<Vec<MachineId>, StoreError> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM machine").fetch_all(&mut *self.reader.get().await?).await?;
+        let ids: Vec<String> = sql("SELECT id FROM machine").scalars(&mut *self.reader.get().await?).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -139,28 +142,28 @@ impl Store {
         if let Some(record) = self.recent.machines.get(&id) {
             return Ok(Some(record));
         }
-        let query = sqlx::query(select("WHERE machine.id = $1")).bind(id.to_string());
+        let query = (select("WHERE machine.id = $1")).bind(id.to_string());
         query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
     /// One machine by name or id, for people.
     pub(crate) async fn machine_find(&self, key: &str) -> Result<Option<MachineRecord>, StoreError> {
-        let query = sqlx::query(select("WHERE machine.name = $1 OR machine.id = $1")).bind(key);
+        let query = (select("WHERE machine.name = $1 OR machine.id = $1")).bind(key);
         query.fetch_optional(&mut *self.api_reader.get().await?).await?.as_ref().map(from_row).transpose()
     }
 
     /// The machine that boots from this MAC.
     pub(crate) async fn machine_by_mac(&self, mac: &str) -> Result<Option<MachineRecord>, StoreError> {
         let of = "WHERE machine.id = (SELECT machine FROM machine_mac WHERE mac = $1)";
-        let row = sqlx::query(select(of)).bind(mac).fetch_optional(&mut *self.reader.get().await?).await?;
+        let row = (select(of)).bind(mac).fetch_optional(&mut *self.reader.get().await?).await?;
         row.as_ref().map(from_row).transpose()
     }
 
     /// Whose a MAC is.
     pub(crate) async fn machine_id_by_mac(&self, mac: &str) -> Result<Option<MachineId>, StoreError> {
-        let id: Option<String> = sqlx::query_scalar("SELECT machine FROM machine_mac WHERE mac = $1")
+        let id: Option<String> = sql("SELECT machine FROM machine_mac WHERE mac = $1")
             .bind(mac)
-            .fetch_optional(&mut *self.reader.get().await?)
+            .scalar_optional(&mut *self.reader.get().await?)
             .await?;
         Ok(id.and_then(|id| id.parse().ok()))
     }
@@ -175,39 +178,39 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let changing = self.boot_index.changing_machine(record, Some(before));
-        let touched = Touched::default().machine(before, record).secrets(secrets);
-        if !secrets.is_empty() || places_change(before, record) {
-            let mut transaction = self.writer.begin().await?;
-            self.recent.begin(&touched);
-            if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
-                self.recent.end(touched, false);
-                return Ok(Swap::Stale);
+        again!({
+            let changing = self.boot_index.changing_machine(record, Some(before));
+            let touched = Touched::default().machine(before, record).secrets(secrets);
+            if !secrets.is_empty() || places_change(before, record) {
+                let mut transaction = self.writer.begin().await?;
+                self.recent.begin(&touched);
+                if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
+                    self.recent.end(touched, false);
+                    return Ok(Swap::Stale);
+                }
+                secret::put_on_conn(&mut transaction, secrets).await?;
+                event::insert_on_conn(&mut transaction, events, now).await?;
+                transaction.commit_held().await?;
+                self.recent.end(touched, true);
+                return Ok(Swap::Updated);
             }
-            secret::put_on_conn(&mut transaction, secrets).await?;
-            event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit_held().await?;
-            self.recent.end(touched, true);
-            return Ok(Swap::Updated);
-        }
-        let mut batch = Batch::new();
-        add_update(&mut batch, before, record);
-        event::add(&mut batch, events, now);
-        let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
-        done.map(|written| written.swap).map_err(|failed| match failed.part {
-            Part::Machine => name_taken(failed.error, record),
-            _ => failed.error.into(),
+            let mut batch = Batch::new();
+            add_update(&mut batch, before, record);
+            event::add(&mut batch, events, now);
+            let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
+            done.map(|written| written.swap).map_err(|failed| match failed.part {
+                Part::Machine => name_taken(failed.error, record),
+                _ => failed.error.into(),
+            })
         })
     }
 
     /// Forgets jobs that ended before a time, but for the last one of each machine.
     pub(crate) async fn job_prune(&self, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)",
-        )
-        .bind(micros(before))
-        .execute(&mut *self.writer.get().await?)
-        .await?;
+        sql("DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)")
+            .bind(micros(before))
+            .execute(&mut *self.writer.get().await?)
+            .await?;
         Ok(())
     }
 
@@ -218,28 +221,30 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let _changing = self.boot_index.changing_machine(record, None);
-        let touched = Touched::default().gone_machine(record.id());
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let gone = sqlx::query("DELETE FROM machine WHERE id = $1 AND version = $2")
-            .bind(record.id().to_string())
-            .bind(record.version as i64)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
-        if gone.rows_affected() == 0 {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        sqlx::query("DELETE FROM secret WHERE owner = $1")
-            .bind(format!("machine {}", record.id()))
-            .execute(&mut *transaction)
-            .await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let _changing = self.boot_index.changing_machine(record, None);
+            let touched = Touched::default().gone_machine(record.id());
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let gone = sql("DELETE FROM machine WHERE id = $1 AND version = $2")
+                .bind(record.id().to_string())
+                .bind(record.version as i64)
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
+            if gone == 0 {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            sql("DELETE FROM secret WHERE owner = $1")
+                .bind(format!("machine {}", record.id()))
+                .execute(&mut *transaction)
+                .await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 }
 
@@ -247,7 +252,7 @@ impl Store {
 ///
 /// Most changes are of facts alone: what they leave as it was is neither made into text nor looked up in an index.
 pub(super) async fn update_on_conn(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     before: &MachineRecord,
     record: &MachineRecord,
 ) -> Result<Swap, StoreError> {
@@ -287,7 +292,7 @@ pub(super) fn places_change(before: &MachineRecord, record: &MachineRecord) -> b
     before.spec.macs != record.spec.macs || before.spec.bmc != record.spec.bmc
 }
 
-pub(super) fn name_taken(error: sqlx::Error, record: &MachineRecord) -> StoreError {
+pub(super) fn name_taken(error: DbError, record: &MachineRecord) -> StoreError {
     taken(error, "name", || format!("the machine name `{}`", record.name))
 }
 
@@ -334,7 +339,7 @@ fn push_update(query: &mut Statement, before: &MachineRecord, record: &MachineRe
 }
 
 async fn inventory_on_conn(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     before: Option<&MachineRecord>,
     record: &MachineRecord,
 ) -> Result<(), StoreError> {
@@ -346,21 +351,19 @@ async fn inventory_on_conn(
     Ok(())
 }
 
-async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Result<(), StoreError> {
+async fn macs_on_conn(conn: &mut Conn, record: &MachineRecord) -> Result<(), StoreError> {
     let id = record.id().to_string();
-    let known: Vec<String> = sqlx::query_scalar("SELECT mac FROM machine_mac WHERE machine = $1")
-        .bind(&id)
-        .fetch_all(&mut *conn)
-        .await?;
+    let known: Vec<String> =
+        sql("SELECT mac FROM machine_mac WHERE machine = $1").bind(&id).scalars(&mut *conn).await?;
     for mac in known.iter().filter(|mac| !record.spec.macs.contains(mac)) {
-        sqlx::query("DELETE FROM machine_mac WHERE mac = $1").bind(mac).execute(&mut *conn).await?;
+        sql("DELETE FROM machine_mac WHERE mac = $1").bind(mac).execute(&mut *conn).await?;
     }
     for mac in record.spec.macs.iter().filter(|mac| !known.contains(mac)) {
-        let other: Option<String> = sqlx::query_scalar(
+        let other: Option<String> = sql(
             "SELECT machine.name FROM machine_mac JOIN machine ON machine.id = machine_mac.machine WHERE mac = $1",
         )
         .bind(mac)
-        .fetch_optional(&mut *conn)
+        .scalar_optional(&mut *conn)
         .await?;
         if let Some(other) = other {
             let what = format!("the MAC address {mac}");
@@ -369,11 +372,12 @@ async fn macs_on_conn(conn: &mut SqliteConnection, record: &MachineRecord) -> Re
             );
             return Err(StoreError::Taken { what, field: "macs", mend });
         }
-        sqlx::query("INSERT INTO machine_mac (mac, machine) VALUES ($1, $2)")
+        sql("INSERT INTO machine_mac (mac, machine) VALUES ($1, $2)")
             .bind(mac)
             .bind(&id)
             .execute(&mut *conn)
-            .await?;
+            .await
+            .map_err(|error| taken(error, "macs", || format!("the MAC address {mac}")))?;
     }
     Ok(())
 }
@@ -420,7 +424,7 @@ fn push_job(query: &mut Statement, record: &MachineRecord, job: &Job) {
 }
 
 /// Reads [`MACHINE`].
-pub(super) fn from_row(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
+pub(super) fn from_row(row: &Row) -> Result<MachineRecord, StoreError> {
     let id: String = row.try_get("m_id")?;
     let place = |column: &str| format!("machine {id}, column {column}");
     let parsed = document(|| place("id"), &format!("\"{id}\""))?;
@@ -434,8 +438,8 @@ pub(super) fn from_row(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
         job: job_from_row(row)?,
     };
     Ok(MachineRecord {
-        version: row.try_get::<i64, _>("m_version")? as u64,
-        generation: row.try_get::<i64, _>("m_generation")? as u64,
+        version: row.try_get::<i64>("m_version")? as u64,
+        generation: row.try_get::<i64>("m_generation")? as u64,
         name: row.try_get("m_name")?,
         spec: document(|| place("spec"), row.try_get("m_spec")?)?,
         machine,
@@ -443,16 +447,16 @@ pub(super) fn from_row(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
     })
 }
 
-fn job_from_row(row: &SqliteRow) -> Result<Option<Job>, StoreError> {
-    let Some(id) = row.try_get::<Option<String>, _>("j_id")? else { return Ok(None) };
+fn job_from_row(row: &Row) -> Result<Option<Job>, StoreError> {
+    let Some(id) = row.try_get::<Option<String>>("j_id")? else { return Ok(None) };
     let place = |column: &str| format!("job {id}, column {column}");
     let quoted = |text: &str| format!("\"{text}\"");
     let ended: Option<i64> = row.try_get("j_ended")?;
     Ok(Some(Job {
         id: document(|| place("id"), &quoted(&id))?,
         kind: document(|| place("kind"), &quoted(row.try_get("j_kind")?))?,
-        epoch: row.try_get::<i64, _>("j_epoch")? as u64,
-        restarts: row.try_get::<i64, _>("j_restarts")? as u32,
+        epoch: row.try_get::<i64>("j_epoch")? as u64,
+        restarts: row.try_get::<i64>("j_restarts")? as u32,
         started: time(row.try_get("j_started")?),
         ended: ended.map(time),
         steps: document(|| place("steps"), row.try_get("j_steps")?)?,

@@ -4,10 +4,12 @@
 //! Places are compared as they are written. Deliberately not here: names that mean one address, and a BMC that is given
 //! once by IPMI and once by Redfish; only the BMC itself could tell.
 
-use super::{MachineRecord, StoreError};
+use super::{
+    MachineRecord, StoreError,
+    db::{Conn, sql},
+};
 use crate::bmcs::split_address;
 use provisioner_api::{BmcProtocol, BmcSpec};
-use sqlx::SqliteConnection;
 use std::net::IpAddr;
 
 /// Where a BMC is, in one word for each that there can be; `None`: nothing is there that two could share.
@@ -30,20 +32,17 @@ fn place(spec: &BmcSpec) -> Option<String> {
 }
 
 /// Writes where a machine's BMC is, unless another machine's is there.
-pub(super) async fn put_on_conn(
-    conn: &mut SqliteConnection,
-    record: &MachineRecord,
-) -> Result<(), StoreError> {
+pub(super) async fn put_on_conn(conn: &mut Conn, record: &MachineRecord) -> Result<(), StoreError> {
     let id = record.id().to_string();
-    sqlx::query("DELETE FROM machine_bmc WHERE machine = $1").bind(&id).execute(&mut *conn).await?;
+    sql("DELETE FROM machine_bmc WHERE machine = $1").bind(&id).execute(&mut *conn).await?;
     let Some((spec, place)) = record.spec.bmc.as_ref().and_then(|spec| Some((spec, place(spec)?))) else {
         return Ok(());
     };
-    let other: Option<String> = sqlx::query_scalar(
+    let other: Option<String> = sql(
         "SELECT machine.name FROM machine_bmc JOIN machine ON machine.id = machine_bmc.machine WHERE place = $1",
     )
     .bind(&place)
-    .fetch_optional(&mut *conn)
+    .scalar_optional(&mut *conn)
     .await?;
     if let Some(other) = other {
         let address = if spec.address.is_empty() { spec.domain.as_deref() } else { Some(&*spec.address) };
@@ -53,7 +52,7 @@ pub(super) async fn put_on_conn(
         );
         return Err(StoreError::Taken { what, field: "bmc", mend });
     }
-    sqlx::query("INSERT INTO machine_bmc (place, machine) VALUES ($1, $2)")
+    sql("INSERT INTO machine_bmc (place, machine) VALUES ($1, $2)")
         .bind(&place)
         .bind(&id)
         .execute(&mut *conn)

@@ -3,9 +3,12 @@
 //! It is read and written by the statements and transactions of its machine (`machine`). Deliberately not here: the rest
 //! of the facts, which are a document in the machine's row.
 
-use super::{MachineRecord, StoreError, document, json, statement::Statement};
+use super::{
+    MachineRecord, StoreError,
+    db::{Row, Statement},
+    document, json,
+};
 use provisioner_api::{Inventory, MachineId};
-use sqlx::{Row, sqlite::SqliteRow};
 use std::sync::Arc;
 
 /// Whether the one that a machine has is to be written.
@@ -29,7 +32,8 @@ pub(super) fn push(query: &mut Statement, record: &MachineRecord) {
 }
 
 /// What was found in a machine, if an agent ever looked.
-pub(super) fn from_row(row: &SqliteRow, id: MachineId) -> Result<Option<Arc<Inventory>>, StoreError> {
-    let Some(text) = row.try_get::<Option<&str>, _>("m_inventory")? else { return Ok(None) };
-    document(|| format!("machine {id}, column document of machine_inventory"), text).map(Some)
+pub(super) fn from_row(row: &Row, id: MachineId) -> Result<Option<Arc<Inventory>>, StoreError> {
+    let Some(text) = row.try_get::<Option<&str>>("m_inventory")? else { return Ok(None) };
+    document(|| format!("machine {id}, column document of machine_inventory"), text)
+        .map(|found| Some(Arc::new(found)))
 }

@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) images: Recent<ImageId, Image>,
     /// Names of API tokens, by the tokens' hashes.
     pub(super) tokens: Recent<String, String>,
+    /// Nothing is ever kept.
+    others: bool,
 }
 
 /// What a write touches: rows that are forgotten before it, each with what is kept once it is committed.
@@ -142,6 +144,13 @@ where
 }
 
 impl Memory {
+    /// Keeps nothing, because others may write.
+    pub(super) fn none() -> Self {
+        let memory = Self { others: true, ..Self::default() };
+        memory.processes(1);
+        memory
+    }
+
     /// A write is about to begin. The only connection that writes is held from before this until after
     /// [`Memory::end`]. If the latter is never called, because whoever waited for the write went away, nothing is kept
     /// that is not so.
@@ -205,7 +214,7 @@ impl Memory {
     /// How many processes use this database, this one included. Whoever calls this holds the only connection that
     /// writes.
     pub(super) fn processes(&self, count: i64) {
-        let others = count > 1;
+        let others = self.others || count > 1;
         self.machines.others(others);
         self.instances.others(others);
         self.windows.others(others);

@@ -9,10 +9,10 @@ mod allocation;
 mod batch;
 mod boot_trace;
 mod damage;
+mod db;
 mod event;
 mod image;
 mod instance;
-mod lanes;
 mod lease;
 mod machine;
 mod machine_bmc;
@@ -23,7 +23,6 @@ mod recent;
 mod replica;
 mod reservation;
 mod secret;
-mod statement;
 mod token;
 mod window;
 mod writer;
@@ -32,6 +31,7 @@ mod writer;
 mod tests;
 
 pub(crate) use boot_trace::Numbered;
+pub(crate) use db::{DbError, DbErrorKind};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
 pub(crate) use lease::LeaseCounts;
@@ -41,10 +41,10 @@ pub(crate) use secret::NewSecret;
 pub(crate) use window::Window;
 
 use crate::boot_index::BootIndex;
+use db::{Lanes, ServeLock, Target};
 use jiff::Timestamp;
-use lanes::Lanes;
 use memory::Memory;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::postgres::PgConnectOptions;
 use std::{path::Path, sync::Arc, time::Duration};
 use writer::Writer;
 
@@ -53,7 +53,15 @@ use writer::Writer;
 pub(crate) enum StoreError {
     /// The database failed.
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] DbError),
+    /// The connection broke while it was written.
+    #[error(
+        "the connection to the database broke while this was written, so nobody knows whether it was; look before you repeat it"
+    )]
+    Unknown(#[source] DbError),
+    /// Another process serves from this database.
+    #[error("another `billet serve` works with this database; stop it, or set another `database`")]
+    Served,
     /// A migration failed.
     #[error("the database can't be brought up to date; it may be newer than this program")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -90,6 +98,15 @@ pub(crate) enum StoreError {
     },
 }
 
+impl From<DbError> for StoreError {
+    fn from(error: DbError) -> Self {
+        match error.kind() {
+            DbErrorKind::Unknown => Self::Unknown(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
 /// What came of a compare-and-set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Swap {
@@ -99,7 +116,11 @@ pub(crate) enum Swap {
     Stale,
 }
 
-/// The store: SQLite, one writer, several readers.
+/// How long another process that serves from the same database, and may just be ending, is waited for. A server takes 25 s
+/// to find that a host is gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The store: writers, readers, and what is remembered.
 pub(crate) struct Store {
     writer: Writer,
     reader: Lanes,
@@ -111,40 +132,72 @@ pub(crate) struct Store {
     pub(crate) boot_index: Arc<BootIndex>,
     /// When a process last listened before this one.
     alive: alive::Alive,
+    /// On a server: that nobody else serves from this database.
+    serve_lock: Option<ServeLock>,
     /// What the database's clock shows, in milliseconds since 1970; zero for the time of day.
     #[cfg(test)]
     pub(crate) clock: std::sync::atomic::AtomicI64,
 }
 
 impl Store {
-    /// Opens the database, or makes it, and brings it up to date.
+    /// Opens a file, or makes it, and brings it up to date.
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
-        let migrating = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("migrations/sqlite").run(&migrating).await?;
-        let alive = alive::Alive::open(&migrating).await?;
-        migrating.close().await;
+        let target = Target::file(path);
+        let mut migrating = db::migrate(target.clone()).await?;
+        let alive = alive::Alive::open(&mut migrating).await?;
+        migrating.close().await?;
         let recent = Arc::new(Memory::default());
-        let writer = Writer::new(Lanes::open(options.clone(), 1).await?, path, Arc::clone(&recent));
-        let reading = options.read_only(true);
-        let reader = Lanes::open(reading.clone(), 4).await?;
-        let api_reader = Lanes::open(reading, 2).await?;
-        Ok(Self {
+        let writer = Writer::groups(Lanes::open(target.clone(), 1).await?, path, Arc::clone(&recent));
+        let readers = [Lanes::open(target.reading(), 4).await?, Lanes::open(target.reading(), 2).await?];
+        Ok(Self::new(writer, readers, recent, alive, None))
+    }
+
+    /// Opens a database of a server, once nobody else serves from it, and brings it up to date. Nothing is remembered:
+    /// others may come to write there.
+    pub(crate) async fn open_server(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let target = Target::server(options);
+        let serve_lock = ServeLock::take(target.clone(), PATIENCE).await?.ok_or(StoreError::Served)?;
+        let mut migrating = db::migrate(target.clone()).await?;
+        let alive = alive::Alive::open(&mut migrating).await?;
+        migrating.close().await?;
+        let recent = Arc::new(Memory::none());
+        let writer = Writer::each(Lanes::open(target.clone(), 8).await?);
+        let readers = [Lanes::open(target.reading(), 6).await?, Lanes::open(target.reading(), 4).await?];
+        Ok(Self::new(writer, readers, recent, alive, Some(serve_lock)))
+    }
+
+    /// Whether there is something of ours in a database of a server already.
+    pub(crate) async fn is_on_server(options: &PgConnectOptions) -> Result<bool, StoreError> {
+        Ok(db::is_migrated(Target::server(options)).await?)
+    }
+
+    fn new(
+        writer: Writer,
+        [reader, api_reader]: [Lanes; 2],
+        recent: Arc<Memory>,
+        alive: alive::Alive,
+        serve_lock: Option<ServeLock>,
+    ) -> Self {
+        Self {
             writer,
             reader,
             api_reader,
             recent,
             boot_index: Arc::default(),
             alive,
+            serve_lock,
             #[cfg(test)]
             clock: Default::default(),
-        })
+        }
+    }
+
+    /// Answers when another process may serve from this database: then this one must do nothing more. Never, where that
+    /// can't be.
+    pub(crate) async fn lost(&self) -> DbError {
+        match &self.serve_lock {
+            Some(lock) => lock.lost().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// What the database's clock shows, where a test sets it.
@@ -160,6 +213,9 @@ impl Store {
         self.api_reader.close().await;
         self.reader.close().await;
         self.writer.close().await;
+        if let Some(lock) = &self.serve_lock {
+            lock.let_go().await;
+        }
     }
 }
 
@@ -187,14 +243,10 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 }
 
 /// Tells a unique constraint from other failures.
-fn taken(error: sqlx::Error, field: &'static str, what: impl FnOnce() -> String) -> StoreError {
-    match &error {
-        sqlx::Error::Database(cause) if cause.is_unique_violation() => {
-            StoreError::Taken { what: what(), field, mend: "choose another".into() }
-        }
-        sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
-            StoreError::InUse { what: what() }
-        }
+fn taken(error: DbError, field: &'static str, what: impl FnOnce() -> String) -> StoreError {
+    match error.kind() {
+        DbErrorKind::Unique => StoreError::Taken { what: what(), field, mend: "choose another".into() },
+        DbErrorKind::ForeignKey => StoreError::InUse { what: what() },
         _ => error.into(),
     }
 }

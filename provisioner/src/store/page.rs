@@ -5,12 +5,12 @@
 use super::{
     InstanceRecord, MachineRecord, Store, StoreError,
     damage::{illegible_instance, illegible_machine},
+    db::{Row, sql},
     instance::{self, INSTANCE},
     machine::{self, MACHINE},
 };
 use crate::text::word;
 use provisioner_api::{InstanceId, InstanceState, MachineId, MachineState};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row, sqlite::SqliteRow};
 use std::collections::HashMap;
 
 /// Which machines.
@@ -50,7 +50,7 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ListedMachine>, StoreError> {
-        let mut query = QueryBuilder::new(format!(
+        let mut query = sql(format!(
             "SELECT {MACHINE}, {LEGIBLE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
              LEFT JOIN instance ON instance.id = machine.owner WHERE machine.name > "
         ));
@@ -66,8 +66,8 @@ impl Store {
             Some(false) => _ = query.push(" AND NOT machine.held"),
             None => {}
         }
-        query.push(" ORDER BY machine.name LIMIT ").push_bind(i64::from(limit));
-        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        query.push(" ORDER BY machine.name").push_limit(limit);
+        let rows = query.fetch_all(&mut *self.api_reader.get().await?).await?;
         let listed =
             |row| Ok(ListedMachine { record: legible_machine(row)?, instance: row.try_get("o_name")? });
         rows.iter().map(listed).collect()
@@ -81,13 +81,13 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ListedInstance>, StoreError> {
-        let mut query = QueryBuilder::new(format!("{} WHERE instance.name > ", joined()));
+        let mut query = sql(format!("{} WHERE instance.name > ", joined()));
         query.push_bind(after.unwrap_or_default().to_owned());
         if let Some(state) = &state {
             query.push(" AND instance.state = ").push_bind(word(state));
         }
-        query.push(" ORDER BY instance.name LIMIT ").push_bind(i64::from(limit));
-        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        query.push(" ORDER BY instance.name").push_limit(limit);
+        let rows = query.fetch_all(&mut *self.api_reader.get().await?).await?;
         rows.iter().map(legible_instance).collect()
     }
 
@@ -97,17 +97,14 @@ impl Store {
         key: &str,
     ) -> Result<Option<ListedInstance>, StoreError> {
         let text = format!("{} WHERE instance.name = $1 OR instance.id = $1", joined());
-        let row = sqlx::query(AssertSqlSafe(text))
-            .bind(key)
-            .fetch_optional(&mut *self.api_reader.get().await?)
-            .await?;
+        let row = sql(text).bind(key).fetch_optional(&mut *self.api_reader.get().await?).await?;
         row.as_ref().map(listed_instance).transpose()
     }
 
     /// An instance's name.
     pub(crate) async fn instance_name(&self, id: InstanceId) -> Result<Option<String>, StoreError> {
-        let query = sqlx::query_scalar("SELECT name FROM instance WHERE id = $1").bind(id.to_string());
-        Ok(query.fetch_optional(&mut *self.api_reader.get().await?).await?)
+        let query = sql("SELECT name FROM instance WHERE id = $1").bind(id.to_string());
+        Ok(query.scalar_optional(&mut *self.api_reader.get().await?).await?)
     }
 
     /// The ids and names of the machines with these MACs.
@@ -115,17 +112,14 @@ impl Store {
         &self,
         macs: &[String],
     ) -> Result<HashMap<String, (MachineId, String)>, StoreError> {
-        let mut query = QueryBuilder::new(
-            "SELECT mac, machine.id AS id, machine.name AS name FROM machine_mac
-             JOIN machine ON machine.id = machine_mac.machine WHERE mac IN (",
-        );
-        let mut list = query.separated(", ");
+        let mut query = sql("SELECT mac, machine.id AS id, machine.name AS name FROM machine_mac
+             JOIN machine ON machine.id = machine_mac.machine WHERE mac IN (");
         // With a few lengths there are few texts to prepare.
         for place in 0..macs.len().next_power_of_two() {
-            list.push_bind(macs.get(place).cloned());
+            query.push(if place > 0 { ", " } else { "" }).push_bind(macs.get(place));
         }
         query.push(")");
-        let rows = query.build().fetch_all(&mut *self.api_reader.get().await?).await?;
+        let rows = query.fetch_all(&mut *self.api_reader.get().await?).await?;
         let mut names = HashMap::with_capacity(rows.len());
         for row in &rows {
             let id: String = row.try_get("id")?;
@@ -138,20 +132,23 @@ impl Store {
 
     /// How many machines are in each state, by the state's word.
     pub(crate) async fn machine_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let text = "SELECT state, COUNT(*) FROM machine GROUP BY state ORDER BY state";
-        Ok(sqlx::query_as(text).fetch_all(&mut *self.api_reader.get().await?).await?)
+        self.counts("SELECT state, COUNT(*) AS count FROM machine GROUP BY state ORDER BY state").await
     }
 
     /// Of how many machines the work waits for a person.
     pub(crate) async fn machine_held_count(&self) -> Result<i64, StoreError> {
         let text = "SELECT COUNT(*) FROM machine WHERE held";
-        Ok(sqlx::query_scalar(text).fetch_one(&mut *self.api_reader.get().await?).await?)
+        Ok(sql(text).scalar(&mut *self.api_reader.get().await?).await?)
     }
 
     /// How many instances are in each state, by the state's word.
     pub(crate) async fn instance_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let text = "SELECT state, COUNT(*) FROM instance GROUP BY state ORDER BY state";
-        Ok(sqlx::query_as(text).fetch_all(&mut *self.api_reader.get().await?).await?)
+        self.counts("SELECT state, COUNT(*) AS count FROM instance GROUP BY state ORDER BY state").await
+    }
+
+    async fn counts(&self, text: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sql(text).fetch_all(&mut *self.api_reader.get().await?).await?;
+        rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("count")?))).collect()
     }
 }
 
@@ -159,13 +156,13 @@ impl Store {
 const LEGIBLE: &str = "machine.state AS m_state, machine.pool AS m_pool";
 
 /// A machine, or what is legible of it.
-fn legible_machine(row: &SqliteRow) -> Result<MachineRecord, StoreError> {
+fn legible_machine(row: &Row) -> Result<MachineRecord, StoreError> {
     machine::from_row(row)
         .or_else(|error| if error.is_damage() { Ok(illegible_machine(row, &error)) } else { Err(error) })
 }
 
 /// An instance with its machine, or what is legible of either.
-fn legible_instance(row: &SqliteRow) -> Result<ListedInstance, StoreError> {
+fn legible_instance(row: &Row) -> Result<ListedInstance, StoreError> {
     let record = instance::from_row(row)
         .or_else(|error| if error.is_damage() { Ok(illegible_instance(row, &error)) } else { Err(error) })?;
     let machine = record.machine.map(|_| legible_machine(row)).transpose()?;
@@ -180,7 +177,7 @@ fn joined() -> String {
     )
 }
 
-fn listed_instance(row: &SqliteRow) -> Result<ListedInstance, StoreError> {
+fn listed_instance(row: &Row) -> Result<ListedInstance, StoreError> {
     let record = instance::from_row(row)?;
     let machine = record.machine.map(|_| machine::from_row(row)).transpose()?;
     Ok(ListedInstance { record, machine })

@@ -2,22 +2,20 @@
 
 use super::{
     Store, StoreError,
-    lanes::Lent,
+    db::{Conn, DbError, Lent, Row, again, sql},
     lease::{address_of, mac_number, mac_of, number_of},
     taken,
 };
 use pxe::leases::Reservation;
-use sqlx::{Row, sqlite::SqliteRow};
 use std::net::Ipv4Addr;
 
 impl Store {
     /// The reservations of a network by address.
     pub(crate) async fn reservation_list(&self, network: &str) -> Result<Vec<Reservation>, StoreError> {
-        let rows =
-            sqlx::query("SELECT network, mac, address FROM reservation WHERE network = $1 ORDER BY address")
-                .bind(network)
-                .fetch_all(&mut *self.api_reader.get().await?)
-                .await?;
+        let rows = sql("SELECT network, mac, address FROM reservation WHERE network = $1 ORDER BY address")
+            .bind(network)
+            .fetch_all(&mut *self.api_reader.get().await?)
+            .await?;
         let all = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
         Ok(all.into_iter().map(|(_, reservation)| reservation).collect())
     }
@@ -29,10 +27,8 @@ impl Store {
         after: Option<Ipv4Addr>,
         limit: u32,
     ) -> Result<Vec<Reservation>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT network, mac, address FROM reservation WHERE network = $1 AND address > $2
-             ORDER BY address LIMIT $3",
-        )
+        let rows = sql("SELECT network, mac, address FROM reservation WHERE network = $1 AND address > $2
+             ORDER BY address LIMIT $3 + 0")
         .bind(network)
         .bind(after.map_or(-1, number_of))
         .bind(limit)
@@ -52,39 +48,39 @@ impl Store {
         network: &str,
         reservation: Reservation,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let changed = sqlx::query(
-            "INSERT INTO reservation (network, mac, address) VALUES ($1, $2, $3)
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let changed = sql("INSERT INTO reservation (network, mac, address) VALUES ($1, $2, $3)
              ON CONFLICT (network, mac) DO UPDATE SET address = excluded.address
-             WHERE address <> excluded.address",
-        )
-        .bind(network)
-        .bind(mac_number(reservation.mac))
-        .bind(number_of(reservation.address))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| taken(error, "address", || format!("the address {}", reservation.address)))?;
-        commit(transaction, changed.rows_affected()).await
+             WHERE reservation.address <> excluded.address")
+            .bind(network)
+            .bind(mac_number(reservation.mac))
+            .bind(number_of(reservation.address))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| taken(error, "address", || format!("the address {}", reservation.address)))?;
+            commit(transaction, changed).await
+        })
     }
 
     /// Ends the reservation of a client. False: it has none.
     pub(crate) async fn reservation_delete(&self, network: &str, mac: [u8; 6]) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        let gone = sqlx::query("DELETE FROM reservation WHERE network = $1 AND mac = $2")
-            .bind(network)
-            .bind(mac_number(mac))
-            .execute(&mut *transaction)
-            .await?;
-        commit(transaction, gone.rows_affected()).await
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let gone = sql("DELETE FROM reservation WHERE network = $1 AND mac = $2")
+                .bind(network)
+                .bind(mac_number(mac))
+                .execute(&mut *transaction)
+                .await?;
+            commit(transaction, gone).await
+        })
     }
 }
 
 /// Raises the version if something changed.
 async fn commit(mut transaction: Lent, changed: u64) -> Result<bool, StoreError> {
     if changed > 0 {
-        sqlx::query("UPDATE reservation_version SET version = version + 1")
-            .execute(&mut *transaction)
-            .await?;
+        sql("UPDATE reservation_version SET version = version + 1").execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(changed > 0)
@@ -92,21 +88,19 @@ async fn commit(mut transaction: Lent, changed: u64) -> Result<bool, StoreError>
 
 /// All reservations of all networks and their version, unless that is the one known.
 pub(super) async fn newer(
-    transaction: &mut Lent,
+    conn: &mut Conn,
     known: Option<u64>,
 ) -> Result<Option<(u64, Vec<(String, Reservation)>)>, StoreError> {
-    let version: i64 =
-        sqlx::query_scalar("SELECT version FROM reservation_version").fetch_one(&mut **transaction).await?;
+    let version: i64 = sql("SELECT version FROM reservation_version").scalar(&mut *conn).await?;
     let version = u64::try_from(version).unwrap_or(0);
     if known == Some(version) {
         return Ok(None);
     }
-    let rows =
-        sqlx::query("SELECT network, mac, address FROM reservation").fetch_all(&mut **transaction).await?;
+    let rows = sql("SELECT network, mac, address FROM reservation").fetch_all(conn).await?;
     Ok(Some((version, rows.iter().map(from_row).collect::<Result<_, _>>()?)))
 }
 
-fn from_row(row: &SqliteRow) -> Result<(String, Reservation), sqlx::Error> {
+fn from_row(row: &Row) -> Result<(String, Reservation), DbError> {
     let (mac, address) = (mac_of(row.try_get("mac")?), address_of(row.try_get("address")?));
     Ok((row.try_get("network")?, Reservation { mac, address }))
 }

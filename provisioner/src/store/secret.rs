@@ -1,13 +1,14 @@
 //! Secrets, sealed before they come here.
 
 use super::{
-    NewEvent, Store, StoreError, Swap, event,
+    NewEvent, Store, StoreError, Swap,
+    db::{Conn, DbError, Row, again, sql},
+    event,
     memory::{Secrets, Touched},
 };
 use crate::keys::Sealed;
 use jiff::Timestamp;
 use provisioner_api::MachineId;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use std::sync::Arc;
 
 /// What a secret's place is to hold, written in the transaction of the object that it belongs to: neither comes
@@ -23,20 +24,17 @@ pub(crate) struct NewSecret {
 }
 
 /// Puts secrets in their places, over those that were there.
-pub(super) async fn put_on_conn(
-    conn: &mut SqliteConnection,
-    secrets: &[NewSecret],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn put_on_conn(conn: &mut Conn, secrets: &[NewSecret]) -> Result<(), DbError> {
     for secret in secrets {
         let Some(sealed) = &secret.sealed else {
-            sqlx::query("DELETE FROM secret WHERE owner = $1 AND name = $2")
+            sql("DELETE FROM secret WHERE owner = $1 AND name = $2")
                 .bind(&secret.owner)
                 .bind(secret.name)
                 .execute(&mut *conn)
                 .await?;
             continue;
         };
-        sqlx::query(
+        sql(
             "INSERT INTO secret (owner, name, nonce, ciphertext) VALUES ($1, $2, $3, $4)
              ON CONFLICT (owner, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext",
         )
@@ -53,7 +51,7 @@ pub(super) async fn put_on_conn(
 impl Store {
     /// The secret in that place.
     pub(crate) async fn secret_get(&self, owner: &str, name: &str) -> Result<Option<Sealed>, StoreError> {
-        let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
+        let row = sql("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
             .bind(owner)
             .bind(name)
             .fetch_optional(&mut *self.reader.get().await?)
@@ -67,7 +65,7 @@ impl Store {
             return Ok(known);
         }
         let reading = self.recent.secrets.reading();
-        let rows = sqlx::query("SELECT name, nonce, ciphertext FROM secret WHERE owner = $1")
+        let rows = sql("SELECT name, nonce, ciphertext FROM secret WHERE owner = $1")
             .bind(owner)
             .fetch_all(&mut *self.reader.get().await?)
             .await?;
@@ -85,22 +83,24 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let touched = Touched::default().secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM machine WHERE id = $1")
-            .bind(machine.to_string())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if there.is_none() {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let touched = Touched::default().secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let there: Option<String> = sql("SELECT id FROM machine WHERE id = $1")
+                .bind(machine.to_string())
+                .scalar_optional(&mut *transaction)
+                .await?;
+            if there.is_none() {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 
     /// Puts secrets in their places, if another one is still what it was, and tells of it.
@@ -111,26 +111,28 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        let touched = Touched::default().secrets(secrets);
-        let mut transaction = self.writer.begin().await?;
-        self.recent.begin(&touched);
-        let row = sqlx::query("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
-            .bind(&still.owner)
-            .bind(still.name)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if row.map(|row| sealed(&row)).transpose()? != still.sealed {
-            self.recent.end(touched, false);
-            return Ok(Swap::Stale);
-        }
-        put_on_conn(&mut transaction, secrets).await?;
-        event::insert_on_conn(&mut transaction, events, now).await?;
-        transaction.commit_held().await?;
-        self.recent.end(touched, true);
-        Ok(Swap::Updated)
+        again!({
+            let touched = Touched::default().secrets(secrets);
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            let row = sql("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
+                .bind(&still.owner)
+                .bind(still.name)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            if row.map(|row| sealed(&row)).transpose()? != still.sealed {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
+            put_on_conn(&mut transaction, secrets).await?;
+            event::insert_on_conn(&mut transaction, events, now).await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(Swap::Updated)
+        })
     }
 }
 
-fn sealed(row: &SqliteRow) -> Result<Sealed, StoreError> {
+fn sealed(row: &Row) -> Result<Sealed, StoreError> {
     Ok(Sealed { nonce: row.try_get("nonce")?, ciphertext: row.try_get("ciphertext")? })
 }

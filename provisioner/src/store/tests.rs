@@ -9,6 +9,8 @@ mod leases;
 mod memory;
 mod migration;
 mod pages;
+mod postgres;
+mod schema;
 
 use super::*;
 use crate::{
@@ -20,10 +22,73 @@ use provisioner_api::MachineId;
 use provisioner_lifecycle::{Fact, observe};
 use uuid::Uuid;
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
-    (folder, store)
+tokio::task_local! {
+    /// The test runs on PostgreSQL.
+    static ON_SERVER: ();
+}
+
+/// Runs a test on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($($test:ident)*) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$test().await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                $crate::store::tests::ON_SERVER.scope((), Box::pin(super::$test())).await;
+            }
+        }
+    )*};
+}
+use on_both;
+
+/// Where a test's database is.
+enum Place {
+    File(tempfile::TempDir),
+    Server(tests_postgres::Database),
+}
+
+impl Place {
+    async fn new() -> Self {
+        if !is_on_server() {
+            return Self::File(tempfile::tempdir().unwrap());
+        }
+        let server = tests_postgres::Server::shared().await.unwrap();
+        // Brought up to date once, and copied.
+        let fill = async |url: String| {
+            Store::open_server(&url.parse()?).await?.close().await;
+            Ok(())
+        };
+        Self::Server(server.database_like("store", fill).await.unwrap())
+    }
+
+    /// Opens it, for the first time or again. Before that, whoever had it open has to close it.
+    async fn open(&self) -> Store {
+        match self {
+            Self::File(folder) => Store::open(&folder.path().join("billet.db")).await.unwrap(),
+            Self::Server(database) => Store::open_server(&database.url().parse().unwrap()).await.unwrap(),
+        }
+    }
+}
+
+fn is_on_server() -> bool {
+    ON_SERVER.try_with(|()| ()).is_ok()
+}
+
+on_both! {
+    a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac
+    a_stale_change_changes_no_password
+    old_events_and_more_than_enough_of_them_are_forgotten
+    a_window_that_nobody_claimed_is_forgotten_before_a_session
+}
+
+async fn store() -> (Place, Store) {
+    let place = Place::new().await;
+    let store = place.open().await;
+    (place, store)
 }
 
 fn record(number: u128, mac: &str) -> MachineRecord {
@@ -37,7 +102,6 @@ fn password(record: &MachineRecord) -> NewSecret {
     NewSecret { owner: format!("machine {}", record.id()), name: "bmc-password", sealed: Some(sealed) }
 }
 
-#[tokio::test]
 async fn a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac() {
     let (_folder, store) = store().await;
     store.machine_insert(&record(1, "52:54:00:00:00:01"), &[], &[], NOW).await.unwrap();
@@ -51,7 +115,6 @@ async fn a_machine_that_is_refused_leaves_no_secret_and_names_who_has_its_mac() 
     assert_eq!(store.secret_get(&secret.owner, secret.name).await.unwrap(), None);
 }
 
-#[tokio::test]
 async fn a_stale_change_changes_no_password() {
     let (_folder, store) = store().await;
     let before = record(1, "52:54:00:00:00:01");
@@ -67,7 +130,6 @@ async fn a_stale_change_changes_no_password() {
     assert_eq!(stored, MachineRecord { version: 2, ..next });
 }
 
-#[tokio::test]
 async fn old_events_and_more_than_enough_of_them_are_forgotten() {
     let (_folder, store) = store().await;
     let (busy, calm) = (MachineId(Uuid::from_u128(1)), MachineId(Uuid::from_u128(2)));
@@ -96,7 +158,6 @@ async fn old_events_and_more_than_enough_of_them_are_forgotten() {
     assert_eq!(messages(busy).await, ["6", "7", "8"]);
 }
 
-#[tokio::test]
 async fn a_window_that_nobody_claimed_is_forgotten_before_a_session() {
     let (_folder, store) = store().await;
     let machine = record(1, "52:54:00:00:00:01");

@@ -1,6 +1,6 @@
 //! API tokens, as hashes.
 
-use super::{Store, StoreError, micros};
+use super::{Store, StoreError, db::sql, micros};
 use jiff::Timestamp;
 
 impl Store {
@@ -11,7 +11,7 @@ impl Store {
         name: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO api_token (hash, name, created) VALUES ($1, $2, $3)")
+        sql("INSERT INTO api_token (hash, name, created) VALUES ($1, $2, $3)")
             .bind(hash)
             .bind(name)
             .bind(micros(now))
@@ -29,9 +29,9 @@ impl Store {
             return Ok(Some(name));
         }
         let reading = self.recent.tokens.reading();
-        let name: Option<String> = sqlx::query_scalar("SELECT name FROM api_token WHERE hash = $1")
+        let name: Option<String> = sql("SELECT name FROM api_token WHERE hash = $1")
             .bind(hash)
-            .fetch_optional(&mut *self.api_reader.get().await?)
+            .scalar_optional(&mut *self.api_reader.get().await?)
             .await?;
         if let Some(name) = &name {
             self.recent.tokens.keep_read(reading, hash.to_owned(), name.clone());
@@ -41,9 +41,7 @@ impl Store {
 
     /// Whether there is any token at all.
     pub(crate) async fn token_any(&self) -> Result<bool, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM api_token")
-            .fetch_one(&mut *self.reader.get().await?)
-            .await?;
+        let count: i64 = sql("SELECT COUNT(*) FROM api_token").scalar(&mut *self.reader.get().await?).await?;
         Ok(count > 0)
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     MachineRecord, NewEvent, Store, StoreError, Swap,
     batch::{Batch, Part},
+    db::{Row, sql},
     document, event, machine,
     memory::Touched,
     micros, time,
@@ -10,7 +11,6 @@ use super::{
 };
 use jiff::Timestamp;
 use provisioner_api::{JobId, MachineId};
-use sqlx::{Row, sqlite::SqliteRow};
 
 /// A boot window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Store {
         if let Some(window) = self.recent.windows.get(id) {
             return Ok(Some(window));
         }
-        let row = sqlx::query(
+        let row = sql(
             "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window WHERE id = $1",
         )
         .bind(id)
@@ -84,10 +84,8 @@ impl Store {
         if let Some(window) = id.and_then(|id| self.recent.windows.get(&id)) {
             return Ok(Some(window));
         }
-        let row = sqlx::query(
-            "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window
-             WHERE job = $1 AND epoch = $2 ORDER BY opened DESC LIMIT 1",
-        )
+        let row = sql("SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window
+             WHERE job = $1 AND epoch = $2 ORDER BY opened DESC LIMIT 1")
         .bind(job.to_string())
         .bind(epoch as i64)
         .fetch_optional(&mut *self.reader.get().await?)
@@ -101,7 +99,7 @@ impl Store {
         mac: &str,
         now: Timestamp,
     ) -> Result<Option<Window>, StoreError> {
-        let row = sqlx::query(
+        let row = sql(
             "SELECT id, mac, machine, job, epoch, opened, expires, nonce, claimed FROM boot_window
              WHERE mac = $1 AND job IS NULL AND claimed IS NULL AND expires > $2 ORDER BY opened DESC LIMIT 1",
         )
@@ -141,12 +139,10 @@ impl Store {
 
     /// How many discovery windows are open.
     pub(crate) async fn window_discoveries(&self, now: Timestamp) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT COUNT(*) FROM boot_window WHERE job IS NULL AND claimed IS NULL AND expires > $1",
-        )
-        .bind(micros(now))
-        .fetch_one(&mut *self.reader.get().await?)
-        .await?)
+        Ok(sql("SELECT COUNT(*) FROM boot_window WHERE job IS NULL AND claimed IS NULL AND expires > $1")
+            .bind(micros(now))
+            .scalar(&mut *self.reader.get().await?)
+            .await?)
     }
 
     /// Forgets windows that closed before `closed` without a claim, those whose job ended before `closed` (no agent gets
@@ -155,10 +151,8 @@ impl Store {
         let touched = Touched::default().any_window();
         let mut lent = self.writer.get().await?;
         self.recent.begin(&touched);
-        sqlx::query(
-            "DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
-             OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)",
-        )
+        sql("DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
+             OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)")
         .bind(micros(closed))
         .bind(micros(began))
         .execute(lent.conn())
@@ -168,13 +162,13 @@ impl Store {
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Window, StoreError> {
+fn from_row(row: &Row) -> Result<Window, StoreError> {
     let id: String = row.try_get("id")?;
     let place = |column: &str| format!("boot_window {id}, column {column}");
     let parse_id = |column: &'static str, text: Option<String>| {
         text.map(|text| document(|| place(column), &format!("\"{text}\""))).transpose()
     };
-    let machine: Option<MachineId> = match row.try_get::<Option<String>, _>("machine")? {
+    let machine: Option<MachineId> = match row.try_get::<Option<String>>("machine")? {
         Some(text) => Some(document(|| place("machine"), &format!("\"{text}\""))?),
         None => None,
     };

@@ -5,10 +5,13 @@
 //! after the commit. Whoever stops waiting before its write is taken has not written; after that, the write goes its way
 //! without it. Transactions that take several questions have a connection of their own ([`Writer::begin`]) and exclude
 //! the groups for that time.
+//!
+//! On PostgreSQL a write is a transaction of its own, and so is what takes several questions: they run beside each other,
+//! and what came between is a [`DbErrorKind::Conflict`].
 
 use super::{
     batch::{self, Batch, Failed, Part, Written},
-    lanes::{Lanes, Lent},
+    db::{DbError, DbErrorKind, Isolation, Lanes, Lent},
     memory::{Memory, Touched},
 };
 use crate::boot_index::Changing;
@@ -70,9 +73,11 @@ impl From<Batch> for Write {
 
 /// Who writes.
 pub(super) struct Writer {
-    /// One connection, for transactions of several questions. Whoever has it is the only one who writes.
+    /// For transactions of several questions. Of a file there is one connection: whoever has it is the only one who
+    /// writes.
     lanes: Lanes,
-    shared: Arc<Shared>,
+    /// Of a file.
+    groups: Option<Arc<Shared>>,
 }
 
 struct Shared {
@@ -145,8 +150,13 @@ impl Shared {
 }
 
 impl Writer {
+    /// Each write is committed by itself.
+    pub(super) fn each(lanes: Lanes) -> Self {
+        Self { lanes, groups: None }
+    }
+
     /// Writes through the one connection of `lanes`, and a second one to the same file.
-    pub(super) fn new(lanes: Lanes, path: &Path, memory: Arc<Memory>) -> Self {
+    pub(super) fn groups(lanes: Lanes, path: &Path, memory: Arc<Memory>) -> Self {
         let shared = Shared {
             path: path.to_owned(),
             memory,
@@ -155,59 +165,73 @@ impl Writer {
             #[cfg(test)]
             groups: std::sync::atomic::AtomicU64::new(0),
         };
-        Self { lanes, shared: Arc::new(shared) }
+        Self { lanes, groups: Some(Arc::new(shared)) }
     }
 
     /// The connection for more than one question, as soon as nobody else writes.
-    pub(super) async fn get(&self) -> Result<Lent, sqlx::Error> {
+    pub(super) async fn get(&self) -> Result<Lent, DbError> {
         self.lanes.get().await
     }
 
     /// Begins a transaction that takes several questions. It is taken back unless it is committed.
-    pub(super) async fn begin(&self) -> Result<Lent, sqlx::Error> {
-        self.lanes.begin().await
+    pub(super) async fn begin(&self) -> Result<Lent, DbError> {
+        self.lanes.begin(Isolation::Alone).await
     }
 
     /// Does what is handed in, or nothing of it. The answer comes after the commit.
     pub(super) async fn write(&self, write: impl Into<Write>) -> Result<Written, Failed> {
         let (answer, answered) = oneshot::channel();
+        let member = Member { write: write.into(), answer };
+        match &self.groups {
+            Some(shared) => self.hand_in(shared, member),
+            None => _ = tokio::spawn(commit_alone(self.lanes.clone(), member)),
+        }
+        // Nobody answers when the runtime ends.
+        let gone = |_| Err(Failed { part: Part::Rest, error: nobody_answers() });
+        answered.await.unwrap_or_else(gone)
+    }
+
+    fn hand_in(&self, shared: &Arc<Shared>, member: Member) {
         let lead = {
-            let mut queue = self.shared.queue();
-            queue.waiting.push_back(Member { write: write.into(), answer });
+            let mut queue = shared.queue();
+            queue.waiting.push_back(member);
             !std::mem::replace(&mut queue.led, true)
         };
         if lead {
-            let leader = Leader { lanes: self.lanes.clone(), shared: Arc::clone(&self.shared), leads: true };
+            let leader = Leader { lanes: self.lanes.clone(), shared: Arc::clone(shared), leads: true };
             tokio::spawn(leader.lead());
         }
-        // Nobody answers when the runtime ends.
-        let gone = |_| Err(Failed { part: Part::Rest, error: sqlx::Error::WorkerCrashed });
-        answered.await.unwrap_or_else(gone)
     }
 
     /// Ends all connections, once nothing waits.
     pub(super) async fn close(&self) {
-        loop {
-            let idle = self.shared.idle.notified();
-            if !self.shared.queue().led {
-                break;
+        if let Some(shared) = &self.groups {
+            loop {
+                let idle = shared.idle.notified();
+                if !shared.queue().led {
+                    break;
+                }
+                idle.await;
             }
-            idle.await;
+            drop(shared.queue().conn.take());
         }
-        drop(self.shared.queue().conn.take());
         self.lanes.close().await;
     }
 
     /// How many rows were written of what was handed in.
     #[cfg(test)]
     pub(super) fn changes(&self) -> u64 {
-        self.shared.queue().conn.as_ref().map_or(0, Connection::total_changes)
+        self.groups
+            .as_ref()
+            .and_then(|shared| Some(shared.queue().conn.as_ref()?.total_changes()))
+            .unwrap_or(0)
     }
 
     /// How many transactions were begun for what was handed in.
     #[cfg(test)]
-    pub(super) fn groups(&self) -> u64 {
-        self.shared.groups.load(std::sync::atomic::Ordering::Relaxed)
+    pub(super) fn begun(&self) -> u64 {
+        let count = |shared: &Arc<Shared>| shared.groups.load(std::sync::atomic::Ordering::Relaxed);
+        self.groups.as_ref().map_or(0, count)
     }
 }
 
@@ -294,10 +318,7 @@ impl Leader {
     }
 
     /// Commits batches on a thread that may block. The connection is used again unless something went wrong with it.
-    async fn commit_elsewhere(
-        &self,
-        batches: Vec<Batch>,
-    ) -> Result<Vec<Result<Written, Failed>>, sqlx::Error> {
+    async fn commit_elsewhere(&self, batches: Vec<Batch>) -> Result<Vec<Result<Written, Failed>>, DbError> {
         #[cfg(test)]
         self.shared.groups.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let began = Instant::now();
@@ -316,18 +337,35 @@ impl Leader {
         }
         match done {
             Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(error)) => Err(batch::refused(&error)),
-            Err(_) => Err(sqlx::Error::WorkerCrashed),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(nobody_answers()),
         }
     }
 }
 
+/// The task that would answer is gone.
+fn nobody_answers() -> DbError {
+    DbError::new(DbErrorKind::Unknown, "the task that writes ended")
+}
+
+/// Commits one write on a database that takes many at once. What booting clients are told changes once it is done.
+async fn commit_alone(lanes: Lanes, Member { write, answer }: Member) {
+    let Write { batch, touched: _, changing } = write;
+    if answer.is_closed() {
+        return;
+    }
+    let done = batch::commit_alone(&lanes, &batch).await;
+    drop(changing);
+    // Whoever waited may be gone.
+    let _ = answer.send(done);
+}
+
 /// Tells everybody of the same error.
-fn answer_all(answers: impl Iterator<Item = oneshot::Sender<Result<Written, Failed>>>, error: sqlx::Error) {
-    let text = error.to_string();
+fn answer_all(answers: impl Iterator<Item = oneshot::Sender<Result<Written, Failed>>>, error: DbError) {
+    let (kind, text) = (error.kind(), error.to_string());
     let mut first = Some(error);
     for answer in answers {
-        let error = first.take().unwrap_or_else(|| sqlx::Error::Io(std::io::Error::other(text.clone())));
+        let error = first.take().unwrap_or_else(|| DbError::new(kind, text.clone()));
         // Whoever waited may be gone.
         let _ = answer.send(Err(Failed { part: Part::Rest, error }));
     }

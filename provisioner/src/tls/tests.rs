@@ -247,6 +247,7 @@ fn a_certificate_without_its_end_is_told() {
 fn the_names_of_a_service() {
     let config = config::Config {
         data: "/d".into(),
+        database: None,
         api: config::Api {
             listen: "192.0.2.7:7443".parse().unwrap(),
             names: vec!["Billet.Example.org".to_owned(), "FD00::0001".to_owned()],

@@ -1,11 +1,16 @@
 //! What allocation and a restart read, and that it costs what it should.
 
-use super::{super::*, NOW, record, store};
-use crate::samples;
+use super::{super::*, NOW, Place, on_both, record, store};
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{Hold, Job, Owner, Step, StepName};
-use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
+
+on_both! {
+    free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds
+    whoever_listens_again_says_so_of_machines_at_work_and_of_no_others
+    only_the_time_in_which_nobody_listened_is_forgiven
+}
 
 /// A machine that nobody has.
 fn free(number: u128) -> MachineRecord {
@@ -20,14 +25,13 @@ fn job(number: u128, started: Timestamp, ended: Option<Timestamp>) -> Job {
 
 /// How SQLite finds the rows of a statement.
 async fn plan(store: &Store, statement: &str) -> String {
-    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+    let rows = sql(format!("EXPLAIN QUERY PLAN {statement}"))
         .fetch_all(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
-    rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()
+    rows.iter().map(|row| row.try_get::<String>("detail").unwrap() + "\n").collect()
 }
 
-#[tokio::test]
 async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() {
     let (_folder, store) = store().await;
     let owner = Owner {
@@ -85,7 +89,6 @@ async fn nothing_is_searched_row_by_row() {
     }
 }
 
-#[tokio::test]
 async fn whoever_listens_again_says_so_of_machines_at_work_and_of_no_others() {
     let (_folder, store) = store().await;
     let at = |second| Timestamp::from_second(second).unwrap();
@@ -107,12 +110,11 @@ async fn whoever_listens_again_says_so_of_machines_at_work_and_of_no_others() {
     }
 }
 
-#[tokio::test]
 async fn only_the_time_in_which_nobody_listened_is_forgiven() {
-    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new().await;
     let at = |second: i64| Timestamp::from_second(second).unwrap();
     let open = async |second: i64| {
-        let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+        let store = place.open().await;
         let set = |second: i64| store.clock.store(second * 1000, std::sync::atomic::Ordering::Relaxed);
         set(second);
         store

@@ -1,12 +1,21 @@
 //! Several statements of one write: all or nothing, whatever fails and whoever stops waiting; and what is kept of it
 //! in memory.
 
-use super::{super::*, NOW, jobs::job, record, store};
-use crate::store::batch::{self, Batch, Part};
+use super::{super::*, NOW, jobs::job, on_both, record, store};
+use crate::store::{
+    batch::{self, Batch, Part},
+    db::sql,
+};
 use futures::future::poll_immediate;
 use proptest::prelude::*;
 use provisioner_api::MachineState;
 use rusqlite::Connection;
+
+on_both! {
+    a_stale_batch_leaves_neither_job_nor_event
+    what_is_taken_is_named_and_nothing_stays
+    a_constraint_in_the_midst_takes_back_what_was_before_it
+}
 
 const MAC: &str = "52:54:00:00:00:01";
 
@@ -20,8 +29,9 @@ fn step(before: &MachineRecord, number: u128) -> (MachineRecord, Vec<NewEvent>) 
 
 /// How many jobs and events there are, as the writer sees it.
 async fn written(store: &Store) -> (i64, i64) {
-    let text = "SELECT (SELECT COUNT(*) FROM job), (SELECT COUNT(*) FROM event)";
-    sqlx::query_as(text).fetch_one(store.writer.get().await.unwrap().conn()).await.unwrap()
+    let mut lent = store.writer.get().await.unwrap();
+    let jobs = sql("SELECT COUNT(*) FROM job").scalar(&mut lent).await.unwrap();
+    (jobs, sql("SELECT COUNT(*) FROM event").scalar(&mut lent).await.unwrap())
 }
 
 /// What the database says, whatever is kept.
@@ -29,7 +39,6 @@ async fn stored(store: &Store, record: &MachineRecord) -> MachineRecord {
     store.machine_find(&record.id().to_string()).await.unwrap().unwrap()
 }
 
-#[tokio::test]
 async fn a_stale_batch_leaves_neither_job_nor_event() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);
@@ -50,7 +59,6 @@ async fn a_stale_batch_leaves_neither_job_nor_event() {
     assert_eq!(written(&store).await, (2, 4));
 }
 
-#[tokio::test]
 async fn what_is_taken_is_named_and_nothing_stays() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);
@@ -67,7 +75,6 @@ async fn what_is_taken_is_named_and_nothing_stays() {
     assert_eq!(stored(&store, &first).await, first);
 }
 
-#[tokio::test]
 async fn a_constraint_in_the_midst_takes_back_what_was_before_it() {
     let (_folder, store) = store().await;
     let first = record(1, MAC);
@@ -81,7 +88,7 @@ async fn a_constraint_in_the_midst_takes_back_what_was_before_it() {
     event::add(&mut batch, &events, NOW);
     let failed = store.writer.write(batch).await.unwrap_err();
     assert_eq!(failed.part, Part::Instance, "{failed:?}");
-    assert!(failed.error.as_database_error().unwrap().is_unique_violation(), "{failed:?}");
+    assert_eq!(failed.error.kind(), DbErrorKind::Unique, "{failed:?}");
     assert_eq!(written(&store).await, (0, 0));
     assert_eq!(stored(&store, &first).await, first);
     assert_eq!(store.machine_update(&first, &next, &[], &events, NOW).await.unwrap(), Swap::Updated);
@@ -126,7 +133,7 @@ async fn a_machine_is_read_from_memory_until_somebody_else_may_have_written_it()
     let first = record(1, MAC);
     let rename = async |name: &str| {
         let text = "UPDATE machine SET name = $1";
-        sqlx::query(text).bind(name).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
+        sql(text).bind(name).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
     };
     let name = async || store.machine_get(first.id()).await.unwrap().map(|record| record.name);
     store.machine_insert(&first, &[], &[], NOW).await.unwrap();

@@ -1,13 +1,17 @@
 //! One row that can't be read, among others.
 
-use super::{super::*, NOW, record, store};
-use crate::samples;
+use super::{super::*, NOW, Place, is_on_server, on_both, record, store};
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState};
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+on_both! {
+    lists_go_on_behind_a_row_that_is_damaged_and_never_count_it_as_absent
+    people_see_what_is_legible_of_it_and_that_it_is_damaged
+}
+
 /// Three machines that are free and three instances that wait; of the second ones one column is damaged.
-async fn site(machine: &str, instance: &str) -> (tempfile::TempDir, Store) {
+async fn site(machine: &str, instance: &str) -> (Place, Store) {
     let (folder, store) = store().await;
     store.image_insert(&samples::image()).await.unwrap();
     for number in 1..4 {
@@ -23,15 +27,14 @@ async fn site(machine: &str, instance: &str) -> (tempfile::TempDir, Store) {
         format!("UPDATE machine SET {machine} WHERE name = 'm2'"),
         format!("UPDATE instance SET {instance} WHERE name = 'i2'"),
     ] {
-        sqlx::query(AssertSqlSafe(text)).execute(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        sql(text).execute(&mut *store.writer.get().await.unwrap()).await.unwrap();
     }
     // Another process finds them so: this one remembers what it wrote.
     store.close().await;
-    let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+    let store = folder.open().await;
     (folder, store)
 }
 
-#[tokio::test]
 async fn lists_go_on_behind_a_row_that_is_damaged_and_never_count_it_as_absent() {
     for (machine, instance) in [
         ("facts = '{'", "standing = '{'"),
@@ -39,6 +42,10 @@ async fn lists_go_on_behind_a_row_that_is_damaged_and_never_count_it_as_absent()
         ("standing = x'ff'", "standing = x'ff'"),
         ("spec = '{\"pool\":5}'", "state = 'nowhere'"),
     ] {
+        if is_on_server() && machine.contains("x'ff'") {
+            // There a text is always one.
+            continue;
+        }
         let (_folder, store) = site(machine, instance).await;
         let names =
             |records: Vec<MachineRecord>| records.into_iter().map(|record| record.name).collect::<Vec<_>>();
@@ -77,7 +84,6 @@ async fn lists_go_on_behind_a_row_that_is_damaged_and_never_count_it_as_absent()
     }
 }
 
-#[tokio::test]
 async fn people_see_what_is_legible_of_it_and_that_it_is_damaged() {
     let (_folder, store) =
         site("facts = '{'", "standing = '{', machine = (SELECT id FROM machine WHERE name = 'm2')").await;

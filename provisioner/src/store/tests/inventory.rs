@@ -1,8 +1,13 @@
 //! What an agent found is stored beside its machine: read with it, written when it is another, gone with it.
 
-use super::{super::*, NOW, password, record, store};
-use crate::samples;
+use super::{super::*, NOW, on_both, password, record, store};
+use crate::{samples, store::db::sql};
 use provisioner_api::{Disk, Inventory, MachineState};
+
+on_both! {
+    whoever_reads_a_machine_reads_what_was_found_in_it
+    one_that_can_not_be_read_is_a_damage_that_says_where
+}
 
 const MAC: &str = "52:54:00:00:00:01";
 
@@ -25,7 +30,6 @@ async fn written(store: &Store, before: &MachineRecord, after: &MachineRecord) -
     store.writer.changes() - known
 }
 
-#[tokio::test]
 async fn whoever_reads_a_machine_reads_what_was_found_in_it() {
     let (_folder, store) = store().await;
     forget(&store);
@@ -79,14 +83,13 @@ async fn it_is_written_when_it_is_another_and_with_nothing_that_is_refused() {
     first = stored().await;
     assert_eq!(first.machine, next.machine);
     assert_eq!(store.machine_delete(&first, &[], NOW).await.unwrap(), Swap::Updated);
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM machine_inventory")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
+    let left: i64 = sql("SELECT COUNT(*) FROM machine_inventory")
+        .scalar(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(left, 0);
 }
 
-#[tokio::test]
 async fn one_that_can_not_be_read_is_a_damage_that_says_where() {
     let (_folder, store) = store().await;
     forget(&store);
@@ -94,7 +97,7 @@ async fn one_that_can_not_be_read_is_a_damage_that_says_where() {
     first.machine.facts.inventory = found(1);
     store.machine_insert(&first, &[], &[], NOW).await.unwrap();
     let text = "UPDATE machine_inventory SET document = '{'";
-    sqlx::query(text).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
+    sql(text).execute(store.writer.get().await.unwrap().conn()).await.unwrap();
     let error = store.machine_get(first.id()).await.unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("machine_inventory"), "{error}");
     assert_eq!(store.machine_list().await.unwrap(), []);

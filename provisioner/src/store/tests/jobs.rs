@@ -1,10 +1,17 @@
 //! A machine's job, as it goes on: what is written, and what is left as it was.
 
-use super::{super::*, NOW, record, store};
-use crate::samples;
+use super::{super::*, NOW, on_both, record, store};
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{Fact, Job, StepName, observe};
 use uuid::Uuid;
+
+on_both! {
+    a_job_that_another_takes_the_place_of_ends_with_its_beginning
+    every_part_of_a_machine_is_written_when_it_changes
+    windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay
+    who_owns_a_machine_is_told_by_name
+}
 
 pub(super) fn job(number: u128) -> Job {
     let step = |name| samples::step(name, 0, StepPhase::Todo);
@@ -43,7 +50,6 @@ async fn a_settle_writes_a_row_of_the_machine_one_of_the_job_and_its_events() {
     assert_eq!(put(&store, &mut machine, next, &[]).await, 1, "a fact is no matter of the job");
 }
 
-#[tokio::test]
 async fn a_job_that_another_takes_the_place_of_ends_with_its_beginning() {
     let (_folder, store) = store().await;
     let mut machine = record(1, "52:54:00:00:00:01");
@@ -53,15 +59,14 @@ async fn a_job_that_another_takes_the_place_of_ends_with_its_beginning() {
         next.machine.job = Some(job(number));
         put(&store, &mut machine, next, &[]).await;
     }
-    let running: Vec<String> = sqlx::query_scalar("SELECT id FROM job WHERE ended IS NULL")
-        .fetch_all(&mut *store.reader.get().await.unwrap())
+    let running: Vec<String> = sql("SELECT id FROM job WHERE ended IS NULL")
+        .scalars(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(running, [job(2).id.to_string()]);
     assert_eq!(store.machines_listen(NOW).await.unwrap(), [machine.id()]);
 }
 
-#[tokio::test]
 async fn every_part_of_a_machine_is_written_when_it_changes() {
     let (_folder, store) = store().await;
     let mut machine = record(1, "52:54:00:00:00:01");
@@ -84,7 +89,6 @@ async fn every_part_of_a_machine_is_written_when_it_changes() {
     }
 }
 
-#[tokio::test]
 async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
     let (_folder, store) = store().await;
     let mut machine = record(1, "52:54:00:00:00:01");
@@ -111,7 +115,6 @@ async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
     assert!(!of(1).await && of(2).await);
 }
 
-#[tokio::test]
 async fn who_owns_a_machine_is_told_by_name() {
     let (_folder, store) = store().await;
     let mut machine = record(1, "52:54:00:00:00:01");
@@ -125,18 +128,14 @@ async fn who_owns_a_machine_is_told_by_name() {
         release: None,
     });
     put(&store, &mut machine, next, &[]).await;
-    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
-        .await
-        .unwrap();
+    let owner: Option<String> =
+        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, Some(InstanceId(Uuid::from_u128(5)).to_string()));
     let mut next = machine.clone();
     next.machine.want.owner = None;
     put(&store, &mut machine, next, &[]).await;
-    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
-        .await
-        .unwrap();
+    let owner: Option<String> =
+        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, None);
 }
 

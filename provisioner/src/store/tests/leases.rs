@@ -1,8 +1,12 @@
 //! What is counted of leases and reservations.
 
-use super::{super::lease::push_counts, super::*, store};
-use sqlx::{QueryBuilder, Row, SqliteConnection};
+use super::{super::lease::push_counts, super::*, on_both, store};
+use crate::store::db::{Conn, sql};
 use std::net::Ipv4Addr;
+
+on_both! {
+    leases_and_reservations_are_counted_in_each_part_of_their_network_alone
+}
 
 const NOW: u64 = 1_000;
 
@@ -16,11 +20,11 @@ fn site(last: u32) -> (Option<(u32, u64)>, bool) {
     (lease, last.is_multiple_of(5))
 }
 
-async fn fill(conn: &mut SqliteConnection, network: &str) {
+async fn fill(conn: &mut Conn, network: &str) {
     for last in 0..256 {
         let (lease, reserved) = site(last);
         if let Some((state, expires)) = lease {
-            sqlx::query(
+            sql(
                 "INSERT INTO lease (network, address, mac, state, expires, firmware) VALUES (?, ?, ?, ?, ?, FALSE)",
             )
             .bind(network)
@@ -33,7 +37,7 @@ async fn fill(conn: &mut SqliteConnection, network: &str) {
             .unwrap();
         }
         if reserved {
-            sqlx::query("INSERT INTO reservation (network, mac, address) VALUES (?, ?, ?)")
+            sql("INSERT INTO reservation (network, mac, address) VALUES (?, ?, ?)")
                 .bind(network)
                 .bind(last)
                 .bind(u32::from(at(last)))
@@ -64,7 +68,6 @@ fn counted(pieces: &[(Ipv4Addr, Ipv4Addr)]) -> LeaseCounts {
     counts
 }
 
-#[tokio::test]
 async fn leases_and_reservations_are_counted_in_each_part_of_their_network_alone() {
     let (_folder, store) = store().await;
     for network in ["a", "b"] {
@@ -91,10 +94,10 @@ async fn leases_and_reservations_are_counted_in_each_part_of_their_network_alone
 #[tokio::test]
 async fn nothing_is_gone_through_to_count_it() {
     let (_folder, store) = store().await;
-    let mut query = QueryBuilder::new("EXPLAIN QUERY PLAN ");
+    let mut query = sql("EXPLAIN QUERY PLAN ");
     push_counts(&mut query, "a", &[vec![(at(1), at(9))], vec![(at(20), at(29))]], NOW);
-    let rows = query.build().fetch_all(&mut *store.reader.get().await.unwrap()).await.unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    let rows = query.fetch_all(&mut *store.reader.get().await.unwrap()).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
     let sought = plan.iter().filter(|step| step.starts_with("SEARCH ")).count();
     assert_eq!(sought, 3, "leases, reservations, and the leases of these: {plan:#?}");
     assert!(

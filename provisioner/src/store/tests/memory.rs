@@ -1,7 +1,7 @@
 //! After each kind of write, what is told from memory is what the database says, and what is read is read but once.
 
 use super::*;
-use crate::store::{InstanceRecord, memory::Secrets};
+use crate::store::{InstanceRecord, db::sql, memory::Secrets};
 use proptest::prelude::*;
 use provisioner_api::{InstanceId, InstanceState, JobId, JobKind};
 use provisioner_lifecycle::Owner;
@@ -110,8 +110,8 @@ impl Told {
     }
 
     /// By a store that was opened just now, and remembers nothing.
-    async fn anew(folder: &tempfile::TempDir) -> Self {
-        let store = Store::open(&folder.path().join("billet.db")).await.unwrap();
+    async fn anew(folder: &Place) -> Self {
+        let store = folder.open().await;
         let told = Self::by(&store).await;
         store.close().await;
         told
@@ -294,7 +294,7 @@ impl Site {
     }
 }
 
-async fn check(deeds: &[Deed]) -> (tempfile::TempDir, Site) {
+async fn check(deeds: &[Deed]) -> (Place, Site) {
     let (folder, store) = store().await;
     store.image_insert(&samples::image()).await.unwrap();
     let mut site = Site { store, count: 0 };
@@ -395,7 +395,7 @@ async fn a_token_is_believed_for_a_moment_and_an_unknown_one_never() {
     store.token_insert("hash", "admin", NOW).await.unwrap();
     assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
     let mut lent = store.writer.get().await.unwrap();
-    sqlx::query("DELETE FROM api_token").execute(lent.conn()).await.unwrap();
+    sql("DELETE FROM api_token").execute(lent.conn()).await.unwrap();
     assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
     store.recent.tokens.forget("hash");
     assert_eq!(store.token_name("hash").await.unwrap(), None);

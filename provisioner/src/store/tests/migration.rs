@@ -2,12 +2,13 @@
 
 use super::super::*;
 use crate::samples;
+use crate::store::db::{SQLITE, migrator, sql};
 use jiff::Timestamp;
 use provisioner_api::{
     Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
 };
 use provisioner_lifecycle::{Hold, Job, Machine, Owner, Step, StepName};
-use sqlx::{SqlitePool, migrate::Migrator};
+use sqlx::{SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -69,7 +70,7 @@ fn machine() -> Machine {
 
 /// Brings a database up to a version of the schema.
 async fn up_to(pool: &SqlitePool, version: i64) {
-    let all = sqlx::migrate!("migrations/sqlite");
+    let all = migrator(SQLITE);
     let old = all.iter().filter(|migration| migration.version <= version).cloned().collect();
     Migrator::with_migrations(old).run(pool).await.unwrap();
 }
@@ -162,8 +163,8 @@ async fn a_job_in_the_midst_of_its_steps_reads_the_same_after_the_upgrade() {
         let names: Vec<_> = page.iter().map(|row| row.record.name.as_str()).collect();
         assert_eq!(names, expected, "{filter:?}");
     }
-    let owner: Option<String> = sqlx::query_scalar("SELECT owner FROM machine WHERE name = 'm1'")
-        .fetch_one(&mut *store.reader.get().await.unwrap())
+    let owner: Option<String> = sql("SELECT owner FROM machine WHERE name = 'm1'")
+        .scalar(&mut *store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(owner, Some(InstanceId(Uuid::from_u128(9)).to_string()));
@@ -251,9 +252,11 @@ async fn what_was_found_in_a_machine_is_kept_when_it_gets_a_table_of_its_own() {
     }
     let error = store.machine_get(broken.id).await.unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("column facts"), "{error}");
-    let text = "SELECT (SELECT COUNT(*) FROM machine WHERE facts LIKE '%inventory%'),
-                (SELECT COUNT(*) FROM machine_inventory)";
-    let left: (i64, i64) =
-        sqlx::query_as(text).fetch_one(&mut *store.reader.get().await.unwrap()).await.unwrap();
-    assert_eq!(left, (0, 1));
+    for (text, left) in [
+        ("SELECT COUNT(*) FROM machine WHERE facts LIKE '%inventory%'", 0_i64),
+        ("SELECT COUNT(*) FROM machine_inventory", 1),
+    ] {
+        let mut lent = store.reader.get().await.unwrap();
+        assert_eq!(sql(text).scalar::<i64>(&mut lent).await.unwrap(), left, "{text}");
+    }
 }

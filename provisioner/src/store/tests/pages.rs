@@ -1,11 +1,18 @@
 //! Lists, a page at a time: each object once, in order, none that was not asked for.
 
-use super::{super::*, NOW, record, store};
-use crate::samples;
+use super::{super::*, NOW, Place, on_both, record, store};
+use crate::{samples, store::db::sql};
 use provisioner_api::{InstanceState, MachineState};
 
+on_both! {
+    pages_of_any_size_make_the_same_list
+    instances_come_with_their_machines_and_machines_with_their_owners
+    machines_are_named_by_their_macs
+    a_timeline_is_read_onwards_and_from_its_end
+}
+
 /// A store with machines `m1` to `m25`: every second available, every fifth of another pool, every tenth held.
-async fn fleet() -> (tempfile::TempDir, Store) {
+async fn fleet() -> (Place, Store) {
     let (folder, store) = store().await;
     for number in 1..=25_u128 {
         let mut machine = record(number, &format!("52:54:00:00:00:{number:02x}"));
@@ -41,7 +48,6 @@ async fn names(store: &Store, filter: &MachineFilter, limit: u32) -> Vec<String>
     }
 }
 
-#[tokio::test]
 async fn pages_of_any_size_make_the_same_list() {
     let (_folder, store) = fleet().await;
     let racks = || Some("racks".to_owned());
@@ -97,10 +103,9 @@ async fn lists_are_read_from_indexes() {
         ),
         ("DELETE FROM job WHERE machine = 'a'", "job_machine"),
     ] {
-        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
-        let plan: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(text).fetch_all(&mut *store.writer.get().await.unwrap()).await.unwrap();
-        let plan: Vec<_> = plan.into_iter().map(|(.., line)| line).collect();
+        let text = format!("EXPLAIN QUERY PLAN {query}");
+        let rows = sql(text).fetch_all(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
         assert!(plan[0].contains(index), "{query}: {plan:?}");
         assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{query}: {plan:?}");
     }
@@ -114,7 +119,6 @@ fn instance(number: u128, machine: Option<&MachineRecord>) -> InstanceRecord {
     }
 }
 
-#[tokio::test]
 async fn instances_come_with_their_machines_and_machines_with_their_owners() {
     let (_folder, store) = fleet().await;
     store.image_insert(&samples::image()).await.unwrap();
@@ -154,7 +158,6 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
     );
 }
 
-#[tokio::test]
 async fn machines_are_named_by_their_macs() {
     let (_folder, store) = fleet().await;
     for number in [0, 1, 3, 25] {
@@ -168,7 +171,6 @@ async fn machines_are_named_by_their_macs() {
     }
 }
 
-#[tokio::test]
 async fn a_timeline_is_read_onwards_and_from_its_end() {
     let (_folder, store) = store().await;
     let machine = record(1, "52:54:00:00:00:01").id();

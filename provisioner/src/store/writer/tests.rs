@@ -53,7 +53,7 @@ async fn stored(store: &Store, record: &MachineRecord) -> MachineRecord {
 async fn many_at_once_are_few_transactions_and_all_are_there_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (store, records) = machines(&folder, 20).await;
-    let (before, each) = (store.writer.groups(), 10);
+    let (before, each) = (store.writer.begun(), 10);
     let write_all = |record: MachineRecord| {
         let store = &store;
         async move {
@@ -68,7 +68,7 @@ async fn many_at_once_are_few_transactions_and_all_are_there_afterwards() {
         }
     };
     join_all(records.iter().cloned().map(write_all)).await;
-    let groups = store.writer.groups() - before;
+    let groups = store.writer.begun() - before;
     assert!(groups <= 100, "{groups} transactions for 200 writes");
     store.close().await;
 
@@ -87,7 +87,7 @@ async fn who_is_refused_or_too_late_takes_nobody_along() {
     let (store, records) = machines(&folder, 5).await;
     let [first, late, named, orphan, last] = records.as_slice() else { unreachable!() };
     assert_eq!(write(&store, late, 1).await.unwrap(), Swap::Updated);
-    let before = store.writer.groups();
+    let before = store.writer.begun();
 
     let (mut next, events) = step(named, 12);
     next.name = first.name.clone();
@@ -111,8 +111,8 @@ async fn who_is_refused_or_too_late_takes_nobody_along() {
     assert!(matches!(taken.unwrap_err(), StoreError::Taken { field: "name", .. }));
     let orphaned = orphaned.unwrap_err();
     assert_eq!(orphaned.part, Part::Instance);
-    assert!(orphaned.error.as_database_error().unwrap().is_foreign_key_violation(), "{orphaned:?}");
-    assert_eq!(store.writer.groups() - before, 1, "they were one transaction");
+    assert_eq!(orphaned.error.kind(), DbErrorKind::ForeignKey, "{orphaned:?}");
+    assert_eq!(store.writer.begun() - before, 1, "they were one transaction");
     let versions = async |record| stored(&store, record).await.version;
     assert_eq!((versions(first).await, versions(late).await, versions(named).await), (2, 2, 1));
     assert_eq!((versions(orphan).await, versions(last).await), (1, 2));
@@ -127,7 +127,7 @@ async fn who_is_refused_or_too_late_takes_nobody_along() {
 async fn of_two_that_change_the_same_the_first_does() {
     let folder = tempfile::tempdir().unwrap();
     let (store, records) = machines(&folder, 1).await;
-    let before = store.writer.groups();
+    let before = store.writer.begun();
     // Facts alone are one statement; with a job it is several.
     let mut alone = records[0].clone();
     alone.machine.want.maintenance = true;
@@ -137,7 +137,7 @@ async fn of_two_that_change_the_same_the_first_does() {
     let (next, known) = (stored(&store, &records[0]).await, &records[0]);
     let (first, second) = join(write(&store, &next, 3), write(&store, &next, 4)).await;
     assert_eq!((first.unwrap(), second.unwrap()), (Swap::Updated, Swap::Stale));
-    assert_eq!(store.writer.groups() - before, 2);
+    assert_eq!(store.writer.begun() - before, 2);
     assert_eq!(
         (told(&store, known, 2).await, told(&store, known, 3).await, told(&store, known, 4).await),
         (0, 2, 0)
@@ -151,7 +151,7 @@ async fn a_broken_connection_is_told_to_all_and_replaced() {
     let (store, records) = machines(&folder, 2).await;
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let broken = Connection::open_with_flags(folder.path().join("billet.db"), flags).unwrap();
-    store.writer.shared.queue().conn = Some(broken);
+    store.writer.groups.as_ref().unwrap().queue().conn = Some(broken);
     let (first, second) = join(write(&store, &records[0], 1), write(&store, &records[1], 2)).await;
     for refused in [first, second] {
         let error = refused.unwrap_err();
@@ -170,7 +170,7 @@ async fn a_full_disk_is_told_to_all_and_nothing_of_it_stays() {
     let full = connect(&folder.path().join("billet.db")).unwrap();
     let pages: i64 = full.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     full.execute_batch(&format!("PRAGMA max_page_count = {pages}")).unwrap();
-    store.writer.shared.queue().conn = Some(full);
+    store.writer.groups.as_ref().unwrap().queue().conn = Some(full);
     let long = [NewEvent::machine(record.id(), "long", "x".repeat(1 << 20))];
     let (first, second) = join(write(&store, record, 1), store.event_insert(&long, NOW)).await;
     for refused in [first.map(|_| ()), second] {
@@ -188,7 +188,7 @@ async fn a_full_disk_is_told_to_all_and_nothing_of_it_stays() {
 async fn who_leads_no_more_leaves_what_waits_for_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
-    let shared = &store.writer.shared;
+    let shared = store.writer.groups.as_ref().unwrap();
     let new = || {
         shared.queue().led = true;
         Leader { lanes: store.writer.lanes.clone(), shared: Arc::clone(shared), leads: true }

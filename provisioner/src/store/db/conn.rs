@@ -1,0 +1,142 @@
+//! One connection, and how a statement is run on it.
+
+use super::{DbError, DbErrorKind, Row, Statement, Target};
+use futures::future::BoxFuture;
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use std::time::Duration;
+
+/// How long PostgreSQL may take to answer one statement, in seconds there; a little longer on this side, for when nobody
+/// answers at all.
+pub(super) const STATEMENT_SECONDS: u64 = 60;
+const PATIENCE: Duration = Duration::from_secs(STATEMENT_SECONDS + 10);
+
+/// How long it may take to be let in.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+/// A connection.
+pub(in crate::store) struct Conn {
+    link: Link,
+    /// It is of no use any more.
+    broken: bool,
+}
+
+enum Link {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Runs what is the same for both.
+macro_rules! on_either {
+    ($conn:expr, $statement:expr, $method:ident, $sqlite:expr, $postgres:expr) => {{
+        let conn: &mut Conn = $conn;
+        match &mut conn.link {
+            Link::Sqlite(link) => {
+                let (text, values) = $statement.for_sqlite();
+                Ok(sqlx::query_with(text, values).$method(link).await.map($sqlite)?)
+            }
+            Link::Postgres(link) => {
+                let (text, values) = $statement.for_postgres();
+                let done = in_time(sqlx::query_with(text, values).$method(link)).await.map($postgres);
+                conn.noting(done)
+            }
+        }
+    }};
+}
+
+impl Conn {
+    // Boxed, because what a trait's method answers with is not known to be `Send` for every lifetime
+    // (rust-lang/rust#100013).
+    pub(super) fn open(target: Target) -> BoxFuture<'static, Result<Self, DbError>> {
+        Box::pin(async move {
+            let link = match target {
+                Target::Sqlite(options) => Link::Sqlite(SqliteConnection::connect_with(&options).await?),
+                Target::Postgres(options) => {
+                    let link = tokio::time::timeout(CONNECTING, PgConnection::connect_with(&options)).await;
+                    let late = |_| DbError::new(DbErrorKind::Lost, "the database does not let us in");
+                    Link::Postgres(link.map_err(late)??)
+                }
+            };
+            Ok(Self { link, broken: false })
+        })
+    }
+
+    /// Ends it.
+    pub(in crate::store) fn close(self) -> BoxFuture<'static, Result<(), DbError>> {
+        Box::pin(async move {
+            Ok(match self.link {
+                Link::Sqlite(link) => link.close().await?,
+                Link::Postgres(link) => in_time(link.close()).await?,
+            })
+        })
+    }
+
+    /// It need not be tried again.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether the database is one that may go away and come back.
+    pub(in crate::store) fn is_postgres(&self) -> bool {
+        matches!(self.link, Link::Postgres(_))
+    }
+
+    /// Asks whether somebody is there.
+    pub(super) async fn ping(&mut self) -> Result<(), DbError> {
+        match &mut self.link {
+            Link::Sqlite(_) => Ok(()),
+            Link::Postgres(link) => {
+                let done = in_time(link.ping()).await;
+                self.noting(done)
+            }
+        }
+    }
+
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, DbError> {
+        on_either!(self, statement, execute, |done| done.rows_affected(), |done| done.rows_affected())
+    }
+
+    pub(super) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, DbError> {
+        let sqlite = |rows: Vec<_>| rows.into_iter().map(Row::Sqlite).collect();
+        let postgres = |rows: Vec<_>| rows.into_iter().map(Row::Postgres).collect();
+        on_either!(self, statement, fetch_all, sqlite, postgres)
+    }
+
+    pub(super) async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<Row>, DbError> {
+        let (sqlite, postgres) =
+            (|row: Option<_>| row.map(Row::Sqlite), |row: Option<_>| row.map(Row::Postgres));
+        on_either!(self, statement, fetch_optional, sqlite, postgres)
+    }
+
+    /// Runs a word that begins or ends a transaction.
+    pub(super) async fn say(&mut self, word: &'static str) -> Result<(), DbError> {
+        match &mut self.link {
+            Link::Sqlite(link) => _ = link.execute(word).await?,
+            Link::Postgres(link) => {
+                let done = in_time(link.execute(word)).await;
+                self.noting(done)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the schema up to date.
+    pub(super) async fn migrate(&mut self) -> Result<(), sqlx::migrate::MigrateError> {
+        match &mut self.link {
+            Link::Sqlite(link) => super::migrations::migrator(super::migrations::SQLITE).run(link).await,
+            Link::Postgres(link) => super::migrations::migrator(super::migrations::POSTGRES).run(link).await,
+        }
+    }
+
+    /// Remembers that a connection is gone.
+    fn noting<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        if done.as_ref().is_err_and(|error| error.kind() == DbErrorKind::Lost) {
+            self.broken = true;
+        }
+        done
+    }
+}
+
+async fn in_time<T>(done: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, DbError> {
+    let late = |_| DbError::new(DbErrorKind::Lost, "the database does not answer");
+    Ok(tokio::time::timeout(PATIENCE, done).await.map_err(late)??)
+}

@@ -1,0 +1,150 @@
+//! What only a server does: it goes away, loses answers, lets others in between, and knows who serves.
+
+use super::{
+    super::db::{ServeLock, Target},
+    *,
+};
+use crate::samples;
+use futures::future::join_all;
+use pxe::leases::Reservation;
+use std::net::Ipv4Addr;
+use tests_postgres::{AtCommit, Database, Relay, Server};
+
+async fn behind_relay() -> (Relay, Database, Store) {
+    let server = Server::shared().await.unwrap();
+    let relay = Relay::start(&server).await.unwrap();
+    let database = server.database().await.unwrap();
+    let store = Store::open_server(&relay.url(&database).unwrap().parse().unwrap()).await.unwrap();
+    (relay, database, store)
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_told_as_unknown_and_is_done_once_or_not_at_all() {
+    let (relay, _database, store) = behind_relay().await;
+    let before = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&before, &[], &[], NOW).await.unwrap();
+    let mut known = before;
+    for (act, done) in [(AtCommit::DropBefore, false), (AtCommit::DropAfter, true)] {
+        let machine = observe(
+            &known.machine,
+            &Fact::Netboot,
+            NOW.checked_add(SignedDuration::from_secs(u64::from(done) as i64 + 1)).unwrap(),
+        );
+        let next = known.with(machine);
+        let events = [NewEvent::machine(known.id(), "boot", "it boots")];
+        relay.once(act);
+        let error = store.machine_update(&known, &next, &[], &events, NOW).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unknown(_)), "{error:?}");
+        let stored = store.machine_get(known.id()).await.unwrap().unwrap();
+        assert_eq!(stored.version > known.version, done, "{act:?}");
+        let told = store.event_newest(EventsOf::Machine(known.id()), 9).await.unwrap();
+        assert_eq!(told.len(), usize::from(done), "{act:?}");
+        // Whoever does it again finds what is so.
+        let again = store.machine_update(&known, &next, &[], &events, NOW).await.unwrap();
+        assert_eq!(again, if done { Swap::Stale } else { Swap::Updated }, "{act:?}");
+        known = store.machine_get(known.id()).await.unwrap().unwrap();
+        assert_eq!(known.machine.facts.netboot, next.machine.facts.netboot, "{act:?}");
+        store
+            .event_prune(Timestamp::now().checked_add(SignedDuration::from_hours(1)).unwrap(), 9)
+            .await
+            .unwrap();
+    }
+    // The same of a transaction that takes several questions.
+    let second = record(2, "52:54:00:00:00:02");
+    relay.once(AtCommit::DropAfter);
+    let error = store.machine_insert(&second, &[password(&second)], &[], NOW).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown(_)), "{error:?}");
+    let again = store.machine_insert(&second, &[password(&second)], &[], NOW).await.unwrap_err();
+    assert!(matches!(again, StoreError::Taken { .. }), "{again:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_is_found_again() {
+    let server = Server::start().await.unwrap();
+    let database = server.database().await.unwrap();
+    let options = database.url().parse().unwrap();
+    let store = Store::open_server(&options).await.unwrap();
+    let before = record(1, "52:54:00:00:00:01");
+    store.machine_insert(&before, &[], &[], NOW).await.unwrap();
+    for stop in [true, false] {
+        if stop {
+            server.stop().await.unwrap();
+        } else {
+            server.kill().await.unwrap();
+        }
+        let error = store.machine_get(before.id()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Database(_)) && !error.is_damage(), "{error:?}");
+        assert!(store.event_insert(&[NewEvent::machine(before.id(), "boot", "x")], NOW).await.is_err());
+        if stop {
+            // Another process may take its place from now on.
+            assert_eq!(store.lost().await.kind(), DbErrorKind::Lost);
+        }
+        server.start_again().await.unwrap();
+        assert_eq!(store.machine_get(before.id()).await.unwrap().as_ref(), Some(&before));
+        store.event_insert(&[NewEvent::machine(before.id(), "boot", "y")], NOW).await.unwrap();
+    }
+    let told = store.event_newest(EventsOf::Machine(before.id()), 9).await.unwrap();
+    assert_eq!(told.len(), 2);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn only_one_serves_until_it_ends() {
+    let database = Server::shared().await.unwrap().database().await.unwrap();
+    let options = database.url().parse().unwrap();
+    assert!(!Store::is_on_server(&options).await.unwrap());
+    let store = Store::open_server(&options).await.unwrap();
+    assert!(Store::is_on_server(&options).await.unwrap());
+    let other = async || ServeLock::take(Target::server(&options), Duration::ZERO).await.unwrap();
+    assert!(other().await.is_none());
+    store.close().await;
+    let lock = ServeLock::take(Target::server(&options), PATIENCE).await.unwrap().unwrap();
+    assert!(other().await.is_none());
+    lock.let_go().await;
+}
+
+#[tokio::test]
+async fn transactions_that_meet_are_done_again() {
+    let database = Server::shared().await.unwrap().database().await.unwrap();
+    let store = Store::open_server(&database.url().parse().unwrap()).await.unwrap();
+    for round in 0..10_u8 {
+        let reserve = |last: u8| {
+            let reservation =
+                Reservation { mac: [0, 0, 0, 0, round, last], address: Ipv4Addr::new(10, 0, round, last) };
+            store.reservation_insert("lab", reservation)
+        };
+        for done in join_all((0..3).map(reserve)).await {
+            assert!(done.unwrap());
+        }
+    }
+    assert_eq!(store.reservation_list("lab").await.unwrap().len(), 30);
+    // Each raised the version.
+    assert_eq!(store.replica_beat("r", 1000, None).await.unwrap().reservations.unwrap().0, 30);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn machines_and_their_instances_change_at_once_though_many_write() {
+    let database = Server::shared().await.unwrap().database().await.unwrap();
+    let store = Store::open_server(&database.url().parse().unwrap()).await.unwrap();
+    store.image_insert(&samples::image()).await.unwrap();
+    let change = async |number: u8| {
+        let first = record(number.into(), &format!("52:54:00:00:01:{number:02x}"));
+        store.machine_insert(&first, &[password(&first)], &[], NOW).await.unwrap();
+        store.instance_insert(&samples::instance(number.into()), None, &[], NOW).await.unwrap();
+        let mut known = store.machine_get(first.id()).await.unwrap().unwrap();
+        for second in 0..5 {
+            let at = NOW.checked_add(SignedDuration::from_secs(second)).unwrap();
+            let next = known.with(observe(&known.machine, &Fact::Netboot, at));
+            let events = [NewEvent::machine(known.id(), "boot", "a\0b")];
+            assert_eq!(store.machine_update(&known, &next, &[], &events, NOW).await.unwrap(), Swap::Updated);
+            // The same once more comes too late.
+            assert_eq!(store.machine_update(&known, &next, &[], &events, NOW).await.unwrap(), Swap::Stale);
+            known = store.machine_get(first.id()).await.unwrap().unwrap();
+        }
+        assert_eq!(store.event_newest(EventsOf::Machine(first.id()), 9).await.unwrap().len(), 5);
+    };
+    join_all((1..20).map(change)).await;
+    store.close().await;
+}
