@@ -76,6 +76,9 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
         Outcome::Moved { change: Move::Again { why }, .. } => {
             event("step", format!("{step} is tried again: {why}"))
         }
+        Outcome::Moved { change: Move::Slow { step, why }, .. } => {
+            event("slow", format!("{step} takes longer than usual: {why}"))
+        }
         Outcome::Moved { change: Move::Restart { why }, .. } => {
             event("step", format!("the job starts anew: {why}"))
         }

@@ -11,6 +11,7 @@ use crate::{
     keys::{KeyError, SiteKey},
     progress::ProgressBoard,
     sessions::Sessions,
+    slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
 };
@@ -86,6 +87,8 @@ pub(crate) struct Service {
     pub(crate) sessions: Sessions,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
+    /// How many steps took longer than usual.
+    pub(crate) slow: SlowSteps,
     /// How many machines and instances can't be looked at because of damaged records.
     pub(crate) damaged: AtomicUsize,
     /// Pokes.

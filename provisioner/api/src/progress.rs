@@ -5,15 +5,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What an object waits for.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Waiting {
     /// What has to happen, as a sentence.
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// When patience ends and the next action (retry, hold) is taken.
+    /// When patience ends and the next action is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The next action: what is done by itself then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+    /// It takes longer than usual.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
     /// The usual cause when it takes long, and where to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

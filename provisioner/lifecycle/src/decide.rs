@@ -5,7 +5,11 @@ mod resting;
 
 pub(crate) use job::choices;
 
-use crate::{limits::Limits, machine::Machine, plan::StepName};
+use crate::{
+    deadline::{Limits, Then},
+    machine::Machine,
+    plan::StepName,
+};
 use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};
 
@@ -36,10 +40,30 @@ pub struct Patience {
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// When to decide again at the latest; `None`: only a request or a fact changes anything.
+    /// When patience ends; `None`: only a request or a fact changes anything.
     pub until: Option<Timestamp>,
+    /// What is done then.
+    pub then: Then,
+    /// From when on it takes longer than usual.
+    pub soft: Option<Timestamp>,
+    /// It was told that it takes longer than usual.
+    pub slow: bool,
     /// The usual cause when it takes long.
     pub hint: Option<String>,
+}
+
+impl Patience {
+    /// What only a person's deed ends, and how that is done.
+    fn for_a_person(why: impl Into<String>, since: Timestamp, hint: impl Into<String>) -> Self {
+        let (why, hint) = (why.into(), Some(hint.into()));
+        Self { why, since, until: None, then: Then::Person, soft: None, slow: false, hint }
+    }
+
+    /// When to decide again at the latest; `None`: only a request or a fact changes anything.
+    pub fn wakes(&self) -> Option<Timestamp> {
+        let soft = self.soft.filter(|_| !self.slow);
+        [self.until, soft].into_iter().flatten().min()
+    }
 }
 
 /// A deed in the world. Each names an end, so that repeating it after a crash is harmless.
@@ -81,6 +105,13 @@ pub enum Move {
     /// The order in hand is given again.
     Again {
         /// Why.
+        why: String,
+    },
+    /// The step in hand takes longer than usual: that is told once.
+    Slow {
+        /// Which.
+        step: StepName,
+        /// By how much, and what happens then.
         why: String,
     },
     /// The job starts anew from power off, under a new epoch.
@@ -159,14 +190,11 @@ fn updating(machine: &Machine) -> Option<Patience> {
         return None;
     }
     let done = task.percent.map(|percent| format!(", {percent} % done")).unwrap_or_default();
-    Some(Patience {
-        why: format!("its BMC is at a firmware update ({}{done})", task.what),
-        since: task.started,
-        until: None,
-        hint: Some(
-            "`billet bmc task list {machine}` shows how far it is; if it never ends, look at the BMC's own page, then have Billet let it go: `billet bmc task forget ID {machine}`".into(),
-        ),
-    })
+    Some(Patience::for_a_person(
+        format!("its BMC is at a firmware update ({}{done})", task.what),
+        task.started,
+        "`billet bmc task list {machine}` shows how far it is; if it never ends, look at the BMC's own page, then have Billet let it go: `billet bmc task forget ID {machine}`",
+    ))
 }
 
 /// A state's word.

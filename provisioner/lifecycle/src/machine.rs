@@ -278,6 +278,9 @@ pub struct Step {
     /// Since when a person is asked to do it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Timestamp>,
+    /// When it was told that it takes longer than usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Timestamp>,
 }
 
 impl Step {

@@ -1,8 +1,8 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
+    deadline::{Limits, back_off},
     decide::{Decision, Move, choices as choices_of, decide},
-    limits::{Limits, back_off},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
 };
@@ -110,6 +110,11 @@ fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
                 step.attempt += 1;
             }
         }
+        Move::Slow { step, .. } => {
+            if let Some(step) = current(machine).filter(|current| current.name == *step) {
+                step.slow.get_or_insert(now);
+            }
+        }
         Move::Restart { why } => restart(machine, Some(why)),
         Move::Finish { to, .. } => finish(machine, *to, now),
         Move::Lift => {
@@ -149,6 +154,7 @@ fn fresh_steps(kind: JobKind, unwritten: bool) -> Vec<Step> {
         not_before: None,
         result: None,
         asked: None,
+        slow: None,
     };
     steps_of(kind, unwritten).iter().map(todo).collect()
 }

@@ -78,6 +78,8 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
             why: patience.why.replace("{machine}", &record.name),
             since: patience.since,
             until: patience.until,
+            then: patience.until.map(|_| patience.then.words().to_owned()),
+            slow: patience.slow,
             hint: patience.hint.map(|hint| hint.replace("{machine}", &record.name)),
         }),
         Decision::Act(_) | Decision::Move(_) => {
@@ -87,7 +89,8 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
                 |step| format!("{} is being done", step.name),
             );
             let since = step.and_then(|step| step.started).unwrap_or(since);
-            Some(Waiting { why, since, until: None, hint: None })
+            let slow = step.is_some_and(|step| step.slow.is_some());
+            Some(Waiting { why, since, slow, ..Waiting::default() })
         }
         Decision::Hold { .. } | Decision::Done => None,
     }
@@ -151,10 +154,10 @@ pub(crate) fn instance(
         record.standing.waiting.as_ref().filter(|_| record.machine.is_none()).map(|(why, since)| Waiting {
             why: why.clone(),
             since: *since,
-            until: None,
             hint: Some(
                 "`billet machine list` shows what there is; it goes on by itself when one fits".into(),
             ),
+            ..Waiting::default()
         });
     let follows = record.state != InstanceState::Running;
     let machines_wait = own.filter(|_| follows).and_then(|own| waiting(service, own, now));
@@ -196,9 +199,12 @@ pub(crate) fn why(
         }
         (None, Some(waiting)) => {
             let until = waiting.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            let then = waiting.then.as_ref().map(|then| format!(" Then {then}.")).unwrap_or_default();
+            let slow = if waiting.slow { " That takes longer than usual." } else { "" };
             let hint =
                 waiting.hint.as_ref().map(|hint| format!(" If it takes long: {hint}.")).unwrap_or_default();
-            format!("{object} is {state} and waits since {}{until}: {}.{hint}", waiting.since, waiting.why)
+            let since = waiting.since;
+            format!("{object} is {state} and waits since {since}{until}: {}.{slow}{then}{hint}", waiting.why)
         }
         (None, None) => format!("{object} is {state} and waits for nothing."),
     };

@@ -41,14 +41,7 @@ fn start(kind: JobKind, because: &str) -> Decision {
 }
 
 fn discovered(machine: &Machine, inspect_wanted: bool) -> Decision {
-    let wait = |why: &str, hint: &str| {
-        Decision::Wait(Patience {
-            why: why.into(),
-            since: machine.state.since,
-            until: None,
-            hint: Some(hint.into()),
-        })
-    };
+    let wait = |why: &str, hint: &str| Decision::Wait(Patience::for_a_person(why, machine.state.since, hint));
     if !machine.want.accepted {
         return wait(
             "somebody has to accept it",

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use provisioner_api::{JobId, MachineState, Progress, StepPhase, agent::Permit};
 use provisioner_lifecycle::{
-    Decision, Fact, Failure, Machine, Move, Outcome, Reported, Request, Task, admit, decide, observe, order,
-    settle, settle_on,
+    Deadline, Decision, Fact, Failure, Limits, Machine, Move, Outcome, Reported, Request, StepKind, StepName,
+    Task, Then, admit, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -128,7 +128,9 @@ fn check(world: &World, before: &Machine) {
     if working && machine.state.hold.is_none() {
         match world.decide() {
             Decision::Wait(patience) => {
-                assert!(patience.until.is_some(), "waits without an end: {patience:?}")
+                assert!(patience.until.is_some(), "waits without an end: {patience:?}");
+                assert!(patience.then != Then::Person && patience.hint.is_some(), "{patience:?}");
+                assert!(patience.soft.is_some() || patience.then == Then::Again, "{patience:?}");
             }
             Decision::Done => panic!("a working state with nothing to do"),
             _ => {}
@@ -222,7 +224,7 @@ proptest! {
         let mut world = World::added();
         for event in &events {
             happen(&mut world, event);
-            let Decision::Move(change) = world.decide() else { continue };
+            let Decision::Move(change) = decide(&world.machine, &world.limits, world.now) else { continue };
             let outcome = Outcome::Moved { change, fresh: JobId(Uuid::from_u128(7)) };
             let stages = settle_on(&world.machine, &outcome, &world.limits, world.now);
             let steps = stages[0].machine.job.as_ref().map_or(0, |job| job.steps.len());
@@ -251,4 +253,16 @@ proptest! {
 fn steps_begin_before_they_act() {
     let world = World::available();
     assert!(world.machine.job.as_ref().unwrap().steps.iter().all(|step| step.phase == StepPhase::Done));
+}
+
+#[test]
+fn each_step_has_a_deadline_and_a_next_action() {
+    let limits = Limits::default();
+    for (step, bytes) in StepName::ALL.into_iter().flat_map(|step| [(step, 0), (step, u64::MAX)]) {
+        let Deadline { soft, hard, then, silence, stall, reason } = limits.deadline(step, bytes);
+        assert!(soft > SignedDuration::ZERO && soft <= hard / 2, "{step}: {soft} of {hard}");
+        assert!(then != Then::Person && then != Then::Again, "{step}: {then:?}");
+        assert_eq!(silence.is_some(), step.kind() == StepKind::Order, "{step}");
+        assert!(stall.is_none_or(|stall| stall < hard) && !reason.is_empty(), "{step}");
+    }
 }

@@ -621,6 +621,8 @@ fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person(
     world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_hours(1));
     assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+    let told = world.reconcile(|_| panic!("that it takes long is told first"));
+    assert!(matches!(told, Decision::Move(Move::Slow { .. })), "{told:?}");
     world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_mins(1));
     assert!(matches!(world.decide(), Decision::Hold { .. }), "{:?}", world.decide());
@@ -669,4 +671,49 @@ fn an_agent_that_was_faster_than_the_bmc_ends_the_step_that_waits_for_it_in_the_
     let last = &stages.last().unwrap().machine;
     let step = last.running_job().unwrap().current().unwrap();
     assert_eq!((step.name, step.phase, stages.len()), (StepName::WriteImage, StepPhase::Intent, 4));
+}
+
+#[test]
+fn what_takes_longer_than_usual_is_told_once_and_shown_until_it_is_over() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    let began = world.now;
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!((patience.wakes(), patience.slow), (patience.soft, false), "it is looked at in time");
+    world.now = patience.soft.unwrap();
+    assert!(world.now < began + world.limits.agent_call_in);
+    let told = world.reconcile(|_| panic!("nothing is to be done"));
+    let Decision::Move(Move::Slow { step: StepName::Agent, why }) = told else { panic!("{told:?}") };
+    assert!(why.starts_with("more than 6 min; after 15 min the job starts anew"), "{why}");
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!((patience.wakes(), patience.slow), (patience.until, true));
+    // Told once for each time that the job starts.
+    let job = world.machine.job.clone().unwrap();
+    world.now = patience.until.unwrap();
+    world.reconcile(|_| panic!("nothing is to be done"));
+    assert!(world.machine.job.as_ref().unwrap().restarts > job.restarts);
+    world.run_to(StepName::WriteImage);
+    assert!(world.machine.job.unwrap().steps.iter().all(|step| step.slow.is_none()));
+}
+
+#[test]
+fn a_large_image_may_take_longer_than_a_small_one_before_it_is_told() {
+    let soft = |bytes: u64| {
+        let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+        world.machine.want.owner.as_mut().unwrap().disk_bytes = bytes;
+        // Its disk must hold it, or it is held.
+        let mut found = inventory();
+        found.disks[0].size_bytes = bytes;
+        world.fact(&Fact::Inventory(found));
+        match world.decide() {
+            Decision::Wait(patience) => patience.soft.unwrap().duration_since(patience.since),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(soft(1000), SignedDuration::from_mins(2));
+    assert_eq!(soft(50_000_000 * 60), SignedDuration::from_mins(3));
+    assert_eq!(
+        soft(u64::MAX),
+        SignedDuration::from_hours(3),
+        "never more than half of what it may take at most"
+    );
 }

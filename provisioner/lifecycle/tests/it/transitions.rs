@@ -5,7 +5,9 @@
 use super::world::{INSTANCE, World, inventory, owner, release};
 use jiff::SignedDuration;
 use provisioner_api::{JobKind, MachineState};
-use provisioner_lifecycle::{Decision, Effect, Fact, Move, Outcome, Reported, Request, StepName};
+use provisioner_lifecycle::{
+    Deadline, Decision, Effect, Fact, Limits, Move, Outcome, Reported, Request, StepName,
+};
 use std::{fmt::Write, path::Path};
 
 fn situations() -> Vec<(String, World)> {
@@ -126,6 +128,7 @@ fn say(world: &World) -> String {
         Decision::Move(Move::Begin { step }) => format!("begin {step}"),
         Decision::Move(Move::StepDone { .. }) => "step done".into(),
         Decision::Move(Move::Again { .. }) => "order again".into(),
+        Decision::Move(Move::Slow { .. }) => "it takes longer than usual".into(),
         Decision::Move(Move::Restart { .. }) => "job anew".into(),
         Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
         Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
@@ -145,6 +148,7 @@ fn print() -> String {
         later.pass(SignedDuration::from_hours(24 * 3650));
         writeln!(out, "| {name} | {} | {} |", say(world), say(&later)).unwrap();
     }
+    deadlines(&mut out);
     let heads: Vec<_> = requests().iter().map(|(name, _)| *name).collect();
     write!(
         out,
@@ -183,6 +187,32 @@ fn print() -> String {
         writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
     }
     out
+}
+
+/// The table of deadlines, as it is when nothing is configured.
+fn deadlines(out: &mut String) {
+    out.push_str(
+        "\n## Deadlines\n\nPast *usual* it is told once, counted and shown; past *limit* that is done which stands beside it. \
+         A job starts anew twice at most. The limits are configured (`[limits]`).\n\n\
+         | step | usual | limit | when it is over | agent silent | no progress | why |\n|---|---|---|---|---|---|---|\n",
+    );
+    let limits = Limits::default();
+    let mut row = |name: &str, deadline: &Deadline| {
+        let Deadline { soft, hard, then, silence, stall, reason } = deadline;
+        let time = |time: &SignedDuration| format!("{time:#}");
+        let perhaps = |limit: &Option<SignedDuration>| limit.as_ref().map(time).unwrap_or_default();
+        let (soft, hard, silence, stall) = (time(soft), time(hard), perhaps(silence), perhaps(stall));
+        writeln!(out, "| {name} | {soft} | {hard} | {} | {silence} | {stall} | {reason} |", then.words())
+            .unwrap();
+    };
+    for step in StepName::ALL {
+        row(step.word(), &limits.deadline(step, 0));
+    }
+    row("a person is asked to switch it", &limits.person_deadline());
+    out.push_str(
+        "\nWithout a deadline, because only a person's deed ends it: a discovered machine that nobody accepted, that has no \
+         BMC, or whose inspection was cancelled; a firmware update whose end its BMC does not tell; what is held.\n",
+    );
 }
 
 #[test]

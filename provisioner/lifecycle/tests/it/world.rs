@@ -6,8 +6,8 @@ use provisioner_api::{
     agent::DiskEvidence,
 };
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Outcome, Owner, Reported,
-    Request, StepKind, StepName, admit, decide, observe, settle_on,
+    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome, Owner,
+    Reported, Request, StepKind, StepName, admit, decide, observe, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -86,8 +86,16 @@ impl World {
         self.machine = observe(&self.machine, fact, self.now);
     }
 
+    /// What is decided, once it was told that a step takes long: that changes nothing else.
     pub(crate) fn decide(&self) -> Decision {
-        decide(&self.machine, &self.limits, self.now)
+        let told = |machine: &Machine| decide(machine, &self.limits, self.now);
+        match told(&self.machine) {
+            Decision::Move(change @ Move::Slow { .. }) => {
+                let outcome = Outcome::Moved { change, fresh: JobId(Uuid::nil()) };
+                told(&settle(&self.machine, &outcome, self.now))
+            }
+            decision => decision,
+        }
     }
 
     pub(crate) fn pass(&mut self, time: SignedDuration) {
@@ -106,7 +114,7 @@ impl World {
 
     /// Does what the reconciler does, once. `effect` says what comes of an effect.
     pub(crate) fn reconcile(&mut self, effect: impl FnOnce(Effect) -> Result<String, Failure>) -> Decision {
-        let decision = self.decide();
+        let decision = decide(&self.machine, &self.limits, self.now);
         let outcome = match &decision {
             Decision::Move(change) => Outcome::Moved { change: change.clone(), fresh: self.fresh() },
             Decision::Hold { why, choices } => Outcome::Held { why: why.clone(), choices: choices.clone() },

@@ -150,6 +150,7 @@ pub(in crate::cli) fn waiting() -> Waiting {
         since: since(),
         until: Some(at("2026-11-21T03:45:00Z")),
         hint: Some("the machine boots from its disk".to_owned()),
+        ..Waiting::default()
     }
 }
 

@@ -88,6 +88,12 @@ pub(super) fn lines(page: &mut Page, waiting: Option<&Waiting>, held: Option<&He
         if let Some(until) = waiting.until {
             page.line("", format!("until {}", context.time_and_age(until)));
         }
+        if let Some(then) = &waiting.then {
+            page.line("", format!("then {then}"));
+        }
+        if waiting.slow {
+            page.line("", "takes longer than usual");
+        }
         if let Some(hint) = &waiting.hint {
             page.line("", format!("if it takes long: {hint}"));
         }

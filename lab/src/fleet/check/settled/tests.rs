@@ -14,7 +14,7 @@ fn waits(since: i64, until: Option<i64>) -> Option<Waiting> {
         why: "the agent writes".to_owned(),
         since: time(since).parse().unwrap(),
         until,
-        hint: None,
+        ..Waiting::default()
     })
 }
 

@@ -19,7 +19,7 @@ fn waits(until: Option<i64>) -> Option<Waiting> {
         why: "the agent has to call in".to_owned(),
         since: time(-60).parse().unwrap(),
         until,
-        hint: None,
+        ..Waiting::default()
     })
 }
 
