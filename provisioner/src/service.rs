@@ -213,7 +213,8 @@ impl Service {
         }
         let followed = |record: &MachineRecord| {
             let machine = &record.machine;
-            (machine.want.owner.clone(), machine.state.name, machine.state.hold.is_some())
+            let standing = (machine.state.name, machine.state.hold.is_some(), machine.want.protected);
+            (machine.want.owner.clone(), standing)
         };
         if followed(before) != followed(after) {
             for owner in [before.owner(), after.owner()].into_iter().flatten() {

@@ -9,6 +9,7 @@
 
 mod admit;
 mod allocate;
+mod choice;
 mod deadline;
 mod decide;
 mod disk;
@@ -21,6 +22,7 @@ mod settle;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
+pub use choice::{WayOut, choices, ways_out};
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};

@@ -113,7 +113,7 @@ async fn look(
     let now = clock::now();
     match considered(service, &record) {
         Decision::Move(change) => {
-            if matches!(change, Move::Start { .. } | Move::Lift) {
+            if matches!(change, Move::Start { .. } | Move::Lift | Move::Now) {
                 // A person waits for it: a BMC that is let alone is asked once more.
                 service.bmcs.ask_again(record.id()).await;
             }
@@ -126,8 +126,8 @@ async fn look(
             }
             Ok(Looked::after(written))
         }
-        Decision::Hold { why, choices } => {
-            Ok(Looked::after(settle_if_same(service, &record, &Outcome::Held { why, choices }).await?))
+        Decision::Hold { why, advice } => {
+            Ok(Looked::after(settle_if_same(service, &record, &Outcome::Held { why, advice }).await?))
         }
         Decision::Act(_) => act_alone(service, record.id(), slots, now).await,
         // What has to be done at once goes before.

@@ -50,8 +50,7 @@ pub(super) fn illegible_machine(row: &SqliteRow, error: &StoreError) -> MachineR
     if let Ok(name) = serde_json::from_str(&format!("\"{}\"", text("m_state"))) {
         machine.state.name = name;
     }
-    machine.state.hold =
-        Some(Hold { why: said(error), since: created, choices: vec![MEND.to_owned()], retry: 0 });
+    machine.state.hold = Some(Hold { advice: vec![MEND.to_owned()], ..Hold::new(said(error), created) });
     let spec = MachineSpec::in_pool(text("m_pool"));
     MachineRecord { version: 0, generation: 0, name: text("m_name"), spec, machine, created }
 }
@@ -61,7 +60,7 @@ pub(super) fn illegible_instance(row: &SqliteRow, error: &StoreError) -> Instanc
     let text = |column: &str| row.try_get::<String, _>(column).unwrap_or_default();
     let at = |column: &str| row.try_get(column).map_or(Timestamp::UNIX_EPOCH, time);
     let since = at("since");
-    let held = Held { why: said(error), since, choices: vec![MEND.to_owned()] };
+    let held = Held { why: said(error), since, choices: vec![MEND.to_owned()], ..Held::default() };
     InstanceRecord {
         id: text("id").parse().unwrap_or(InstanceId(uuid::Uuid::nil())),
         version: 0,

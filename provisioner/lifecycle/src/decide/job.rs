@@ -1,10 +1,10 @@
 //! Decisions while a job runs: the step in hand, by what it is made of.
 
-use super::{Decision, Effect, Move, Patience, resting::power_wish};
+use super::{Decision, Effect, Move, Patience, came_from, resting::power_wish};
 use crate::{
     deadline::{Deadline, Limits, Then, end, words},
     disk::choose_root_disk,
-    machine::{AgentReport, Job, Machine, Reported, Step},
+    machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     order::erasable_disks,
     plan::{StepKind, StepName},
 };
@@ -14,7 +14,6 @@ use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     match in_hand(machine, job, limits, now) {
-        Decision::Hold { why, .. } => Decision::Hold { why, choices: choices(job) },
         decision @ (Decision::Wait(_) | Decision::Act(_)) => {
             slow(machine, job, limits, now).map_or(decision, Decision::Move)
         }
@@ -37,20 +36,6 @@ fn slow(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Option
     })
 }
 
-/// What a person may do about a job that is held.
-pub(crate) fn choices(job: &Job) -> Vec<String> {
-    let way_out = match job.kind {
-        JobKind::Inspect => Some("`billet machine cancel {machine}` ends the inspection"),
-        JobKind::Deploy => Some("`billet instance delete {instance}` gives the machine back"),
-        JobKind::Release if job.wipes() => {
-            Some("`billet instance delete {instance} --erase …` wipes it in another way")
-        }
-        JobKind::Release => None,
-    };
-    let retry = "mend the cause, then `billet machine retry {machine}`";
-    [Some(retry), way_out].into_iter().flatten().map(ToOwned::to_owned).collect()
-}
-
 fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     let Some(step) = job.current() else { return finish(machine, job) };
     if step.phase == StepPhase::Todo {
@@ -64,14 +49,21 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
     }
 }
 
-/// What ends a hold without a person: the operating system reported in after all, so there is nothing to mend.
-pub(super) fn late(machine: &Machine) -> Option<Decision> {
+/// What ends a hold because there is nothing to mend: the operating system reported in after all, or somebody saw that it
+/// runs.
+pub(super) fn late(machine: &Machine, hold: &Hold) -> Option<Decision> {
     let job = machine.running_job()?;
     let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
     let awaits = matches!(step.name, StepName::Reboot | StepName::PhoneHome);
-    (awaits && phoned_home(machine, job)).then(|| {
-        Decision::Move(Move::StepDone { result: "the operating system reported in, though late".into() })
-    })
+    let vouched = step.name == StepName::PhoneHome && machine.want.vouched == Some(hold.number);
+    let result = if awaits && phoned_home(machine, job) {
+        "the operating system reported in, though late"
+    } else if vouched {
+        "the operating system did not report in; an operator says that it runs"
+    } else {
+        return None;
+    };
+    Some(Decision::Move(Move::StepDone { result: result.into() }))
 }
 
 /// The clocks of the step in hand.
@@ -107,6 +99,9 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
         return hold("the records of its job are damaged: it is over, but its work was not done".into());
     }
     let (to, because) = match job.kind {
+        JobKind::Inspect if job.only_rests() => {
+            (came_from(machine), "its inspection was cancelled, and it is switched off")
+        }
         JobKind::Inspect => (MachineState::Available, "it was inspected"),
         JobKind::Deploy => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
@@ -118,7 +113,7 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
 /// A destructive step begins only when it is clear which disks it means.
 fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
-        return Decision::Wait(trying_again(step, None, not_before));
+        return later(machine, trying_again(step, None, not_before));
     }
     match obstacle(machine, step.name) {
         Some(why) => hold(why),
@@ -149,7 +144,7 @@ fn level(machine: &Machine, job: &Job, step: &Step, time: Time, now: Timestamp) 
         return by_hand(machine, job, step, (asked, on), time, now);
     }
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
-        return Decision::Wait(trying_again(step, Some(time.soft), not_before));
+        return later(machine, trying_again(step, Some(time.soft), not_before));
     }
     // The last try has to be of now: one from before the service was down for long says nothing.
     let last = step.result.as_ref().filter(|_| step.not_before.is_some_and(|at| at >= time.until));
@@ -361,8 +356,13 @@ fn overdue(job: &Job, limits: &Limits, then: Then, why: String) -> Decision {
 }
 
 fn hold(why: String) -> Decision {
-    // The choices follow from the kind of job: see `decide`.
-    Decision::Hold { why, choices: Vec::new() }
+    Decision::Hold { why, advice: Vec::new() }
+}
+
+/// What waits to be tried again waits no longer when somebody says so.
+fn later(machine: &Machine, patience: Patience) -> Decision {
+    let now = machine.want.retry > machine.state.retry;
+    if now { Decision::Move(Move::Now) } else { Decision::Wait(patience) }
 }
 
 fn patience(step: &Step, why: &str, time: Time) -> Patience {

@@ -25,7 +25,7 @@ pub(super) fn decide(machine: &Machine) -> Decision {
                 "the machine is {} but has no job: its records are damaged",
                 super::word(machine.state.name)
             ),
-            choices: vec!["restore the database from a backup".into()],
+            advice: vec!["restore the database from a backup".into()],
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
+    Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
     agent::DiskEvidence,
 };
 use provisioner_lifecycle::{
@@ -46,6 +46,14 @@ impl World {
     pub(crate) fn assigned() -> Self {
         let mut world = Self::available();
         world.request(&Request::Assign(owner())).unwrap();
+        world
+    }
+
+    /// An available machine that is inspected again, at the moment when this step is in hand and begun.
+    pub(crate) fn inspected_again(step: StepName) -> Self {
+        let mut world = Self::available();
+        world.request(&Request::Inspect).unwrap();
+        world.run_to(step);
         world
     }
 
@@ -117,7 +125,7 @@ impl World {
         let decision = decide(&self.machine, &self.limits, self.now);
         let outcome = match &decision {
             Decision::Move(change) => Outcome::Moved { change: change.clone(), fresh: self.fresh() },
-            Decision::Hold { why, choices } => Outcome::Held { why: why.clone(), choices: choices.clone() },
+            Decision::Hold { why, advice } => Outcome::Held { why: why.clone(), advice: advice.clone() },
             Decision::Act(Effect::Power { wish: Some(number), .. }) => Outcome::WishDone { number: *number },
             Decision::Act(act) => Outcome::Performed(effect(*act)),
             Decision::Wait(_) | Decision::Done => return decision,
@@ -233,6 +241,20 @@ pub(crate) fn owner() -> Owner {
         root_disk_serial: None,
         release: None,
     }
+}
+
+pub(crate) fn cancel() -> Request {
+    Request::Cancel { erase: ErasePolicy::Metadata }
+}
+
+pub(crate) fn choose(machine: &Machine, choice: Choice) -> Request {
+    let hold = machine.state.hold.as_ref().map_or(0, |hold| hold.number);
+    Request::Choose { hold, choice, erase: ErasePolicy::Metadata }
+}
+
+/// It is held, for example.
+pub(crate) fn held() -> Outcome {
+    Outcome::Held { why: "for example".into(), advice: Vec::new() }
 }
 
 pub(crate) fn release() -> Request {
