@@ -126,6 +126,7 @@ impl App {
             traces,
             sessions: Sessions::default(),
             progress: ProgressBoard::default(),
+            slow: Default::default(),
             damaged: Default::default(),
             hub: Hub::default(),
             started: clock::now(),

@@ -76,11 +76,20 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
         Outcome::Moved { change: Move::Again { why }, .. } => {
             event("step", format!("{step} is tried again: {why}"))
         }
+        Outcome::Moved { change: Move::Slow { step, why }, .. } => {
+            event("slow", format!("{step} takes longer than usual: {why}"))
+        }
         Outcome::Moved { change: Move::Restart { why }, .. } => {
             event("step", format!("the job starts anew: {why}"))
         }
         Outcome::Moved { change: Move::Lift, .. } => {
             event("held", "the hold is lifted; the job starts anew".into())
+        }
+        Outcome::Moved { change: Move::Now, .. } => {
+            event("step", format!("{step} is tried again now, as an operator asks"))
+        }
+        Outcome::Moved { change: Move::CutShort { because }, .. } => {
+            event("step", format!("{because}: the machine is switched off"))
         }
         Outcome::Performed(Err(failure)) => {
             let mut events = event("step", format!("{step} failed: {}", failure.why));

@@ -29,6 +29,7 @@ mod secret_file;
 mod seed;
 mod service;
 mod sessions;
+mod slow;
 mod store;
 mod text;
 pub mod tls;

@@ -37,6 +37,7 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     consoles(&mut text, service);
     machines(&mut text, service).await?;
     instances(&mut text, service).await?;
+    slow_steps(&mut text, service);
     let help = "Machines and instances whose records can't be read";
     single(&mut text, "billet_damaged", "gauge", help, service.damaged.load(Ordering::Relaxed));
     text.push_str(END);
@@ -61,6 +62,15 @@ async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceErr
 async fn instances(text: &mut String, service: &Service) -> Result<(), ServiceError> {
     by_state(text, "billet_instances", "Instances by state", &service.store.instance_counts().await?);
     Ok(())
+}
+
+fn slow_steps(text: &mut String, service: &Service) {
+    let help = "Steps that took longer than usual, since this process began";
+    family(text, "billet_slow_steps", "counter", help);
+    for (step, count) in service.slow.counts() {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "billet_slow_steps_total{{step=\"{step}\"}} {count}");
+    }
 }
 
 fn by_state(text: &mut String, name: &str, help: &str, counts: &[(String, i64)]) {

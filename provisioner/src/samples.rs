@@ -28,7 +28,17 @@ pub(crate) fn machine(number: u128) -> MachineRecord {
 
 /// A step of which nothing but this is known.
 pub(crate) fn step(name: StepName, attempt: u32, phase: StepPhase) -> Step {
-    Step { name, attempt, phase, started: None, ended: None, not_before: None, result: None, asked: None }
+    Step {
+        name,
+        attempt,
+        phase,
+        started: None,
+        ended: None,
+        not_before: None,
+        result: None,
+        asked: None,
+        slow: None,
+    }
 }
 
 /// A job that runs, in its first epoch.

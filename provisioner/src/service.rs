@@ -11,6 +11,7 @@ use crate::{
     keys::{KeyError, SiteKey},
     progress::ProgressBoard,
     sessions::Sessions,
+    slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
 };
@@ -86,6 +87,8 @@ pub(crate) struct Service {
     pub(crate) sessions: Sessions,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
+    /// How many steps took longer than usual.
+    pub(crate) slow: SlowSteps,
     /// How many machines and instances can't be looked at because of damaged records.
     pub(crate) damaged: AtomicUsize,
     /// Pokes.
@@ -210,7 +213,8 @@ impl Service {
         }
         let followed = |record: &MachineRecord| {
             let machine = &record.machine;
-            (machine.want.owner.clone(), machine.state.name, machine.state.hold.is_some())
+            let standing = (machine.state.name, machine.state.hold.is_some(), machine.want.protected);
+            (machine.want.owner.clone(), standing)
         };
         if followed(before) != followed(after) {
             for owner in [before.owner(), after.owner()].into_iter().flatten() {

@@ -106,6 +106,25 @@ pub struct DeleteInstance {
     pub erase: Option<ErasePolicy>,
 }
 
+/// `POST /v1/instances/{instance}/actions`.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceActionRequest {
+    /// What to do.
+    pub action: InstanceAction,
+}
+
+/// What a user may ask of an instance.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceAction {
+    /// Stop what is done for it. Without a machine it is gone; a deployment is given back, and what was written is wiped; a
+    /// wiping pauses. One that runs is deleted, not cancelled.
+    Cancel,
+    /// Try again what is held, or what waits to be tried again.
+    Retry,
+}
+
 /// The states of an instance.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "kebab-case")]

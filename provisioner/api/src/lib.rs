@@ -48,8 +48,8 @@ pub use event::{Event, EventList};
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
 pub use instance::{
-    DeleteInstance, ErasePolicy, Instance, InstanceCreate, InstanceList, InstanceSpec, InstanceState,
-    InstanceStatus,
+    DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
+    InstanceList, InstanceSpec, InstanceState, InstanceStatus,
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
@@ -61,5 +61,5 @@ pub use network::{
     DhcpMode, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
-pub use progress::{Held, Progress, Waiting, Why};
+pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Waiting, Why};
 pub use secret::Secret;

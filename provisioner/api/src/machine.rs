@@ -41,6 +41,13 @@ pub struct MachineSpec {
     /// Whether an operator works on it: no new instance is placed on it.
     #[serde(default)]
     pub maintenance: bool,
+    /// Whether what is on its disks stays: its instance can't be given back or cancelled, it gets no new one, and it
+    /// can't be forgotten.
+    #[serde(default)]
+    pub protected: bool,
+    /// Whether it has served its time: no new instance is placed on it.
+    #[serde(default)]
+    pub retired: bool,
     /// Labels for selection.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -57,6 +64,8 @@ impl MachineSpec {
             boot_chain: None,
             accepted: false,
             maintenance: false,
+            protected: false,
+            retired: false,
             labels: BTreeMap::new(),
         }
     }
@@ -475,6 +484,12 @@ pub struct MachineUpdate {
     /// In or out of maintenance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<bool>,
+    /// Protected from being wiped, or no longer. Nothing is wiped by the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// Retired, or no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<bool>,
     /// How it is to get from its firmware to our agent; `null`: as its network says.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub boot_chain: Option<Option<BootChain>>,
@@ -504,9 +519,10 @@ pub enum MachineAction {
     Accept,
     /// Inventory it again.
     Inspect,
-    /// Try held work again.
+    /// Try again: what is held from its first step, what waits to be tried again at once.
     Retry,
-    /// Stop the running inspection.
+    /// Stop what runs. An inspection ends; a deployment is given back, with its instance, and what was written is wiped; a
+    /// wiping pauses, held.
     Cancel,
     /// Switch it on.
     PowerOn,

@@ -8,6 +8,8 @@ pub const MACHINES: &str = "/v1/machines";
 pub const MACHINE: &str = "/v1/machines/{machine}";
 /// `POST` an action.
 pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
+/// `POST` a `ChooseRequest`: what is to be done about held work.
+pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
 /// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the
 /// last so many).
 pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";
@@ -86,6 +88,8 @@ pub const MACHINE_CONSOLE_STATUS: &str = "/v1/machines/{machine}/console/status"
 pub const INSTANCES: &str = "/v1/instances";
 /// `GET`, `DELETE` an instance by name or id.
 pub const INSTANCE: &str = "/v1/instances/{instance}";
+/// `POST` an action.
+pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";
 /// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
 /// `GET` what it waits for.

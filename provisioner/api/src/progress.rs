@@ -5,29 +5,94 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What an object waits for.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Waiting {
     /// What has to happen, as a sentence.
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// When patience ends and the next action (retry, hold) is taken.
+    /// When patience ends and the next action is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The next action: what is done by itself then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+    /// It takes longer than usual.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slow: bool,
     /// The usual cause when it takes long, and where to look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 /// Work that stopped until a person decides.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Held {
     /// What happened, as a sentence.
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// What the person may do about it: `retry`, `release`, … each a `MachineAction` or an API call in words.
+    /// What the person may do about it, in words, with the command that does it.
     pub choices: Vec<String>,
+    /// Which hold it is, of those that this machine had: whoever chooses names it, so that nobody answers another hold
+    /// than the one that they saw.
+    #[serde(default)]
+    pub number: u64,
+    /// Those of the choices that `POST /v1/machines/{machine}/choose` takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
+}
+
+/// One thing that a person may choose about held work.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Offer {
+    /// Its word.
+    pub choice: Choice,
+    /// What comes of it, with the command that chooses it.
+    pub what: String,
+}
+
+/// What a person may choose about held work. None of these makes a machine available whose disks are not wiped.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// All steps anew; a deployment writes again, a release wipes again.
+    Retry,
+    /// The inspection ends, and the machine is what it was before.
+    Cancel,
+    /// The deployment ends, and its instance with it: what was written is wiped.
+    GiveBack,
+    /// The operating system runs, as somebody saw, although it did not report in.
+    ItRuns,
+    /// The machine is set aside, in maintenance. What runs on it ends as by `cancel` or `give-back`; what is to be wiped
+    /// stays held.
+    Abandon,
+}
+
+impl Choice {
+    /// Every choice there is.
+    pub const ALL: [Self; 5] = [Self::Retry, Self::ItRuns, Self::Cancel, Self::GiveBack, Self::Abandon];
+
+    /// Its word on the wire and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::GiveBack => "give-back",
+            Self::ItRuns => "it-runs",
+            Self::Abandon => "abandon",
+        }
+    }
+}
+
+/// `POST /v1/machines/{machine}/choose`.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ChooseRequest {
+    /// The hold that is answered, by its number.
+    pub hold: u64,
+    /// What is chosen.
+    pub choice: Choice,
 }
 
 /// How far a step is, for a progress bar.

@@ -4,10 +4,10 @@
 
 use crate::{ClientError, answer, tls, url};
 use provisioner_api::{
-    BootTrace, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance, InstanceCreate,
-    InstanceList, InstanceState, Lease, LeaseList, Machine, MachineAction, MachineActionRequest,
-    MachineCreate, MachineList, MachineState, MachineUpdate, Network, NetworkList, Reservation,
-    ReservationList, Secret, Why, paths,
+    BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
+    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, Lease, LeaseList,
+    Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState, MachineUpdate,
+    Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -259,6 +259,12 @@ impl Client {
         answer::send(request.json(&MachineActionRequest { action })).await.map(drop)
     }
 
+    /// Answers a hold of a machine, by its number. It is noted when this returns.
+    pub async fn choose(&self, name: &str, hold: u64, choice: Choice) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, paths::MACHINE_CHOOSE, &[name])?;
+        answer::send(request.json(&ChooseRequest { hold, choice })).await.map(drop)
+    }
+
     /// A machine's timeline, oldest first; only what is newer than `after`.
     pub async fn machine_events(
         &self,
@@ -277,6 +283,12 @@ impl Client {
     /// What a machine waits for.
     pub async fn machine_why(&self, name: &str) -> Result<Why, ClientError> {
         self.get(paths::MACHINE_WHY, &[name]).await
+    }
+
+    /// Asks something of an instance. It is noted when this returns; what comes of it is seen in the instance.
+    pub async fn instance_action(&self, name: &str, action: InstanceAction) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, paths::INSTANCE_ACTIONS, &[name])?;
+        answer::send(request.json(&InstanceActionRequest { action })).await.map(drop)
     }
 
     /// The instances, by name: all of them, page by page.

@@ -1,10 +1,11 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
 use crate::{
+    choice::choose,
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
 };
-use provisioner_api::{ErasePolicy, InstanceId, MachineState};
+use provisioner_api::{Choice, ErasePolicy, InstanceId, MachineState};
 
 /// What somebody asks of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,10 +14,22 @@ pub enum Request {
     Accept,
     /// Inventory it again.
     Inspect,
-    /// Try held work again.
+    /// Try again: what is held from its first step, what waits to be tried again at once.
     Retry,
-    /// Stop the inspection.
-    Cancel,
+    /// Stop what runs: an inspection, a deployment, which gives its instance back, or for a while a wiping.
+    Cancel {
+        /// How the disks are to be wiped where a deployment wrote something.
+        erase: ErasePolicy,
+    },
+    /// Answer a hold.
+    Choose {
+        /// Which, by its number: another one is refused.
+        hold: u64,
+        /// What is chosen.
+        choice: Choice,
+        /// As of `Cancel`.
+        erase: ErasePolicy,
+    },
     /// Switch it.
     Power {
         /// On or off.
@@ -40,6 +53,10 @@ pub enum Request {
     Bmc(bool),
     /// In or out of maintenance.
     Maintenance(bool),
+    /// What is on its disks is to stay, or no longer.
+    Protected(bool),
+    /// It is to get no new instance, or to get them again.
+    Retired(bool),
 }
 
 /// Why a request is refused. Display says what would mend it.
@@ -61,11 +78,51 @@ pub enum Refusal {
         state: Word,
     },
     /// Nothing is held.
-    #[error("nothing is held on this machine, so there is nothing to try again")]
+    #[error(
+        "nothing is held on this machine, and nothing waits to be tried again; `billet why` says what it is at"
+    )]
     NotHeld,
+    /// Another hold than the one that was answered.
+    #[error(
+        "hold {asked} is over: the machine is held for another reason now (hold {stands}); look at it again with `billet why`"
+    )]
+    OtherHold {
+        /// The one that was answered.
+        asked: u64,
+        /// The one that stands.
+        stands: u64,
+    },
+    /// This can't be chosen.
+    #[error("`{}` can't be chosen for what is held now; {offered}", choice.word())]
+    NoChoice {
+        /// What was chosen.
+        choice: Choice,
+        /// What can be, as half a sentence.
+        offered: String,
+    },
     /// Nothing runs that could be stopped so.
-    #[error("no inspection runs on this machine; a deployment is stopped with `billet instance delete`")]
+    #[error(
+        "nothing runs on this machine that could be cancelled; an instance that runs is given back with `billet instance delete`"
+    )]
     NothingToCancel,
+    /// A release that does not wipe just now.
+    #[error(
+        "a release can't be cancelled: what its last instance wrote has to be wiped before anybody gets this machine; let it go on (once the wiping has begun, `billet machine cancel` pauses it), and if it is held, `billet why` says what may be chosen"
+    )]
+    NotWiping,
+    /// What is on its disks is to stay.
+    #[error(
+        "the machine is protected: what is on its disks stays; lift that first with `billet machine set NAME --protected off`"
+    )]
+    Protected,
+    /// It is too late to protect it.
+    #[error(
+        "its instance is being given back, so its disks are being wiped, and protection comes too late; `billet machine cancel` pauses a wiping"
+    )]
+    GivenBack,
+    /// It has served its time.
+    #[error("the machine is retired; lift that with `billet machine set NAME --retired off`")]
+    Retired,
     /// An operator works on it.
     #[error("the machine is in maintenance; end that with `billet machine set NAME --maintenance off`")]
     Maintenance,
@@ -124,17 +181,15 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.inspect += 1;
         }
         Request::Retry => {
-            if machine.state.hold.is_none() {
-                return Err(Refusal::NotHeld);
-            }
-            want.retry += 1;
+            let done = match &machine.state.hold {
+                Some(hold) => hold.retry,
+                None if waits_to_try(machine) => machine.state.retry,
+                None => return Err(Refusal::NotHeld),
+            };
+            want.retry = want.retry.max(done + 1);
         }
-        Request::Cancel => {
-            if machine.state.name != MachineState::Inspecting {
-                return Err(Refusal::NothingToCancel);
-            }
-            want.cancel += 1;
-        }
+        Request::Cancel { erase } => cancel(&mut next, *erase)?,
+        Request::Choose { hold, choice, erase } => return choose(machine, *hold, *choice, *erase),
         Request::Power { on } => {
             check_power(machine)?;
             want.power = Some(PowerWish { on: *on, number: want.power.map_or(0, |wish| wish.number) + 1 });
@@ -148,6 +203,9 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         Request::Release { instance, erase } => match &mut want.owner {
             // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
             Some(owner) if owner.instance == *instance => {
+                if machine.want.protected && owner.release.is_none() {
+                    return Err(Refusal::Protected);
+                }
                 if owner.release.is_none() || machine.state.hold.is_some() {
                     owner.release = Some(*erase);
                 }
@@ -162,8 +220,46 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.bmc = *has;
         }
         Request::Maintenance(on) => want.maintenance = *on,
+        Request::Protected(on) => {
+            if *on && want.owner.as_ref().is_some_and(|owner| owner.release.is_some()) {
+                return Err(Refusal::GivenBack);
+            }
+            want.protected = *on;
+        }
+        Request::Retired(on) => want.retired = *on,
     }
     Ok(next)
+}
+
+/// Whether the step in hand failed, and waits for its next try.
+fn waits_to_try(machine: &Machine) -> bool {
+    let step = machine.running_job().and_then(Job::current);
+    step.is_some_and(|step| step.not_before.is_some())
+}
+
+fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
+    let wipes = machine.state.dirty
+        && machine.state.hold.is_none()
+        && machine.running_job().is_some_and(|job| job.begun(StepName::Erase));
+    let (want, state) = (&mut machine.want, &machine.state);
+    match (state.name, &mut want.owner) {
+        (MachineState::Inspecting, _) => {
+            // One that was cut short is cancelled already.
+            if !machine.job.as_ref().is_some_and(Job::only_rests) {
+                want.cancel = want.cancel.max(state.cancel + 1);
+            }
+        }
+        (MachineState::Available | MachineState::Deploying, Some(owner)) => {
+            if want.protected && owner.release.is_none() {
+                return Err(Refusal::Protected);
+            }
+            owner.release.get_or_insert(erase);
+        }
+        (MachineState::Releasing, _) if wipes => want.cancel = want.cancel.max(state.cancel + 1),
+        (MachineState::Releasing, _) => return Err(Refusal::NotWiping),
+        _ => return Err(Refusal::NothingToCancel),
+    }
+    Ok(())
 }
 
 fn check_free(machine: &Machine) -> Result<(), Refusal> {
@@ -201,6 +297,12 @@ fn check_assign(machine: &Machine) -> Result<(), Refusal> {
     check_free(machine)?;
     if machine.want.maintenance {
         return Err(Refusal::Maintenance);
+    }
+    if machine.want.retired {
+        return Err(Refusal::Retired);
+    }
+    if machine.want.protected {
+        return Err(Refusal::Protected);
     }
     if machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect {
         return Err(Refusal::State { state: Word(machine.state.name) });

@@ -3,9 +3,11 @@
 mod job;
 mod resting;
 
-pub(crate) use job::choices;
-
-use crate::{limits::Limits, machine::Machine, plan::StepName};
+use crate::{
+    deadline::{Limits, Then},
+    machine::Machine,
+    plan::StepName,
+};
 use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};
 
@@ -22,8 +24,8 @@ pub enum Decision {
     Hold {
         /// What happened, as a sentence.
         why: String,
-        /// What the person may do.
-        choices: Vec<String>,
+        /// What would mend just this.
+        advice: Vec<String>,
     },
     /// Nothing: the machine rests where it is wanted, or is held.
     Done,
@@ -36,10 +38,30 @@ pub struct Patience {
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// When to decide again at the latest; `None`: only a request or a fact changes anything.
+    /// When patience ends; `None`: only a request or a fact changes anything.
     pub until: Option<Timestamp>,
+    /// What is done then.
+    pub then: Then,
+    /// From when on it takes longer than usual.
+    pub soft: Option<Timestamp>,
+    /// It was told that it takes longer than usual.
+    pub slow: bool,
     /// The usual cause when it takes long.
     pub hint: Option<String>,
+}
+
+impl Patience {
+    /// What only a person's deed ends, and how that is done.
+    fn for_a_person(why: impl Into<String>, since: Timestamp, hint: impl Into<String>) -> Self {
+        let (why, hint) = (why.into(), Some(hint.into()));
+        Self { why, since, until: None, then: Then::Person, soft: None, slow: false, hint }
+    }
+
+    /// When to decide again at the latest; `None`: only a request or a fact changes anything.
+    pub fn wakes(&self) -> Option<Timestamp> {
+        let soft = self.soft.filter(|_| !self.slow);
+        [self.until, soft].into_iter().flatten().min()
+    }
 }
 
 /// A deed in the world. Each names an end, so that repeating it after a crash is harmless.
@@ -83,6 +105,13 @@ pub enum Move {
         /// Why.
         why: String,
     },
+    /// The step in hand takes longer than usual: that is told once.
+    Slow {
+        /// Which.
+        step: StepName,
+        /// By how much, and what happens then.
+        why: String,
+    },
     /// The job starts anew from power off, under a new epoch.
     Restart {
         /// Why.
@@ -97,13 +126,20 @@ pub enum Move {
     },
     /// The hold is lifted, and its job starts anew.
     Lift,
+    /// What waits to be tried again is tried now.
+    Now,
+    /// The job is cut short under a new epoch: the machine is switched off, and that is all.
+    CutShort {
+        /// Why.
+        because: String,
+    },
 }
 
 /// Decides.
 pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     if let Some(hold) = &machine.state.hold {
         // Before the retry: what runs after all must not be written again.
-        if let Some(decision) = job::late(machine) {
+        if let Some(decision) = job::late(machine, hold) {
             return decision;
         }
         let leaves = machine.want.retry > hold.retry;
@@ -126,13 +162,27 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     }
 }
 
-/// What a person's later word stops, even when it is held: an inspection that was cancelled, a deployment whose
-/// instance is given back.
+/// What a person's later word stops, even when it is held: an inspection that was cancelled, a wiping that is to pause, a
+/// deployment whose instance is given back.
 fn interrupt(machine: &Machine) -> Option<Decision> {
     let job = machine.running_job()?;
-    if job.kind == JobKind::Inspect && machine.want.cancel > machine.state.cancel {
-        let to = MachineState::Discovered;
-        return Some(Decision::Move(Move::Finish { to, because: "the inspection was cancelled".into() }));
+    // Earlier versions did not write it down: of a job that one of them began, its steps tell.
+    let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
+    if machine.want.cancel > machine.state.cancel {
+        let because = "the inspection was cancelled".into();
+        let to = came_from(machine);
+        match job.kind {
+            // Who gets it next has to find it off.
+            JobKind::Inspect if to == MachineState::Available && switched_on => {
+                return Some(Decision::Move(Move::CutShort { because }));
+            }
+            JobKind::Inspect => return Some(Decision::Move(Move::Finish { to, because })),
+            JobKind::Release if machine.state.dirty => {
+                let why = "an operator paused the wiping: what is on the disks may be there in part".into();
+                return Some(Decision::Hold { why, advice: Vec::new() });
+            }
+            JobKind::Release | JobKind::Deploy => {}
+        }
     }
     let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
     if job.kind != JobKind::Deploy || !given_back {
@@ -140,14 +190,17 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
     }
     let before = "the instance was given back before anything was written";
     let release = |because: String| Move::Start { kind: JobKind::Release, because };
-    // Earlier versions did not write it down: of a job that one of them began, its steps tell.
-    let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
     Some(Decision::Move(match (machine.state.dirty, switched_on) {
         (true, _) => release("the instance is given back while it was deployed".into()),
         // An agent runs in it, or it boots: a machine that waits for its next owner is off.
         (false, true) => release(format!("{before}: the machine is switched off again")),
         (false, false) => Move::Finish { to: MachineState::Available, because: before.into() },
     }))
+}
+
+/// What a machine is again whose inspection is cancelled.
+pub(crate) fn came_from(machine: &Machine) -> MachineState {
+    machine.state.came_from.unwrap_or(MachineState::Discovered)
 }
 
 /// While the BMC writes firmware nobody switches the machine. A system that boots meanwhile is not waited with: nothing
@@ -159,14 +212,11 @@ fn updating(machine: &Machine) -> Option<Patience> {
         return None;
     }
     let done = task.percent.map(|percent| format!(", {percent} % done")).unwrap_or_default();
-    Some(Patience {
-        why: format!("its BMC is at a firmware update ({}{done})", task.what),
-        since: task.started,
-        until: None,
-        hint: Some(
-            "`billet bmc task list {machine}` shows how far it is; if it never ends, look at the BMC's own page, then have Billet let it go: `billet bmc task forget ID {machine}`".into(),
-        ),
-    })
+    Some(Patience::for_a_person(
+        format!("its BMC is at a firmware update ({}{done})", task.what),
+        task.started,
+        "`billet bmc task list {machine}` shows how far it is; if it never ends, look at the BMC's own page, then have Billet let it go: `billet bmc task forget ID {machine}`",
+    ))
 }
 
 /// A state's word.

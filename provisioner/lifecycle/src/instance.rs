@@ -2,7 +2,7 @@
 //!
 //! How a machine is deployed is the machine's job; an instance only follows it.
 
-use crate::machine::Machine;
+use crate::machine::{Machine, Owner};
 use provisioner_api::{ErasePolicy, InstanceId, InstanceState, MachineId, MachineState};
 
 /// What deciding needs to know of an instance.
@@ -28,6 +28,11 @@ pub enum InstanceDecision {
         /// Which.
         machine: MachineId,
         /// How to wipe.
+        erase: ErasePolicy,
+    },
+    /// Its machine's deployment was cancelled, and with that it is given back too.
+    Cancelled {
+        /// How its machine is wiped.
         erase: ErasePolicy,
     },
     /// Its state is another now.
@@ -58,6 +63,12 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
     match (owner, instance.release) {
         // Ownership ends only through `disown`, in the transaction that forgets the instance.
         (None, _) => InstanceDecision::Hold("its machine no longer knows it".into()),
+        (Some(Owner { release: Some(erase), .. }), None) => InstanceDecision::Cancelled { erase: *erase },
+        // Asked for at the moment when the machine became protected.
+        (Some(Owner { release: None, .. }), Some(_)) if machine.want.protected => InstanceDecision::Hold(
+            "it is to be given back, but its machine is protected (`billet machine set … --protected off`)"
+                .into(),
+        ),
         (Some(owner), Some(erase))
             if owner.release.is_none() || (machine.state.hold.is_some() && owner.release != Some(erase)) =>
         {

@@ -9,10 +9,11 @@
 
 mod admit;
 mod allocate;
+mod choice;
+mod deadline;
 mod decide;
 mod disk;
 mod instance;
-mod limits;
 mod machine;
 mod observe;
 mod order;
@@ -21,10 +22,11 @@ mod settle;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
+pub use choice::{WayOut, choices, ways_out};
+pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};
 pub use instance::{Instance, InstanceDecision, decide_instance};
-pub use limits::Limits;
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, PowerWish, Reported,
     State, Step, Want,

@@ -35,14 +35,23 @@ pub struct Want {
     pub bmc: bool,
     /// An operator works on it: it gets no new instance.
     pub maintenance: bool,
+    /// What is on its disks stays: its instance can't be given back, and it gets no new one.
+    #[serde(default)]
+    pub protected: bool,
+    /// It has served its time: it gets no new instance.
+    #[serde(default)]
+    pub retired: bool,
     /// The instance that it is for.
     pub owner: Option<Owner>,
     /// Raised by each request to inspect it; acceptance is the first.
     pub inspect: u64,
     /// Raised by each request to try again what is held.
     pub retry: u64,
-    /// Raised by each request to stop an inspection.
+    /// Raised by each request to stop an inspection, or to pause a wiping.
     pub cancel: u64,
+    /// The hold of which an operator says that the operating system runs all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<u64>,
     /// The last request to switch it.
     pub power: Option<PowerWish>,
 }
@@ -217,6 +226,15 @@ pub struct State {
     pub inspect: u64,
     /// The last cancel request that was dealt with.
     pub cancel: u64,
+    /// The last retry request that was dealt with.
+    #[serde(default)]
+    pub retry: u64,
+    /// How often work was held: the number of the last hold.
+    #[serde(default)]
+    pub holds: u64,
+    /// What it was before the inspection; `None`, as earlier versions wrote it: discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_from: Option<MachineState>,
     /// Whether an image may have been written since the disks were last known clean.
     pub dirty: bool,
     /// Whether a job switched it on, and none switched it off since.
@@ -229,14 +247,26 @@ pub struct State {
 /// Work stopped until a person decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
+    /// Which of this machine's holds it is, from 1; 0, as earlier versions wrote it.
+    #[serde(default)]
+    pub number: u64,
     /// What happened, as a sentence.
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// What the person may do about it.
-    pub choices: Vec<String>,
+    /// What would mend just this, beside what may be chosen (`ways_out`). Earlier versions wrote all that could be done into
+    /// `choices`, which follows from the machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
     /// `want.retry` at that time; a higher one lifts the hold.
     pub retry: u64,
+}
+
+impl Hold {
+    /// A hold of which no more is said.
+    pub fn new(why: impl Into<String>, since: Timestamp) -> Self {
+        Self { number: 0, why: why.into(), since, advice: Vec::new(), retry: 0 }
+    }
 }
 
 /// A job: one piece of long work.
@@ -278,6 +308,9 @@ pub struct Step {
     /// Since when a person is asked to do it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Timestamp>,
+    /// When it was told that it takes longer than usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Timestamp>,
 }
 
 impl Step {
@@ -303,6 +336,11 @@ impl Job {
         self.steps.iter().any(|step| step.name == StepName::Erase)
     }
 
+    /// Whether it only ends in good order: the machine is switched off, and nothing else is done.
+    pub(crate) fn only_rests(&self) -> bool {
+        !self.steps.is_empty() && self.steps.iter().all(|step| step.name == StepName::Rest)
+    }
+
     /// Whether a claim or a report is of this job in this epoch.
     pub(crate) fn is(&self, id: JobId, epoch: u64) -> bool {
         self.id == id && self.epoch == epoch
@@ -323,6 +361,9 @@ impl Machine {
                 power_wish: 0,
                 inspect: 0,
                 cancel: 0,
+                retry: 0,
+                holds: 0,
+                came_from: None,
                 dirty: false,
                 switched_on: false,
                 epoch: 0,

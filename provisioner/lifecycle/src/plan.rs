@@ -116,11 +116,12 @@ impl FromStr for StepName {
     }
 }
 
-/// The steps of a job, in order. `unwritten`: a release after which nothing has to be wiped.
-pub(crate) fn steps_of(kind: JobKind, unwritten: bool) -> &'static [StepName] {
+/// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped
+/// or an inspection that was cancelled.
+pub(crate) fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
-        JobKind::Release if unwritten => &[S::Rest],
+        JobKind::Release | JobKind::Inspect if short => &[S::Rest],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy => &[
             S::PowerOff,

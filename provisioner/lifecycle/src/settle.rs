@@ -1,8 +1,8 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
-    decide::{Decision, Move, choices as choices_of, decide},
-    limits::{Limits, back_off},
+    deadline::{Limits, back_off},
+    decide::{Decision, Move, decide},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
 };
@@ -32,8 +32,8 @@ pub enum Outcome {
     Held {
         /// What happened.
         why: String,
-        /// What the person may do.
-        choices: Vec<String>,
+        /// What would mend just this.
+        advice: Vec<String>,
     },
 }
 
@@ -61,7 +61,7 @@ pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
             }
         }
         Outcome::WishDone { number } => next.state.power_wish = next.state.power_wish.max(*number),
-        Outcome::Held { why, choices } => hold(&mut next, why, choices.clone(), now),
+        Outcome::Held { why, advice } => hold(&mut next, why, advice.clone(), now),
     }
     next
 }
@@ -110,11 +110,28 @@ fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
                 step.attempt += 1;
             }
         }
+        Move::Slow { step, .. } => {
+            if let Some(step) = current(machine).filter(|current| current.name == *step) {
+                step.slow.get_or_insert(now);
+            }
+        }
         Move::Restart { why } => restart(machine, Some(why)),
         Move::Finish { to, .. } => finish(machine, *to, now),
         Move::Lift => {
             machine.state.hold = None;
+            machine.state.retry = machine.want.retry;
             restart(machine, None);
+        }
+        Move::Now => {
+            machine.state.retry = machine.want.retry;
+            if let Some(step) = current(machine) {
+                step.not_before = None;
+            }
+        }
+        Move::CutShort { .. } => {
+            machine.state.hold = None;
+            machine.state.cancel = machine.want.cancel;
+            renew(machine, true);
         }
     }
 }
@@ -122,9 +139,12 @@ fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
 fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     machine.state.epoch += 1;
     machine.state.hold = None;
+    // What was asked of an earlier job doesn't concern this one.
+    machine.state.cancel = machine.want.cancel;
+    machine.state.retry = machine.want.retry;
     if kind == JobKind::Inspect {
         machine.state.inspect = machine.want.inspect;
-        machine.state.cancel = machine.want.cancel;
+        machine.state.came_from = Some(machine.state.name);
     }
     // Only a deployment knows that it wrote nothing: what was deployed is wiped, whatever else is on record.
     let unwritten = machine.state.name == MachineState::Deploying && !machine.state.dirty;
@@ -139,7 +159,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
 
-fn fresh_steps(kind: JobKind, unwritten: bool) -> Vec<Step> {
+fn fresh_steps(kind: JobKind, short: bool) -> Vec<Step> {
     let todo = |name: &StepName| Step {
         name: *name,
         attempt: 1,
@@ -149,8 +169,9 @@ fn fresh_steps(kind: JobKind, unwritten: bool) -> Vec<Step> {
         not_before: None,
         result: None,
         asked: None,
+        slow: None,
     };
-    steps_of(kind, unwritten).iter().map(todo).collect()
+    steps_of(kind, short).iter().map(todo).collect()
 }
 
 fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
@@ -181,30 +202,38 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
 }
 
 fn fail_step(machine: &mut Machine, failure: &Failure, now: Timestamp) {
-    let ways_out = machine.job.as_ref().map(choices_of);
     let Some(step) = current(machine) else { return };
     step.result = Some(failure.why.clone());
     let pause = back_off(step.attempt).max(failure.rest.unwrap_or_default());
     step.not_before = now.saturating_add(pause).ok();
     step.attempt += 1;
     if failure.permanent {
-        let mut choices =
-            vec!["correct the BMC with `billet machine set {machine} --bmc …`, then retry".to_owned()];
-        choices.extend(ways_out.unwrap_or_default());
-        hold(machine, &failure.why, choices, now);
+        let advice = "correct the BMC with `billet machine set {machine} --bmc …`, then retry";
+        hold(machine, &failure.why, vec![advice.to_owned()], now);
     }
 }
 
 /// All steps anew under a new epoch, so that whatever an old agent still says is refused.
 fn restart(machine: &mut Machine, why: Option<&String>) {
-    let Some(job) = machine.job.as_mut().filter(|job| job.ended.is_none()) else { return };
-    machine.state.epoch += 1;
-    job.epoch = machine.state.epoch;
+    let Some(job) = machine.running_job() else { return };
+    let short = match job.kind {
+        JobKind::Release => !job.wipes() && !machine.state.dirty,
+        JobKind::Inspect | JobKind::Deploy => job.only_rests(),
+    };
+    renew(machine, short);
+    let Some(job) = machine.job.as_mut() else { return };
     job.restarts = if why.is_some() { job.restarts + 1 } else { 0 };
-    job.steps = fresh_steps(job.kind, !job.wipes() && !machine.state.dirty);
     if let (Some(why), Some(first)) = (why, job.steps.first_mut()) {
         first.result = Some(format!("started anew: {why}"));
     }
+}
+
+/// The job's steps anew, under a new epoch.
+fn renew(machine: &mut Machine, short: bool) {
+    let Some(job) = machine.job.as_mut().filter(|job| job.ended.is_none()) else { return };
+    machine.state.epoch += 1;
+    job.epoch = machine.state.epoch;
+    job.steps = fresh_steps(job.kind, short);
 }
 
 fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
@@ -223,9 +252,16 @@ fn enter(machine: &mut Machine, name: MachineState, now: Timestamp) {
     }
 }
 
-fn hold(machine: &mut Machine, why: &str, choices: Vec<String>, now: Timestamp) {
+fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     let retry = machine.want.retry;
-    machine.state.hold = Some(Hold { why: why.to_owned(), since: now, choices, retry });
+    machine.state.retry = retry;
+    // A wiping that is held does pause.
+    if machine.running_job().is_some_and(|job| job.kind == JobKind::Release) {
+        machine.state.cancel = machine.want.cancel;
+    }
+    machine.state.holds += 1;
+    let number = machine.state.holds;
+    machine.state.hold = Some(Hold { number, why: why.to_owned(), since: now, advice, retry });
 }
 
 fn current(machine: &mut Machine) -> Option<&mut Step> {

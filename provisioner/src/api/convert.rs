@@ -8,9 +8,9 @@ use crate::{
 use jiff::Timestamp;
 use provisioner_api::{
     BmcHealth, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
-    MachineSpec, MachineStatus, Power, Progress, Step, StepPhase, Waiting, Why,
+    MachineSpec, MachineStatus, Offer, Power, Progress, Step, StepPhase, Waiting, Why,
 };
-use provisioner_lifecycle::{Decision, Reported, decide};
+use provisioner_lifecycle::{Decision, Hold, Reported, decide, ways_out};
 
 /// A machine on the wire; `instance` is the name of the one that owns it.
 pub(crate) fn machine(
@@ -47,6 +47,8 @@ pub(crate) fn machine(
     let spec = MachineSpec {
         accepted: core.want.accepted,
         maintenance: core.want.maintenance,
+        protected: core.want.protected,
+        retired: core.want.retired,
         ..record.spec.clone()
     };
     Machine { id: core.id, name: record.name.clone(), version: record.generation, spec, status }
@@ -78,6 +80,8 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
             why: patience.why.replace("{machine}", &record.name),
             since: patience.since,
             until: patience.until,
+            then: patience.until.map(|_| patience.then.words().to_owned()),
+            slow: patience.slow,
             hint: patience.hint.map(|hint| hint.replace("{machine}", &record.name)),
         }),
         Decision::Act(_) | Decision::Move(_) => {
@@ -87,17 +91,35 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
                 |step| format!("{} is being done", step.name),
             );
             let since = step.and_then(|step| step.started).unwrap_or(since);
-            Some(Waiting { why, since, until: None, hint: None })
+            let slow = step.is_some_and(|step| step.slow.is_some());
+            Some(Waiting { why, since, slow, ..Waiting::default() })
         }
         Decision::Hold { .. } | Decision::Done => None,
     }
 }
 
 fn held(record: &MachineRecord, instance: &str) -> Option<Held> {
-    // A hold that somebody asked to lift is as good as gone.
-    let hold = record.machine.state.hold.as_ref().filter(|hold| record.machine.want.retry <= hold.retry)?;
-    let named = |text: &String| text.replace("{machine}", &record.name).replace("{instance}", instance);
-    Some(Held { why: named(&hold.why), since: hold.since, choices: hold.choices.iter().map(named).collect() })
+    let core = &record.machine;
+    // A hold that somebody answered is as good as gone.
+    let hold = core.state.hold.as_ref().filter(|hold| !is_answered(core, hold))?;
+    let named = |text: &str| text.replace("{machine}", &record.name).replace("{instance}", instance);
+    let mut held = Held { why: named(&hold.why), since: hold.since, number: hold.number, ..Held::default() };
+    if record.version == 0 {
+        // What can't be read can't be answered either.
+        held.choices = hold.advice.iter().map(|what| named(what)).collect();
+        return Some(held);
+    }
+    for way in ways_out(core) {
+        let what = named(&way.what);
+        held.offers.extend(way.choice.map(|choice| Offer { choice, what: what.clone() }));
+        held.choices.push(what);
+    }
+    Some(held)
+}
+
+fn is_answered(core: &provisioner_lifecycle::Machine, hold: &Hold) -> bool {
+    let (want, state) = (&core.want, &core.state);
+    want.retry > hold.retry || want.cancel > state.cancel || want.vouched == Some(hold.number)
 }
 
 fn job(service: &Service, record: &MachineRecord) -> Option<Job> {
@@ -151,10 +173,10 @@ pub(crate) fn instance(
         record.standing.waiting.as_ref().filter(|_| record.machine.is_none()).map(|(why, since)| Waiting {
             why: why.clone(),
             since: *since,
-            until: None,
             hint: Some(
                 "`billet machine list` shows what there is; it goes on by itself when one fits".into(),
             ),
+            ..Waiting::default()
         });
     let follows = record.state != InstanceState::Running;
     let machines_wait = own.filter(|_| follows).and_then(|own| waiting(service, own, now));
@@ -196,9 +218,12 @@ pub(crate) fn why(
         }
         (None, Some(waiting)) => {
             let until = waiting.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            let then = waiting.then.as_ref().map(|then| format!(" Then {then}.")).unwrap_or_default();
+            let slow = if waiting.slow { " That takes longer than usual." } else { "" };
             let hint =
                 waiting.hint.as_ref().map(|hint| format!(" If it takes long: {hint}.")).unwrap_or_default();
-            format!("{object} is {state} and waits since {}{until}: {}.{hint}", waiting.since, waiting.why)
+            let since = waiting.since;
+            format!("{object} is {state} and waits since {since}{until}: {}.{slow}{then}{hint}", waiting.why)
         }
         (None, None) => format!("{object} is {state} and waits for nothing."),
     };

@@ -22,8 +22,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
-    DeleteInstance, EventList, Instance, InstanceCreate, InstanceId, InstanceList, InstanceState, Why,
+    DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
+    InstanceList, InstanceState, Why,
 };
+use provisioner_lifecycle::{Refusal, Request};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -139,6 +141,9 @@ pub(crate) async fn delete(
             .map_err(|error| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string()))?
     };
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
+    if record.standing.release.is_none() && own.as_ref().is_some_and(|own| own.machine.want.protected) {
+        return Err(ServiceError::from(Refusal::Protected).into());
+    }
     let held = own.as_ref().is_some_and(|own| own.machine.state.hold.is_some());
     let changed = service
         .instance_change_loaded(&record, |record, _| {
@@ -166,6 +171,46 @@ pub(crate) async fn delete(
     let own = own.filter(|own| record.machine == Some(own.id()));
     let instance = convert::instance(&service, &record, own.as_ref(), clock::now());
     Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
+}
+
+pub(crate) async fn act(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Body(body): Body<InstanceActionRequest>,
+) -> Result<Response, ApiError> {
+    let ListedInstance { record, machine } = find(&service, &key).await?;
+    match (body.action, &machine) {
+        (InstanceAction::Cancel, _) if record.state == InstanceState::Running => {
+            let detail =
+                format!("instance `{0}` runs; `billet instance delete {0}` gives it back", record.name);
+            return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
+        }
+        (InstanceAction::Cancel, Some(own)) => {
+            let request = Request::Cancel { erase: record.spec.erase };
+            let event = format!("instance {} is cancelled", record.name);
+            service.admit(own.id(), &request, &event).await?;
+        }
+        (InstanceAction::Cancel, None) => cancel_wish(&service, &record).await?,
+        (InstanceAction::Retry, Some(own)) => {
+            let event = format!("for instance {} it is to be tried again", record.name);
+            service.admit(own.id(), &Request::Retry, &event).await?;
+        }
+        (InstanceAction::Retry, None) => service.hub.poke(crate::hub::Poke::Pending),
+    }
+    let ListedInstance { record, machine } = find(&service, &key).await?;
+    let instance = convert::instance(&service, &record, machine.as_ref(), clock::now());
+    Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
+}
+
+/// Takes back what was asked for, before it came to a machine. If it got one just now, that one is given back.
+async fn cancel_wish(service: &Service, record: &InstanceRecord) -> Result<(), ServiceError> {
+    let cancelled = |record: &InstanceRecord, _| {
+        let mut next = record.clone();
+        next.standing.release.get_or_insert(record.spec.erase);
+        let event = NewEvent::instance(record.id, "request", "cancelled, before it had a machine");
+        (next.standing.release != record.standing.release).then(|| (next, vec![event]))
+    };
+    service.instance_change_loaded(record, cancelled).await.map(drop)
 }
 
 pub(crate) async fn events(

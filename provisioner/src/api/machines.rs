@@ -20,8 +20,8 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcSpec, EventList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineId, MachineList,
-    MachineSpec, MachineState, MachineUpdate, Secret, Why,
+    BmcSpec, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction, MachineActionRequest,
+    MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
 use provisioner_lifecycle::{Fact, Machine as Core, Refusal, Request, admit, observe};
 use serde::Deserialize;
@@ -103,6 +103,8 @@ pub(crate) async fn create(
         boot_chain: body.boot_chain,
         accepted: true,
         maintenance: false,
+        protected: false,
+        retired: false,
         labels: body.labels,
     };
     let record =
@@ -260,6 +262,14 @@ fn changed(
         record.machine = admit(&record.machine, &Request::Maintenance(on)).map_err(ServiceError::from)?;
         said.push("maintenance");
     }
+    if let Some(on) = body.protected {
+        record.machine = admit(&record.machine, &Request::Protected(on)).map_err(ServiceError::from)?;
+        said.push(if on { "protected" } else { "no longer protected" });
+    }
+    if let Some(on) = body.retired {
+        record.machine = admit(&record.machine, &Request::Retired(on)).map_err(ServiceError::from)?;
+        said.push(if on { "retired" } else { "no longer retired" });
+    }
     if said.is_empty() {
         return Ok(None);
     }
@@ -294,6 +304,9 @@ pub(crate) async fn delete(
         let detail = "an instance owns this machine; `billet instance delete` gives it back first";
         return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
     }
+    if record.machine.want.protected {
+        return Err(ServiceError::from(Refusal::Protected).into());
+    }
     if record.machine.running_job().is_some() {
         let detail = format!(
             "a job runs on this machine; wait for its end, or `billet machine cancel {}`",
@@ -322,7 +335,9 @@ pub(crate) async fn act(
         MachineAction::Accept => (Request::Accept, "accepted by an operator"),
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
         MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
-        MachineAction::Cancel => (Request::Cancel, "an operator stops the inspection"),
+        MachineAction::Cancel => {
+            (Request::Cancel { erase: erase_of(&service, &record).await? }, "an operator cancels what runs")
+        }
         MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
         MachineAction::PowerOff => (Request::Power { on: false }, "an operator asks for power off"),
     };
@@ -331,6 +346,30 @@ pub(crate) async fn act(
         .await?
         .ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(wire(&service, &record).await?))
+}
+
+/// Answers a hold.
+pub(crate) async fn choose(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Body(body): Body<ChooseRequest>,
+) -> Result<Response, ApiError> {
+    let record = service.machine(&key).await?;
+    let erase = erase_of(&service, &record).await?;
+    let request = Request::Choose { hold: body.hold, choice: body.choice, erase };
+    let event = format!("an operator chooses `{}` for hold {}", body.choice.word(), body.hold);
+    let record = service
+        .admit(record.id(), &request, &event)
+        .await?
+        .ok_or_else(|| ApiError::not_found("machine", &key))?;
+    Ok(tagged(wire(&service, &record).await?))
+}
+
+/// How the disks are to be wiped if the machine's deployment ends now: as its instance says.
+async fn erase_of(service: &Service, record: &MachineRecord) -> Result<ErasePolicy, ServiceError> {
+    let Some(owner) = record.owner() else { return Ok(ErasePolicy::default()) };
+    let instance = service.store.instance_get(owner).await?;
+    Ok(instance.map(|instance| instance.spec.erase).unwrap_or_default())
 }
 
 pub(crate) async fn events(

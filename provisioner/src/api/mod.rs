@@ -81,11 +81,13 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINES, get(machines::list).post(machines::create))
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
+        .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_WHY, get(machines::why))
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
         .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
+        .route(paths::INSTANCE_ACTIONS, post(instances::act))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }
 

@@ -10,7 +10,7 @@ pub(super) use bmc::{
 };
 
 use crate::config::value::dns_label;
-use provisioner_api::{BootChain, ImageFormat, InstanceState, MachineState};
+use provisioner_api::{BootChain, Choice, ImageFormat, InstanceState, MachineState};
 use std::net::Ipv4Addr;
 
 /// What `billet why` is asked about.
@@ -113,6 +113,15 @@ pub(super) fn architecture(text: &str) -> Result<String, String> {
         "aarch64" | "arm64" => Ok("aarch64".to_owned()),
         _ => Err("use x86_64 or aarch64".to_owned()),
     }
+}
+
+/// What may be chosen about held work.
+pub(super) fn choice(text: &str) -> Result<Choice, String> {
+    let found = Choice::ALL.into_iter().find(|choice| choice.word() == text);
+    found.ok_or_else(|| {
+        let words: Vec<_> = Choice::ALL.iter().map(|choice| choice.word()).collect();
+        format!("it has to be one of {}", words.join(", "))
+    })
 }
 
 /// Reads a machine's state.

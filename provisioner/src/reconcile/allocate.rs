@@ -356,7 +356,7 @@ pub(super) fn hold(record: &mut InstanceRecord, why: String, since: Timestamp) {
     let choices =
         vec![format!("`billet instance delete {}` and ask for another image, machine or disk", record.name)];
     record.standing.waiting = None;
-    record.standing.held = Some(Held { why, since, choices });
+    record.standing.held = Some(Held { why, since, choices, ..Held::default() });
 }
 
 fn without_numbers(why: &str) -> String {

@@ -47,6 +47,19 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
         InstanceDecision::GiveBack { machine, erase } => {
             let request = Request::Release { instance: id, erase };
             service.admit(machine, &request, &format!("instance {} gives it back", record.name)).await?;
+            if record.standing.held.is_some() {
+                let event = NewEvent::instance(id, "held", "what held it is over");
+                change(service, &record, not_held, event).await?;
+            }
+            Ok(Next::Now)
+        }
+        InstanceDecision::Cancelled { erase } => {
+            let event = NewEvent::instance(id, "request", "its deployment was cancelled: it is given back");
+            let given_back = |mut record: InstanceRecord| {
+                record.standing.release.get_or_insert(erase);
+                record
+            };
+            change(service, &record, given_back, event).await?;
             Ok(Next::Now)
         }
         InstanceDecision::Move(state) => {
@@ -111,6 +124,11 @@ async fn change(
         })
         .await?;
     Ok(())
+}
+
+fn not_held(mut record: InstanceRecord) -> InstanceRecord {
+    record.standing.held = None;
+    record
 }
 
 fn enter(mut record: InstanceRecord, state: InstanceState, now: Timestamp) -> InstanceRecord {

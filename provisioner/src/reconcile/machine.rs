@@ -113,20 +113,26 @@ async fn look(
     let now = clock::now();
     match considered(service, &record) {
         Decision::Move(change) => {
-            if matches!(change, Move::Start { .. } | Move::Lift) {
+            if matches!(change, Move::Start { .. } | Move::Lift | Move::Now) {
                 // A person waits for it: a BMC that is let alone is asked once more.
                 service.bmcs.ask_again(record.id()).await;
             }
+            let slow = if let Move::Slow { step, .. } = change { Some(step) } else { None };
             let outcome = Outcome::Moved { change, fresh: JobId(Uuid::now_v7()) };
-            Ok(Looked::after(settle_if_same(service, &record, &outcome).await?))
+            let written = settle_if_same(service, &record, &outcome).await?;
+            let told = written.as_ref().is_some_and(|after| after.version != record.version);
+            if let Some(step) = slow.filter(|_| told) {
+                service.slow.count(step);
+            }
+            Ok(Looked::after(written))
         }
-        Decision::Hold { why, choices } => {
-            Ok(Looked::after(settle_if_same(service, &record, &Outcome::Held { why, choices }).await?))
+        Decision::Hold { why, advice } => {
+            Ok(Looked::after(settle_if_same(service, &record, &Outcome::Held { why, advice }).await?))
         }
         Decision::Act(_) => act_alone(service, record.id(), slots, now).await,
         // What has to be done at once goes before.
         Decision::Wait(patience) => {
-            Ok(Looked::Over(idle(service, &record, slots, glance, patience.until, now).await?))
+            Ok(Looked::Over(idle(service, &record, slots, glance, patience.wakes(), now).await?))
         }
         Decision::Done => Ok(Looked::Over(idle(service, &record, slots, glance, None, now).await?)),
     }

@@ -57,8 +57,7 @@ pub(super) fn illegible_machine(row: &Row, error: &StoreError) -> MachineRecord 
     if let Ok(name) = serde_json::from_str(&format!("\"{}\"", text("m_state"))) {
         machine.state.name = name;
     }
-    machine.state.hold =
-        Some(Hold { why: said(error), since: created, choices: vec![MEND.to_owned()], retry: 0 });
+    machine.state.hold = Some(Hold { advice: vec![MEND.to_owned()], ..Hold::new(said(error), created) });
     let spec = MachineSpec::in_pool(text("m_pool"));
     MachineRecord { version: 0, generation: 0, name: text("m_name"), spec, machine, created }
 }
@@ -68,7 +67,7 @@ pub(super) fn illegible_instance(row: &Row, error: &StoreError) -> InstanceRecor
     let text = |column: &str| row.try_get::<String>(column).unwrap_or_default();
     let at = |column: &str| row.try_get(column).map_or(Timestamp::UNIX_EPOCH, time);
     let since = at("since");
-    let held = Held { why: said(error), since, choices: vec![MEND.to_owned()] };
+    let held = Held { why: said(error), since, choices: vec![MEND.to_owned()], ..Held::default() };
     InstanceRecord {
         id: text("id").parse().unwrap_or(InstanceId(uuid::Uuid::nil())),
         version: 0,

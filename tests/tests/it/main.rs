@@ -12,6 +12,7 @@ mod boot_trace;
 mod crash;
 mod damaged;
 mod discovery;
+mod holds;
 mod lists;
 mod network;
 mod postgres;

@@ -109,7 +109,7 @@ async fn a_chunk_that_rots_in_the_store_never_reaches_a_running_system() -> Resu
 }
 
 /// Flips a bit in one chunk.
-fn rot(chunks: &std::path::Path) -> Result<()> {
+pub(super) fn rot(chunks: &std::path::Path) -> Result<()> {
     for folder in std::fs::read_dir(chunks)? {
         if let Some(chunk) = std::fs::read_dir(folder?.path())?.next() {
             let path = chunk?.path();

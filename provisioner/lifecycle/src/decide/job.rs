@@ -1,10 +1,10 @@
 //! Decisions while a job runs: the step in hand, by what it is made of.
 
-use super::{Decision, Effect, Move, Patience, resting::power_wish};
+use super::{Decision, Effect, Move, Patience, came_from, resting::power_wish};
 use crate::{
+    deadline::{Deadline, Limits, Then, end, words},
     disk::choose_root_disk,
-    limits::Limits,
-    machine::{AgentReport, Job, Machine, Reported, Step},
+    machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     order::erasable_disks,
     plan::{StepKind, StepName},
 };
@@ -14,23 +14,26 @@ use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     match in_hand(machine, job, limits, now) {
-        Decision::Hold { why, .. } => Decision::Hold { why, choices: choices(job) },
+        decision @ (Decision::Wait(_) | Decision::Act(_)) => {
+            slow(machine, job, limits, now).map_or(decision, Decision::Move)
+        }
         decision => decision,
     }
 }
 
-/// What a person may do about a job that is held.
-pub(crate) fn choices(job: &Job) -> Vec<String> {
-    let way_out = match job.kind {
-        JobKind::Inspect => Some("`billet machine cancel {machine}` ends the inspection"),
-        JobKind::Deploy => Some("`billet instance delete {instance}` gives the machine back"),
-        JobKind::Release if job.wipes() => {
-            Some("`billet instance delete {instance} --erase …` wipes it in another way")
-        }
-        JobKind::Release => None,
-    };
-    let retry = "mend the cause, then `billet machine retry {machine}`";
-    [Some(retry), way_out].into_iter().flatten().map(ToOwned::to_owned).collect()
+/// What is told once of a step that takes longer than usual.
+fn slow(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Option<Move> {
+    let step = job.current().filter(|step| step.slow.is_none())?;
+    let time = Time::of(machine, job, step, limits);
+    (step.started.is_some() && now >= time.soft).then(|| Move::Slow {
+        step: step.name,
+        why: format!(
+            "more than {}; after {} {}",
+            words(time.deadline.soft),
+            words(time.deadline.hard),
+            time.deadline.then.words()
+        ),
+    })
 }
 
 fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
@@ -38,36 +41,55 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
     if step.phase == StepPhase::Todo {
         return begin(machine, step, now);
     }
-    let started = step.started.unwrap_or(job.started);
-    // Nobody could call in, report or phone home while the service was down: that time doesn't count.
-    let heard_from = machine.facts.listening.map_or(started, |listening| listening.max(started));
-    let from = machine.facts.limit_from(started);
-    let until = from.saturating_add(limits.hard(step.name)).unwrap_or(Timestamp::MAX);
-    let span = Span { started, heard_from, until };
+    let time = Time::of(machine, job, step, limits);
     match step.name.kind() {
-        StepKind::Level => level(machine, job, step, until, limits, now),
-        StepKind::Await => awaited(machine, job, step, span, limits, now),
-        StepKind::Order => ordered(machine, job, step, span, limits, now),
+        StepKind::Level => level(machine, job, step, time, now),
+        StepKind::Await => awaited(machine, job, step, time, limits, now),
+        StepKind::Order => ordered(machine, job, step, time, limits, now),
     }
 }
 
-/// What ends a hold without a person: the operating system reported in after all, so there is nothing to mend.
-pub(super) fn late(machine: &Machine) -> Option<Decision> {
+/// What ends a hold because there is nothing to mend: the operating system reported in after all, or somebody saw that it
+/// runs.
+pub(super) fn late(machine: &Machine, hold: &Hold) -> Option<Decision> {
     let job = machine.running_job()?;
     let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
     let awaits = matches!(step.name, StepName::Reboot | StepName::PhoneHome);
-    (awaits && phoned_home(machine, job)).then(|| {
-        Decision::Move(Move::StepDone { result: "the operating system reported in, though late".into() })
-    })
+    let vouched = step.name == StepName::PhoneHome && machine.want.vouched == Some(hold.number);
+    let result = if awaits && phoned_home(machine, job) {
+        "the operating system reported in, though late"
+    } else if vouched {
+        "the operating system did not report in; an operator says that it runs"
+    } else {
+        return None;
+    };
+    Some(Decision::Move(Move::StepDone { result: result.into() }))
 }
 
-/// From when until when a step may run.
+/// The clocks of the step in hand.
 #[derive(Clone, Copy)]
-struct Span {
+struct Time {
     started: Timestamp,
     /// Since when somebody has listened without a break, but not before `started`.
     heard_from: Timestamp,
+    deadline: Deadline,
+    soft: Timestamp,
     until: Timestamp,
+}
+
+impl Time {
+    fn of(machine: &Machine, job: &Job, step: &Step, limits: &Limits) -> Self {
+        let started = step.started.unwrap_or(job.started);
+        // Nobody could call in, report or phone home while the service was down: that time doesn't count.
+        let heard_from = machine.facts.listening.map_or(started, |listening| listening.max(started));
+        // What was done by hand while the service was down can be confirmed afterwards: that time counts.
+        let (from, deadline) = match step.asked_with(&machine.facts) {
+            Some(asked) => (asked, limits.person_deadline()),
+            None => (machine.facts.limit_from(started), limits.deadline_of(machine, step.name)),
+        };
+        let (soft, until) = (end(from, deadline.soft), end(from, deadline.hard));
+        Self { started, heard_from, deadline, soft, until }
+    }
 }
 
 fn finish(machine: &Machine, job: &Job) -> Decision {
@@ -77,6 +99,9 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
         return hold("the records of its job are damaged: it is over, but its work was not done".into());
     }
     let (to, because) = match job.kind {
+        JobKind::Inspect if job.only_rests() => {
+            (came_from(machine), "its inspection was cancelled, and it is switched off")
+        }
         JobKind::Inspect => (MachineState::Available, "it was inspected"),
         JobKind::Deploy => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
@@ -88,7 +113,7 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
 /// A destructive step begins only when it is clear which disks it means.
 fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
-        return Decision::Wait(trying_again(step, not_before));
+        return later(machine, trying_again(step, None, not_before));
     }
     match obstacle(machine, step.name) {
         Some(why) => hold(why),
@@ -113,23 +138,16 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
     }
 }
 
-fn level(
-    machine: &Machine,
-    job: &Job,
-    step: &Step,
-    until: Timestamp,
-    limits: &Limits,
-    now: Timestamp,
-) -> Decision {
+fn level(machine: &Machine, job: &Job, step: &Step, time: Time, now: Timestamp) -> Decision {
     let effect = effect_of(step.name);
     if let (Some(asked), Effect::Power { on, .. }) = (step.asked_with(&machine.facts), effect) {
-        return by_hand(machine, job, asked, on, limits, now);
+        return by_hand(machine, job, step, (asked, on), time, now);
     }
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
-        return Decision::Wait(trying_again(step, not_before));
+        return later(machine, trying_again(step, Some(time.soft), not_before));
     }
     // The last try has to be of now: one from before the service was down for long says nothing.
-    let last = step.result.as_ref().filter(|_| step.not_before.is_some_and(|at| at >= until));
+    let last = step.result.as_ref().filter(|_| step.not_before.is_some_and(|at| at >= time.until));
     if let Some(why) = last {
         return hold(why.clone());
     }
@@ -150,38 +168,33 @@ fn effect_of(step: StepName) -> Effect {
 fn by_hand(
     machine: &Machine,
     job: &Job,
-    asked: Timestamp,
-    on: bool,
-    limits: &Limits,
+    step: &Step,
+    (asked, on): (Timestamp, bool),
+    time: Time,
     now: Timestamp,
 ) -> Decision {
     if machine.facts.power.is_some_and(|(is_on, _)| is_on == on) {
         return Decision::Act(Effect::Power { on, wish: None });
     }
     let word = if on { "on" } else { "off" };
-    // What was done while the service was down can be confirmed afterwards: that time counts.
-    let until = asked.saturating_add(limits.person).unwrap_or(Timestamp::MAX);
-    if now >= until {
-        let hours = limits.person.as_hours();
+    if now >= time.until {
+        let hours = time.deadline.hard.as_hours();
         return hold(format!("nobody confirmed within {hours} hours that the machine is {word}"));
     }
     let from_network = on && job.begun(StepName::BootNetwork);
-    Decision::Wait(Patience {
-        why: format!(
-            "somebody has to switch {{machine}} {word}{}",
-            if from_network { ", so that it boots from the network" } else { "" }
-        ),
-        since: asked,
-        until: Some(until),
-        hint: Some(format!("then run `billet bmc confirm {{machine}} {word}`")),
-    })
+    let why = format!(
+        "somebody has to switch {{machine}} {word}{}",
+        if from_network { ", so that it boots from the network" } else { "" }
+    );
+    let hint = Some(format!("then run `billet bmc confirm {{machine}} {word}`"));
+    Decision::Wait(Patience { since: asked, hint, ..patience(step, &why, time) })
 }
 
 fn awaited(
     machine: &Machine,
     job: &Job,
     step: &Step,
-    span: Span,
+    time: Time,
     limits: &Limits,
     now: Timestamp,
 ) -> Decision {
@@ -201,19 +214,17 @@ fn awaited(
     if let Some(effect) = power_wish(machine).filter(|_| step.name == StepName::PhoneHome) {
         return Decision::Act(effect);
     }
-    if now >= span.until {
-        let minutes = limits.hard(step.name).as_mins();
-        return if step.name == StepName::Agent {
-            anew(job, limits, format!("the agent did not call in within {minutes} minutes of power on"))
+    if now >= time.until {
+        let minutes = time.deadline.hard.as_mins();
+        let why = if step.name == StepName::Agent {
+            format!("the agent did not call in within {minutes} minutes of power on")
         } else {
-            // The image is written and verified: writing it again would hardly help, a person may see the console.
-            hold(format!(
-                "the operating system did not report in within {minutes} minutes; {}",
-                Limits::hint(step.name)
-            ))
+            let hint = Limits::hint(step.name);
+            format!("the operating system did not report in within {minutes} minutes; {hint}")
         };
+        return overdue(job, limits, time.deadline.then, why);
     }
-    Decision::Wait(patience(step, why, span))
+    Decision::Wait(patience(step, why, time))
 }
 
 /// Whether the operating system that this epoch wrote reported in: one from before its reboot is another's, or of an
@@ -229,7 +240,7 @@ fn ordered(
     machine: &Machine,
     job: &Job,
     step: &Step,
-    span: Span,
+    time: Time,
     limits: &Limits,
     now: Timestamp,
 ) -> Decision {
@@ -249,36 +260,44 @@ fn ordered(
     if let Some(why) = obstacle(machine, step.name) {
         return hold(why);
     }
-    let heard = machine.facts.agent_seen.map_or(span.heard_from, |seen| seen.max(span.heard_from));
-    let silence = heard.saturating_add(limits.agent_silence).unwrap_or(Timestamp::MAX);
+    supervised(machine, job, step, time, limits, now)
+}
+
+/// An order that stands: its agent has to be heard, to get further, and to come to an end.
+fn supervised(
+    machine: &Machine,
+    job: &Job,
+    step: &Step,
+    time: Time,
+    limits: &Limits,
+    now: Timestamp,
+) -> Decision {
+    let Deadline { hard, then, silence: may_be_silent, stall: may_stall, .. } = time.deadline;
+    let report = machine.report_on(job, step);
+    let heard = machine.facts.agent_seen.map_or(time.heard_from, |seen| seen.max(time.heard_from));
+    let may_be_silent = may_be_silent.unwrap_or(SignedDuration::MAX);
+    let silence = end(heard, may_be_silent);
     if now >= silence {
-        return anew(
-            job,
-            limits,
-            format!("the agent was not heard for {} s during {}", limits.agent_silence.as_secs(), step.name),
-        );
+        let seconds = may_be_silent.as_secs();
+        let why = format!("the agent was not heard for {seconds} s during {}", step.name);
+        return overdue(job, limits, Then::Restart, why);
     }
-    if now >= span.until {
-        return anew(
-            job,
-            limits,
-            format!("{} took longer than {} minutes", step.name, limits.hard(step.name).as_mins()),
-        );
+    if now >= time.until {
+        let why = format!("{} took longer than {} minutes", step.name, hard.as_mins());
+        return overdue(job, limits, then, why);
     }
-    let advanced = machine.facts.advanced.map_or(span.started, |at| at.max(span.started));
-    let most = limits.stall(step.name).unwrap_or(SignedDuration::MAX);
-    let stall = advanced.saturating_add(most).unwrap_or(Timestamp::MAX);
+    let advanced = machine.facts.advanced.map_or(time.started, |at| at.max(time.started));
+    let may_stall = may_stall.unwrap_or(SignedDuration::MAX);
+    let stall = end(advanced, may_stall);
     if now >= stall {
         let at = percent(report).map(|percent| format!(", at {percent} %")).unwrap_or_default();
-        return anew(
-            job,
-            limits,
-            format!("{} made no progress for {} minutes{at}", step.name, most.as_mins()),
-        );
+        let why = format!("{} made no progress for {} minutes{at}", step.name, may_stall.as_mins());
+        return overdue(job, limits, Then::Restart, why);
     }
     let why = order_waits(step.name, report);
-    let until = silence.min(span.until).min(stall);
-    Decision::Wait(Patience { until: Some(until), ..patience(step, &why, span) })
+    let first = silence.min(time.until).min(stall);
+    let then = if first == time.until { then } else { Then::Restart };
+    Decision::Wait(Patience { until: Some(first), then, ..patience(step, &why, time) })
 }
 
 /// How far the agent says that it is.
@@ -324,34 +343,49 @@ fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvide
     Decision::Move(Move::StepDone { result: evidence.to_owned() })
 }
 
-fn anew(job: &Job, limits: &Limits, why: String) -> Decision {
-    if job.restarts < limits.restarts {
-        Decision::Move(Move::Restart { why })
-    } else {
-        hold(format!("{why}; it was tried {} times", job.restarts + 1))
+/// What the table of deadlines says is done when a time is over.
+fn overdue(job: &Job, limits: &Limits, then: Then, why: String) -> Decision {
+    match then {
+        Then::Restart | Then::OtherBoot if job.restarts < limits.restarts => {
+            Decision::Move(Move::Restart { why })
+        }
+        Then::Restart | Then::OtherBoot => hold(format!("{why}; it was tried {} times", job.restarts + 1)),
+        Then::Again => Decision::Move(Move::Again { why }),
+        Then::Hold | Then::Person => hold(why),
     }
 }
 
 fn hold(why: String) -> Decision {
-    // The choices follow from the kind of job: see `decide`.
-    Decision::Hold { why, choices: Vec::new() }
+    Decision::Hold { why, advice: Vec::new() }
 }
 
-fn patience(step: &Step, why: &str, span: Span) -> Patience {
+/// What waits to be tried again waits no longer when somebody says so.
+fn later(machine: &Machine, patience: Patience) -> Decision {
+    let now = machine.want.retry > machine.state.retry;
+    if now { Decision::Move(Move::Now) } else { Decision::Wait(patience) }
+}
+
+fn patience(step: &Step, why: &str, time: Time) -> Patience {
     Patience {
         why: why.into(),
-        since: span.started,
-        until: Some(span.until),
+        since: time.started,
+        until: Some(time.until),
+        then: time.deadline.then,
+        soft: Some(time.soft),
+        slow: step.slow.is_some(),
         hint: Some(Limits::hint(step.name).into()),
     }
 }
 
-fn trying_again(step: &Step, not_before: Timestamp) -> Patience {
+fn trying_again(step: &Step, soft: Option<Timestamp>, not_before: Timestamp) -> Patience {
     let last = step.result.as_deref().unwrap_or("the last try failed");
     Patience {
         why: format!("{} is tried again (try {}): {last}", step.name, step.attempt),
         since: step.started.unwrap_or(not_before),
         until: Some(not_before),
+        then: Then::Again,
+        soft,
+        slow: step.slow.is_some(),
         hint: Some(Limits::hint(step.name).into()),
     }
 }

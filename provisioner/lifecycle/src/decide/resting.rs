@@ -25,7 +25,7 @@ pub(super) fn decide(machine: &Machine) -> Decision {
                 "the machine is {} but has no job: its records are damaged",
                 super::word(machine.state.name)
             ),
-            choices: vec!["restore the database from a backup".into()],
+            advice: vec!["restore the database from a backup".into()],
         },
     }
 }
@@ -41,14 +41,7 @@ fn start(kind: JobKind, because: &str) -> Decision {
 }
 
 fn discovered(machine: &Machine, inspect_wanted: bool) -> Decision {
-    let wait = |why: &str, hint: &str| {
-        Decision::Wait(Patience {
-            why: why.into(),
-            since: machine.state.since,
-            until: None,
-            hint: Some(hint.into()),
-        })
-    };
+    let wait = |why: &str, hint: &str| Decision::Wait(Patience::for_a_person(why, machine.state.since, hint));
     if !machine.want.accepted {
         return wait(
             "somebody has to accept it",

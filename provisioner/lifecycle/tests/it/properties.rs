@@ -1,12 +1,12 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, inventory, owner, release};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use provisioner_api::{JobId, MachineState, Progress, StepPhase, agent::Permit};
+use provisioner_api::{Choice, ErasePolicy, JobId, MachineState, Progress, StepPhase, agent::Permit};
 use provisioner_lifecycle::{
-    Decision, Fact, Failure, Machine, Move, Outcome, Reported, Request, Task, admit, decide, observe, order,
-    settle, settle_on,
+    Deadline, Decision, Fact, Failure, Limits, Machine, Move, Outcome, Reported, Request, StepKind, StepName,
+    Task, Then, admit, choices, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -26,7 +26,14 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Request::Accept),
         Just(Request::Inspect),
         Just(Request::Retry),
-        Just(Request::Cancel),
+        Just(cancel()),
+        (0_u64..4, 0..Choice::ALL.len()).prop_map(|(hold, choice)| Request::Choose {
+            hold,
+            choice: Choice::ALL[choice],
+            erase: ErasePolicy::Metadata,
+        }),
+        any::<bool>().prop_map(Request::Protected),
+        any::<bool>().prop_map(Request::Retired),
         any::<bool>().prop_map(|on| Request::Power { on }),
         Just(Request::Assign(owner())),
         Just(release()),
@@ -128,13 +135,44 @@ fn check(world: &World, before: &Machine) {
     if working && machine.state.hold.is_none() {
         match world.decide() {
             Decision::Wait(patience) => {
-                assert!(patience.until.is_some(), "waits without an end: {patience:?}")
+                assert!(patience.until.is_some(), "waits without an end: {patience:?}");
+                assert!(patience.then != Then::Person && patience.hint.is_some(), "{patience:?}");
+                assert!(patience.soft.is_some() || patience.then == Then::Again, "{patience:?}");
             }
             Decision::Done => panic!("a working state with nothing to do"),
             _ => {}
         }
     }
+    check_hold(world);
     check_order(world);
+}
+
+/// What is held can be answered, each choice that is offered is admitted and ends the hold or sets the machine aside, and
+/// none makes a machine available whose disks are not wiped (`check` sees to that).
+fn check_hold(world: &World) {
+    let Some(hold) = &world.machine.state.hold else { return };
+    let offered = choices(&world.machine);
+    let asked = world.machine.want.retry > hold.retry;
+    assert!(asked || offered.contains(&Choice::Retry), "{hold:?}: {offered:?}");
+    for choice in offered {
+        let mut after = world.clone();
+        after.request(&choose(&world.machine, choice)).unwrap_or_else(|no| panic!("{choice:?}: {no}"));
+        assert_ne!(after.machine.want, world.machine.want, "{choice:?}");
+        let aside = choice == Choice::Abandon && after.machine.want.maintenance;
+        assert!(aside || after.decide() != Decision::Done, "{choice:?} leads to nothing: {hold:?}");
+    }
+}
+
+/// Lives on in a good world until there is nothing to do, or only for a person. Answers how many moments that took.
+fn live_to_rest(world: &mut World) -> usize {
+    for moment in 0..400 {
+        match world.decide() {
+            Decision::Done => return moment,
+            Decision::Wait(patience) if patience.then == Then::Person => return moment,
+            _ => world.live(),
+        }
+    }
+    panic!("no rest: {:?}", world.machine);
 }
 
 proptest! {
@@ -216,13 +254,83 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
+    fn from_everywhere_it_comes_to_rest_or_is_held(events in proptest::collection::vec(event(), 1..120)) {
+        let mut world = World::added();
+        for event in &events {
+            happen(&mut world, event);
+        }
+        // Each restart does all steps anew, some of which begin, are done, and are told to take long.
+        prop_assert!(live_to_rest(&mut world) < 150);
+    }
+
+    #[test]
+    fn from_everywhere_cancelling_leads_to_rest_or_a_hold(events in proptest::collection::vec(event(), 1..120)) {
+        let mut world = World::added();
+        for event in &events {
+            happen(&mut world, event);
+        }
+        let (before, hold) = (world.machine.clone(), world.machine.state.hold.clone());
+        if world.request(&cancel()).is_err() {
+            prop_assert_eq!(&world.machine, &before);
+        }
+        if world.machine == before {
+            return Ok(());
+        }
+        live_to_rest(&mut world);
+        let state = &world.machine.state;
+        let ended = match before.state.name {
+            MachineState::Inspecting => matches!(state.name, MachineState::Discovered | MachineState::Available),
+            MachineState::Releasing => state.hold.is_some() || !state.dirty,
+            _ => state.name == MachineState::Available,
+        };
+        prop_assert!(ended || state.hold.is_some() && state.hold != hold, "{:?}", world.machine);
+    }
+
+    #[test]
+    fn a_release_ends_clean_or_held(events in proptest::collection::vec(event(), 1..120)) {
+        let mut world = World::added();
+        let mut released = false;
+        for event in &events {
+            let before = world.machine.state.name;
+            happen(&mut world, event);
+            let state = &world.machine.state;
+            released |= state.name == MachineState::Releasing;
+            if before == MachineState::Releasing && state.name != MachineState::Releasing {
+                prop_assert_eq!((state.name, state.dirty), (MachineState::Available, false));
+            }
+        }
+        if released && world.machine.state.name == MachineState::Releasing {
+            live_to_rest(&mut world);
+            let state = &world.machine.state;
+            prop_assert!(state.hold.is_some() || state.name == MachineState::Available && !state.dirty);
+        }
+    }
+
+    #[test]
+    fn what_is_protected_is_not_wiped(events in proptest::collection::vec(event(), 1..120)) {
+        let mut world = World::deployed();
+        world.request(&Request::Protected(true)).unwrap();
+        for event in &events {
+            if !matches!(event, Event::Request(Request::Protected(false))) {
+                happen(&mut world, event);
+            }
+            prop_assert_eq!(world.machine.state.name, MachineState::Deployed);
+            prop_assert!(order(&world.machine, world.now).is_none());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
     fn several_changes_in_one_write_lead_where_one_by_one_leads(
         events in proptest::collection::vec(event(), 1..120),
     ) {
         let mut world = World::added();
         for event in &events {
             happen(&mut world, event);
-            let Decision::Move(change) = world.decide() else { continue };
+            let Decision::Move(change) = decide(&world.machine, &world.limits, world.now) else { continue };
             let outcome = Outcome::Moved { change, fresh: JobId(Uuid::from_u128(7)) };
             let stages = settle_on(&world.machine, &outcome, &world.limits, world.now);
             let steps = stages[0].machine.job.as_ref().map_or(0, |job| job.steps.len());
@@ -251,4 +359,16 @@ proptest! {
 fn steps_begin_before_they_act() {
     let world = World::available();
     assert!(world.machine.job.as_ref().unwrap().steps.iter().all(|step| step.phase == StepPhase::Done));
+}
+
+#[test]
+fn each_step_has_a_deadline_and_a_next_action() {
+    let limits = Limits::default();
+    for (step, bytes) in StepName::ALL.into_iter().flat_map(|step| [(step, 0), (step, u64::MAX)]) {
+        let Deadline { soft, hard, then, silence, stall, reason } = limits.deadline(step, bytes);
+        assert!(soft > SignedDuration::ZERO && soft <= hard / 2, "{step}: {soft} of {hard}");
+        assert!(then != Then::Person && then != Then::Again, "{step}: {then:?}");
+        assert_eq!(silence.is_some(), step.kind() == StepKind::Order, "{step}");
+        assert!(stall.is_none_or(|stall| stall < hard) && !reason.is_empty(), "{step}");
+    }
 }

@@ -1,11 +1,11 @@
 //! The story of one machine, and what goes wrong in it.
 
-use super::world::{World, inventory, owner, release};
+use super::world::{World, cancel, choose, held, inventory, owner, release};
 use jiff::SignedDuration;
-use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase};
+use provisioner_api::{Choice, ErasePolicy, JobKind, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Fact, Facts, Failure, Move, Outcome, Refusal, Reported, Request, StepName,
-    Task, order, settle_on,
+    Task, choices, order, settle_on, ways_out,
 };
 
 #[test]
@@ -324,7 +324,7 @@ fn what_is_given_back_before_anything_was_written_is_switched_off_if_we_switched
             world.settle(&Outcome::Moved { change, fresh: provisioner_api::JobId(uuid::Uuid::nil()) });
             world.run_to(step);
         }
-        let held = Outcome::Held { why: "test".into(), choices: Vec::new() };
+        let held = held();
         for held in [None, Some(held)] {
             let mut world = world.clone();
             held.iter().for_each(|held| world.settle(held));
@@ -401,7 +401,8 @@ fn a_release_whose_steps_are_lost_never_makes_a_written_machine_available() {
 fn nobody_is_told_to_wipe_in_another_way_where_nothing_is_wiped() {
     let choices = |world: &mut World| {
         world.reconcile(|_| Err(Failure { why: "no".into(), permanent: true, rest: None }));
-        world.machine.state.hold.as_ref().unwrap().choices.join("; ")
+        let ways: Vec<_> = ways_out(&world.machine).into_iter().map(|way| way.what).collect();
+        ways.join("; ")
     };
     let mut wiping = World::at(JobKind::Release, StepName::Rest);
     assert!(choices(&mut wiping).contains("--erase"));
@@ -429,8 +430,8 @@ fn wiped_needs_proof_for_every_disk() {
 #[test]
 fn an_inspection_can_be_cancelled_even_when_held() {
     let mut world = World::at(JobKind::Inspect, StepName::Agent);
-    world.settle(&Outcome::Held { why: "test".into(), choices: Vec::new() });
-    world.request(&Request::Cancel).unwrap();
+    world.settle(&held());
+    world.request(&cancel()).unwrap();
     world.reconcile(|_| Ok("done".into()));
     assert_eq!(world.machine.state.name, MachineState::Discovered);
     assert!(matches!(world.decide(), Decision::Wait(patience) if patience.why.contains("inspected")));
@@ -621,6 +622,8 @@ fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person(
     world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_hours(1));
     assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+    let told = world.reconcile(|_| panic!("that it takes long is told first"));
+    assert!(matches!(told, Decision::Move(Move::Slow { .. })), "{told:?}");
     world.reconcile(|_| Err(Failure { why: "no answer".into(), permanent: false, rest: None }));
     world.pass(SignedDuration::from_mins(1));
     assert!(matches!(world.decide(), Decision::Hold { .. }), "{:?}", world.decide());
@@ -669,4 +672,246 @@ fn an_agent_that_was_faster_than_the_bmc_ends_the_step_that_waits_for_it_in_the_
     let last = &stages.last().unwrap().machine;
     let step = last.running_job().unwrap().current().unwrap();
     assert_eq!((step.name, step.phase, stages.len()), (StepName::WriteImage, StepPhase::Intent, 4));
+}
+
+#[test]
+fn what_takes_longer_than_usual_is_told_once_and_shown_until_it_is_over() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    let began = world.now;
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!((patience.wakes(), patience.slow), (patience.soft, false), "it is looked at in time");
+    world.now = patience.soft.unwrap();
+    assert!(world.now < began + world.limits.agent_call_in);
+    let told = world.reconcile(|_| panic!("nothing is to be done"));
+    let Decision::Move(Move::Slow { step: StepName::Agent, why }) = told else { panic!("{told:?}") };
+    assert!(why.starts_with("more than 6 min; after 15 min the job starts anew"), "{why}");
+    let Decision::Wait(patience) = world.decide() else { panic!("{:?}", world.decide()) };
+    assert_eq!((patience.wakes(), patience.slow), (patience.until, true));
+    // Told once for each time that the job starts.
+    let job = world.machine.job.clone().unwrap();
+    world.now = patience.until.unwrap();
+    world.reconcile(|_| panic!("nothing is to be done"));
+    assert!(world.machine.job.as_ref().unwrap().restarts > job.restarts);
+    world.run_to(StepName::WriteImage);
+    assert!(world.machine.job.unwrap().steps.iter().all(|step| step.slow.is_none()));
+}
+
+#[test]
+fn a_large_image_may_take_longer_than_a_small_one_before_it_is_told() {
+    let soft = |bytes: u64| {
+        let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+        world.machine.want.owner.as_mut().unwrap().disk_bytes = bytes;
+        // Its disk must hold it, or it is held.
+        let mut found = inventory();
+        found.disks[0].size_bytes = bytes;
+        world.fact(&Fact::Inventory(found));
+        match world.decide() {
+            Decision::Wait(patience) => patience.soft.unwrap().duration_since(patience.since),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(soft(1000), SignedDuration::from_mins(2));
+    assert_eq!(soft(50_000_000 * 60), SignedDuration::from_mins(3));
+    assert_eq!(
+        soft(u64::MAX),
+        SignedDuration::from_hours(3),
+        "never more than half of what it may take at most"
+    );
+}
+
+#[test]
+fn a_second_inspection_that_is_cancelled_leaves_the_machine_available_and_off() {
+    let mut early = World::inspected_again(StepName::PowerOff);
+    early.request(&cancel()).unwrap();
+    early.reconcile(|_| panic!("nothing is to be done"));
+    assert_eq!((early.machine.state.name, early.decide()), (MachineState::Available, Decision::Done));
+    let mut late = World::inspected_again(StepName::Agent);
+    let epoch = late.machine.job.as_ref().unwrap().epoch;
+    late.request(&cancel()).unwrap();
+    let cut = late.reconcile(|_| panic!("that is decided first"));
+    assert!(matches!(cut, Decision::Move(Move::CutShort { .. })), "{cut:?}");
+    assert!(late.machine.job.as_ref().unwrap().epoch > epoch, "its agent is not listened to any more");
+    assert_eq!(late.decide(), Decision::Act(Effect::Power { on: false, wish: None }));
+    // To cancel it again changes nothing; that its BMC refuses is held, and tried again when somebody says so.
+    let before = late.machine.clone();
+    late.request(&cancel()).unwrap();
+    assert_eq!(late.machine, before);
+    late.reconcile(|_| Err(Failure { why: "no".into(), permanent: true, rest: None }));
+    assert_eq!(choices(&late.machine), [Choice::Retry, Choice::Abandon]);
+    late.request(&Request::Retry).unwrap();
+    late.run_to_rest();
+    let state = &late.machine.state;
+    assert_eq!((state.name, state.switched_on), (MachineState::Available, false));
+    assert_eq!(late.machine.job.as_ref().unwrap().steps.len(), 1, "it was not inspected after all");
+}
+
+#[test]
+fn a_deployment_that_is_cancelled_is_given_back() {
+    let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
+    unwritten.request(&cancel()).unwrap();
+    unwritten.run_to(StepName::Rest);
+    unwritten.run_to_rest();
+    assert_eq!(unwritten.machine.state.name, MachineState::Available);
+    let mut written = World::at(JobKind::Deploy, StepName::WriteImage);
+    written.request(&cancel()).unwrap();
+    written.run_to(StepName::Erase);
+    written.run_to_rest();
+    assert_eq!((written.machine.state.name, written.machine.state.dirty), (MachineState::Available, false));
+    let mut runs = World::deployed();
+    assert_eq!(runs.request(&cancel()), Err(Refusal::NothingToCancel));
+}
+
+#[test]
+fn a_wiping_can_be_paused_but_not_cancelled_into_clean() {
+    for step in [StepName::PowerOff, StepName::Agent] {
+        assert_eq!(World::at(JobKind::Release, step).request(&cancel()), Err(Refusal::NotWiping), "{step}");
+    }
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.request(&cancel()).unwrap();
+    world.reconcile(|_| panic!("nothing is to be done"));
+    assert!(world.machine.state.hold.as_ref().unwrap().why.contains("paused"));
+    assert_eq!(order(&world.machine, world.now), None, "its agent is told to stop");
+    assert_eq!((world.decide(), world.machine.state.dirty), (Decision::Done, true));
+    assert_eq!(world.request(&cancel()), Err(Refusal::NotWiping));
+    assert_eq!(choices(&world.machine), [Choice::Retry, Choice::Abandon]);
+    world.request(&choose(&world.machine, Choice::Abandon)).unwrap();
+    assert!(world.machine.want.maintenance && world.decide() == Decision::Done, "it stays held, and unwiped");
+    assert_eq!(choices(&world.machine), [Choice::Retry]);
+    world.request(&Request::Retry).unwrap();
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+}
+
+#[test]
+fn what_waits_to_be_tried_again_is_tried_at_once_when_somebody_says_so() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    assert_eq!(world.request(&Request::Retry), Err(Refusal::NotHeld), "it is being tried");
+    let resting =
+        || Failure { why: "no".into(), permanent: false, rest: Some(SignedDuration::from_secs(80)) };
+    world.reconcile(|_| Err(resting()));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
+    world.request(&Request::Retry).unwrap();
+    let once = world.machine.clone();
+    world.request(&Request::Retry).unwrap();
+    assert_eq!(world.machine, once);
+    assert_eq!(world.reconcile(|_| panic!("first the books")), Decision::Move(Move::Now));
+    assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+    world.reconcile(|_| Err(resting()));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "once for each word");
+    let mut order = World::at(JobKind::Deploy, StepName::WriteImage);
+    order.says(Reported::Failed("x".into()));
+    order.reconcile(|_| panic!("nothing is to be done"));
+    order.request(&Request::Retry).unwrap();
+    order.reconcile(|_| panic!("first the books"));
+    let step = order.machine.running_job().unwrap().current().unwrap();
+    assert_eq!((step.name, step.phase, step.attempt), (StepName::WriteImage, StepPhase::Intent, 2));
+}
+
+#[test]
+fn nobody_answers_another_hold_than_the_one_that_they_saw() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    assert_eq!(world.request(&choose(&world.machine, Choice::Retry)), Err(Refusal::NotHeld));
+    world.settle(&held());
+    let seen = choose(&world.machine, Choice::GiveBack);
+    world.request(&Request::Retry).unwrap();
+    world.run_to(StepName::Agent);
+    world.settle(&held());
+    assert_eq!(world.request(&seen), Err(Refusal::OtherHold { asked: 1, stands: 2 }));
+    let refused = world.request(&choose(&world.machine, Choice::Cancel)).unwrap_err();
+    assert!(refused.to_string().ends_with("there is `retry`, `give-back`, `abandon`"), "{refused}");
+    world.request(&choose(&world.machine, Choice::GiveBack)).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
+}
+
+#[test]
+fn a_system_that_cannot_report_in_runs_all_the_same_when_somebody_saw_it() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    world.pass(world.limits.phone_home);
+    while world.machine.state.hold.is_none() {
+        world.reconcile(|_| panic!("nothing is to be done"));
+    }
+    assert_eq!(choices(&world.machine), [Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]);
+    world.request(&choose(&world.machine, Choice::ItRuns)).unwrap();
+    world.run_to_rest();
+    let state = &world.machine.state;
+    assert_eq!((state.name, state.dirty, state.hold.is_some()), (MachineState::Deployed, true, false));
+    // It is a word on one hold: the next deployment has to report in again.
+    let mut held_early = World::at(JobKind::Deploy, StepName::WriteImage);
+    held_early.settle(&held());
+    assert!(!choices(&held_early.machine).contains(&Choice::ItRuns));
+}
+
+#[test]
+fn what_is_abandoned_is_nobodys() {
+    let mut inspected = World::at(JobKind::Inspect, StepName::Agent);
+    inspected.settle(&held());
+    inspected.request(&choose(&inspected.machine, Choice::Abandon)).unwrap();
+    inspected.reconcile(|_| panic!("nothing is to be done"));
+    assert_eq!(inspected.machine.state.name, MachineState::Discovered);
+    let mut deployed = World::at(JobKind::Deploy, StepName::WriteSeed);
+    deployed.settle(&held());
+    deployed.request(&choose(&deployed.machine, Choice::Abandon)).unwrap();
+    deployed.run_to(StepName::Erase);
+    deployed.run_to_rest();
+    deployed.request(&Request::Disown { instance: owner().instance }).unwrap();
+    assert_eq!(deployed.request(&Request::Assign(owner())), Err(Refusal::Maintenance));
+}
+
+#[test]
+fn what_is_protected_is_not_given_back_and_gets_nothing_new() {
+    let mut world = World::deployed();
+    world.request(&Request::Protected(true)).unwrap();
+    assert_eq!(world.request(&release()), Err(Refusal::Protected));
+    assert_eq!(world.machine.want.owner.as_ref().unwrap().release, None);
+    world.request(&Request::Protected(false)).unwrap();
+    world.request(&release()).unwrap();
+    assert_eq!(
+        world.request(&Request::Protected(true)),
+        Err(Refusal::GivenBack),
+        "its disks are being wiped"
+    );
+    let mut writes = World::at(JobKind::Deploy, StepName::WriteImage);
+    writes.request(&Request::Protected(true)).unwrap();
+    assert_eq!(writes.request(&cancel()), Err(Refusal::Protected));
+    writes.settle(&held());
+    assert_eq!(
+        choices(&writes.machine),
+        [Choice::Retry],
+        "neither of the others would leave the disks alone"
+    );
+    let mut free = World::available();
+    free.request(&Request::Protected(true)).unwrap();
+    assert_eq!(free.request(&Request::Assign(owner())), Err(Refusal::Protected));
+    free.request(&Request::Protected(false)).unwrap();
+    free.request(&Request::Retired(true)).unwrap();
+    assert_eq!(free.request(&Request::Assign(owner())), Err(Refusal::Retired));
+    free.request(&Request::Retired(false)).unwrap();
+    free.request(&Request::Assign(owner())).unwrap();
+}
+
+#[test]
+fn holds_and_steps_of_earlier_versions_still_load() {
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.settle(&held());
+    let mut stored = serde_json::to_value(&world.machine).unwrap();
+    let hold = stored["state"]["hold"].as_object_mut().unwrap();
+    hold.remove("number");
+    hold.insert(
+        "choices".into(),
+        serde_json::json!(["mend the cause, then `billet machine retry {machine}`"]),
+    );
+    for field in ["retry", "holds", "came_from"] {
+        stored["state"].as_object_mut().unwrap().remove(field);
+    }
+    for field in ["protected", "retired", "vouched"] {
+        stored["want"].as_object_mut().unwrap().remove(field);
+    }
+    let inventory = world.machine.facts.inventory.clone();
+    world.machine = serde_json::from_value(stored).unwrap();
+    world.machine.facts.inventory = inventory;
+    assert_eq!(world.machine.state.hold.as_ref().unwrap().number, 0);
+    world.request(&choose(&world.machine, Choice::Retry)).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
 }

@@ -2,10 +2,12 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, release};
 use jiff::SignedDuration;
-use provisioner_api::{JobKind, MachineState};
-use provisioner_lifecycle::{Decision, Effect, Fact, Move, Outcome, Reported, Request, StepName};
+use provisioner_api::{Choice, JobKind, MachineState};
+use provisioner_lifecycle::{
+    Deadline, Decision, Effect, Fact, Failure, Limits, Move, Outcome, Reported, Request, StepName, choices,
+};
 use std::{fmt::Write, path::Path};
 
 fn situations() -> Vec<(String, World)> {
@@ -17,7 +19,7 @@ fn situations() -> Vec<(String, World)> {
     list.push(("discovered, accepted, no BMC".into(), found));
     list.push(("discovered, accepted".into(), World::added()));
     let mut cancelled = World::at(JobKind::Inspect, StepName::Agent);
-    cancelled.request(&Request::Cancel).unwrap();
+    cancelled.request(&cancel()).unwrap();
     cancelled.reconcile(|_| Ok(String::new()));
     list.push(("discovered, inspection cancelled".into(), cancelled));
     steps(&mut list, JobKind::Inspect, "inspecting");
@@ -37,12 +39,24 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Inspect, StepName::PowerOff, "inspecting, held"),
         (JobKind::Deploy, StepName::Agent, "deploying, held before writing"),
         (JobKind::Deploy, StepName::WriteImage, "deploying, held while writing"),
+        (JobKind::Deploy, StepName::PhoneHome, "deploying, held while booting"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
     ] {
         let mut world = World::at(kind, step);
-        world.settle(&Outcome::Held { why: "for example".into(), choices: Vec::new() });
+        world.settle(&held());
         list.push((name.into(), world));
     }
+    let mut again = World::inspected_again(StepName::Agent);
+    list.push(("inspecting an available machine: agent".into(), again.clone()));
+    again.settle(&held());
+    list.push(("inspecting an available machine, held".into(), again));
+    let mut waits = World::at(JobKind::Inspect, StepName::PowerOff);
+    let failure = Failure { why: "for example".into(), permanent: false, rest: None };
+    waits.settle(&Outcome::Performed(Err(failure)));
+    list.push(("inspecting: power-off, waits for its next try".into(), waits));
+    let mut protected = World::deployed();
+    protected.request(&Request::Protected(true)).unwrap();
+    list.push(("deployed, protected".into(), protected));
     for (step, name) in [
         (StepName::PowerOff, "inspecting: power-off, a person is asked"),
         (StepName::PowerOn, "inspecting: power-on, a person is asked"),
@@ -75,12 +89,13 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("accept", Request::Accept),
         ("inspect", Request::Inspect),
         ("retry", Request::Retry),
-        ("cancel", Request::Cancel),
+        ("cancel", cancel()),
         ("power", Request::Power { on: true }),
         ("assign", Request::Assign(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
+        ("protect", Request::Protected(true)),
     ]
 }
 
@@ -126,9 +141,12 @@ fn say(world: &World) -> String {
         Decision::Move(Move::Begin { step }) => format!("begin {step}"),
         Decision::Move(Move::StepDone { .. }) => "step done".into(),
         Decision::Move(Move::Again { .. }) => "order again".into(),
+        Decision::Move(Move::Slow { .. }) => "it takes longer than usual".into(),
         Decision::Move(Move::Restart { .. }) => "job anew".into(),
         Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
         Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
+        Decision::Move(Move::Now) => "try now".into(),
+        Decision::Move(Move::CutShort { .. }) => "cut the job short: only rest".into(),
         Decision::Hold { .. } => "hold".into(),
         Decision::Done => "rest".into(),
     }
@@ -145,6 +163,7 @@ fn print() -> String {
         later.pass(SignedDuration::from_hours(24 * 3650));
         writeln!(out, "| {name} | {} | {} |", say(world), say(&later)).unwrap();
     }
+    deadlines(&mut out);
     let heads: Vec<_> = requests().iter().map(|(name, _)| *name).collect();
     write!(
         out,
@@ -166,6 +185,7 @@ fn print() -> String {
         });
         writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
     }
+    choices_of_holds(&mut out, &situations);
     let heads: Vec<_> = facts().iter().map(|(name, _)| *name).collect();
     write!(
         out,
@@ -183,6 +203,56 @@ fn print() -> String {
         writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
     }
     out
+}
+
+/// What may be chosen where work is held.
+fn choices_of_holds(out: &mut String, situations: &[(String, World)]) {
+    let words: Vec<_> = Choice::ALL.iter().map(|choice| choice.word()).collect();
+    let (heads, lines) = (words.join(" | "), "---|".repeat(words.len()));
+    write!(
+        out,
+        "\n## Choices\n\nAn empty cell: it is not offered.\n\n| situation | {heads} |\n|---|{lines}\n"
+    )
+    .unwrap();
+    for (name, world) in situations.iter().filter(|(_, world)| world.machine.state.hold.is_some()) {
+        let offered = choices(&world.machine);
+        let cells = Choice::ALL.into_iter().map(|choice| {
+            let mut after = world.clone();
+            let admitted = after.request(&choose(&world.machine, choice)).is_ok();
+            match (offered.contains(&choice) && admitted, after.machine.want.maintenance) {
+                (false, _) => String::new(),
+                (true, false) => say(&after),
+                (true, true) => format!("maintenance; {}", say(&after)),
+            }
+        });
+        writeln!(out, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")).unwrap();
+    }
+}
+
+/// The table of deadlines, as it is when nothing is configured.
+fn deadlines(out: &mut String) {
+    out.push_str(
+        "\n## Deadlines\n\nPast *usual* it is told once, counted and shown; past *limit* that is done which stands beside it. \
+         A job starts anew twice at most. The limits are configured (`[limits]`).\n\n\
+         | step | usual | limit | when it is over | agent silent | no progress | why |\n|---|---|---|---|---|---|---|\n",
+    );
+    let limits = Limits::default();
+    let mut row = |name: &str, deadline: &Deadline| {
+        let Deadline { soft, hard, then, silence, stall, reason } = deadline;
+        let time = |time: &SignedDuration| format!("{time:#}");
+        let perhaps = |limit: &Option<SignedDuration>| limit.as_ref().map(time).unwrap_or_default();
+        let (soft, hard, silence, stall) = (time(soft), time(hard), perhaps(silence), perhaps(stall));
+        writeln!(out, "| {name} | {soft} | {hard} | {} | {silence} | {stall} | {reason} |", then.words())
+            .unwrap();
+    };
+    for step in StepName::ALL {
+        row(step.word(), &limits.deadline(step, 0));
+    }
+    row("a person is asked to switch it", &limits.person_deadline());
+    out.push_str(
+        "\nWithout a deadline, because only a person's deed ends it: a discovered machine that nobody accepted, that has no \
+         BMC, or whose inspection was cancelled; a firmware update whose end its BMC does not tell; what is held.\n",
+    );
 }
 
 #[test]

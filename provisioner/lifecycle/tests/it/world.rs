@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
+    Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
     agent::DiskEvidence,
 };
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Outcome, Owner, Reported,
-    Request, StepKind, StepName, admit, decide, observe, settle_on,
+    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome, Owner,
+    Reported, Request, StepKind, StepName, admit, decide, observe, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -49,6 +49,14 @@ impl World {
         world
     }
 
+    /// An available machine that is inspected again, at the moment when this step is in hand and begun.
+    pub(crate) fn inspected_again(step: StepName) -> Self {
+        let mut world = Self::available();
+        world.request(&Request::Inspect).unwrap();
+        world.run_to(step);
+        world
+    }
+
     pub(crate) fn deployed() -> Self {
         let mut world = Self::assigned();
         world.run_to_rest();
@@ -86,8 +94,16 @@ impl World {
         self.machine = observe(&self.machine, fact, self.now);
     }
 
+    /// What is decided, once it was told that a step takes long: that changes nothing else.
     pub(crate) fn decide(&self) -> Decision {
-        decide(&self.machine, &self.limits, self.now)
+        let told = |machine: &Machine| decide(machine, &self.limits, self.now);
+        match told(&self.machine) {
+            Decision::Move(change @ Move::Slow { .. }) => {
+                let outcome = Outcome::Moved { change, fresh: JobId(Uuid::nil()) };
+                told(&settle(&self.machine, &outcome, self.now))
+            }
+            decision => decision,
+        }
     }
 
     pub(crate) fn pass(&mut self, time: SignedDuration) {
@@ -106,10 +122,10 @@ impl World {
 
     /// Does what the reconciler does, once. `effect` says what comes of an effect.
     pub(crate) fn reconcile(&mut self, effect: impl FnOnce(Effect) -> Result<String, Failure>) -> Decision {
-        let decision = self.decide();
+        let decision = decide(&self.machine, &self.limits, self.now);
         let outcome = match &decision {
             Decision::Move(change) => Outcome::Moved { change: change.clone(), fresh: self.fresh() },
-            Decision::Hold { why, choices } => Outcome::Held { why: why.clone(), choices: choices.clone() },
+            Decision::Hold { why, advice } => Outcome::Held { why: why.clone(), advice: advice.clone() },
             Decision::Act(Effect::Power { wish: Some(number), .. }) => Outcome::WishDone { number: *number },
             Decision::Act(act) => Outcome::Performed(effect(*act)),
             Decision::Wait(_) | Decision::Done => return decision,
@@ -225,6 +241,20 @@ pub(crate) fn owner() -> Owner {
         root_disk_serial: None,
         release: None,
     }
+}
+
+pub(crate) fn cancel() -> Request {
+    Request::Cancel { erase: ErasePolicy::Metadata }
+}
+
+pub(crate) fn choose(machine: &Machine, choice: Choice) -> Request {
+    let hold = machine.state.hold.as_ref().map_or(0, |hold| hold.number);
+    Request::Choose { hold, choice, erase: ErasePolicy::Metadata }
+}
+
+/// It is held, for example.
+pub(crate) fn held() -> Outcome {
+    Outcome::Held { why: "for example".into(), advice: Vec::new() }
 }
 
 pub(crate) fn release() -> Request {

@@ -72,7 +72,7 @@ async fn progress_is_shown_at_once_and_written_seldom_and_an_order_that_is_taken
     assert!(stored.machine.facts.agent_seen > older.machine.facts.agent_seen);
 
     let mut held = stored.clone();
-    let hold = Hold { why: "x".into(), since: clock::now(), choices: Vec::new(), retry: 0 };
+    let hold = Hold::new("x", clock::now());
     held.machine.state.hold = Some(hold);
     service.store.machine_update(&stored, &held, &[], &[], clock::now()).await.unwrap();
     assert!(!tells(&service, &session, 41).await, "held");

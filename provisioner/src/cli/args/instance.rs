@@ -1,6 +1,6 @@
 //! `billet instance …`.
 
-use super::{Events, Limit, Named, Wait, erase};
+use super::{Cancel, Events, Limit, Named, Wait, erase};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::{ErasePolicy, InstanceState};
@@ -21,6 +21,10 @@ pub(in crate::cli) enum InstanceCommand {
     Show(Named),
     /// Put an operating system on a machine. What is on that machine's root disk is lost
     Create(Box<Create>),
+    /// Stop what is done for an instance: without a machine it is gone, a deployment is given back, a wiping pauses
+    Cancel(Cancel),
+    /// Try again what is held, or what waits to be tried again
+    Retry(Named),
     /// Give an instance back: its machine is wiped
     Delete(Delete),
     /// Print its timeline

@@ -3,7 +3,7 @@
 use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Wait, boot_mode};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use provisioner_api::{BmcSpec, BootChain, BootMode, MachineState};
+use provisioner_api::{BmcSpec, BootChain, BootMode, Choice, MachineState};
 use std::path::PathBuf;
 
 /// The verbs.
@@ -31,10 +31,12 @@ pub(in crate::cli) enum MachineCommand {
     Accept(NamedWait),
     /// Take its inventory again
     Inspect(NamedWait),
-    /// Try held work again
+    /// Try again: what is held from its first step, what waits to be tried again at once
     Retry(Named),
-    /// Stop the running inspection
-    Cancel(Named),
+    /// Stop what runs: an inspection ends, a deployment is given back with its instance, a wiping pauses
+    Cancel(Cancel),
+    /// Choose what is to be done about held work; `billet machine show` says what may be chosen
+    Choose(Choose),
     /// Switch it on or off
     #[command(subcommand)]
     Power(PowerCommand),
@@ -55,6 +57,32 @@ pub(in crate::cli) enum PowerCommand {
     On(Named),
     /// Switch it off, hard: its operating system is not asked
     Off(Named),
+}
+
+/// `billet machine cancel`, `billet instance cancel`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Cancel {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// Don't ask before a deployment is given back; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+}
+
+/// `billet machine choose`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Choose {
+    /// The machine's name or id
+    pub(in crate::cli) machine: String,
+    /// What is chosen: retry, it-runs, cancel, give-back or abandon
+    #[arg(value_parser = validate::choice)]
+    pub(in crate::cli) choice: Choice,
+    /// The number of the hold that was seen: if another one stands by now, nothing is done [default: the one that stands]
+    #[arg(long, value_name = "NUMBER")]
+    pub(in crate::cli) hold: Option<u64>,
+    /// Don't ask before a deployment is given back; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
 }
 
 /// `billet machine console`.
@@ -155,6 +183,12 @@ pub(in crate::cli) struct Set {
     /// In maintenance no new instance is placed on it
     #[arg(long, group = "change", value_enum)]
     pub(in crate::cli) maintenance: Option<Switch>,
+    /// Protected, what is on its disks stays: its instance can't be given back, and it gets no new one
+    #[arg(long, group = "change", value_enum)]
+    pub(in crate::cli) protected: Option<Switch>,
+    /// Retired, it gets no new instance, until that is lifted or it is deleted
+    #[arg(long, group = "change", value_enum)]
+    pub(in crate::cli) retired: Option<Switch>,
     /// How it gets from UEFI to the agent: auto, snponly, ipxe or uki; `network` for what its network says
     #[arg(long, group = "change", value_name = "CHAIN", value_parser = validate::chain_choice)]
     pub(in crate::cli) boot_chain: Option<validate::ChainChoice>,

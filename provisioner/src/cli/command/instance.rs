@@ -7,12 +7,14 @@ use super::{
     follow::{self, From},
 };
 use crate::cli::{
-    args::{Create, Delete, InstanceCommand, Wait},
+    args::{Cancel, Create, Delete, InstanceCommand, Wait},
     error::CliError,
     validate, view,
     wait::{Goal, Look, Watch, instance_look, until},
 };
-use provisioner_api::{DeleteInstance, Instance, InstanceCreate, InstanceSpec};
+use provisioner_api::{
+    DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceSpec, InstanceState,
+};
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
 use std::path::Path;
 
@@ -28,6 +30,12 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
             session.ui.object(&instance, || view::instance(&instance, &context()))
         }
         InstanceCommand::Create(create) => create_instance(session, *create).await,
+        InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
+        InstanceCommand::Retry(named) => {
+            session.client.instance_action(&named.name, InstanceAction::Retry).await?;
+            let name = named.name;
+            session.ui.done(&format!("instance {name} is tried again; see `billet why instance/{name}`"))
+        }
         InstanceCommand::Delete(delete) => delete_instance(session, delete).await,
         InstanceCommand::Events(events) => {
             let client = session.client.clone();
@@ -110,6 +118,29 @@ fn text(path: &Path) -> Result<String, CliError> {
         return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
     }
     std::fs::read_to_string(path).map_err(error)
+}
+
+async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(), CliError> {
+    let name = cancel.name.as_str();
+    let instance = session.client.instance(name).await?;
+    let deploys = instance.status.state == InstanceState::Deploying;
+    if let Some(machine) = instance.status.machine_name.as_deref().filter(|_| deploys && !cancel.yes) {
+        let question = Question {
+            what: &format!("cancel instance {name}"),
+            undone: &format!("instance {name} was not cancelled"),
+            consequence: &format!("what was written to the disks of machine {machine} will be wiped"),
+        };
+        confirm(session.environment, session.ui, &question)?;
+    }
+    session.client.instance_action(name, InstanceAction::Cancel).await?;
+    let sentence = match (instance.status.state, &instance.status.machine_name) {
+        (InstanceState::Releasing, Some(machine)) => {
+            format!("the wiping of machine {machine} pauses; see `billet why {machine}`")
+        }
+        (_, Some(machine)) => format!("instance {name} ends, and machine {machine} is given back"),
+        (_, None) => format!("instance {name} had no machine yet, and is gone"),
+    };
+    session.ui.done(&sentence)
 }
 
 async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<(), CliError> {

@@ -1,18 +1,22 @@
 //! `billet machine …`.
 
 use super::{
-    Session, authorities, console, context,
+    Session, authorities,
+    confirm::{Question, confirm},
+    console, context,
     follow::{self, From},
     password,
 };
 use crate::cli::{
-    args::{Add, MachineCommand, PowerCommand, Set, Switch, Wait},
+    args::{Add, Choose, MachineCommand, PowerCommand, Set, Switch, Wait},
     error::CliError,
     validate::Pin,
     view,
     wait::{Goal, Watch, machine_look, until},
 };
-use provisioner_api::{BmcProtocol, BmcSpec, Machine, MachineAction, MachineCreate, MachineUpdate, Secret};
+use provisioner_api::{
+    BmcProtocol, BmcSpec, Choice, Machine, MachineAction, MachineCreate, MachineState, MachineUpdate, Secret,
+};
 use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
 
@@ -37,7 +41,12 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
             act_and_wait(session, &named.name, MachineAction::Inspect, named.wait, goal).await
         }
         MachineCommand::Retry(named) => act(session, &named.name, MachineAction::Retry).await,
-        MachineCommand::Cancel(named) => act(session, &named.name, MachineAction::Cancel).await,
+        MachineCommand::Cancel(cancel) => {
+            let machine = session.client.machine(&cancel.name).await?;
+            sure(session, &machine, "cancel", cancel.yes)?;
+            act(session, &cancel.name, MachineAction::Cancel).await
+        }
+        MachineCommand::Choose(choose) => answer(session, &choose).await,
         MachineCommand::Power(PowerCommand::On(named)) => {
             act(session, &named.name, MachineAction::PowerOn).await
         }
@@ -104,6 +113,38 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         return session.ui.outcome(&machine, &sentence);
     }
     wait(session, &machine.name, Goal::Available, &add.wait, None).await
+}
+
+/// Asks whether it is meant, if that ends a deployment.
+fn sure(session: &mut Session<'_>, machine: &Machine, verb: &str, yes: bool) -> Result<(), CliError> {
+    let status = &machine.status;
+    let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available);
+    let Some(instance) = status.instance_name.as_deref().filter(|_| deploys && !yes) else { return Ok(()) };
+    let question = Question {
+        what: &format!("{verb} what machine {} does", machine.name),
+        undone: "nothing was done",
+        consequence: &format!("instance {instance} ends, and what was written to the disks is wiped"),
+    };
+    confirm(session.environment, session.ui, &question)
+}
+
+/// Answers a hold.
+async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliError> {
+    let before = session.client.machine(&choose.machine).await?;
+    let Some(held) = &before.status.held else {
+        return Err(CliError::Input(format!(
+            "machine {} is not held: there is nothing to choose",
+            before.name
+        )));
+    };
+    let number = choose.hold.unwrap_or(held.number);
+    if matches!(choose.choice, Choice::GiveBack | Choice::Abandon) {
+        sure(session, &before, "end", choose.yes)?;
+    }
+    session.client.choose(&choose.machine, number, choose.choice).await?;
+    let machine = session.client.machine(&choose.machine).await?;
+    let (name, word) = (&machine.name, choose.choice.word());
+    session.ui.outcome(&machine, &format!("machine {name}: {word} is chosen; see `billet why {name}`"))
 }
 
 /// Asks an action of a machine.
@@ -204,6 +245,8 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
             password::given(session.environment, session.ui, password::BMC_KEY, set.bmc_key_file.as_deref())?
         },
         maintenance: set.maintenance.map(|switch| switch == Switch::On),
+        protected: set.protected.map(|switch| switch == Switch::On),
+        retired: set.retired.map(|switch| switch == Switch::On),
         boot_chain: set.boot_chain.map(|chain| chain.0),
         labels,
     };

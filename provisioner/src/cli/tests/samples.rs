@@ -38,6 +38,8 @@ pub(in crate::cli) fn machine(name: &str) -> Machine {
             boot_chain: None,
             accepted: true,
             maintenance: false,
+            protected: false,
+            retired: false,
             labels: BTreeMap::from([("rack".to_owned(), "r7".to_owned())]),
         },
         status: MachineStatus {
@@ -140,6 +142,7 @@ pub(in crate::cli) fn held() -> Held {
         why: "the agent did not call in".to_owned(),
         since: since(),
         choices: vec!["retry".to_owned(), "delete".to_owned()],
+        ..Held::default()
     }
 }
 
@@ -150,6 +153,7 @@ pub(in crate::cli) fn waiting() -> Waiting {
         since: since(),
         until: Some(at("2026-11-21T03:45:00Z")),
         hint: Some("the machine boots from its disk".to_owned()),
+        ..Waiting::default()
     }
 }
 

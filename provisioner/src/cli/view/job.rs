@@ -78,8 +78,13 @@ pub(super) fn lines(page: &mut Page, waiting: Option<&Waiting>, held: Option<&He
     if let Some(held) = held {
         page.line("Held", &held.why);
         page.line("", format!("since {}", context.time_and_age(held.since)));
-        if !held.choices.is_empty() {
+        if held.offers.is_empty() && !held.choices.is_empty() {
             page.line("", format!("you may: {}", held.choices.join(", ")));
+        } else if !held.offers.is_empty() {
+            page.line("", format!("you may (hold {}):", held.number));
+            held.choices.iter().for_each(|what| {
+                page.line("", format!("- {what}"));
+            });
         }
     }
     if let Some(waiting) = waiting {
@@ -87,6 +92,12 @@ pub(super) fn lines(page: &mut Page, waiting: Option<&Waiting>, held: Option<&He
         page.line("", format!("since {}", context.time_and_age(waiting.since)));
         if let Some(until) = waiting.until {
             page.line("", format!("until {}", context.time_and_age(until)));
+        }
+        if let Some(then) = &waiting.then {
+            page.line("", format!("then {then}"));
+        }
+        if waiting.slow {
+            page.line("", "takes longer than usual");
         }
         if let Some(hint) = &waiting.hint {
             page.line("", format!("if it takes long: {hint}"));

@@ -195,6 +195,12 @@ fn state(machine: &Machine) -> String {
     if machine.spec.maintenance {
         state.push_str(", maintenance");
     }
+    if machine.spec.protected {
+        state.push_str(", protected");
+    }
+    if machine.spec.retired {
+        state.push_str(", retired");
+    }
     state
 }
 

@@ -41,7 +41,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
         root_disk_serial: None,
         release: None,
     };
-    let hold = Hold { why: "x".into(), since: NOW, choices: Vec::new(), retry: 0 };
+    let hold = Hold::new("x", NOW);
     let changes: [fn(&mut MachineRecord, Owner, Hold); 6] = [
         |_, _, _| {},
         |record, _, _| record.spec.pool = "gpu".into(),

@@ -62,8 +62,7 @@ fn machine() -> Machine {
         release: Some(ErasePolicy::Overwrite),
     });
     machine.state.name = MachineState::Deploying;
-    machine.state.hold =
-        Some(Hold { why: "a person".into(), since: at(5), choices: vec!["retry".into()], retry: 0 });
+    machine.state.hold = Some(Hold::new("a person", at(5)));
     machine.job = Some(job());
     machine
 }

@@ -23,12 +23,7 @@ async fn fleet() -> (Place, Store) {
             machine.spec.pool = "racks".into();
         }
         if number.is_multiple_of(10) {
-            machine.machine.state.hold = Some(provisioner_lifecycle::Hold {
-                why: "a person".into(),
-                since: NOW,
-                choices: vec![],
-                retry: 0,
-            });
+            machine.machine.state.hold = Some(provisioner_lifecycle::Hold::new("a person", NOW));
         }
         store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
     }

@@ -5,7 +5,7 @@ use provisioner_api::{Held, InstanceState, Waiting};
 const NAME: &str = "comes-to-rest";
 
 fn held(why: &str) -> Option<Held> {
-    Some(Held { why: why.to_owned(), since: time(-50).parse().unwrap(), choices: vec!["retry".to_owned()] })
+    Some(Held { why: why.to_owned(), since: time(-50).parse().unwrap(), ..Held::default() })
 }
 
 fn waits(since: i64, until: Option<i64>) -> Option<Waiting> {
@@ -14,7 +14,7 @@ fn waits(since: i64, until: Option<i64>) -> Option<Waiting> {
         why: "the agent writes".to_owned(),
         since: time(since).parse().unwrap(),
         until,
-        hint: None,
+        ..Waiting::default()
     })
 }
 

@@ -19,7 +19,7 @@ fn waits(until: Option<i64>) -> Option<Waiting> {
         why: "the agent has to call in".to_owned(),
         since: time(-60).parse().unwrap(),
         until,
-        hint: None,
+        ..Waiting::default()
     })
 }
 
@@ -42,7 +42,7 @@ fn a_wait_that_is_over_or_never_will_be() {
 fn a_held_machine_waits_for_a_person() {
     let mut story = working(|machine| {
         let why = "the agent did not call in within 15 minutes".to_owned();
-        machine.status.held = Some(Held { why, since: time(-50).parse().unwrap(), choices: vec![] });
+        machine.status.held = Some(Held { why, since: time(-50).parse().unwrap(), ..Held::default() });
     });
     silent(&story);
     story.snapshot.machines[1].status.job = None;

@@ -1,0 +1,128 @@
+//! What a person may choose about held work, and what comes of it. Which choices there are follows from the machine, so
+//! that holds of earlier versions have them too.
+//!
+//! Deliberately not here: "write anyway" and "I looked, the disks are clean". Nobody's word makes a machine available
+//! whose disks are not known to be wiped, and nobody's word is a permit.
+
+use crate::{
+    admit::{Refusal, Request, admit},
+    machine::{Job, Machine},
+    plan::StepName,
+};
+use provisioner_api::{Choice, ErasePolicy, JobKind};
+
+/// A way out of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayOut {
+    /// What is to be chosen; `None`: something else has to be done.
+    pub choice: Option<Choice>,
+    /// What comes of it, with the command. `{machine}` and `{instance}` stand for names.
+    pub what: String,
+}
+
+/// What may be done about what is held: first what would mend just this, then what may be chosen. Empty if nothing is held.
+pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
+    let Some(hold) = &machine.state.hold else { return Vec::new() };
+    let advice = hold.advice.iter().map(|what| WayOut { choice: None, what: what.clone() });
+    let choices = choices(machine);
+    let chosen = choices.iter().map(|choice| WayOut {
+        choice: Some(*choice),
+        what: what(*choice, machine.running_job()).to_owned(),
+    });
+    let wipes = machine.running_job().is_some_and(Job::wipes);
+    let otherwise = wipes.then(|| WayOut {
+        choice: None,
+        what: "`billet instance delete {instance} --erase …` wipes it in another way".into(),
+    });
+    advice.chain(chosen).chain(otherwise).collect()
+}
+
+/// What may be chosen about what is held: each is admitted, and changes something.
+pub fn choices(machine: &Machine) -> Vec<Choice> {
+    let Some(hold) = &machine.state.hold else { return Vec::new() };
+    let changes = |choice: &Choice| {
+        let after = choose(machine, hold.number, *choice, ErasePolicy::default());
+        after.is_ok_and(|after| after != *machine)
+    };
+    Choice::ALL.into_iter().filter(changes).collect()
+}
+
+/// The machine once this was chosen.
+pub(crate) fn choose(
+    machine: &Machine,
+    number: u64,
+    choice: Choice,
+    erase: ErasePolicy,
+) -> Result<Machine, Refusal> {
+    let hold = machine.state.hold.as_ref().ok_or(Refusal::NotHeld)?;
+    if hold.number != number {
+        return Err(Refusal::OtherHold { asked: number, stands: hold.number });
+    }
+    let job = machine.running_job();
+    let cancelled = || admit(machine, &Request::Cancel { erase });
+    match (choice, job.map(|job| job.kind)) {
+        (Choice::Retry, _) => admit(machine, &Request::Retry),
+        (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
+        (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
+        (Choice::ItRuns, Some(JobKind::Deploy)) if awaits_report(job) => {
+            let mut next = machine.clone();
+            next.want.vouched = Some(number);
+            Ok(next)
+        }
+        (Choice::Abandon, Some(kind)) => {
+            // What is to be wiped stays as it is: it is neither clean nor anybody's.
+            let ended = if kind == JobKind::Release { Ok(machine.clone()) } else { cancelled() };
+            admit(&ended?, &Request::Maintenance(true))
+        }
+        _ => Err(Refusal::NoChoice { choice, offered: offered(machine) }),
+    }
+}
+
+/// Whether nothing is missing but the word of the operating system.
+fn awaits_report(job: Option<&Job>) -> bool {
+    job.and_then(Job::current).is_some_and(|step| step.name == StepName::PhoneHome)
+}
+
+fn offered(machine: &Machine) -> String {
+    // Those that can't be refused for this reason; to ask `choices` would go in a circle.
+    let kind = machine.running_job().map(|job| job.kind);
+    let words: &[Choice] = match kind {
+        Some(JobKind::Inspect) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
+        Some(JobKind::Deploy) if awaits_report(machine.running_job()) => {
+            &[Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Deploy) => &[Choice::Retry, Choice::GiveBack, Choice::Abandon],
+        Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
+        None => &[Choice::Retry],
+    };
+    let words: Vec<_> = words.iter().map(|choice| format!("`{}`", choice.word())).collect();
+    format!("there is {}", words.join(", "))
+}
+
+fn what(choice: Choice, job: Option<&Job>) -> &'static str {
+    match (choice, job.map(|job| job.kind)) {
+        (Choice::Retry, Some(JobKind::Release)) => {
+            "mend the cause, then `billet machine retry {machine}` does all steps anew"
+        }
+        (Choice::Retry, Some(JobKind::Deploy)) => {
+            "mend the cause, then `billet machine retry {machine}` does all steps anew: the disk is written again"
+        }
+        (Choice::Retry, _) => "mend the cause, then `billet machine retry {machine}`",
+        (Choice::ItRuns, _) => {
+            "if you see on its console that the system runs: `billet machine choose {machine} it-runs`"
+        }
+        (Choice::Cancel, _) => "`billet machine cancel {machine}` ends the inspection",
+        (Choice::GiveBack, _) => {
+            "`billet machine cancel {machine}` or `billet instance delete {instance}` gives the machine back: the instance ends, and what was written is wiped"
+        }
+        (Choice::Abandon, Some(JobKind::Release)) => {
+            "`billet machine choose {machine} abandon` sets the machine aside: in maintenance, unwiped, and held until somebody tries again"
+        }
+        (Choice::Abandon, Some(JobKind::Deploy)) => {
+            "`billet machine choose {machine} abandon` gives it back and sets the machine aside: in maintenance, so that nobody gets it"
+        }
+        (Choice::Abandon, _) => {
+            "`billet machine choose {machine} abandon` ends the inspection and sets the machine aside: in maintenance, so that nobody gets it"
+        }
+    }
+}
