@@ -89,6 +89,8 @@ pub(crate) async fn create(
         fields.bmc_key(body.bmc.protocol, key.reveal());
     }
     fields.labels("labels", &body.labels);
+    body.zone.iter().for_each(|zone| fields.place("zone", zone));
+    body.rack.iter().for_each(|rack| fields.place("rack", rack));
     fields.done()?;
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
@@ -104,6 +106,8 @@ pub(crate) async fn create(
         accepted: true,
         maintenance: false,
         labels: body.labels,
+        zone: body.zone,
+        rack: body.rack,
     };
     let record =
         MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
@@ -136,6 +140,8 @@ pub(crate) async fn update(
     let macs = body.macs.as_ref().map(|macs| fields.macs(macs));
     body.bmc.iter().for_each(|bmc| fields.bmc(bmc));
     body.labels.iter().for_each(|labels| fields.labels("labels", labels));
+    body.zone.iter().flatten().for_each(|zone| fields.place("zone", zone));
+    body.rack.iter().flatten().for_each(|rack| fields.place("rack", rack));
     let protocol = body.bmc.as_ref().or(record.spec.bmc.as_ref()).map(|bmc| bmc.protocol);
     if let (Some(password), Some(protocol)) = (&body.bmc_password, protocol) {
         fields.bmc_password(protocol, password.reveal());
@@ -232,6 +238,14 @@ fn changed(
     if let Some(labels) = &body.labels {
         record.spec.labels.clone_from(labels);
         said.push("labels");
+    }
+    if let Some(zone) = &body.zone {
+        record.spec.zone.clone_from(zone);
+        said.push("zone");
+    }
+    if let Some(rack) = &body.rack {
+        record.spec.rack.clone_from(rack);
+        said.push("rack");
     }
     if let Some(chain) = body.boot_chain {
         record.spec.boot_chain = chain;

@@ -10,6 +10,7 @@ mod batch;
 mod boot_trace;
 mod damage;
 mod event;
+mod groups;
 mod image;
 mod instance;
 mod lanes;
