@@ -1,6 +1,6 @@
 //! Instances: an operating system that a user asked for on some machine.
 
-use crate::{Held, InstanceId, MachineId, Waiting};
+use crate::{Held, InstanceId, LabelExpression, MachineId, Minimum, Spread, Waiting};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +21,10 @@ pub struct Instance {
 }
 
 /// What was asked for.
+///
+/// Unknown fields are refused: one that is misspelt (`protectd`) would silently mean nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
 pub struct InstanceSpec {
     /// The image's name.
     pub image: String,
@@ -34,6 +37,33 @@ pub struct InstanceSpec {
     /// Labels that the machine must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<String, String>,
+    /// More that its labels must be; all of these and the whole selector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expressions: Vec<LabelExpression>,
+    /// The least that the machine must have.
+    #[serde(default, skip_serializing_if = "Minimum::is_none")]
+    pub minimum: Minimum,
+    /// `x86_64` or `aarch64`; the image's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// The zone that the machine must be in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Whom it shall be far from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// A machine's name or id: that one if it fits and is free, else any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefer_machine: Option<String>,
+    /// Rather the machine that the last instance of the same name had, or else one of the same spread group.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sticky: bool,
+    /// By when it has to have a machine. Then it is held, and a person says whether it waits on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// Deleting it is refused until this is taken away.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
     /// The hostname, the instance's name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -65,6 +95,15 @@ impl InstanceSpec {
             machine: None,
             pool: None,
             selector: BTreeMap::new(),
+            expressions: Vec::new(),
+            minimum: Minimum::default(),
+            architecture: None,
+            zone: None,
+            spread: None,
+            prefer_machine: None,
+            sticky: false,
+            deadline: None,
+            protected: false,
             hostname: None,
             user: None,
             ssh_keys: Vec::new(),
@@ -74,6 +113,10 @@ impl InstanceSpec {
             erase: ErasePolicy::default(),
         }
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What becomes of a machine's disks when it is released.

@@ -20,6 +20,7 @@ mod list;
 mod machine;
 mod network;
 pub mod paths;
+mod placement;
 mod progress;
 mod secret;
 
@@ -53,7 +54,7 @@ pub use instance::{
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
-    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Inventory, Job, JobKind, Machine,
+    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
     MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };
@@ -61,5 +62,6 @@ pub use network::{
     DhcpMode, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
+pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
 pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Waiting, Why};
 pub use secret::Secret;

@@ -51,6 +51,12 @@ pub struct MachineSpec {
     /// Labels for selection.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Where it stands: what fails together, such as a room with its own power. Instances ask for it and are spread over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The rack within that zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rack: Option<String>,
 }
 
 impl MachineSpec {
@@ -67,6 +73,8 @@ impl MachineSpec {
             protected: false,
             retired: false,
             labels: BTreeMap::new(),
+            zone: None,
+            rack: None,
         }
     }
 }
@@ -350,6 +358,9 @@ pub struct Inventory {
     pub disks: Vec<Disk>,
     /// Its network interfaces.
     pub nics: Vec<Nic>,
+    /// Its display controllers and accelerators on PCI; inventories of earlier agents have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<Gpu>,
 }
 
 /// The processors of a machine.
@@ -411,6 +422,20 @@ pub struct Nic {
     pub addresses: Vec<String>,
 }
 
+/// A display controller or accelerator, as PCI tells it.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Gpu {
+    /// PCI address: `0000:3b:00.0`.
+    pub address: String,
+    /// PCI vendor, four hex digits: `10de`.
+    pub vendor: String,
+    /// PCI device, four hex digits.
+    pub device: String,
+    /// Driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+}
+
 /// `POST /v1/machines`: an operator adds a machine; it is accepted at birth.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -440,6 +465,12 @@ pub struct MachineCreate {
     /// Labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Its zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Its rack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rack: Option<String>,
 }
 
 impl MachineCreate {
@@ -455,6 +486,8 @@ impl MachineCreate {
             boot_mode: None,
             boot_chain: None,
             labels: BTreeMap::new(),
+            zone: None,
+            rack: None,
         }
     }
 }
@@ -496,10 +529,18 @@ pub struct MachineUpdate {
     /// New labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+    /// Another zone; `null`: none.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Option<String>>,
+    /// Another rack; `null`: none.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub rack: Option<Option<String>>,
 }
 
 /// Tells a value that is `null` from one that is not there.
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 

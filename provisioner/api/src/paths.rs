@@ -86,7 +86,7 @@ pub const MACHINE_CONSOLE_BREAK: &str = "/v1/machines/{machine}/console/break";
 pub const MACHINE_CONSOLE_STATUS: &str = "/v1/machines/{machine}/console/status";
 /// `GET` the instances by name (`?state=`, `?limit=`, `?after=`), `POST` one.
 pub const INSTANCES: &str = "/v1/instances";
-/// `GET`, `DELETE` an instance by name or id.
+/// `GET`, `PATCH`, `DELETE` an instance by name or id.
 pub const INSTANCE: &str = "/v1/instances/{instance}";
 /// `POST` an action.
 pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";

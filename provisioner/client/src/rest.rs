@@ -5,9 +5,9 @@
 use crate::{ClientError, answer, tls, url};
 use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
-    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, Lease, LeaseList,
-    Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState, MachineUpdate,
-    Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
+    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, InstanceUpdate,
+    Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
+    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -318,6 +318,15 @@ impl Client {
     /// Asks for an instance.
     pub async fn create_instance(&self, instance: &InstanceCreate) -> Result<Instance, ClientError> {
         answer::json(self.request(Method::POST, paths::INSTANCES, &[])?.json(instance)).await
+    }
+
+    /// Changes an instance; only what is given.
+    pub async fn update_instance(
+        &self,
+        name: &str,
+        update: &InstanceUpdate,
+    ) -> Result<Instance, ClientError> {
+        answer::json(self.request(Method::PATCH, paths::INSTANCE, &[name])?.json(update)).await
     }
 
     /// Gives an instance back. It is gone when its machine is wiped.

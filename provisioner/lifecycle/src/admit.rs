@@ -319,6 +319,8 @@ fn disown(machine: &mut Machine, instance: InstanceId) -> Result<(), Refusal> {
     if machine.state.name != MachineState::Available || owner.release.is_none() {
         return Err(Refusal::State { state: Word(machine.state.name) });
     }
-    machine.want.owner = None;
+    // Documents of earlier versions don't say who it was.
+    machine.want.last =
+        machine.want.owner.take().map(|owner| owner.name).filter(|last| !last.name.is_empty());
     Ok(())
 }

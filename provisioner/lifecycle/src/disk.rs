@@ -70,6 +70,14 @@ pub fn choose_root_disk(
     }
 }
 
+/// Whether [`choose_root_disk`] finds one. Ten thousand machines are asked this, and few of them why not.
+pub(crate) fn has_root_disk(inventory: &Inventory, named: Option<&str>, need: u64) -> bool {
+    match named {
+        Some(serial) => named_disk(&inventory.disks, serial, need).is_ok(),
+        None => smallest_fitting(&inventory.disks, need).is_some(),
+    }
+}
+
 fn named_disk(disks: &[Disk], serial: &str, need: u64) -> Result<String, NoDisk> {
     let fitting: Vec<_> = disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).collect();
     let [disk] = fitting[..] else {
@@ -93,6 +101,11 @@ fn named_disk(disks: &[Disk], serial: &str, need: u64) -> Result<String, NoDisk>
 }
 
 fn smallest(disks: &[Disk], need: u64) -> Result<String, NoDisk> {
+    let found = smallest_fitting(disks, need).map(ToOwned::to_owned);
+    found.ok_or_else(|| NoDisk::NoneFits { need, seen: describe(disks) })
+}
+
+fn smallest_fitting(disks: &[Disk], need: u64) -> Option<&str> {
     let unique =
         |serial: &str| disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).count() == 1;
     disks
@@ -105,8 +118,7 @@ fn smallest(disks: &[Disk], need: u64) -> Result<String, NoDisk> {
                 .map(|serial| (disk.size_bytes, &disk.name, serial))
         })
         .min()
-        .map(|(_, _, serial)| serial.to_owned())
-        .ok_or_else(|| NoDisk::NoneFits { need, seen: describe(disks) })
+        .map(|(_, _, serial)| serial)
 }
 
 fn describe(disks: &[Disk]) -> String {

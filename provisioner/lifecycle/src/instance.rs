@@ -3,6 +3,7 @@
 //! How a machine is deployed is the machine's job; an instance only follows it.
 
 use crate::machine::{Machine, Owner};
+use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, InstanceId, InstanceState, MachineId, MachineState};
 
 /// What deciding needs to know of an instance.
@@ -16,6 +17,8 @@ pub struct Instance {
     pub machine: Option<MachineId>,
     /// It is to be given back; how its disks are wiped.
     pub release: Option<ErasePolicy>,
+    /// By when it has to have a machine.
+    pub deadline: Option<Timestamp>,
 }
 
 /// What is to be done with an instance now.
@@ -23,6 +26,8 @@ pub struct Instance {
 pub enum InstanceDecision {
     /// It has no machine: `allocate` chooses one, for all that have none at once.
     Allocate,
+    /// It has no machine, and that was to be by now: a person says whether it waits on. Until then it gets none.
+    Overdue,
     /// Tell its machine that it is given back.
     GiveBack {
         /// Which.
@@ -46,14 +51,20 @@ pub enum InstanceDecision {
 }
 
 /// Decides about an instance. `own` is the machine that it has.
-pub fn decide_instance(instance: &Instance, own: Option<&Machine>) -> InstanceDecision {
+pub fn decide_instance(instance: &Instance, own: Option<&Machine>, now: Timestamp) -> InstanceDecision {
     match (instance.machine, own) {
         (None, _) if instance.release.is_some() => InstanceDecision::Gone,
+        (None, _) if is_overdue(instance.deadline, now) => InstanceDecision::Overdue,
         (None, _) => InstanceDecision::Allocate,
         (Some(_), None) if instance.release.is_some() => InstanceDecision::Gone,
         (Some(_), None) => InstanceDecision::Hold("its machine is gone from the records".into()),
         (Some(_), Some(machine)) => follow(instance, machine),
     }
+}
+
+/// Whether an instance that has no machine has waited as long as it was to.
+pub fn is_overdue(deadline: Option<Timestamp>, now: Timestamp) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
 }
 
 fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
@@ -78,5 +89,36 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
         (Some(_), Some(_)) => move_to(InstanceState::Releasing),
         (Some(_), None) if machine.state.name == MachineState::Deployed => move_to(InstanceState::Running),
         (Some(_), None) => move_to(InstanceState::Deploying),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn only_who_waits_for_a_machine_can_be_too_late() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let pending = Instance {
+            id: InstanceId(Uuid::nil()),
+            state: InstanceState::Pending,
+            machine: None,
+            release: None,
+            deadline: Some(at(10)),
+        };
+        for (second, decision) in [
+            (9, InstanceDecision::Allocate),
+            (10, InstanceDecision::Overdue),
+            (11, InstanceDecision::Overdue),
+        ] {
+            assert_eq!(decide_instance(&pending, None, at(second)), decision);
+        }
+        let patient = Instance { deadline: None, ..pending };
+        assert_eq!(decide_instance(&patient, None, at(11)), InstanceDecision::Allocate);
+        let given_up = Instance { release: Some(ErasePolicy::Metadata), ..pending };
+        assert_eq!(decide_instance(&given_up, None, at(11)), InstanceDecision::Gone);
+        let placed = Instance { machine: Some(MachineId(Uuid::nil())), ..pending };
+        assert!(matches!(decide_instance(&placed, None, at(11)), InstanceDecision::Hold(_)));
     }
 }

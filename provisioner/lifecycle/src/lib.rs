@@ -21,15 +21,15 @@ mod plan;
 mod settle;
 
 pub use admit::{Refusal, Request, admit};
-pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
+pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
 pub use choice::{WayOut, choices, ways_out};
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};
-pub use instance::{Instance, InstanceDecision, decide_instance};
+pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{
-    AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, PowerWish, Reported,
-    State, Step, Want,
+    AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,
+    Reported, State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};

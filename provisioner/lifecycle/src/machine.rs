@@ -1,6 +1,6 @@
 //! The machine as the lifecycle sees it: what is wanted, what was observed, where it is, and the job in hand.
 //!
-//! Names, labels, addresses and passwords aren't here: no decision hangs on them.
+//! Names of machines, labels, addresses and passwords aren't here: no step hangs on them.
 
 use crate::plan::StepName;
 use jiff::Timestamp;
@@ -54,6 +54,9 @@ pub struct Want {
     pub vouched: Option<u64>,
     /// The last request to switch it.
     pub power: Option<PowerWish>,
+    /// Who had it last: one of the same name may want it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<OwnerName>,
 }
 
 /// A request to switch a machine.
@@ -65,11 +68,24 @@ pub struct PowerWish {
     pub number: u64,
 }
 
+/// By what an owner is known once it is gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerName {
+    /// The instance's name.
+    pub name: String,
+    /// The group that it was spread with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
 /// The instance that a machine is for, and what deciding needs to know of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The instance.
     pub instance: InstanceId,
+    /// What the machine remembers of it; empty in documents of earlier versions.
+    #[serde(default)]
+    pub name: OwnerName,
     /// SHA-256 of the image's manifest, hex.
     pub manifest: String,
     /// Bytes of the disk that the image makes.

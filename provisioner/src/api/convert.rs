@@ -173,9 +173,13 @@ pub(crate) fn instance(
         record.standing.waiting.as_ref().filter(|_| record.machine.is_none()).map(|(why, since)| Waiting {
             why: why.clone(),
             since: *since,
-            hint: Some(
-                "`billet machine list` shows what there is; it goes on by itself when one fits".into(),
-            ),
+            until: record.spec.deadline,
+            hint: Some(match &record.standing.mend {
+                Some(mend) => format!("{mend}; it goes on by itself when one fits"),
+                None => {
+                    "`billet machine list` shows what there is; it goes on by itself when one fits".into()
+                }
+            }),
             ..Waiting::default()
         });
     let follows = record.state != InstanceState::Running;

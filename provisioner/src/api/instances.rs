@@ -3,6 +3,7 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
+    instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, etag, event_list},
     pages,
     validate::Fields,
@@ -60,7 +61,7 @@ pub(crate) async fn list(
 }
 
 /// An instance by name or id, with its machine.
-async fn find(service: &Service, key: &str) -> Result<ListedInstance, ApiError> {
+pub(super) async fn find(service: &Service, key: &str) -> Result<ListedInstance, ApiError> {
     let found = service.store.instance_with_machine(key).await?;
     found.ok_or_else(|| ApiError::not_found("instance", key))
 }
@@ -76,18 +77,26 @@ pub(crate) async fn create(
     let image = service.store.image_find(&spec.image).await?;
     let no_image = format!("there is no image `{}`; `billet image list` shows what there is", spec.image);
     fields.check(image.is_some(), "spec.image", no_image);
-    if let Some(machine) = &spec.machine {
-        let found = service.store.machine_find(machine).await?;
-        let no_machine =
-            format!("there is no machine `{machine}`; `billet machine list` shows what there is");
-        fields.check(found.is_some(), "spec.machine", no_machine);
+    let (wanted, preferred) = (&mut spec.machine, &mut spec.prefer_machine);
+    for (field, machine) in [("spec.machine", wanted), ("spec.prefer_machine", preferred)] {
+        let Some(key) = machine.as_deref() else { continue };
+        let found = service.store.machine_find(key).await?;
+        let no_machine = format!("there is no machine `{key}`; `billet machine list` shows what there is");
+        fields.check(found.is_some(), field, no_machine);
         // By its id, so that renaming the machine changes nothing.
-        spec.machine = found.map(|found| found.id().to_string());
+        *machine = found.map(|found| found.id().to_string());
+    }
+    let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
+    if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {
+        let other =
+            format!("image `{}` is for {made_for}; leave it out or ask for another image", spec.image);
+        fields.check(asked == made_for, "spec.architecture", other);
     }
     fields.done()?;
     // `done` refused if there was none.
     let Some(image) = image else { return Err(ApiError::field("spec.image", "there is no such image")) };
     let now = clock::now();
+    check_deadline("spec.deadline", spec.deadline, now)?;
     let id = InstanceId(Uuid::now_v7());
     let user_data = spec.user_data.take();
     let standing = InstanceStanding {
@@ -145,8 +154,13 @@ pub(crate) async fn delete(
         return Err(ServiceError::from(Refusal::Protected).into());
     }
     let held = own.as_ref().is_some_and(|own| own.machine.state.hold.is_some());
+    let mut refusal = Ok(());
     let changed = service
         .instance_change_loaded(&record, |record, _| {
+            refusal = check_unprotected(record);
+            if refusal.is_err() {
+                return None;
+            }
             let known = record.standing.release;
             if known.is_some() && (!held || body.erase.is_none() || body.erase == known) {
                 return None;
@@ -158,6 +172,7 @@ pub(crate) async fn delete(
             Some((next, vec![NewEvent::instance(record.id, "request", message)]))
         })
         .await?;
+    refusal?;
     let record = changed.ok_or_else(|| ApiError::not_found("instance", &key))?;
     if let (Some(wanted), Some(stands)) = (body.erase, record.standing.release)
         && wanted != stands
@@ -179,6 +194,9 @@ pub(crate) async fn act(
     Body(body): Body<InstanceActionRequest>,
 ) -> Result<Response, ApiError> {
     let ListedInstance { record, machine } = find(&service, &key).await?;
+    if body.action == InstanceAction::Cancel && record.standing.release.is_none() {
+        check_unprotected(&record)?;
+    }
     match (body.action, &machine) {
         (InstanceAction::Cancel, _) if record.state == InstanceState::Running => {
             let detail =
@@ -253,6 +271,6 @@ pub(crate) async fn why(
     )))
 }
 
-fn tagged(instance: Instance) -> Response {
+pub(super) fn tagged(instance: Instance) -> Response {
     ([(header::ETAG, etag(instance.version))], Json(instance)).into_response()
 }

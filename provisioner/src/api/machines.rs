@@ -3,6 +3,7 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
+    instance_update::check_unprotected,
     pages,
     validate::Fields,
 };
@@ -20,7 +21,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcSpec, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction, MachineActionRequest,
+    BmcSpec, Choice, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction, MachineActionRequest,
     MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
 use provisioner_lifecycle::{Fact, Machine as Core, Refusal, Request, admit, observe};
@@ -89,6 +90,8 @@ pub(crate) async fn create(
         fields.bmc_key(body.bmc.protocol, key.reveal());
     }
     fields.labels("labels", &body.labels);
+    body.zone.iter().for_each(|zone| fields.place("zone", zone));
+    body.rack.iter().for_each(|rack| fields.place("rack", rack));
     fields.done()?;
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
@@ -106,6 +109,8 @@ pub(crate) async fn create(
         protected: false,
         retired: false,
         labels: body.labels,
+        zone: body.zone,
+        rack: body.rack,
     };
     let record =
         MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
@@ -138,6 +143,8 @@ pub(crate) async fn update(
     let macs = body.macs.as_ref().map(|macs| fields.macs(macs));
     body.bmc.iter().for_each(|bmc| fields.bmc(bmc));
     body.labels.iter().for_each(|labels| fields.labels("labels", labels));
+    body.zone.iter().flatten().for_each(|zone| fields.place("zone", zone));
+    body.rack.iter().flatten().for_each(|rack| fields.place("rack", rack));
     let protocol = body.bmc.as_ref().or(record.spec.bmc.as_ref()).map(|bmc| bmc.protocol);
     if let (Some(password), Some(protocol)) = (&body.bmc_password, protocol) {
         fields.bmc_password(protocol, password.reveal());
@@ -234,6 +241,14 @@ fn changed(
     if let Some(labels) = &body.labels {
         record.spec.labels.clone_from(labels);
         said.push("labels");
+    }
+    if let Some(zone) = &body.zone {
+        record.spec.zone.clone_from(zone);
+        said.push("zone");
+    }
+    if let Some(rack) = &body.rack {
+        record.spec.rack.clone_from(rack);
+        said.push("rack");
     }
     if let Some(chain) = body.boot_chain {
         record.spec.boot_chain = chain;
@@ -335,9 +350,10 @@ pub(crate) async fn act(
         MachineAction::Accept => (Request::Accept, "accepted by an operator"),
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
         MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
-        MachineAction::Cancel => {
-            (Request::Cancel { erase: erase_of(&service, &record).await? }, "an operator cancels what runs")
-        }
+        MachineAction::Cancel => (
+            Request::Cancel { erase: erase_of(&service, &record, true).await? },
+            "an operator cancels what runs",
+        ),
         MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
         MachineAction::PowerOff => (Request::Power { on: false }, "an operator asks for power off"),
     };
@@ -355,7 +371,8 @@ pub(crate) async fn choose(
     Body(body): Body<ChooseRequest>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
-    let erase = erase_of(&service, &record).await?;
+    let ends = matches!(body.choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon);
+    let erase = erase_of(&service, &record, ends).await?;
     let request = Request::Choose { hold: body.hold, choice: body.choice, erase };
     let event = format!("an operator chooses `{}` for hold {}", body.choice.word(), body.hold);
     let record = service
@@ -365,11 +382,16 @@ pub(crate) async fn choose(
     Ok(tagged(wire(&service, &record).await?))
 }
 
-/// How the disks are to be wiped if the machine's deployment ends now: as its instance says.
-async fn erase_of(service: &Service, record: &MachineRecord) -> Result<ErasePolicy, ServiceError> {
+/// How the disks are to be wiped if the machine's deployment ends now: as its instance says. A request that `ends` the
+/// instance is refused while that is protected.
+async fn erase_of(service: &Service, record: &MachineRecord, ends: bool) -> Result<ErasePolicy, ApiError> {
     let Some(owner) = record.owner() else { return Ok(ErasePolicy::default()) };
-    let instance = service.store.instance_get(owner).await?;
-    Ok(instance.map(|instance| instance.spec.erase).unwrap_or_default())
+    let instance = service.store.instance_get(owner).await.map_err(ServiceError::from)?;
+    let Some(instance) = instance else { return Ok(ErasePolicy::default()) };
+    if ends && instance.standing.release.is_none() {
+        check_unprotected(&instance)?;
+    }
+    Ok(instance.spec.erase)
 }
 
 pub(crate) async fn events(

@@ -10,6 +10,7 @@ mod console;
 mod convert;
 mod error;
 mod images;
+mod instance_update;
 mod instances;
 mod linger;
 mod machines;
@@ -85,7 +86,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_WHY, get(machines::why))
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
-        .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
+        .route(paths::INSTANCE, get(instances::show).patch(instance_update::update).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
         .route(paths::INSTANCE_ACTIONS, post(instances::act))
         .route(paths::INSTANCE_WHY, get(instances::why))

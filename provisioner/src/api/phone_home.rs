@@ -128,6 +128,7 @@ mod tests {
             manifest: String::new(),
             disk_bytes: 1,
             root_disk_serial: None,
+            name: Default::default(),
             release: None,
         });
         machine.machine.state.name = MachineState::Deploying;

@@ -1,5 +1,6 @@
 //! What a request's fields may hold. Pure; collects everything that is wrong.
 
+mod placement;
 mod simple;
 
 use crate::{
@@ -216,7 +217,7 @@ impl Fields {
 
     /// An instance's wishes, but for what only the store knows.
     pub(crate) fn instance(&mut self, spec: &InstanceSpec) {
-        self.labels("spec.selector", &spec.selector);
+        self.placement(spec);
         if let Some(hostname) = &spec.hostname {
             self.name("spec.hostname", hostname);
         }

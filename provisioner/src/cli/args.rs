@@ -8,6 +8,7 @@ mod image;
 mod instance;
 mod machine;
 mod network;
+mod placement;
 
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
@@ -20,6 +21,7 @@ pub(super) use image::ImageCommand;
 pub(super) use instance::{Create, Delete, InstanceCommand};
 pub(super) use machine::{Add, Cancel, Choose, MachineCommand, PowerCommand, Set, Switch};
 pub(super) use network::{AddReservation, NetworkCommand, ReservationCommand};
+pub(super) use placement::{Placement, SetInstance};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};

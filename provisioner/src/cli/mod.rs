@@ -9,6 +9,7 @@ mod command;
 mod connection;
 mod environment;
 mod error;
+mod selector;
 mod serve;
 mod signals;
 mod terminal;

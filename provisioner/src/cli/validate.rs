@@ -3,11 +3,14 @@
 //! The service checks all of this again; here it is checked so that the answer comes at once.
 
 mod bmc;
+mod placement;
 
 pub(super) use bmc::{
     Pin, asset_tag, boot_uri, cipher, clock, device_path, fingerprint, firmware_mode, host, image_url,
     new_user, pin, post_url, user_id, user_privilege,
 };
+
+pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, size, spread_by};
 
 use crate::config::value::dns_label;
 use provisioner_api::{BootChain, Choice, ImageFormat, InstanceState, MachineState};

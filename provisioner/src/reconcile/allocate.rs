@@ -17,7 +17,9 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Held, Image, ImageId, InstanceState, MachineId};
-use provisioner_lifecycle::{Allocation, Candidate, Grant, Pending, Request, Shortage, Shortages, admit};
+use provisioner_lifecycle::{
+    Allocation, Candidate, Grant, Member, Pending, Place, Request, Shortage, Shortages, admit, is_overdue,
+};
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
     time::Duration,
@@ -86,7 +88,9 @@ async fn give(store: &Store, hub: &Hub, memory: &mut Memory, now: Timestamp) -> 
     let mut pass = Pass { store, hub, now, read: Duration::ZERO, done: Done::default() };
     let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await?.into_iter().unzip();
     let mut allocation = Allocation::new(&pending);
+    pass.gather_groups(&mut allocation).await?;
     pass.give_free(&records, &mut allocation).await?;
+    pass.give_noted(&records, &mut allocation).await?;
     pass.give_named(&records, &pending, &mut allocation).await?;
     let open = allocation.open();
     let left: Vec<_> = open.iter().map(|place| (&records[*place], pending[*place].clone())).collect();
@@ -118,8 +122,8 @@ impl Pass<'_> {
         let mut images: HashMap<ImageId, Option<Image>> = HashMap::new();
         let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
         for record in self.store.instance_pending().await? {
-            // It is to be forgotten, which its own look does.
-            if record.standing.release.is_some() {
+            // It is to be forgotten, or held, which its own look does.
+            if record.standing.release.is_some() || is_overdue(record.spec.deadline, self.now) {
                 continue;
             }
             let image = match images.entry(record.image) {
@@ -144,7 +148,7 @@ impl Pass<'_> {
         let why = "the records of its image have to be readable again: they are damaged";
         let told: Vec<_> = unreadable
             .iter()
-            .filter_map(|record| told(record, Shortage::Wait(why.into()), false, self.now))
+            .filter_map(|record| told(record, Shortage::wait(why), false, self.now))
             .collect();
         self.done.left += unreadable.len();
         self.done.told += told.len();
@@ -152,6 +156,39 @@ impl Pass<'_> {
             self.store.instances_wait(some, self.now).await?;
         }
         Ok(waiting)
+    }
+
+    /// Tells where the machines are of those that are spread.
+    async fn gather_groups(&mut self, allocation: &mut Allocation<'_>) -> Result<(), ServiceError> {
+        if !allocation.is_spread() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        for member in self.store.group_members().await? {
+            let place = Place { zone: member.zone.as_deref(), rack: member.rack.as_deref() };
+            allocation.joins(&Member { group: &member.group, place });
+        }
+        self.read += began.elapsed();
+        Ok(())
+    }
+
+    /// Gives the machines that were chosen after a look at all. Of those that were looked at only little was kept, so
+    /// they are read again.
+    async fn give_noted(
+        &mut self,
+        records: &[InstanceRecord],
+        allocation: &mut Allocation<'_>,
+    ) -> Result<(), ServiceError> {
+        for grant in allocation.conclude() {
+            let began = Instant::now();
+            let machine = legible(self.store.machine_get(grant.machine).await, "a machine")?.flatten();
+            self.read += began.elapsed();
+            match machine {
+                Some(machine) => self.give_all(records, &[machine], vec![grant]).await?,
+                None => self.done.lost += 1,
+            }
+        }
+        Ok(())
     }
 
     /// Gives free machines to those that any will do for.
@@ -238,6 +275,7 @@ impl Pass<'_> {
             owner.since = self.now;
         }
         owner.standing.waiting = None;
+        owner.standing.mend = None;
         owner.standing.held = None;
         let events = [
             NewEvent::instance(owner.id, "state", format!("gets machine {}", chosen.name)),
@@ -298,13 +336,20 @@ fn legible<T>(read: Result<T, StoreError>, what: &str) -> Result<Option<T>, Stor
 fn asks(record: &InstanceRecord, image: &Image) -> Pending {
     Pending {
         id: record.id,
+        name: record.name.clone(),
         // The name was resolved when the instance was made; an id stays good when the machine is renamed.
         wanted: record.spec.machine.as_ref().and_then(|id| id.parse().ok()),
         pool: record.spec.pool.clone(),
         selector: record.spec.selector.clone(),
+        expressions: record.spec.expressions.clone(),
+        minimum: record.spec.minimum.clone(),
+        zone: record.spec.zone.clone(),
+        spread: record.spec.spread.clone(),
+        prefer: record.spec.prefer_machine.as_ref().and_then(|id| id.parse().ok()),
+        sticky: record.spec.sticky,
         manifest: image.status.manifest_sha256.clone(),
         disk_bytes: image.status.disk_bytes,
-        architecture: image.spec.architecture.clone(),
+        architecture: record.spec.architecture.clone().or_else(|| image.spec.architecture.clone()),
         root_disk_serial: record.spec.root_disk_serial.clone(),
     }
 }
@@ -315,6 +360,7 @@ fn candidate(record: &MachineRecord) -> Candidate<'_> {
         name: &record.name,
         pool: &record.spec.pool,
         labels: &record.spec.labels,
+        place: Place { zone: record.spec.zone.as_deref(), rack: record.spec.rack.as_deref() },
     }
 }
 
@@ -328,7 +374,7 @@ fn told(
 ) -> Option<(InstanceRecord, Option<NewEvent>)> {
     let mut after = record.clone();
     match why {
-        Shortage::Wait(why) => {
+        Shortage::Wait { why, mend } => {
             let known = record.standing.waiting.as_ref();
             let news = record.standing.held.is_some()
                 || known.is_none_or(|(known, _)| without_numbers(known) != without_numbers(&why));
@@ -338,6 +384,7 @@ fn told(
             }
             let since = known.map_or(now, |(_, since)| *since);
             after.standing.waiting = Some((why.clone(), since));
+            after.standing.mend = mend;
             after.standing.held = None;
             Some((after, news.then(|| NewEvent::instance(record.id, "waiting", why))))
         }
@@ -356,6 +403,7 @@ pub(super) fn hold(record: &mut InstanceRecord, why: String, since: Timestamp) {
     let choices =
         vec![format!("`billet instance delete {}` and ask for another image, machine or disk", record.name)];
     record.standing.waiting = None;
+    record.standing.mend = None;
     record.standing.held = Some(Held { why, since, choices, ..Held::default() });
 }
 

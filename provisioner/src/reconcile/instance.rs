@@ -11,6 +11,8 @@
 //! * for one that waits: that a machine came to fit, by its state, hold, owner, pool, labels, BMC, inventory,
 //!   maintenance or acceptance (`poke_changed`), was added or deleted (`poke_machine`).
 //!
+//! Only the deadline of one that waits is a time of its own.
+//!
 //! What is poked by nobody, because a request was cut off between its write and its poke, is found by a look each ten
 //! minutes, and by the one at each start.
 
@@ -22,7 +24,7 @@ use crate::{
     store::{InstanceRecord, MachineRecord, NewEvent},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{InstanceId, InstanceState};
+use provisioner_api::{Held, InstanceId, InstanceState};
 use provisioner_lifecycle::{Instance, InstanceDecision, Request, admit, decide_instance};
 
 /// How often an instance is looked at even if nothing happens.
@@ -36,12 +38,22 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
         Some(id) => service.store.machine_get(id).await?,
         None => None,
     };
-    let rest = Next::At(now.saturating_add(AGAIN).unwrap_or(now));
-    let view =
-        Instance { id, state: record.state, machine: record.machine, release: record.standing.release };
-    match decide_instance(&view, own.as_ref().map(|own| &own.machine)) {
+    let again = now.saturating_add(AGAIN).unwrap_or(now);
+    let rest = Next::At(again);
+    let view = Instance {
+        id,
+        state: record.state,
+        machine: record.machine,
+        release: record.standing.release,
+        deadline: record.spec.deadline,
+    };
+    match decide_instance(&view, own.as_ref().map(|own| &own.machine), now) {
         InstanceDecision::Allocate => {
             service.hub.poke(Poke::Pending);
+            Ok(record.spec.deadline.map_or(rest, |deadline| Next::At(deadline.min(again))))
+        }
+        InstanceDecision::Overdue => {
+            overdue(service, &record, now).await?;
             Ok(rest)
         }
         InstanceDecision::GiveBack { machine, erase } => {
@@ -84,6 +96,30 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
         }
         InstanceDecision::Done => Ok(rest),
     }
+}
+
+/// Holds an instance that got no machine in time, with the reason why it got none.
+async fn overdue(service: &Service, record: &InstanceRecord, now: Timestamp) -> Result<(), ServiceError> {
+    let Some(deadline) = record.spec.deadline else { return Ok(()) };
+    let since = format!("no machine by {deadline}");
+    if record.standing.held.as_ref().is_some_and(|held| held.why.starts_with(&since)) {
+        return Ok(());
+    }
+    let waited = record.standing.waiting.as_ref().map(|(why, _)| format!(": {why}")).unwrap_or_default();
+    let why = format!("{since}{waited}");
+    let name = &record.name;
+    let choices = vec![
+        format!("wait on with `billet instance set {name} --deadline 2h`, or `--deadline none` for ever"),
+        format!("give up with `billet instance delete {name}`"),
+    ];
+    let event = NewEvent::instance(record.id, "held", why.clone());
+    let put = |mut record: InstanceRecord| {
+        (record.standing.waiting, record.standing.mend) = (None, None);
+        record.standing.held =
+            Some(Held { why: why.clone(), since: now, choices: choices.clone(), ..Held::default() });
+        record
+    };
+    change(service, record, put, event).await
 }
 
 async fn forget(

@@ -46,6 +46,9 @@ pub(crate) struct InstanceStanding {
     pub(crate) release: Option<ErasePolicy>,
     /// Why it waits for a machine.
     pub(crate) waiting: Option<(String, Timestamp)>,
+    /// What a person may do about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mend: Option<String>,
     /// Why it is held.
     pub(crate) held: Option<Held>,
     /// When its operating system reported in.

@@ -11,6 +11,7 @@ mod boot_trace;
 mod damage;
 mod db;
 mod event;
+mod groups;
 mod image;
 mod instance;
 mod lease;

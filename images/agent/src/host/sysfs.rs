@@ -4,7 +4,7 @@
 //! empty: only memory and the lists themselves have to be there.
 
 use super::{HostError, arm};
-use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
+use provisioner_api::{BootMode, Cpu, Disk, Gpu, Inventory, Nic};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -41,6 +41,7 @@ impl Sysfs {
             memory_bytes: memory_bytes(&self.need("proc/meminfo")?),
             disks: self.disks()?,
             nics: self.nics()?,
+            gpus: self.gpus()?,
         })
     }
 
@@ -104,6 +105,29 @@ impl Sysfs {
             // -1 without a link, and from drivers that don't know.
             speed_mbps: self.text(&format!("{folder}/speed")).and_then(|text| text.parse().ok()),
             addresses: Vec::new(),
+        })
+    }
+
+    /// The display controllers and accelerators on PCI, by address.
+    fn gpus(&self) -> Result<Vec<Gpu>, HostError> {
+        let addresses = self.list("sys/bus/pci/devices")?;
+        Ok(addresses.into_iter().filter_map(|address| self.gpu(&address)).collect())
+    }
+
+    fn gpu(&self, address: &str) -> Option<Gpu> {
+        let folder = format!("sys/bus/pci/devices/{address}");
+        let hex = |file: &str| Some(self.text(&format!("{folder}/{file}"))?.strip_prefix("0x")?.to_owned());
+        // Base class and subclass (PCI Code and ID Assignment Specification): VGA, 3D controller, processing accelerator.
+        let class = hex("class")?;
+        if !["0300", "0302", "1200"].contains(&class.get(..4)?) {
+            return None;
+        }
+        let driver = fs::read_link(self.root.join(&folder).join("driver")).ok();
+        Some(Gpu {
+            address: address.to_owned(),
+            vendor: hex("vendor")?,
+            device: hex("device")?,
+            driver: driver.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
         })
     }
 
@@ -239,6 +263,18 @@ mod tests {
         ("sys/class/net/eth0/device/vendor", "0x1af4\n"),
         ("sys/class/net/eth0/carrier", "1\n"),
         ("sys/class/net/eth0/speed", "-1\n"),
+        ("sys/bus/pci/devices/0000:00:02.0/class", "0x030000\n"),
+        ("sys/bus/pci/devices/0000:00:02.0/vendor", "0x1a03\n"),
+        ("sys/bus/pci/devices/0000:00:02.0/device", "0x2000\n"),
+        ("sys/bus/pci/devices/0000:3b:00.0/class", "0x030200\n"),
+        ("sys/bus/pci/devices/0000:3b:00.0/vendor", "0x10de\n"),
+        ("sys/bus/pci/devices/0000:3b:00.0/device", "0x2330\n"),
+        ("sys/bus/pci/devices/0000:5e:00.0/class", "0x120000\n"),
+        ("sys/bus/pci/devices/0000:5e:00.0/vendor", "0x1002\n"),
+        ("sys/bus/pci/devices/0000:5e:00.0/device", "0x74a1\n"),
+        ("sys/bus/pci/devices/0000:00:1f.0/class", "0x060100\n"),
+        ("sys/bus/pci/devices/0000:00:1f.0/vendor", "0x8086\n"),
+        ("sys/bus/pci/devices/0000:00:1f.0/device", "0x7a86\n"),
     ];
 
     fn machine() -> tempfile::TempDir {
@@ -283,6 +319,24 @@ mod tests {
             (Some("disk-1"), 4 << 30, 4096)
         );
         assert!(!vda.removable && !vda.read_only && !vda.rotational);
+    }
+
+    #[test]
+    fn graphics_and_accelerators_are_told_with_their_pci_ids() {
+        let root = machine();
+        let found = Sysfs::at(root.path()).inventory().unwrap().gpus;
+        let ids: Vec<_> = found
+            .iter()
+            .map(|gpu| (gpu.address.as_str(), gpu.vendor.as_str(), gpu.device.as_str()))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                ("0000:00:02.0", "1a03", "2000"),
+                ("0000:3b:00.0", "10de", "2330"),
+                ("0000:5e:00.0", "1002", "74a1")
+            ]
+        );
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use super::world::{World, inventory, owner};
 use proptest::prelude::*;
-use provisioner_api::{InstanceId, MachineId, MachineState};
-use provisioner_lifecycle::{Allocation, Candidate, Grant, Machine, Pending, Request, Shortage, Shortages};
+use provisioner_api::{InstanceId, MachineId, MachineState, Minimum};
+use provisioner_lifecycle::{
+    Allocation, Candidate, Grant, Machine, Pending, Place, Request, Shortage, Shortages,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -12,18 +14,25 @@ const POOLS: [&str; 2] = ["default", "gpu"];
 
 /// A machine as the test sees it: what fitting goes by in plain words.
 #[derive(Debug, Clone)]
-struct Site {
-    machine: Machine,
+pub(crate) struct Site {
+    pub(crate) machine: Machine,
     name: String,
-    pool: &'static str,
+    pub(crate) pool: &'static str,
     labels: BTreeMap<String, String>,
+    pub(crate) place: Place<'static>,
     disk: u64,
     free: bool,
 }
 
 impl Site {
-    fn candidate(&self) -> Candidate<'_> {
-        Candidate { machine: &self.machine, name: &self.name, pool: self.pool, labels: &self.labels }
+    pub(crate) fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            machine: &self.machine,
+            name: &self.name,
+            pool: self.pool,
+            labels: &self.labels,
+            place: self.place,
+        }
     }
 }
 
@@ -31,7 +40,7 @@ fn labels(rack: Option<u8>) -> BTreeMap<String, String> {
     rack.map(|rack| ("rack".to_owned(), format!("r{rack}"))).into_iter().collect()
 }
 
-fn site(number: usize, pool: &'static str, rack: u8, disk: u64, free: bool) -> Site {
+pub(crate) fn site(number: usize, pool: &'static str, rack: u8, disk: u64, free: bool) -> Site {
     let mut machine = World::available().machine;
     machine.id = MachineId(Uuid::from_u128(1000 + number as u128));
     let mut inventory = inventory();
@@ -41,15 +50,36 @@ fn site(number: usize, pool: &'static str, rack: u8, disk: u64, free: bool) -> S
     if !free {
         machine.want.owner = Some(owner());
     }
-    Site { machine, name: format!("m{number}"), pool, labels: labels(Some(rack)), disk, free }
+    Site {
+        machine,
+        name: format!("m{number}"),
+        pool,
+        labels: labels(Some(rack)),
+        place: Place::default(),
+        disk,
+        free,
+    }
 }
 
-fn pending(number: usize, pool: &str, rack: Option<u8>, need: u64, wanted: Option<usize>) -> Pending {
+pub(crate) fn pending(
+    number: usize,
+    pool: &str,
+    rack: Option<u8>,
+    need: u64,
+    wanted: Option<usize>,
+) -> Pending {
     Pending {
         id: InstanceId(Uuid::from_u128(number as u128)),
         wanted: wanted.map(|wanted| MachineId(Uuid::from_u128(1000 + wanted as u128))),
         pool: Some(pool.into()),
+        name: format!("i{number}"),
         selector: labels(rack),
+        expressions: Vec::new(),
+        minimum: Minimum::default(),
+        zone: None,
+        spread: None,
+        prefer: None,
+        sticky: false,
         manifest: "f00d".into(),
         disk_bytes: need,
         architecture: None,
@@ -57,7 +87,7 @@ fn pending(number: usize, pool: &str, rack: Option<u8>, need: u64, wanted: Optio
     }
 }
 
-fn fits(pending: &Pending, site: &Site) -> bool {
+pub(crate) fn fits(pending: &Pending, site: &Site) -> bool {
     site.free
         && pending.wanted.map_or(pending.pool() == site.pool, |wanted| wanted == site.machine.id)
         && pending.selector.iter().all(|(key, value)| site.labels.get(key) == Some(value))
@@ -153,7 +183,7 @@ proptest! {
         let mut shortages = Shortages::new(&pending);
         sites.iter().for_each(|site| shortages.see(&site.candidate()));
         for (number, one) in pending.iter().enumerate().filter(|(_, one)| one.wanted.is_none()) {
-            let Shortage::Wait(why) = shortages.of(number) else { panic!("{one:?} is not to be held") };
+            let Shortage::Wait { why, .. } = shortages.of(number) else { panic!("{one:?} is not to be held") };
             if sites.is_empty() {
                 prop_assert!(why.starts_with("there are no machines yet"));
                 continue;
@@ -194,25 +224,33 @@ fn reasons_are_sentences() {
     let mut shortages = Shortages::new(&asks);
     list.iter().for_each(|site| shortages.see(&site.candidate()));
     let said: Vec<_> = (0..asks.len()).map(|number| shortages.of(number)).collect();
-    let wait = |why: &str| Shortage::Wait(why.into());
+    let why = |number: usize| match &said[number] {
+        Shortage::Wait { why, .. } => why.as_str(),
+        Shortage::Hold(why) => panic!("not to be held: {why}"),
+    };
     assert_eq!(
-        said[..2],
+        [why(0), why(1)],
         [
-            wait(
-                "no machine fits: 11 machines: 1 in maintenance, 1 in other pools, 1 not accepted, 2 not yet available, 1 of another architecture, 1 taken, 1 without a BMC, 2 without a disk that fits the image, 1 without the wanted labels"
-            ),
-            wait("machine m2 has to become free: it is taken"),
+            "no machine fits: 11 machines: 1 in maintenance, 1 in other pools, 1 not accepted, 2 not yet available, 1 of another architecture, 1 taken, 1 without a BMC, 2 without a disk that fits the image, 1 without the wanted labels",
+            "machine m2 has to become free: it is taken",
         ]
     );
     assert!(matches!(&said[2], Shortage::Hold(why) if why.contains("1000 bytes")), "{:?}", said[2]);
     assert_eq!(
-        said[3..],
+        [why(3), why(4), why(5)],
         [
-            wait("machine m5 has to become free: it is in maintenance"),
-            wait("the machine that it wants is gone"),
-            wait("machine m1 has to become free: it is without the wanted labels"),
+            "machine m5 has to become free: it is in maintenance",
+            "the machine that it wants is gone",
+            "machine m1 has to become free: it is without the wanted labels",
         ]
     );
+    let mend = |number: usize| match &said[number] {
+        Shortage::Wait { mend, .. } => mend.clone().unwrap_or_default(),
+        Shortage::Hold(why) => panic!("not to be held: {why}"),
+    };
+    assert_eq!(mend(1), "", "a machine that is taken becomes free by itself");
+    assert_eq!(mend(3), "`billet machine set m5 --maintenance off` ends that");
+    assert!(mend(5).contains("have to be rack=r1"), "{}", mend(5));
 }
 
 fn ours_of(number: u128) -> Option<MachineId> {
@@ -269,8 +307,8 @@ fn damaged_records_are_counted_and_never_gone() {
     let waiting = [pending(0, "default", None, 400, Some(7)), pending(1, "default", None, 400, None)];
     let mut shortages = Shortages::new(&waiting);
     shortages.see_damaged(MachineId(Uuid::from_u128(1007)));
-    let Shortage::Wait(why) = shortages.of(0) else { panic!("it may be mended") };
+    let Shortage::Wait { why, .. } = shortages.of(0) else { panic!("it may be mended") };
     assert!(why.contains("damaged"), "{why}");
-    let counted = Shortage::Wait("no machine fits: 1 machines: 1 with damaged records".into());
+    let counted = Shortage::wait("no machine fits: 1 machines: 1 with damaged records");
     assert_eq!(shortages.of(1), counted);
 }

@@ -239,6 +239,7 @@ pub(crate) fn owner() -> Owner {
         manifest: "f00d".into(),
         disk_bytes: 1000,
         root_disk_serial: None,
+        name: Default::default(),
         release: None,
     }
 }

@@ -1,6 +1,6 @@
 //! `billet instance …`.
 
-use super::{Cancel, Events, Limit, Named, Wait, erase};
+use super::{Cancel, Events, Limit, Named, Placement, SetInstance, Wait, erase};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::{ErasePolicy, InstanceState};
@@ -25,6 +25,8 @@ pub(in crate::cli) enum InstanceCommand {
     Cancel(Cancel),
     /// Try again what is held, or what waits to be tried again
     Retry(Named),
+    /// Change what is said of one; only what is given changes
+    Set(SetInstance),
     /// Give an instance back: its machine is wiped
     Delete(Delete),
     /// Print its timeline
@@ -40,15 +42,8 @@ pub(in crate::cli) struct Create {
     /// The image's name
     #[arg(long)]
     pub(in crate::cli) image: String,
-    /// Exactly this machine, by name or id
-    #[arg(long, conflicts_with_all = ["pool", "selector"])]
-    pub(in crate::cli) machine: Option<String>,
-    /// Any free machine of this pool
-    #[arg(long)]
-    pub(in crate::cli) pool: Option<String>,
-    /// A label that the machine must have; may be given more than once
-    #[arg(long, value_name = "KEY=VALUE", value_parser = validate::label)]
-    pub(in crate::cli) selector: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(in crate::cli) placement: Placement,
     /// The hostname [default: the instance's name]
     #[arg(long, value_parser = validate::hostname)]
     pub(in crate::cli) hostname: Option<String>,

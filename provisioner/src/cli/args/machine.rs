@@ -127,6 +127,12 @@ pub(in crate::cli) struct Add {
     /// A label; may be given more than once
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = validate::label)]
     pub(in crate::cli) labels: Vec<(String, String)>,
+    /// Where it stands: what fails together, such as a room with its own power
+    #[arg(long, value_parser = validate::place)]
+    pub(in crate::cli) zone: Option<String>,
+    /// Its rack within the zone
+    #[arg(long, value_parser = validate::place)]
+    pub(in crate::cli) rack: Option<String>,
     /// How its firmware boots, bios or uefi; found out at the first boot if not given
     #[arg(long, value_name = "MODE", value_parser = boot_mode)]
     pub(in crate::cli) boot_mode: Option<BootMode>,
@@ -192,6 +198,18 @@ pub(in crate::cli) struct Set {
     /// How it gets from UEFI to the agent: auto, snponly, ipxe or uki; `network` for what its network says
     #[arg(long, group = "change", value_name = "CHAIN", value_parser = validate::chain_choice)]
     pub(in crate::cli) boot_chain: Option<validate::ChainChoice>,
+    /// The zone that it stands in
+    #[arg(long, group = "change", value_parser = validate::place)]
+    pub(in crate::cli) zone: Option<String>,
+    /// Its zone is not known any more
+    #[arg(long, group = "change", conflicts_with = "zone")]
+    pub(in crate::cli) no_zone: bool,
+    /// Its rack within the zone
+    #[arg(long, group = "change", value_parser = validate::place)]
+    pub(in crate::cli) rack: Option<String>,
+    /// Its rack is not known any more
+    #[arg(long, group = "change", conflicts_with = "rack")]
+    pub(in crate::cli) no_rack: bool,
     /// A label to add or change; may be given more than once
     #[arg(long = "label", group = "change", value_name = "KEY=VALUE", value_parser = validate::label)]
     pub(in crate::cli) labels: Vec<(String, String)>,

@@ -7,13 +7,15 @@ use super::{
     follow::{self, From},
 };
 use crate::cli::{
-    args::{Cancel, Create, Delete, InstanceCommand, Wait},
+    args::{Cancel, Create, Delete, InstanceCommand, SetInstance, Switch, Wait},
     error::CliError,
+    selector::Selector,
     validate, view,
     wait::{Goal, Look, Watch, instance_look, until},
 };
 use provisioner_api::{
-    DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceSpec, InstanceState,
+    DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceSpec, InstanceState, InstanceUpdate,
+    Minimum, Spread,
 };
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
 use std::path::Path;
@@ -36,6 +38,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
             let name = named.name;
             session.ui.done(&format!("instance {name} is tried again; see `billet why instance/{name}`"))
         }
+        InstanceCommand::Set(set) => set_instance(session, set).await,
         InstanceCommand::Delete(delete) => delete_instance(session, delete).await,
         InstanceCommand::Events(events) => {
             let client = session.client.clone();
@@ -95,11 +98,30 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
     }
     let user_data = create.user_data.as_deref().map(text).transpose()?;
     let network_config = create.network_config.as_deref().map(text).transpose()?;
+    let asked = create.placement;
+    let selector =
+        Selector::all(asked.selector).map_err(|why| CliError::Input(format!("--selector: {why}")))?;
     let spec = InstanceSpec {
         image: create.image,
-        machine: create.machine,
-        pool: create.pool,
-        selector: create.selector.into_iter().collect(),
+        machine: asked.machine,
+        pool: asked.pool,
+        selector: selector.equal,
+        expressions: selector.expressions,
+        minimum: Minimum {
+            cpu_cores: asked.min_cores,
+            memory_bytes: asked.min_memory,
+            disk_bytes: asked.min_disk,
+            gpus: asked.min_gpus,
+            nics: asked.min_nics,
+            nic_speed_mbps: asked.min_nic_speed,
+        },
+        architecture: asked.architecture,
+        zone: asked.zone,
+        spread: asked.spread.map(|group| Spread { group, by: asked.spread_by.unwrap_or_default() }),
+        prefer_machine: asked.prefer_machine,
+        sticky: asked.sticky,
+        deadline: asked.deadline,
+        protected: asked.protected,
         hostname: create.hostname,
         user: create.user,
         ssh_keys,
@@ -141,6 +163,16 @@ async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(
         (_, None) => format!("instance {name} had no machine yet, and is gone"),
     };
     session.ui.done(&sentence)
+}
+
+/// `billet instance set`.
+async fn set_instance(session: &mut Session<'_>, set: SetInstance) -> Result<(), CliError> {
+    let update = InstanceUpdate {
+        protected: set.protected.map(|switch| switch == Switch::On),
+        deadline: set.deadline.map(|choice| choice.0),
+    };
+    let instance = session.client.update_instance(&set.name, &update).await?;
+    session.ui.outcome(&instance, &format!("instance {} is changed", instance.name))
 }
 
 async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<(), CliError> {

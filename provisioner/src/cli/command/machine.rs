@@ -106,6 +106,8 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         boot_mode: add.boot_mode,
         boot_chain: add.boot_chain,
         labels: add.labels.into_iter().collect(),
+        zone: add.zone,
+        rack: add.rack,
     };
     let machine = session.client.add_machine(&create).await?;
     if !add.wait.wait {
@@ -249,6 +251,8 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
         retired: set.retired.map(|switch| switch == Switch::On),
         boot_chain: set.boot_chain.map(|chain| chain.0),
         labels,
+        zone: set.zone.map(Some).or(set.no_zone.then_some(None)),
+        rack: set.rack.map(Some).or(set.no_rack.then_some(None)),
     };
     let machine = session.client.update_machine(&set.machine, before.version, &update).await?;
     session.ui.outcome(&machine, &format!("machine {} is changed", machine.name))

@@ -40,6 +40,8 @@ pub(in crate::cli) fn machine(name: &str) -> Machine {
             maintenance: false,
             protected: false,
             retired: false,
+            zone: None,
+            rack: None,
             labels: BTreeMap::from([("rack".to_owned(), "r7".to_owned())]),
         },
         status: MachineStatus {
@@ -93,6 +95,7 @@ pub(in crate::cli) fn inventory() -> Inventory {
             speed_mbps: Some(1000),
             addresses: vec!["10.77.0.100".to_owned()],
         }],
+        gpus: Vec::new(),
     }
 }
 
@@ -164,17 +167,9 @@ pub(in crate::cli) fn instance(name: &str) -> Instance {
         name: name.to_owned(),
         version: 1,
         spec: InstanceSpec {
-            image: "debian-12".to_owned(),
-            machine: None,
             pool: Some("default".to_owned()),
-            selector: BTreeMap::new(),
-            hostname: None,
             user: Some("ops".to_owned()),
-            ssh_keys: Vec::new(),
-            user_data: None,
-            network_config: None,
-            root_disk_serial: None,
-            erase: ErasePolicy::Metadata,
+            ..InstanceSpec::new("debian-12")
         },
         status: InstanceStatus {
             state: InstanceState::Pending,

@@ -6,8 +6,11 @@ use super::{
     machine::labels,
     word,
 };
-use crate::cli::{text::Context, ui::HasName};
-use provisioner_api::Instance;
+use crate::cli::{
+    text::{Context, bytes},
+    ui::HasName,
+};
+use provisioner_api::{Instance, InstanceSpec, Minimum};
 
 impl HasName for Instance {
     fn name(&self) -> String {
@@ -85,7 +88,20 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
         (None, None) => "any machine".to_owned(),
     };
     page.line("Asked for", wanted);
-    page.line("Selector", labels(&spec.selector));
+    page.line("Selector", selector(spec));
+    page.line("At least", minimum(&spec.minimum));
+    page.line("Architecture", spec.architecture.as_deref().unwrap_or_default());
+    page.line("Zone", spec.zone.as_deref().unwrap_or_default());
+    if let Some(spread) = &spec.spread {
+        page.line("Spread", format!("with group {}, by {}", spread.group, word(spread.by)));
+    }
+    let preferred = spec.prefer_machine.as_ref().map(|machine| format!("machine {machine}"));
+    let sticky = spec.sticky.then(|| "the last one of this name or group".to_owned());
+    page.line("Prefers", preferred.into_iter().chain(sticky).collect::<Vec<_>>().join(", else "));
+    page.line("Deadline", spec.deadline.map(|at| context.time_and_age(at)).unwrap_or_default());
+    if spec.protected {
+        page.line("Protected", "yes");
+    }
     page.line("User", spec.user.as_deref().unwrap_or_default());
     for (index, key) in spec.ssh_keys.iter().enumerate() {
         page.line(if index == 0 { "SSH keys" } else { "" }, key);
@@ -101,6 +117,27 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
         page.block("Network configuration", &lines.join("\n"));
     }
     page.end()
+}
+
+/// What its machine's labels have to be, in one line.
+fn selector(spec: &InstanceSpec) -> String {
+    let equal = Some(labels(&spec.selector)).filter(|labels| !labels.is_empty());
+    let others = spec.expressions.iter().map(ToString::to_string);
+    equal.into_iter().chain(others).collect::<Vec<_>>().join(", ")
+}
+
+/// The least that its machine must have, in one line.
+fn minimum(least: &Minimum) -> String {
+    let number = |number: Option<u32>, of: &str| number.map(|number| format!("{number} {of}"));
+    let words = [
+        number(least.cpu_cores, "cores"),
+        least.memory_bytes.map(|size| format!("{} of memory", bytes(size))),
+        least.disk_bytes.map(|size| format!("a disk of {}", bytes(size))),
+        number(least.gpus, "GPUs"),
+        number(least.nics, "network cards"),
+        number(least.nic_speed_mbps, "Mbit/s"),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The state, with what an operator must not overlook.

@@ -92,6 +92,8 @@ pub(in crate::cli) fn machine(machine: &Machine, context: &Context) -> String {
     page.line("Address", status.address.as_deref().unwrap_or_default());
     page.line("Pool", &spec.pool);
     page.line("Labels", labels(&spec.labels));
+    page.line("Zone", spec.zone.as_deref().unwrap_or_default());
+    page.line("Rack", spec.rack.as_deref().unwrap_or_default());
     page.line("MACs", spec.macs.join(", "));
     page.line("Boot mode", spec.boot_mode.map(word).unwrap_or_else(|| "not known yet".to_owned()));
     page.line("Boot chain", spec.boot_chain.map(word).unwrap_or_default());
@@ -181,6 +183,13 @@ fn inventory(page: &mut Page, found: &Inventory) {
         [nic.name.clone(), nic.mac.clone(), link, text(&nic.driver), nic.addresses.join(", ")]
     });
     page.block("Network cards", &table(["NAME", "MAC", "LINK", "DRIVER", "ADDRESSES"], rows));
+    if !found.gpus.is_empty() {
+        let rows = found
+            .gpus
+            .iter()
+            .map(|gpu| [gpu.address.clone(), format!("{}:{}", gpu.vendor, gpu.device), text(&gpu.driver)]);
+        page.block("Graphics and accelerators", &table(["ADDRESS", "PCI ID", "DRIVER"], rows));
+    }
 }
 
 /// The state, with what an operator must not overlook.

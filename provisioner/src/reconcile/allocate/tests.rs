@@ -113,6 +113,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         manifest: String::new(),
         disk_bytes: 0,
         root_disk_serial: None,
+        name: Default::default(),
         release: None,
     });
     store.machine_insert(&third, &[], &[], NOW).await.unwrap();
@@ -224,4 +225,76 @@ async fn damaged_records_keep_nobody_else_waiting() {
     give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
     assert_eq!(why(3).await.as_deref(), Some(damaged));
     assert_eq!(why(5).await.as_deref(), Some("no machine fits: 4 machines: 3 taken, 1 with damaged records"));
+}
+
+#[tokio::test]
+async fn a_group_is_spread_also_over_those_that_it_has_and_the_same_name_gets_the_same_machine() {
+    use provisioner_api::{ErasePolicy, Spread, SpreadBy};
+    let (_folder, store) = site(0, 0).await;
+    for (number, zone) in [(0, "a"), (1, "a"), (2, "b"), (3, "b")] {
+        let mut record = machine(number);
+        record.spec.zone = Some(zone.into());
+        store.machine_insert(&record, &[], &[], NOW).await.unwrap();
+    }
+    let spread = |number| {
+        let mut record = instance(number, None);
+        record.spec.spread = Some(Spread { group: "web".into(), by: SpreadBy::Zone });
+        record
+    };
+    let (hub, mut memory) = (Hub::default(), Memory::default());
+    let mut has = Vec::new();
+    for number in 0..3 {
+        // Each in a pass of its own: what the group has is read.
+        store.instance_insert(&spread(number), None, &[], NOW).await.unwrap();
+        assert_eq!(give(&store, &hub, &mut memory, NOW).await.unwrap().given, 1);
+        let machine = store.instance_get(spread(number).id).await.unwrap().unwrap().machine.unwrap();
+        has.push(store.machine_get(machine).await.unwrap().unwrap());
+    }
+    assert_eq!(has.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["m00000", "m00002", "m00001"]);
+    assert_eq!(store.group_members().await.unwrap().len(), 3);
+
+    // The second is given back: it counts no longer, and its machine knows whose it was.
+    let owner = store.instance_get(spread(1).id).await.unwrap().unwrap();
+    let release = Request::Release { instance: owner.id, erase: ErasePolicy::Metadata };
+    let released = MachineRecord { machine: admit(&has[1].machine, &release).unwrap(), ..has[1].clone() };
+    assert_eq!(store.machine_update(&has[1], &released, &[], &[], NOW).await.unwrap(), Swap::Updated);
+    assert_eq!(store.group_members().await.unwrap().len(), 2);
+    let before = store.machine_get(released.id()).await.unwrap().unwrap();
+    let free = admit(&before.machine, &Request::Disown { instance: owner.id }).unwrap();
+    let free = MachineRecord { machine: free, ..before.clone() };
+    store.instance_delete(&owner, Some((&before, &free)), &[], NOW).await.unwrap();
+    let mut again = instance(7, None);
+    again.name.clone_from(&owner.name);
+    again.spec.sticky = true;
+    store.machine_insert(&machine(4), &[], &[], NOW).await.unwrap();
+    store.instance_insert(&again, None, &[], NOW).await.unwrap();
+    assert_eq!(give(&store, &hub, &mut memory, NOW).await.unwrap().given, 1);
+    assert_eq!(store.instance_get(again.id).await.unwrap().unwrap().machine, Some(before.id()));
+}
+
+#[tokio::test]
+async fn who_is_not_spread_costs_no_look_at_all_machines_and_who_is_gets_one() {
+    use provisioner_api::{Spread, SpreadBy};
+    let (_folder, store) = site(600, 1).await;
+    let mut spread = instance(1, None);
+    spread.spec.spread = Some(Spread { group: "web".into(), by: SpreadBy::Rack });
+    let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!((done.given, done.pages), (1, 1));
+    store.instance_insert(&spread, None, &[], NOW).await.unwrap();
+    let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!((done.given, done.pages), (1, 3));
+    assert_eq!(agreed(&store).await, 2);
+}
+
+#[tokio::test]
+async fn who_waited_as_long_as_it_was_to_gets_none_any_more() {
+    let (_folder, store) = site(1, 0).await;
+    let mut late = instance(0, None);
+    late.spec.deadline = Some(NOW);
+    store.instance_insert(&late, None, &[], NOW).await.unwrap();
+    let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
+    assert_eq!(done, Done::default());
+    let before = Timestamp::from_second(-1).unwrap();
+    let done = give(&store, &Hub::default(), &mut Memory::default(), before).await.unwrap();
+    assert_eq!(done.given, 1);
 }

@@ -285,6 +285,7 @@ impl Site {
             manifest: String::new(),
             disk_bytes: 1,
             root_disk_serial: None,
+            name: Default::default(),
             release: None,
         });
         instance.machine = Some(before.id());

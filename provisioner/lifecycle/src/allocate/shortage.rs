@@ -1,0 +1,133 @@
+//! Why an instance gets no machine, counted over all machines there are.
+
+use super::{
+    demand::{Candidate, Demand, Demands, Pending},
+    fit::{Unfit, unfit},
+};
+use crate::disk::choose_root_disk;
+use provisioner_api::MachineId;
+use std::collections::BTreeMap;
+
+/// Why an instance gets no machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortage {
+    /// It has to wait.
+    Wait {
+        /// The reasons.
+        why: String,
+        /// What a person may do about the commonest of those that don't pass by themselves.
+        mend: Option<String>,
+    },
+    /// Nothing will ever fit without a change; a person must decide.
+    Hold(String),
+}
+
+impl Shortage {
+    /// Waiting about which nothing is to be done.
+    pub fn wait(why: impl Into<String>) -> Self {
+        Self::Wait { why: why.into(), mend: None }
+    }
+}
+
+/// What stands in the way of how many machines.
+#[derive(Debug, Clone, Default)]
+struct Reasons {
+    unfit: BTreeMap<Unfit, usize>,
+    freed: usize,
+    damaged: usize,
+}
+
+/// Says why, from a look at every machine there is.
+#[derive(Debug)]
+pub struct Shortages<'a> {
+    demands: Demands<'a>,
+    /// By demand.
+    reasons: Vec<Reasons>,
+    /// By demand: what became of the machine that exactly is wanted.
+    named: Vec<Option<Shortage>>,
+    machines: usize,
+}
+
+impl<'a> Shortages<'a> {
+    /// For these.
+    pub fn new(pending: &'a [Pending]) -> Self {
+        let demands = Demands::new(pending);
+        let number = demands.list.len();
+        Self { demands, reasons: vec![Reasons::default(); number], named: vec![None; number], machines: 0 }
+    }
+
+    /// Sees one machine; each must be seen once.
+    pub fn see(&mut self, one: &Candidate<'_>) {
+        self.machines += 1;
+        for (number, demand) in self.demands.list.iter().enumerate() {
+            match demand.wanted {
+                Some(wanted) if wanted == one.machine.id => self.named[number] = Some(named(demand, one)),
+                Some(_) => {}
+                None => match unfit(demand, one) {
+                    Some(why) => *self.reasons[number].unfit.entry(why).or_default() += 1,
+                    None => self.reasons[number].freed += 1,
+                },
+            }
+        }
+    }
+
+    /// Sees one whose records can't be read: it is there, and given to nobody.
+    pub fn see_damaged(&mut self, id: MachineId) {
+        self.machines += 1;
+        for (number, demand) in self.demands.list.iter().enumerate() {
+            match demand.wanted {
+                Some(wanted) if wanted == id => {
+                    let why = "the machine that it wants has to be readable again: its records are damaged";
+                    self.named[number] = Some(Shortage::wait(why));
+                }
+                Some(_) => {}
+                None => self.reasons[number].damaged += 1,
+            }
+        }
+    }
+
+    /// Why this one gets none, by its place in the list.
+    pub fn of(&self, pending: usize) -> Shortage {
+        let number = self.demands.of[pending];
+        let demand = &self.demands.list[number];
+        if demand.wanted.is_some() {
+            let gone = || Shortage::wait("the machine that it wants is gone");
+            return self.named[number].clone().unwrap_or_else(gone);
+        }
+        if self.machines == 0 {
+            return Shortage::wait("there are no machines yet; `billet machine add` adds one");
+        }
+        let Reasons { unfit, freed, damaged } = &self.reasons[number];
+        let counted = unfit.iter().map(|(why, count)| (why.words(demand), *count));
+        let others = [("just freed".to_owned(), *freed), ("with damaged records".to_owned(), *damaged)];
+        let words: BTreeMap<_, _> = counted.chain(others).filter(|(_, count)| *count > 0).collect();
+        let list: Vec<_> = words.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let why = format!("no machine fits: {} machines: {}", self.machines, list.join(", "));
+        Shortage::Wait { why, mend: mend(unfit, demand) }
+    }
+}
+
+/// What a person may do about the commonest reason, of equals about the first. That machines are in other pools is
+/// commonly meant, so it comes last.
+fn mend(unfit: &BTreeMap<Unfit, usize>, demand: &Demand<'_>) -> Option<String> {
+    let mends = unfit.iter().filter_map(|(why, count)| why.mend(demand).map(|mend| (why, count, mend)));
+    let common = |(why, count, _): &(&Unfit, &usize, String)| {
+        (**why != Unfit::OtherPool, **count, std::cmp::Reverse(**why))
+    };
+    mends.max_by_key(common).map(|(_, _, mend)| mend)
+}
+
+/// Why exactly this machine is not given.
+fn named(demand: &Demand<'_>, one: &Candidate<'_>) -> Shortage {
+    let why = unfit(demand, one);
+    if why == Some(Unfit::Disk) {
+        let inventory = one.machine.facts.inventory.as_deref();
+        if let Err(why) = choose_root_disk(inventory, demand.root_disk_serial, demand.disk_bytes) {
+            // Exactly this machine is wanted and its disks can't hold the image: waiting won't mend it.
+            return Shortage::Hold(why.to_string());
+        }
+    }
+    let words = why.map_or_else(|| "just freed".to_owned(), |why| why.words(demand));
+    let mend = why.and_then(|why| why.mend(demand)).map(|mend| mend.replace("NAME", one.name));
+    Shortage::Wait { why: format!("machine {} has to become free: it is {words}", one.name), mend }
+}

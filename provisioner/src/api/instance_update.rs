@@ -1,0 +1,109 @@
+//! What can be changed of an instance that there is, and what stands in the way of taking it away.
+
+use super::{
+    convert,
+    error::{ApiError, Body},
+    instances::{find, tagged},
+    machines::etag,
+};
+use crate::{
+    clock,
+    service::Service,
+    store::{InstanceRecord, ListedInstance, NewEvent},
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use jiff::Timestamp;
+use provisioner_api::InstanceUpdate;
+use provisioner_lifecycle::is_overdue;
+use std::sync::Arc;
+
+pub(crate) async fn update(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<InstanceUpdate>,
+) -> Result<Response, ApiError> {
+    if body == InstanceUpdate::default() {
+        return Err(ApiError::field("protected", "give at least one thing to change: protected, deadline"));
+    }
+    check_deadline("deadline", body.deadline.flatten(), clock::now())?;
+    let ListedInstance { record, machine: own } = find(&service, &key).await?;
+    let mut stale = false;
+    let changed = service.instance_change_loaded(&record, |record, now| {
+        stale = !is_wanted(&headers, record);
+        if stale { None } else { changed(record, &body, now) }
+    });
+    let record = changed.await?.ok_or_else(|| ApiError::not_found("instance", &key))?;
+    if stale {
+        let detail =
+            format!("instance `{}` was changed by somebody else meanwhile; look at it again", record.name);
+        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail));
+    }
+    let own = own.filter(|own| record.machine == Some(own.id()));
+    Ok(tagged(convert::instance(&service, &record, own.as_ref(), clock::now())))
+}
+
+/// Whether `If-Match`, where it is given, names the version that there is.
+fn is_wanted(headers: &HeaderMap, record: &InstanceRecord) -> bool {
+    headers
+        .get(header::IF_MATCH)
+        .is_none_or(|wanted| wanted == "*" || wanted.as_bytes() == etag(record.version).as_bytes())
+}
+
+fn changed(
+    record: &InstanceRecord,
+    body: &InstanceUpdate,
+    now: Timestamp,
+) -> Option<(InstanceRecord, Vec<NewEvent>)> {
+    let mut next = record.clone();
+    let mut said = Vec::new();
+    if let Some(protected) = body.protected.filter(|protected| *protected != record.spec.protected) {
+        next.spec.protected = protected;
+        said.push(if protected { "protected" } else { "not protected any more" }.to_owned());
+    }
+    if let Some(deadline) = body.deadline.filter(|deadline| *deadline != record.spec.deadline) {
+        next.spec.deadline = deadline;
+        said.push(deadline.map_or_else(|| "no deadline".to_owned(), |at| format!("deadline {at}")));
+        // It waits on: what it was held for is over.
+        if record.machine.is_none() && is_overdue(record.spec.deadline, now) && !is_overdue(deadline, now) {
+            next.standing.held = None;
+        }
+    }
+    if said.is_empty() {
+        return None;
+    }
+    let message = format!("changed by an operator: {}", said.join(", "));
+    Some((next, vec![NewEvent::instance(record.id, "request", message)]))
+}
+
+/// A deadline lies ahead.
+pub(super) fn check_deadline(
+    field: &str,
+    deadline: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match deadline.filter(|deadline| is_overdue(Some(*deadline), now)) {
+        Some(deadline) => Err(ApiError::field(
+            field,
+            format!("{deadline} is past, it is {now:.0}; give a time that is to come"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whoever takes an instance away, or writes its disks anew, has to take its protection away first, by a request of its
+/// own.
+pub(super) fn check_unprotected(record: &InstanceRecord) -> Result<(), ApiError> {
+    if !record.spec.protected {
+        return Ok(());
+    }
+    let detail = format!(
+        "instance `{0}` is protected; `billet instance set {0} --protected off` takes that away first",
+        record.name
+    );
+    Err(ApiError::new(StatusCode::CONFLICT, "refused", detail))
+}
