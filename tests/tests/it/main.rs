@@ -14,6 +14,7 @@ mod damaged;
 mod discovery;
 mod lists;
 mod network;
+mod placement;
 mod simple_bmc;
 mod story;
 mod tidy;
