@@ -15,6 +15,7 @@ mod discovery;
 mod holds;
 mod lists;
 mod network;
+mod placement;
 mod postgres;
 mod simple_bmc;
 mod story;
