@@ -18,6 +18,7 @@ mod observe;
 mod order;
 mod plan;
 mod settle;
+mod turn;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
@@ -33,3 +34,6 @@ pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};
 pub use plan::{StepKind, StepName};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
+pub use turn::{
+    Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, still_mine,
+};
