@@ -24,8 +24,9 @@
 //!    stopped with an answer in hand.
 //! 8. **A holder is a process, not a place.** A process that is started anew takes a new term when the old lease is
 //!    over, because what its predecessor sent may still be under way.
-//! 9. **A restored database is frozen, and its terms and epochs are [`lifted`]** above all that the lost history can have
-//!    given: two holders of one term, and an agent that refuses everything, would be the price else.
+//! 9. **A restored database is frozen, its turns are [`restored`], and its epochs [`lifted`]** above all that the lost
+//!    history can have given: two holders of one term, and an agent that refuses everything, would be the price else.
+//!    Nobody takes a turn for the length of a lease: the processes of the lost history may be in the midst of effects.
 //!
 //! What these rules do not give: a process that is stopped between its look at the clock and the call that sends a
 //! datagram to a BMC sends it late. Agents refuse what is late; a BMC has no fence. Effects on it name an end, and who
@@ -107,7 +108,7 @@ pub enum NotNow {
         since: Timestamp,
     },
     /// Somebody's lease lasts.
-    #[error("another process works on it until {until}")]
+    #[error("a process works on it until {until}")]
     Taken {
         /// Until when.
         until: Timestamp,
@@ -162,7 +163,7 @@ pub fn may_take<R: Copy>(
     if let Some(since) = works.frozen {
         return Err(NotNow::Frozen { since });
     }
-    if turn.holder.is_some() && clock < turn.until {
+    if clock < turn.until {
         return Err(NotNow::Taken { until: turn.until });
     }
     let term = turn.term.saturating_add(1);
@@ -269,6 +270,12 @@ impl Seen {
 pub fn lifted(number: u64, clock: Timestamp) -> u64 {
     let floor = u64::try_from(clock.as_microsecond()).unwrap_or(0);
     number.saturating_add(1).max(floor)
+}
+
+/// The turn of a machine in a database that was restored at this moment: nobody's, and nobody takes it before the last
+/// holder of the lost history has ended, who may have renewed its lease just now.
+pub fn restored<R>(turn: &Turn<R>, clock: Timestamp, pace: &Pace) -> Turn<R> {
+    Turn { term: lifted(turn.term, clock), holder: None, until: turn.until.max(after(clock, pace.lease)) }
 }
 
 fn after(clock: Timestamp, lasts: SignedDuration) -> Timestamp {

@@ -57,6 +57,19 @@ fn only_the_holder_of_the_term_renews_and_never_to_an_earlier_end() {
 }
 
 #[test]
+fn a_restored_turn_is_nobodys_and_above_what_was_given() {
+    let micros = 100_000_000;
+    let turn = restored(&held(7, 2, 50), at(100), &PACE);
+    assert_eq!(turn, Turn { term: micros, holder: None, until: at(112) });
+    assert_eq!(may_take(&turn, 1, &OPEN, at(111), &PACE), Err(NotNow::Taken { until: at(112) }));
+    assert!(may_take(&turn, 1, &OPEN, at(112), &PACE).is_ok());
+    // The same backup once more, a second later, after a thousand takings.
+    assert!(lifted(7, at(101)) > micros + 1000);
+    // A clock that was set back lowers nothing.
+    assert_eq!(lifted(micros + 5, at(1)), micros + 6);
+}
+
+#[test]
 fn an_effect_is_begun_if_it_ends_within_the_lease() {
     let begin = |turn: &Turn<u8>, clock| may_begin(turn, &1, 7, at(clock), PACE.effect);
     let turn = held(7, 1, 112);
@@ -144,7 +157,7 @@ proptest! {
                 Deed::Look(who) => views[usize::from(who)] = (row, clock),
                 Deed::Pass(seconds) => clock += SignedDuration::from_secs(seconds),
                 Deed::Restore => {
-                    row = Turn { term: lifted(first.term, clock), ..first };
+                    row = restored(&first, clock, &PACE);
                     // It takes longer than that to restore one.
                     clock += SignedDuration::from_secs(1);
                 }
