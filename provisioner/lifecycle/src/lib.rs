@@ -19,6 +19,7 @@ mod observe;
 mod order;
 mod plan;
 mod settle;
+mod turn;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
@@ -35,3 +36,7 @@ pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};
 pub use plan::{StepKind, StepName};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
+pub use turn::{
+    Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, restored,
+    still_mine,
+};
