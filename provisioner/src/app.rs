@@ -16,6 +16,7 @@ use crate::{
     keys::{SiteKey, sha256_hex},
     leases,
     listener::TlsListener,
+    permits::PermitSigner,
     progress::ProgressBoard,
     reconcile,
     service::{BootServer, Service},
@@ -90,6 +91,8 @@ impl App {
         let lock = make_folders(&config.data).await?;
         let database = config.data.join("billet.db");
         let key = Arc::new(SiteKey::open(&config.data.join("site.key"), &database)?);
+        let permits = PermitSigner::new(&key)?;
+        permits.publish(&config.data)?;
         let store = Arc::new(Store::open(&database).await?);
         let hostname = tls::hostname();
         let identity =
@@ -102,7 +105,10 @@ impl App {
             )
         })?;
         let api_port = listener.local_addr()?.port();
-        let files = boot::files(&config, identity.ca_pem())?;
+        let files = boot::files(
+            &config,
+            &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
+        )?;
         let counters = Arc::new(pxe::Counters::new());
         let (leases, keeper) = leases::open(&store, &config).await?;
         let keeper = keeper.counting(Arc::clone(&counters));
@@ -117,6 +123,7 @@ impl App {
             bmcs,
             store,
             key,
+            permits,
             images: Arc::new(images),
             image_names: tokio::sync::Mutex::default(),
             scanning: tokio::sync::Mutex::default(),
@@ -165,6 +172,11 @@ impl App {
     /// The CA that clients have to trust, PEM.
     pub fn ca_pem(&self) -> &str {
         self.identity.ca_pem()
+    }
+
+    /// The key that agents check permits with, hex.
+    pub fn permit_key(&self) -> String {
+        self.service.permits.public_key()
     }
 
     /// Serves until cancelled, then lets requests end, closes BMC sessions and the database.

@@ -30,6 +30,6 @@ pub use machine::{
     State, Step, Want,
 };
 pub use observe::{Fact, observe};
-pub use order::{Draft, Task, order};
+pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
