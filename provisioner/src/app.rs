@@ -17,6 +17,7 @@ use crate::{
     keys::sha256_hex,
     leases,
     listener::TlsListener,
+    permits::PermitSigner,
     progress::ProgressBoard,
     reconcile,
     service::{BootServer, Service},
@@ -90,6 +91,8 @@ impl App {
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
         let (key, store) = database::open(&config).await?;
+        let permits = PermitSigner::new(&key)?;
+        permits.publish(&config.data)?;
         let hostname = tls::hostname();
         let identity =
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
@@ -101,7 +104,10 @@ impl App {
             )
         })?;
         let api_port = listener.local_addr()?.port();
-        let files = boot::files(&config, identity.ca_pem())?;
+        let files = boot::files(
+            &config,
+            &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
+        )?;
         let counters = Arc::new(pxe::Counters::new());
         let (leases, keeper) = leases::open(&store, &config).await?;
         let keeper = keeper.counting(Arc::clone(&counters));
@@ -116,6 +122,7 @@ impl App {
             bmcs,
             store,
             key,
+            permits,
             images: Arc::new(images),
             image_names: tokio::sync::Mutex::default(),
             scanning: tokio::sync::Mutex::default(),
@@ -165,6 +172,11 @@ impl App {
     /// The CA that clients have to trust, PEM.
     pub fn ca_pem(&self) -> &str {
         self.identity.ca_pem()
+    }
+
+    /// The key that agents check permits with, hex.
+    pub fn permit_key(&self) -> String {
+        self.service.permits.public_key()
     }
 
     /// Serves until cancelled, then lets requests end, closes BMC sessions and the database.

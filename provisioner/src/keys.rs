@@ -1,4 +1,4 @@
-//! The site key: it encrypts secrets at rest, and tokens are derived from it so that none is stored.
+//! The site key: it encrypts secrets at rest, and tokens and the key of permits are derived from it so that none is stored.
 //!
 //! The key is a file of 32 random bytes under the data folder, made at first start, readable by its owner alone.
 
@@ -120,6 +120,11 @@ impl SiteKey {
     pub(crate) fn verify(&self, purpose: &str, token: &str, salt: &str) -> bool {
         let Some((subject, mac)) = token.split_once('.') else { return false };
         self.mac(purpose, subject, salt).as_bytes().ct_eq(mac.as_bytes()).into()
+    }
+
+    /// The seed of the Ed25519 key that signs permits.
+    pub(crate) fn permit_seed(&self) -> Zeroizing<[u8; 32]> {
+        self.subkey("permit")
     }
 
     fn mac(&self, purpose: &str, subject: &str, salt: &str) -> String {

@@ -9,6 +9,7 @@ use crate::{
     console::Consoles,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
+    permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
     sessions::Sessions,
     slow::SlowSteps,
@@ -36,6 +37,9 @@ pub(crate) enum ServiceError {
     /// A key or secret failed.
     #[error("a secret failed")]
     Key(#[from] KeyError),
+    /// A permit failed.
+    #[error("a permit failed")]
+    Permit(#[from] PermitError),
     /// The lifecycle refuses.
     #[error("refused")]
     Refused(#[from] Refusal),
@@ -61,6 +65,8 @@ pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
     /// The site key.
     pub(crate) key: Arc<SiteKey>,
+    /// What signs permits.
+    pub(crate) permits: PermitSigner,
     /// The drivers of the machines' BMCs.
     pub(crate) bmcs: Arc<Bmcs>,
     /// The machines' serial consoles.

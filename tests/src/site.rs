@@ -35,6 +35,7 @@ pub struct Site {
     folder: TempDir,
     config: Config,
     connection: Connection,
+    permit_key: String,
     boot: SocketAddr,
     running: Option<Runtime>,
     service: Option<JoinHandle<Result<()>>>,
@@ -112,7 +113,9 @@ impl Site {
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };
         let boot = SocketAddr::from((local, 0));
         let (wires, end) = (OnceCell::new(), CancellationToken::new());
-        let mut site = Self { folder, config, connection, boot, running: None, service: None, wires, end };
+        let permit_key = String::new();
+        let mut site =
+            Self { folder, config, connection, permit_key, boot, running: None, service: None, wires, end };
         site.launch().await?;
         Ok(site)
     }
@@ -124,6 +127,7 @@ impl Site {
         self.config.api.listen = app.api_address()?;
         self.connection.url = format!("https://{}", app.api_address()?);
         app.ca_pem().clone_into(&mut self.connection.ca_pem);
+        self.permit_key = app.permit_key();
         if let Some(first) = app.first_login() {
             self.connection.token = first.token.clone();
         }
@@ -239,6 +243,7 @@ impl Site {
             let site = lab::fleet::Site {
                 api: self.connection.url.clone(),
                 ca_pem: self.connection.ca_pem.clone(),
+                permit_key: self.permit_key.parse()?,
                 token: self.connection.token.clone(),
                 boot_http: self.boot,
                 // Neither is asked here; the relay takes any port.

@@ -28,5 +28,6 @@ mod service;
 
 pub use boot::BootParameters;
 pub use host::{Host, HostError, OpenDisk, RealHost};
+pub use permit::{BadPermitKey, PermitKey};
 pub use run::{Exit, Pace, run};
 pub use service::{Service, ServiceError};

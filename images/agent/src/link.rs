@@ -7,12 +7,13 @@ use bytes::Bytes;
 use provisioner_api::{
     Inventory, MachineId, Secret,
     agent::{ClaimRequest, Order, Report},
+    permit::CHALLENGE_DIGITS,
 };
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 /// How long a progress report may take: the next one tells more. An agent that waited minutes for one answer would be
 /// silent meanwhile, and taken for dead.
@@ -23,6 +24,14 @@ const MENTION: Duration = Duration::from_secs(10);
 pub(crate) struct Claimed {
     pub(crate) session: Secret,
     pub(crate) machine: MachineId,
+}
+
+/// An order, and the question that it answers.
+pub(crate) struct Asked {
+    pub(crate) order: Order,
+    pub(crate) challenge: String,
+    /// When it came.
+    pub(crate) at: Instant,
 }
 
 /// The way to the service.
@@ -148,9 +157,15 @@ impl Link {
     }
 
     /// The next order; none when there was none for `wait`.
-    pub(crate) async fn order(&self, wait: Duration) -> Result<Option<Order>, ServiceError> {
-        self.insist("ask for orders", |service, session| async move { service.order(&session, wait).await })
-            .await
+    pub(crate) async fn order(&self, wait: Duration) -> Result<Option<Asked>, ServiceError> {
+        self.insist("ask for orders", |service, session| async move {
+            // Another one for each call: what answers an earlier one, late or again, answers nothing.
+            let challenge = random::bytes::<{ CHALLENGE_DIGITS / 2 }>().map(hex::encode);
+            let challenge = challenge.map_err(|error| ServiceError::Refused { why: error.to_string() })?;
+            let order = service.order(&session, &challenge, wait).await?;
+            Ok(order.map(|order| Asked { order, challenge, at: Instant::now() }))
+        })
+        .await
     }
 
     /// Reports until the service has it.

@@ -14,7 +14,8 @@ use images::{
 };
 use provisioner_api::{
     Disk, ErasePolicy, Progress,
-    agent::{Action, DiskEvidence, Order, Outcome, Permit, PermitMethod, SeedFile},
+    agent::{Action, DiskEvidence, Order, Outcome, SeedFile},
+    permit::Permit,
 };
 use std::sync::{
     Arc,
@@ -63,10 +64,17 @@ pub(crate) struct Work {
     pub(crate) link: Arc<Link>,
     pub(crate) runtime: Handle,
     pub(crate) order: Order,
-    /// When the order came.
-    pub(crate) received: Instant,
+    /// Leave to destroy, checked but for the disks; none where the order needs none.
+    pub(crate) leave: Option<Leave>,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) stop: Stop,
+}
+
+/// A permit whose signature and words were found good.
+pub(crate) struct Leave {
+    pub(crate) permit: Permit,
+    /// When the order with it came.
+    pub(crate) received: Instant,
 }
 
 /// Why an order was not done.
@@ -82,9 +90,9 @@ impl Work {
     pub(crate) fn perform(&self) -> Outcome {
         let deed = match &self.order.action {
             Action::Inspect => self.inspect(),
-            Action::WriteImage { manifest, permit } => self.write_image(manifest, permit),
-            Action::WriteSeed { files, permit } => self.write_seed(files, permit),
-            Action::Erase { policy, permit } => self.erase(*policy, permit),
+            Action::WriteImage { manifest, .. } => self.write_image(manifest),
+            Action::WriteSeed { files, .. } => self.write_seed(files),
+            Action::Erase { policy, .. } => self.erase(*policy),
             Action::Reboot | Action::RebootToDisk | Action::PowerOff => {
                 Err(Undone::Failed("a restart is no work".to_owned()))
             }
@@ -100,12 +108,12 @@ impl Work {
         Ok(Outcome::Inventory { inventory: self.host.inventory().map_err(failed)? })
     }
 
-    fn write_image(&self, sha256: &str, permit: &Permit) -> Deed {
+    fn write_image(&self, sha256: &str) -> Deed {
         // What is not permitted is refused before anything is fetched; opening looks again, the wait may have been long.
-        self.permitted(permit, PermitMethod::Write, Disks::One)?;
+        self.permitted(Disks::One)?;
         let manifest = self.manifest(sha256)?;
-        self.still_in_time(permit)?;
-        let (disk, target) = self.open_one(permit)?;
+        self.still_in_time()?;
+        let (disk, target) = self.open_one()?;
         let begun = Instant::now();
         let size = manifest.disk_bytes;
         let again = self.order.attempt > 1;
@@ -152,8 +160,8 @@ impl Work {
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
 
-    fn write_seed(&self, files: &[SeedFile], permit: &Permit) -> Deed {
-        let (disk, target) = self.open_one(permit)?;
+    fn write_seed(&self, files: &[SeedFile]) -> Deed {
+        let (disk, target) = self.open_one()?;
         let guid = random::bytes().map_err(failed)?;
         let span = seed::write(&*target, disk.sector_bytes, files, guid).map_err(|error| match error {
             seed::SeedError::Refused(why) => Undone::Refused(why),
@@ -171,8 +179,8 @@ impl Work {
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
 
-    fn erase(&self, policy: ErasePolicy, permit: &Permit) -> Deed {
-        let disks = self.permitted(permit, PermitMethod::Erase, Disks::Some)?;
+    fn erase(&self, policy: ErasePolicy) -> Deed {
+        let disks = self.permitted(Disks::Some)?;
         let method = match policy {
             ErasePolicy::Metadata => WipePolicy::Metadata,
             ErasePolicy::Overwrite => WipePolicy::Overwrite,
@@ -186,7 +194,7 @@ impl Work {
             let target = self.host.open(disk).map_err(failed)?;
             // Wiping the first may take hours; what was begun in time is ended.
             if before == 0 {
-                self.still_in_time(permit)?;
+                self.still_in_time()?;
             }
             let mut progress = |progress: pipeline::Progress| {
                 let half = scaled(disk.size_bytes, progress);
@@ -211,27 +219,34 @@ impl Work {
     }
 
     /// The disks that the permit allows, looked up afresh.
-    fn permitted(&self, permit: &Permit, method: PermitMethod, count: Disks) -> Result<Vec<Disk>, Undone> {
-        let present = self.host.inventory().map_err(failed)?.disks;
-        permit::check(&self.order, permit, method, count, self.received.elapsed(), &present)
+    fn permitted(&self, count: Disks) -> Result<Vec<Disk>, Undone> {
+        let leave = self.leave()?;
+        permit::in_time(&leave.permit, leave.received.elapsed()).map_err(Undone::Refused)?;
+        let seen = self.host.inventory().map_err(failed)?;
+        permit::disks(&leave.permit, count, &seen)
             .map(|disks| disks.into_iter().cloned().collect())
             .map_err(Undone::Refused)
     }
 
+    fn leave(&self) -> Result<&Leave, Undone> {
+        self.leave.as_ref().ok_or_else(|| Undone::Refused("there is no permit for it".to_owned()))
+    }
+
     /// The one disk that the permit allows to be written, open.
-    fn open_one(&self, permit: &Permit) -> Result<(Disk, Box<dyn OpenDisk>), Undone> {
-        let mut disks = self.permitted(permit, PermitMethod::Write, Disks::One)?;
+    fn open_one(&self) -> Result<(Disk, Box<dyn OpenDisk>), Undone> {
+        let mut disks = self.permitted(Disks::One)?;
         // `Disks::One` gave exactly one.
         let disk = disks.pop().ok_or_else(|| Undone::Refused("the permit names no disk".to_owned()))?;
         let target = self.host.open(&disk).map_err(failed)?;
-        self.still_in_time(permit)?;
+        self.still_in_time()?;
         Ok((disk, target))
     }
 
     /// What a permit allowed when the order came it may not allow any more after a long wait. The service is asked
     /// again, which brings a fresh one.
-    fn still_in_time(&self, permit: &Permit) -> Result<(), Undone> {
-        permit::in_time(&self.order, permit, self.received.elapsed()).map_err(Undone::Failed)
+    fn still_in_time(&self) -> Result<(), Undone> {
+        let leave = self.leave()?;
+        permit::in_time(&leave.permit, leave.received.elapsed()).map_err(Undone::Failed)
     }
 
     /// The manifest, whose bytes are what its name says.

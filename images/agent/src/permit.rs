@@ -1,13 +1,42 @@
-//! May these disks be touched? The agent's own check of a permit, against what it sees. Pure.
+//! May these disks be touched? The agent's own check of a permit, against what it asked, what it is told and what it sees.
+//! Pure.
 //!
-//! The service decides who may ask; this is the last look before bytes are lost, and it trusts nobody.
+//! The service decides who may ask; this is the last look before bytes are lost, and it trusts nobody but the holder of
+//! one key: not whoever is at the other end of TLS, and nothing of an order that the permit does not say, too.
 
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk,
-    agent::{Order, Permit, PermitMethod},
+    Disk, ErasePolicy, Inventory,
+    agent::{Action, Order},
+    permit::{Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes},
 };
-use std::time::Duration;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use std::{fmt, str::FromStr, time::Duration};
+
+/// The key that permits are signed with: the public half, as it is appended to the ramdisk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PermitKey([u8; 32]);
+
+/// Why a text is no [`PermitKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key of permits is not 64 hex digits")]
+pub struct BadPermitKey;
+
+impl FromStr for PermitKey {
+    type Err = BadPermitKey;
+
+    fn from_str(text: &str) -> Result<Self, BadPermitKey> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(text.trim_end(), &mut key).map_err(|_| BadPermitKey)?;
+        Ok(Self(key))
+    }
+}
+
+impl fmt::Debug for PermitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PermitKey({})", hex::encode(self.0))
+    }
+}
 
 /// How many disks an action works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,57 +47,113 @@ pub(crate) enum Disks {
     Some,
 }
 
-/// The disks that `permit` allows to be touched for `order`, out of those that are there; or why none may be.
+/// The permit of an order that destroys, if each part of it is good but for the disks, which were not looked at yet; none
+/// of an order that destroys nothing; or why it must not be obeyed.
 ///
-/// `elapsed` is what has passed by the monotonic clock since the order came.
-pub(crate) fn check<'a>(
-    order: &Order,
-    permit: &Permit,
-    method: PermitMethod,
-    count: Disks,
-    elapsed: Duration,
-    present: &'a [Disk],
-) -> Result<Vec<&'a Disk>, String> {
-    if permit.machine != order.machine {
-        return Err(format!("the permit is for machine {}, the order for {}", permit.machine, order.machine));
+/// `challenge` is that of the question which the order answers.
+pub(crate) fn of(order: &Order, key: Option<&PermitKey>, challenge: &str) -> Result<Option<Permit>, String> {
+    let signed = match &order.action {
+        Action::WriteImage { permit, .. }
+        | Action::WriteSeed { permit, .. }
+        | Action::Erase { permit, .. } => permit,
+        Action::Inspect | Action::Reboot | Action::RebootToDisk | Action::PowerOff => return Ok(None),
+    };
+    let permit = genuine(signed, key)?;
+    fits(order, &permit, challenge)?;
+    in_time(&permit, Duration::ZERO)?;
+    Ok(Some(permit))
+}
+
+/// Reads a permit that this key signed. What is not signed is not even parsed.
+fn genuine(signed: &SignedPermit, key: Option<&PermitKey>) -> Result<Permit, String> {
+    if signed.signature.is_empty() {
+        return Err("the permit is not signed: the service is of an older build than this agent".to_owned());
     }
-    if permit.job != order.job {
-        return Err(format!("the permit is for job {}, the order for {}", permit.job, order.job));
+    let key = key.ok_or("the ramdisk has no key of permits, so none can be checked: the service that handed it out is of an older build than this agent")?;
+    let signature = hex::decode(&signed.signature).map_err(|_| "the permit's signature is not hex")?;
+    UnparsedPublicKey::new(&ED25519, key.0)
+        .verify(&message(&signed.text), &signature)
+        .map_err(|_| "the permit's signature is not that of this site's service".to_owned())?;
+    Permit::from_text(&signed.text).map_err(|error| error.to_string())
+}
+
+/// Whether a permit says what the order says, and answers our question.
+fn fits(order: &Order, permit: &Permit, challenge: &str) -> Result<(), String> {
+    if permit.challenge != challenge {
+        return Err("the permit answers another question than this agent's last one".to_owned());
     }
-    if permit.epoch != order.epoch {
-        return Err(format!("the permit is for epoch {}, the order for {}", permit.epoch, order.epoch));
+    same("machine", &permit.machine, &order.machine)?;
+    same("job", &permit.job, &order.job)?;
+    same("epoch", &permit.epoch, &order.epoch)?;
+    same("step", &permit.step, &order.step)?;
+    same("attempt", &permit.attempt, &order.attempt)?;
+    if permit.now != order.now {
+        return Err(format!("the permit is valid from {}, the order is of {}", permit.now, order.now));
     }
-    if permit.method != method {
-        return Err(format!(
-            "the permit allows to {}, the order is to {}",
-            verb(permit.method),
-            verb(method)
-        ));
+    match (&permit.method, &order.action) {
+        (PermitMethod::WriteImage { manifest }, Action::WriteImage { manifest: ordered, .. }) => {
+            same("image", manifest, ordered)
+        }
+        (PermitMethod::WriteSeed { files }, Action::WriteSeed { files: ordered, .. }) => {
+            same("seed", files, &images::sha256_hex(&seed_bytes(ordered)))
+        }
+        (PermitMethod::Erase { policy }, Action::Erase { policy: ordered, .. }) => {
+            same("method", &manner(*policy), &manner(*ordered))
+        }
+        (method, action) => {
+            Err(format!("the permit allows to {}, the order is to {}", allowed(method), asked(action)))
+        }
     }
-    in_time(order, permit, elapsed)?;
+}
+
+fn same<T: PartialEq + fmt::Display>(what: &str, permit: &T, order: &T) -> Result<(), String> {
+    if permit == order {
+        Ok(())
+    } else {
+        Err(format!("the permit is for {what} {permit}, the order for {order}"))
+    }
+}
+
+/// Whether the permit has not expired; or that it has. `elapsed` is what has passed by the monotonic clock since the
+/// order came.
+pub(crate) fn in_time(permit: &Permit, elapsed: Duration) -> Result<(), String> {
+    if expired(permit.now, elapsed, permit.expires) {
+        return Err(format!("the permit expired at {}", permit.expires));
+    }
+    Ok(())
+}
+
+/// The disks that a permit allows to be touched, out of those that are there; or why none may be.
+pub(crate) fn disks<'a>(permit: &Permit, count: Disks, seen: &'a Inventory) -> Result<Vec<&'a Disk>, String> {
+    let chassis =
+        [("UUID", &permit.chassis.uuid, &seen.uuid), ("serial number", &permit.chassis.serial, &seen.serial)];
+    for (what, permitted, here) in chassis {
+        if let Some(permitted) = permitted
+            && here.as_ref() != Some(permitted)
+        {
+            let here = here.as_deref().unwrap_or("none");
+            return Err(format!(
+                "the permit is for the machine with {what} {permitted}, but this one's is {here}"
+            ));
+        }
+    }
     if permit.disks.is_empty() {
         return Err("the permit names no disk".to_owned());
     }
     if count == Disks::One && permit.disks.len() != 1 {
         return Err(format!("the permit names {} disks, where exactly one is needed", permit.disks.len()));
     }
-    permit.disks.iter().enumerate().map(|(at, serial)| named(serial, &permit.disks[..at], present)).collect()
-}
-
-/// Whether the permit has not expired; or that it has. `elapsed` as for [`check`].
-pub(crate) fn in_time(order: &Order, permit: &Permit, elapsed: Duration) -> Result<(), String> {
-    if expired(order.now, elapsed, permit.expires) {
-        return Err(format!("the permit expired at {}", permit.expires));
-    }
-    Ok(())
+    let named = |(at, disk)| named(disk, &permit.disks[..at], &seen.disks);
+    permit.disks.iter().enumerate().map(named).collect()
 }
 
 /// The one disk with this serial number.
-fn named<'a>(serial: &str, before: &[String], present: &'a [Disk]) -> Result<&'a Disk, String> {
+fn named<'a>(wanted: &PermitDisk, before: &[PermitDisk], present: &'a [Disk]) -> Result<&'a Disk, String> {
+    let serial = wanted.serial.as_str();
     if serial.trim().is_empty() {
         return Err("the permit names a disk without a serial number".to_owned());
     }
-    if before.iter().any(|other| other == serial) {
+    if before.iter().any(|other| other.serial == serial) {
         return Err(format!("the permit names disk {serial} twice"));
     }
     let mut matching = present.iter().filter(|disk| disk.serial.as_deref() == Some(serial));
@@ -77,6 +162,15 @@ fn named<'a>(serial: &str, before: &[String], present: &'a [Disk]) -> Result<&'a
     };
     if let Some(other) = matching.next() {
         return Err(format!("{} and {} both have the serial number {serial}", disk.name, other.name));
+    }
+    if let Some(wwn) = &wanted.wwn
+        && disk.wwn.as_ref() != Some(wwn)
+    {
+        let here = disk.wwn.as_deref().unwrap_or("none");
+        return Err(format!(
+            "the permit is for disk {serial} with the WWN {wwn}, but that of {} is {here}",
+            disk.name
+        ));
     }
     if disk.removable {
         return Err(format!("disk {serial} ({}) is removable", disk.name));
@@ -92,10 +186,27 @@ fn expired(then: Timestamp, elapsed: Duration, expires: Timestamp) -> bool {
     then.checked_add(elapsed).map_or(true, |now| now >= expires)
 }
 
-fn verb(method: PermitMethod) -> &'static str {
+fn allowed(method: &PermitMethod) -> &'static str {
     match method {
-        PermitMethod::Write => "write",
-        PermitMethod::Erase => "erase",
+        PermitMethod::WriteImage { .. } => "write an image",
+        PermitMethod::WriteSeed { .. } => "write a seed",
+        PermitMethod::Erase { .. } => "erase",
+    }
+}
+
+fn asked(action: &Action) -> &'static str {
+    match action {
+        Action::WriteImage { .. } => "write an image",
+        Action::WriteSeed { .. } => "write a seed",
+        Action::Erase { .. } => "erase",
+        Action::Inspect | Action::Reboot | Action::RebootToDisk | Action::PowerOff => "destroy nothing",
+    }
+}
+
+fn manner(policy: ErasePolicy) -> &'static str {
+    match policy {
+        ErasePolicy::Metadata => "metadata",
+        ErasePolicy::Overwrite => "overwrite",
     }
 }
 
@@ -111,120 +222,4 @@ fn listed(present: &[Disk]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use provisioner_api::{JobId, MachineId, agent::Action};
-
-    fn disk(name: &str, serial: Option<&str>) -> Disk {
-        Disk {
-            name: name.into(),
-            serial: serial.map(Into::into),
-            wwn: None,
-            model: None,
-            size_bytes: 1 << 30,
-            rotational: false,
-            removable: false,
-            read_only: false,
-            sector_bytes: 512,
-        }
-    }
-
-    fn id(n: u128) -> uuid::Uuid {
-        uuid::Uuid::from_u128(n)
-    }
-
-    /// An order and a permit that fit each other and disk `A`.
-    fn fitting() -> (Order, Permit) {
-        let now: Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
-        let order = Order {
-            machine: MachineId(id(1)),
-            job: JobId(id(2)),
-            epoch: 3,
-            step: "write-image".into(),
-            attempt: 1,
-            now,
-            action: Action::Inspect,
-        };
-        let permit = Permit {
-            machine: order.machine,
-            job: order.job,
-            epoch: 3,
-            method: PermitMethod::Write,
-            disks: vec!["A".into()],
-            expires: now + Duration::from_secs(60),
-        };
-        (order, permit)
-    }
-
-    fn disks() -> Vec<Disk> {
-        let mut present = vec![disk("vda", Some("A")), disk("vdb", Some("B")), disk("vdc", None)];
-        present.extend([disk("vdd", Some("twin")), disk("vde", Some("twin")), disk("sdf", Some("stick"))]);
-        present.push(disk("sdg", Some("locked")));
-        present[5].removable = true;
-        present[6].read_only = true;
-        present
-    }
-
-    #[test]
-    fn a_fitting_permit_gives_its_disks_in_order() {
-        let (order, mut permit) = fitting();
-        let present = disks();
-        let one = check(&order, &permit, PermitMethod::Write, Disks::One, Duration::from_secs(59), &present);
-        assert_eq!(one.unwrap()[0].name, "vda");
-        permit.disks = vec!["B".into(), "A".into()];
-        let two = check(&order, &permit, PermitMethod::Write, Disks::Some, Duration::ZERO, &present).unwrap();
-        assert_eq!(two.iter().map(|disk| disk.name.as_str()).collect::<Vec<_>>(), ["vdb", "vda"]);
-    }
-
-    #[test]
-    fn whatever_does_not_fit_is_refused() {
-        type Bend = fn(&mut Permit);
-        let table: &[(&str, Bend)] = &[
-            ("for machine", |p| p.machine = MachineId(id(9))),
-            ("for job", |p| p.job = JobId(id(9))),
-            ("for epoch 2", |p| p.epoch = 2),
-            ("for epoch 4", |p| p.epoch = 4),
-            ("allows to erase", |p| p.method = PermitMethod::Erase),
-            ("expired", |p| p.expires -= Duration::from_secs(60)),
-            ("expired", |p| p.expires = Timestamp::MIN),
-            ("names no disk", |p| p.disks.clear()),
-            ("names 2 disks", |p| p.disks = vec!["A".into(), "B".into()]),
-            ("without a serial", |p| p.disks = vec![String::new()]),
-            ("without a serial", |p| p.disks = vec!["  ".into()]),
-            ("no disk here", |p| p.disks = vec!["a".into()]),
-            ("no disk here", |p| p.disks = vec!["vda".into()]),
-            ("vdd and vde both", |p| p.disks = vec!["twin".into()]),
-            ("is removable", |p| p.disks = vec!["stick".into()]),
-            ("is read-only", |p| p.disks = vec!["locked".into()]),
-        ];
-        for (sentence, bend) in table {
-            let (order, mut permit) = fitting();
-            bend(&mut permit);
-            let refused = check(&order, &permit, PermitMethod::Write, Disks::One, Duration::ZERO, &disks())
-                .unwrap_err();
-            assert!(refused.contains(sentence), "{sentence:?} is not in {refused:?}");
-        }
-    }
-
-    #[test]
-    fn time_runs_by_the_agents_own_watch() {
-        let (order, permit) = fitting();
-        let present = disks();
-        for (seconds, fine) in [(0, true), (59, true), (60, false), (1 << 40, false), (u64::MAX, false)] {
-            let elapsed = Duration::from_secs(seconds);
-            let checked = check(&order, &permit, PermitMethod::Write, Disks::One, elapsed, &present);
-            assert_eq!(checked.is_ok(), fine, "{seconds} s");
-        }
-    }
-
-    #[test]
-    fn one_wrong_disk_refuses_all() {
-        let (order, mut permit) = fitting();
-        let present = disks();
-        for other in ["A", "stick", "nowhere"] {
-            permit.disks = vec!["A".into(), other.into()];
-            let checked = check(&order, &permit, PermitMethod::Write, Disks::Some, Duration::ZERO, &present);
-            assert!(checked.is_err(), "{other}");
-        }
-    }
-}
+pub(crate) mod tests;

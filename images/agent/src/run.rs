@@ -4,10 +4,11 @@
 //! One order is worked on at a time; whether it still stands comes back with every progress report.
 
 use crate::{
-    Host, HostError, Service,
+    Host, HostError, PermitKey, Service,
     ledger::{Ledger, Verdict},
-    link::{Delivered, Link},
-    perform::{Gauge, Stop, Work, whole},
+    link::{Asked, Delivered, Link},
+    perform::{Gauge, Leave, Stop, Work, whole},
+    permit,
 };
 use provisioner_api::{
     Secret,
@@ -68,7 +69,8 @@ impl Default for Pace {
     }
 }
 
-/// Runs the agent with this boot window's token until an order or `cancel` ends it.
+/// Runs the agent with this boot window's token until an order or `cancel` ends it. It destroys nothing but with permits
+/// of this `key`; without one, nothing at all.
 ///
 /// # Errors
 /// When it could not begin: no inventory, no random bytes. A service that is away is no error.
@@ -76,6 +78,7 @@ pub async fn run(
     host: Arc<dyn Host>,
     service: Arc<dyn Service>,
     token: Secret,
+    key: Option<PermitKey>,
     pace: Pace,
     cancel: CancellationToken,
 ) -> Result<Exit, RunError> {
@@ -85,7 +88,7 @@ pub async fn run(
     })
     .await?;
     let link = Arc::new(Link::new(host.clone(), service, token, inventory, pace)?);
-    let agent = Agent { host, link, pace };
+    let agent = Agent { host, link, key, pace };
     tokio::select! {
         biased;
         () = cancel.cancelled() => Ok(Exit::Cancelled),
@@ -96,6 +99,7 @@ pub async fn run(
 struct Agent {
     host: Arc<dyn Host>,
     link: Arc<Link>,
+    key: Option<PermitKey>,
     pace: Pace,
 }
 
@@ -106,8 +110,8 @@ impl Agent {
         loop {
             let asked = Instant::now();
             let machine = self.link.claimed().await.machine;
-            let order = match self.link.order(self.pace.order_wait).await {
-                Ok(Some(order)) => order,
+            let answer = match self.link.order(self.pace.order_wait).await {
+                Ok(Some(answer)) => answer,
                 Ok(None) => {
                     tokio::time::sleep_until(asked + self.pace.idle).await;
                     continue;
@@ -118,9 +122,15 @@ impl Agent {
                     continue;
                 }
             };
-            match ledger.admit(machine, &order) {
+            let (leave, order) = (self.leave(&answer), answer.order);
+            // Before anything else, and without a trace: what nobody signed must not count as done, nor as seen.
+            let verdict = match &leave {
+                Ok(_) => ledger.admit(machine, &order),
+                Err(why) => Verdict::Refuse(why.clone()),
+            };
+            match verdict {
                 Verdict::Perform => {
-                    if let Some(exit) = self.obey(order, &mut ledger).await {
+                    if let Some(exit) = self.obey(order, leave.ok().flatten(), &mut ledger).await {
                         return exit;
                     }
                 }
@@ -133,8 +143,14 @@ impl Agent {
         }
     }
 
+    /// Leave to destroy, where an order needs it; or why it must not be obeyed.
+    fn leave(&self, answer: &Asked) -> Result<Option<Leave>, String> {
+        let permit = permit::of(&answer.order, self.key.as_ref(), &answer.challenge)?;
+        Ok(permit.map(|permit| Leave { permit, received: answer.at }))
+    }
+
     /// Does an order and reports what came of it.
-    async fn obey(&self, order: Order, ledger: &mut Ledger) -> Option<Exit> {
+    async fn obey(&self, order: Order, leave: Option<Leave>, ledger: &mut Ledger) -> Option<Exit> {
         let exit = match order.action {
             Action::Reboot => Some(Exit::Reboot),
             Action::RebootToDisk => Some(Exit::RebootToDisk),
@@ -151,7 +167,7 @@ impl Agent {
                 Delivered::Void => None,
             };
         }
-        let outcome = self.work(&order).await?;
+        let outcome = self.work(&order, leave).await?;
         self.host.say(&format!("{}: {}", order.step, in_words(&outcome)));
         ledger.settle(&order, outcome.clone());
         self.link.deliver(&report(&order, outcome)).await;
@@ -165,7 +181,7 @@ impl Agent {
     }
 
     /// Performs an order on a thread of its own and tells how far it is. None: the order was taken back.
-    async fn work(&self, order: &Order) -> Option<Outcome> {
+    async fn work(&self, order: &Order, leave: Option<Leave>) -> Option<Outcome> {
         self.host.say(&format!("{}: begun (attempt {})", order.step, order.attempt));
         let (gauge, stop) = (Arc::new(Gauge::default()), Stop::default());
         // Also when this future is dropped: nobody would hear of the result.
@@ -175,7 +191,7 @@ impl Agent {
             link: self.link.clone(),
             runtime: Handle::current(),
             order: order.clone(),
-            received: Instant::now(),
+            leave,
             gauge: gauge.clone(),
             stop: stop.clone(),
         };

@@ -14,8 +14,13 @@ use std::time::Duration;
 pub trait Service: Send + Sync + 'static {
     /// Trades the boot window's token for a session.
     async fn claim(&self, claim: &ClaimRequest) -> Result<ClaimResponse, ServiceError>;
-    /// Asks for an order, for at most `wait`.
-    async fn order(&self, session: &Secret, wait: Duration) -> Result<Option<Order>, ServiceError>;
+    /// Asks for an order, for at most `wait`. A permit in it has to repeat the `challenge`.
+    async fn order(
+        &self,
+        session: &Secret,
+        challenge: &str,
+        wait: Duration,
+    ) -> Result<Option<Order>, ServiceError>;
     /// Reports on an order.
     async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError>;
     /// Fetches a manifest by its SHA-256; unchecked.
@@ -64,8 +69,13 @@ impl Service for AgentClient {
         Ok(Self::claim(self, claim).await?)
     }
 
-    async fn order(&self, session: &Secret, wait: Duration) -> Result<Option<Order>, ServiceError> {
-        Ok(Self::order(self, session, wait).await?)
+    async fn order(
+        &self,
+        session: &Secret,
+        challenge: &str,
+        wait: Duration,
+    ) -> Result<Option<Order>, ServiceError> {
+        Ok(Self::order(self, session, challenge, wait).await?)
     }
 
     async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError> {

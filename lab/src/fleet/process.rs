@@ -149,7 +149,8 @@ impl Process {
         let text = std::fs::read_to_string(self.admin_file()).ok()?;
         let admin: Admin = toml::from_str(&text).ok()?;
         let ca_pem = std::fs::read_to_string(&admin.ca).ok()?;
-        Some(self.ports.site(admin.url, ca_pem, admin.token))
+        let key = std::fs::read_to_string(config::data(&self.dir).join("permit.pub")).ok()?;
+        Some(self.ports.site(admin.url, ca_pem, key.parse().ok()?, admin.token))
     }
 
     /// SIGKILL, and waits until it is gone.

@@ -3,6 +3,7 @@
 //! All of it is loopback: 127.0.0.0/8 is local on every Linux, and a socket may be bound to any address of it without
 //! root. So each machine really has the address that it was leased. How the service comes to run there is `process`.
 
+use images_agent::PermitKey;
 use provisioner_api::Secret;
 use provisioner_client::{Client, ClientError, Connection};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -27,6 +28,8 @@ pub struct Site {
     pub api: String,
     /// The certificate of its CA, PEM.
     pub ca_pem: String,
+    /// The key that its permits are signed with.
+    pub permit_key: PermitKey,
     /// The administrator's token.
     pub token: Secret,
     /// The boot server's plain HTTP.

@@ -2,9 +2,10 @@
 //!
 //! The agent dials out; nothing dials in. Every request but the claim carries `Authorization: Bearer <session>`.
 //! An order names job, epoch, step and attempt; a report names them again, so that it is idempotent. The agent
-//! keeps the highest epoch that it saw for the machine and refuses older orders.
+//! keeps the highest epoch that it saw for the machine and refuses older orders. Where an order destroys, it carries a
+//! permit (`permit`) that answers the challenge of the agent's question.
 
-use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, Secret};
+use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, Secret, permit::SignedPermit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ pub struct Order {
     pub step: String,
     /// Which try this is.
     pub attempt: u32,
-    /// The service's clock when this was sent; the agent's own clock is not to be trusted.
+    /// The service's clock when this was sent; a permit says the same, signed.
     pub now: Timestamp,
     /// What to do.
     pub action: Action,
@@ -64,21 +65,21 @@ pub enum Action {
         /// SHA-256 of the manifest, hex; fetched from `AGENT_MANIFEST`.
         manifest: String,
         /// Leave to destroy. Exactly one disk.
-        permit: Permit,
+        permit: SignedPermit,
     },
     /// Add a NoCloud seed (FAT, label CIDATA) as a partition behind the image, and move the backup GPT to the end.
     WriteSeed {
         /// File names and contents: `meta-data`, `user-data`, `network-config`, `vendor-data`.
         files: Vec<SeedFile>,
         /// Leave to destroy. Exactly one disk.
-        permit: Permit,
+        permit: SignedPermit,
     },
     /// Wipe the disks in the permit.
     Erase {
         /// How.
         policy: ErasePolicy,
         /// Leave to destroy. One or more disks.
-        permit: Permit,
+        permit: SignedPermit,
     },
     /// Reboot. Reported as done before the deed.
     Reboot,
@@ -101,37 +102,6 @@ impl std::fmt::Debug for SeedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SeedFile({}, {} bytes)", self.name, self.content.len())
     }
-}
-
-/// Leave to destroy what is on the named disks of the named machine, and nothing else.
-///
-/// The agent refuses unless machine, job and epoch are the order's, `expires` lies ahead of the time that the
-/// service's answer carried, and each serial number names exactly one disk that it sees and that is neither
-/// removable nor read-only. The service's clock is `Order::now` plus what has passed since by the agent's monotonic clock.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Permit {
-    /// The machine.
-    pub machine: MachineId,
-    /// The job.
-    pub job: JobId,
-    /// The job's epoch.
-    pub epoch: u64,
-    /// What may be done.
-    pub method: PermitMethod,
-    /// Serial numbers of the disks.
-    pub disks: Vec<String>,
-    /// Until when, by the service's clock.
-    pub expires: Timestamp,
-}
-
-/// What a permit allows.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum PermitMethod {
-    /// Write an image and its seed.
-    Write,
-    /// Wipe.
-    Erase,
 }
 
 /// `POST /agent/v1/reports`.

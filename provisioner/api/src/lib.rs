@@ -1,6 +1,6 @@
 //! Wire types of the REST API under `/v1` and of the agent's protocol under `/agent/v1`.
 //!
-//! Serde only: no I/O, no clock, no decision. Server, CLI, agent and tests share these types, so a field
+//! Serde and JSON only: no I/O, no clock, no decision. Server, CLI, agent and tests share these types, so a field
 //! that is missing here doesn't exist for anybody. Lifecycle types are deliberately others: the wire may
 //! stay compatible while the core changes.
 
@@ -20,6 +20,7 @@ mod list;
 mod machine;
 mod network;
 pub mod paths;
+pub mod permit;
 mod placement;
 mod progress;
 mod secret;

@@ -9,6 +9,7 @@ use provisioner_api::{
     Secret,
     agent::{ClaimRequest, ClaimResponse, Order, Report, ReportResponse},
     paths,
+    permit::CHALLENGE_HEADER,
 };
 use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
 use std::{net::IpAddr, time::Duration};
@@ -64,11 +65,17 @@ impl AgentClient {
         answer::json(self.http.post(url).json(claim)).await
     }
 
-    /// Asks for an order; the service answers at once when there is one, and with none after `wait` (whole seconds).
-    pub async fn order(&self, session: &Secret, wait: Duration) -> Result<Option<Order>, ClientError> {
+    /// Asks for an order; the service answers at once when there is one, and with none after `wait` (whole seconds). A
+    /// permit in it repeats the `challenge`, which is to be another one each time.
+    pub async fn order(
+        &self,
+        session: &Secret,
+        challenge: &str,
+        wait: Duration,
+    ) -> Result<Option<Order>, ClientError> {
         let mut url = url::call(&self.base, paths::AGENT_ORDERS, &[])?;
         url.query_pairs_mut().append_pair("wait", &wait.as_secs().to_string());
-        let request = self.http.get(url).timeout(wait + CALL_TIMEOUT);
+        let request = self.http.get(url).header(CHALLENGE_HEADER, challenge).timeout(wait + CALL_TIMEOUT);
         let response = answer::send(authorised(request, session)?).await?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);

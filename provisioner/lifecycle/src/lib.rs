@@ -33,7 +33,7 @@ pub use machine::{
     Reported, State, Step, Want,
 };
 pub use observe::{Fact, observe};
-pub use order::{Draft, Task, order};
+pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use turn::{

@@ -1,4 +1,5 @@
-//! The order that stands for a machine's agent, with the permit where it destroys.
+//! The order that stands for a machine's agent, with what its permit says where it destroys. Who asks and the signature
+//! are the service's.
 
 use crate::{
     disk::choose_root_disk,
@@ -7,8 +8,8 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    ErasePolicy, InstanceId, Inventory, StepPhase,
-    agent::{Permit, PermitMethod},
+    ErasePolicy, InstanceId, Inventory, JobId, MachineId, StepPhase,
+    permit::{Chassis, Permit, PermitDisk, PermitMethod},
 };
 
 /// The order that stands, but for what only the store knows (the seed's files).
@@ -32,27 +33,70 @@ pub enum Task {
         /// SHA-256 of the manifest.
         manifest: String,
         /// Leave to destroy.
-        permit: Permit,
+        leave: Leave,
     },
     /// Write the seed of this instance.
     WriteSeed {
         /// Whose.
         instance: InstanceId,
         /// Leave to destroy.
-        permit: Permit,
+        leave: Leave,
     },
     /// Wipe.
     Erase {
         /// How.
         policy: ErasePolicy,
         /// Leave to destroy.
-        permit: Permit,
+        leave: Leave,
     },
     /// Reboot.
     Reboot,
 }
 
-/// A permit is good for a quarter of an hour at a time; each poll of the agent gets a fresh one.
+/// Leave to destroy, but for what and to whom: all of a permit that follows from the stored job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// The machine.
+    pub machine: MachineId,
+    /// What it says of itself.
+    pub chassis: Chassis,
+    /// The job.
+    pub job: JobId,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The step.
+    pub step: StepName,
+    /// Which try of it.
+    pub attempt: u32,
+    /// The disks.
+    pub disks: Vec<PermitDisk>,
+    /// From when.
+    pub now: Timestamp,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+impl Leave {
+    /// The permit for this method and for whoever asked with this challenge.
+    #[must_use]
+    pub fn permit(self, method: PermitMethod, challenge: String) -> Permit {
+        Permit {
+            challenge,
+            machine: self.machine,
+            chassis: self.chassis,
+            job: self.job,
+            epoch: self.epoch,
+            step: self.step.to_string(),
+            attempt: self.attempt,
+            method,
+            disks: self.disks,
+            now: self.now,
+            expires: self.expires,
+        }
+    }
+}
+
+/// A permit is good for a quarter of an hour; each poll of the agent gets a fresh one.
 const PERMIT: SignedDuration = SignedDuration::from_mins(15);
 
 /// The order that stands for this machine's agent, if any.
@@ -76,39 +120,59 @@ pub fn order<'a>(machine: &'a Machine, now: Timestamp) -> Option<Draft<'a>> {
     if updating && step.name == StepName::Reboot {
         return None;
     }
-    Some(Draft { job, step, task: task(machine, job, step.name, now)? })
+    Some(Draft { job, step, task: task(machine, job, step, now)? })
 }
 
-fn task(machine: &Machine, job: &Job, step: StepName, now: Timestamp) -> Option<Task> {
-    let permit = |method, disks| Permit {
-        machine: machine.id,
-        job: job.id,
-        epoch: job.epoch,
-        method,
-        disks,
-        expires: now.saturating_add(PERMIT).unwrap_or(Timestamp::MAX),
-    };
+fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Task> {
     let inventory = machine.facts.inventory.as_deref();
     let owner = machine.want.owner.as_ref();
-    let write_permit = || {
+    let leave = |serials| leave_for(machine, inventory?, job, step, serials, now);
+    let write_leave = || {
         let owner = owner?;
         let disk = choose_root_disk(inventory, owner.root_disk_serial.as_deref(), owner.disk_bytes).ok()?;
-        Some((owner, permit(PermitMethod::Write, vec![disk])))
+        Some((owner, leave(vec![disk])?))
     };
-    match step {
+    match step.name {
         StepName::Inspect => Some(Task::Inspect),
-        StepName::WriteImage => write_permit()
-            .map(|(owner, permit)| Task::WriteImage { manifest: owner.manifest.clone(), permit }),
+        StepName::WriteImage => {
+            write_leave().map(|(owner, leave)| Task::WriteImage { manifest: owner.manifest.clone(), leave })
+        }
         StepName::WriteSeed => {
-            write_permit().map(|(owner, permit)| Task::WriteSeed { instance: owner.instance, permit })
+            write_leave().map(|(owner, leave)| Task::WriteSeed { instance: owner.instance, leave })
         }
         StepName::Erase => {
             let policy = owner?.release?;
-            Some(Task::Erase { policy, permit: permit(PermitMethod::Erase, erasable_disks(inventory).ok()?) })
+            Some(Task::Erase { policy, leave: leave(erasable_disks(inventory).ok()?)? })
         }
         StepName::Reboot => Some(Task::Reboot),
         _ => None,
     }
+}
+
+/// Leave to destroy what is on the disks with these serial numbers, all of which were seen.
+fn leave_for(
+    machine: &Machine,
+    inventory: &Inventory,
+    job: &Job,
+    step: &Step,
+    serials: Vec<String>,
+    now: Timestamp,
+) -> Option<Leave> {
+    let named = |serial: String| {
+        let disk = inventory.disks.iter().find(|disk| disk.serial.as_ref() == Some(&serial))?;
+        Some(PermitDisk { wwn: disk.wwn.clone(), serial })
+    };
+    Some(Leave {
+        machine: machine.id,
+        chassis: Chassis { uuid: inventory.uuid.clone(), serial: inventory.serial.clone() },
+        job: job.id,
+        epoch: job.epoch,
+        step: step.name,
+        attempt: step.attempt,
+        disks: serials.into_iter().map(named).collect::<Option<_>>()?,
+        now,
+        expires: now.saturating_add(PERMIT).unwrap_or(Timestamp::MAX),
+    })
 }
 
 /// The serial numbers of all disks that a release wipes: every one that the owner could have written.

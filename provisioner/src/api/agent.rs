@@ -15,16 +15,20 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
     InstanceId, Inventory, JobId, MachineId, MachineSpec,
     agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
+    permit::{self, PermitMethod},
 };
-use provisioner_lifecycle::{AgentReport, Draft, Fact, Machine as Core, Reported, StepName, Task, order};
+use provisioner_lifecycle::{
+    AgentReport, Draft, Fact, Job, Leave, Machine as Core, Reported, Step, StepName, Task, order,
+};
 use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinError};
 use uuid::Uuid;
@@ -40,6 +44,10 @@ const OVER: &str = "the work that this boot window was opened for is over";
 
 /// Why a discovery is refused that would say something of a machine that is in service.
 const ACCEPTED: &str = "this machine was accepted already, and nothing is to be done on it now";
+
+/// What stands in the place of the refusal that an agent without signed permits can't put into words.
+const TOO_OLD: &str =
+    "its build knows no signed permits; give the service a ramdisk of its own version (`boot.ramdisk`)";
 
 fn refused(detail: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "refused", detail)
@@ -261,7 +269,9 @@ pub(crate) async fn orders(
     State(service): State<Arc<Service>>,
     Extension(session): Extension<Session>,
     Query(poll): Query<Poll>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let challenge = challenge(&headers)?;
     // Before the first look: what changes after that look must not be slept through.
     let mut watch = service.hub.watch(session.machine);
     let end = tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(LONGEST_POLL));
@@ -271,7 +281,7 @@ pub(crate) async fn orders(
     }
     loop {
         if let Some(record) = &record
-            && let Some(order) = standing_order(&service, &session, record).await?
+            && let Some(order) = standing_order(&service, &session, record, challenge).await?
         {
             return Ok(Json(order).into_response());
         }
@@ -308,6 +318,7 @@ async fn standing_order(
     service: &Service,
     session: &Session,
     record: &MachineRecord,
+    challenge: Option<&str>,
 ) -> Result<Option<Order>, ServiceError> {
     let now = clock::now();
     if session.window.job.is_none() {
@@ -319,14 +330,25 @@ async fn standing_order(
         return Ok(None);
     }
     let Draft { job, step, task } = draft;
+    let Some(challenge) = challenge.or((!step.name.destroys()).then_some("")) else {
+        too_old(service, record, job, step).await?;
+        return Ok(None);
+    };
+    let sign = |leave: Leave, method| service.permits.sign(&leave.permit(method, challenge.to_owned()));
     let action = match task {
         Task::Inspect => Action::Inspect,
-        Task::WriteImage { manifest, permit } => Action::WriteImage { manifest, permit },
-        Task::WriteSeed { instance, permit } => {
-            let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
-            Action::WriteSeed { files, permit }
+        Task::WriteImage { manifest, leave } => {
+            let permit = sign(leave, PermitMethod::WriteImage { manifest: manifest.clone() })?;
+            Action::WriteImage { manifest, permit }
         }
-        Task::Erase { policy, permit } => Action::Erase { policy, permit },
+        Task::WriteSeed { instance, leave } => {
+            let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
+            let sha256 = hex::encode(Sha256::digest(permit::seed_bytes(&files)));
+            Action::WriteSeed { files, permit: sign(leave, PermitMethod::WriteSeed { files: sha256 })? }
+        }
+        Task::Erase { policy, leave } => {
+            Action::Erase { policy, permit: sign(leave, PermitMethod::Erase { policy })? }
+        }
         Task::Reboot => Action::Reboot,
     };
     let step_name = step.name.to_string();
@@ -339,6 +361,37 @@ async fn standing_order(
         now,
         action,
     }))
+}
+
+/// The challenge of an agent's question; none of an agent that knows no signed permits.
+fn challenge(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(permit::CHALLENGE_HEADER) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if permit::is_challenge(text) => Ok(Some(text)),
+        _ => {
+            let why = format!("{} hex digits are needed", permit::CHALLENGE_DIGITS);
+            Err(ApiError::field(permit::CHALLENGE_HEADER, why))
+        }
+    }
+}
+
+/// An agent that can't read a signed permit would ask for ever: the order counts as refused, so that somebody is told.
+async fn too_old(
+    service: &Service,
+    record: &MachineRecord,
+    job: &Job,
+    step: &Step,
+) -> Result<(), ServiceError> {
+    let report = AgentReport {
+        job: job.id,
+        epoch: job.epoch,
+        step: step.name,
+        attempt: step.attempt,
+        said: Reported::Refused(TOO_OLD.into()),
+        at: clock::now(),
+    };
+    service.observe_loaded(record, &[Fact::Reported(report)], &[]).await?;
+    Ok(())
 }
 
 /// A discovered machine was inventoried by the claim itself: it goes on to its disk, whatever is there.

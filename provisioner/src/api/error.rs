@@ -85,7 +85,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Refused(refusal) => Self::new(StatusCode::CONFLICT, "refused", refusal.to_string()),
             ServiceError::Contended { .. } => Self::conflict(error.to_string()),
             ServiceError::Store(error) => error.into(),
-            ServiceError::Key(_) => Self::internal(&error),
+            ServiceError::Key(_) | ServiceError::Permit(_) => Self::internal(&error),
         }
     }
 }

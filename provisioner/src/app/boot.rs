@@ -13,8 +13,17 @@ use std::{path::Path, sync::Arc};
 /// What firmware's boot menus call us.
 const OS_RELEASE: &str = "ID=billet\nNAME=Billet\nPRETTY_NAME=\"Billet agent\"\n";
 
-/// What firmware and loaders may fetch. The ramdisks get our CA appended, so that the agent trusts nobody else.
-pub(super) fn files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Files>> {
+/// Whom the agent trusts.
+pub(super) struct Trust<'a> {
+    /// The CA of the service that it calls, PEM.
+    pub(super) ca_pem: &'a str,
+    /// The key that permits are signed with, hex. Not the CA: who can make certificates may not wipe disks for that.
+    pub(super) permit_key: &'a str,
+}
+
+/// What firmware and loaders may fetch. The ramdisks get our CA and the key of permits appended, so that the agent trusts
+/// nobody else.
+pub(super) fn files(config: &Config, trust: &Trust<'_>) -> anyhow::Result<Arc<pxe::Files>> {
     let (boot, files) = (&config.boot, pxe::Files::new());
     let x64 = System {
         arch: Arch::X64,
@@ -22,7 +31,7 @@ pub(super) fn files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Fi
         ramdisk: (&boot.ramdisk, "boot.ramdisk"),
         stub: boot.stub_x64.as_deref().map(|path| (path, "boot.stub_x64")),
     };
-    x64.add(&files, ca_pem)?;
+    x64.add(&files, trust)?;
     if let (Some(kernel), Some(ramdisk)) = (&boot.kernel_arm64, &boot.ramdisk_arm64) {
         let arm64 = System {
             arch: Arch::Arm64,
@@ -30,7 +39,7 @@ pub(super) fn files(config: &Config, ca_pem: &str) -> anyhow::Result<Arc<pxe::Fi
             ramdisk: (ramdisk, "boot.ramdisk_arm64"),
             stub: boot.stub_arm64.as_deref().map(|path| (path, "boot.stub_arm64")),
         };
-        arm64.add(&files, ca_pem)?;
+        arm64.add(&files, trust)?;
     }
     for name in ["undionly.kpxe", "snponly.efi"] {
         files.insert(name, read(&boot.ipxe.join(name), "boot.ipxe")?);
@@ -52,15 +61,16 @@ struct System<'a> {
 }
 
 impl System<'_> {
-    fn add(&self, files: &pxe::Files, ca_pem: &str) -> anyhow::Result<()> {
+    fn add(&self, files: &pxe::Files, trust: &Trust<'_>) -> anyhow::Result<()> {
         let kernel = read(self.kernel.0, self.kernel.1)?;
         let mut ramdisk = read(self.ramdisk.0, self.ramdisk.1)?;
-        let ca = images::cpio::Archive::new().dir("etc").dir("etc/billet").file(
-            "etc/billet/ca.pem",
-            0o644,
-            ca_pem.as_bytes(),
-        );
-        ramdisk.extend(ca.finish_behind(ramdisk.len() as u64));
+        let key = format!("{}\n", trust.permit_key);
+        let tail = images::cpio::Archive::new()
+            .dir("etc")
+            .dir("etc/billet")
+            .file("etc/billet/ca.pem", 0o644, trust.ca_pem.as_bytes())
+            .file("etc/billet/permit.pub", 0o644, key.as_bytes());
+        ramdisk.extend(tail.finish_behind(ramdisk.len() as u64));
         if let Some((path, key)) = self.stub {
             let stub = read(path, key)?;
             let parts = Parts { stub: &stub, os_release: OS_RELEASE, kernel: &kernel, ramdisk: &ramdisk };

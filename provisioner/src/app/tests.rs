@@ -87,7 +87,8 @@ async fn asked(directory: &BootDirectory, firmware: Firmware) -> BootAnswer {
 
 /// The directory of an app, and its service.
 fn directory(app: &App) -> (Arc<Service>, Arc<BootDirectory>) {
-    let files = super::boot::files(&app.service.config, "CA").unwrap();
+    let trust = super::boot::Trust { ca_pem: "CA", permit_key: "KEY" };
+    let files = super::boot::files(&app.service.config, &trust).unwrap();
     (Arc::clone(&app.service), BootDirectory::new(Arc::clone(&app.service), files))
 }
 

@@ -140,6 +140,7 @@ async fn fleet(folder: &Path) -> Result<(Vec<Entry>, Vec<Fetched>)> {
     let site = Site {
         api: format!("https://{SERVER}:7443"),
         ca_pem: rcgen::generate_simple_self_signed(vec!["nobody".to_owned()])?.cert.pem(),
+        permit_key: "00".repeat(32).parse()?,
         token: Secret::new("none"),
         boot_http: SocketAddr::from((SERVER, 8000)),
         dhcp: SocketAddrV4::new(SERVER, 67),

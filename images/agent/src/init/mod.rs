@@ -7,7 +7,7 @@ mod clock;
 mod firmware;
 mod modules;
 
-use crate::{BootParameters, Exit, Host, Pace, RealHost, net, perform::whole, run};
+use crate::{BootParameters, Exit, Host, Pace, PermitKey, RealHost, net, perform::whole, run};
 use nix::{
     mount::{MsFlags, mount},
     sys::{
@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The only CA that the agent trusts; the service appends it to the ramdisk.
 const CA: &str = "/etc/billet/ca.pem";
+
+/// The only key whose permits count; the service appends it, too.
+const PERMIT_KEY: &str = "/etc/billet/permit.pub";
 
 /// The modules to load, one path a line, in order.
 const MODULES: &str = "/etc/billet/modules";
@@ -79,6 +82,7 @@ fn life(host: &Arc<RealHost>) -> Result<Exit, Box<dyn Error>> {
     }
     modules::load(&**host, MODULES);
     let ca = fs::read(CA).map_err(|error| format!("the ramdisk has no CA certificate ({CA}): {error}"))?;
+    let key = permit_key(&**host)?;
     let client = AgentClient::new(&boot.url, &ca)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -90,9 +94,24 @@ fn life(host: &Arc<RealHost>) -> Result<Exit, Box<dyn Error>> {
         net::come_up(host.clone(), boot.mac.clone()).await;
         disks.await?;
         host.say(&format!("calling {}", boot.url));
-        let exit = run(host.clone(), Arc::new(client), boot.token, Pace::default(), CancellationToken::new());
+        let exit =
+            run(host.clone(), Arc::new(client), boot.token, key, Pace::default(), CancellationToken::new());
         Ok(exit.await?)
     })
+}
+
+/// The key of permits. A service of an older build appended none: then nothing is destroyed, and each order that would
+/// is refused with that reason.
+fn permit_key(host: &dyn Host) -> Result<Option<PermitKey>, Box<dyn Error>> {
+    match fs::read_to_string(PERMIT_KEY) {
+        Ok(text) => Ok(Some(text.parse()?)),
+        Err(error) => {
+            host.say(&format!(
+                "the ramdisk has no key of permits ({PERMIT_KEY}): {error}; no disk will be touched"
+            ));
+            Ok(None)
+        }
+    }
 }
 
 /// Mounts what has to be mounted; what failed, in words. There is no console to say it on before.

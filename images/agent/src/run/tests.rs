@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::host::{FakeDisk, FakeHost};
+use crate::permit::tests::{key, method_of, named_disk, permit_in, sign};
 use crate::{OpenDisk, ServiceError};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,13 +10,16 @@ use images::{Chunk, Manifest, sha256_hex, write::Target};
 use jiff::Timestamp;
 use provisioner_api::{
     Disk, ErasePolicy, Inventory, JobId, MachineId, Progress,
-    agent::{ClaimRequest, ClaimResponse, Permit, PermitMethod, ReportResponse, SeedFile},
+    agent::{ClaimRequest, ClaimResponse, ReportResponse, SeedFile},
+    permit::{Chassis, Permit, PermitMethod, SignedPermit},
 };
 use std::{
     collections::{HashMap, VecDeque},
     sync::Mutex,
 };
 use tokio::sync::watch;
+
+mod forged;
 
 const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 const MIB: u64 = 1 << 20;
@@ -108,9 +112,14 @@ impl Service for FakeService {
         })
     }
 
-    async fn order(&self, session: &Secret, _wait: Duration) -> Result<Option<Order>, ServiceError> {
+    async fn order(
+        &self,
+        session: &Secret,
+        challenge: &str,
+        _wait: Duration,
+    ) -> Result<Option<Order>, ServiceError> {
         self.up(Some(session))?;
-        Ok(self.with(|state| state.orders.front().cloned()))
+        Ok(self.with(|state| state.orders.front().cloned()).map(|order| signed(order, challenge)))
     }
 
     async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError> {
@@ -226,20 +235,44 @@ fn order(step: &str, epoch: u64, action: Action) -> Order {
     }
 }
 
-fn permit(epoch: u64, method: PermitMethod, disks: &[&str]) -> Permit {
-    Permit {
+/// A permit that becomes whole when the order with it is handed out.
+fn permit(epoch: u64, disks: &[&str]) -> SignedPermit {
+    lasting(epoch, disks, Timestamp::from_second(900).unwrap())
+}
+
+/// The same until another time.
+fn lasting(epoch: u64, disks: &[&str], expires: Timestamp) -> SignedPermit {
+    let permit = Permit {
+        challenge: String::new(),
         machine: MACHINE,
+        chassis: Chassis::default(),
         job: JobId(uuid::Uuid::from_u128(2)),
         epoch,
-        method,
-        disks: disks.iter().map(|&serial| serial.to_owned()).collect(),
-        expires: Timestamp::from_second(900).unwrap(),
+        step: String::new(),
+        attempt: 0,
+        method: PermitMethod::Erase { policy: ErasePolicy::Metadata },
+        disks: disks.iter().map(|serial| named_disk(serial)).collect(),
+        now: Timestamp::UNIX_EPOCH,
+        expires,
+    };
+    SignedPermit { text: permit.to_text().unwrap(), signature: String::new() }
+}
+
+/// The order as a good service hands it out to whoever asks with this challenge.
+fn signed(mut order: Order, challenge: &str) -> Order {
+    let (step, attempt) = (order.step.clone(), order.attempt);
+    let action = order.action.clone();
+    if let Some(permit) = permit_in(&mut order) {
+        let drafted = Permit::from_text(&permit.text).unwrap();
+        let method = method_of(&action);
+        let whole = Permit { challenge: challenge.into(), step, attempt, method, ..drafted };
+        *permit = sign(1, whole.to_text().unwrap());
     }
+    order
 }
 
 fn write_order(manifest: &str, disk: &str) -> Order {
-    let permit = permit(1, PermitMethod::Write, &[disk]);
-    order("write-image", 1, Action::WriteImage { manifest: manifest.into(), permit })
+    order("write-image", 1, Action::WriteImage { manifest: manifest.into(), permit: permit(1, &[disk]) })
 }
 
 /// A machine with two disks, `A` and `B`, that held something before.
@@ -283,7 +316,8 @@ async fn live_on(host: Arc<dyn Host>, service: &Arc<FakeService>, orders: Vec<Or
         state.orders.extend(orders);
         state.orders.push_back(order("reboot", last, Action::Reboot));
     });
-    let agent = run(host, service.clone(), Secret::new("token"), PACE, CancellationToken::new());
+    let agent =
+        run(host, service.clone(), Secret::new("token"), Some(key(1)), PACE, CancellationToken::new());
     let exit = tokio::time::timeout(Duration::from_secs(60), agent).await.expect("the agent hangs").unwrap();
     assert_eq!(exit, Exit::Reboot);
     service.with(|state| {
@@ -356,40 +390,24 @@ async fn nothing_is_done_twice() {
 async fn what_is_not_permitted_is_not_done() {
     let (host, service) = (machine(), Arc::new(FakeService::default()));
     let (manifest, _) = image(&service, 6);
-    let write = |step: &str, permit: Permit| {
+    let write = |step: &str, permit: SignedPermit| {
         order(step, 5, Action::WriteImage { manifest: manifest.clone(), permit })
     };
-    let mut stranger = write("stranger", permit(5, PermitMethod::Write, &["A"]));
+    let mut stranger = write("stranger", permit(5, &["A"]));
     stranger.machine = MachineId(uuid::Uuid::from_u128(9));
-    let mut late = write("late", permit(4, PermitMethod::Write, &["A"]));
+    let mut late = write("late", permit(4, &["A"]));
     late.epoch = 4;
-    let mut expired = permit(5, PermitMethod::Write, &["A"]);
-    expired.expires = Timestamp::UNIX_EPOCH;
+    let expired = lasting(5, &["A"], Timestamp::UNIX_EPOCH);
     let orders = vec![
         stranger,
-        write("other-epoch", permit(6, PermitMethod::Write, &["A"])),
-        late,
+        write("other-epoch", permit(6, &["A"])),
         write("expired", expired),
-        write("two", permit(5, PermitMethod::Write, &["A", "B"])),
-        write("unknown", permit(5, PermitMethod::Write, &["C"])),
-        write("erase-is-not-write", permit(5, PermitMethod::Erase, &["A"])),
-        order(
-            "write-is-not-erase",
-            5,
-            Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(5, PermitMethod::Write, &["A"]) },
-        ),
+        write("two", permit(5, &["A", "B"])),
+        late,
+        write("unknown", permit(5, &["C"])),
     ];
     let outcomes = live(&host, &service, orders).await;
-    let words = [
-        "for machine",
-        "for epoch 6",
-        "of epoch 4",
-        "expired",
-        "2 disks",
-        "no disk here",
-        "to erase",
-        "to write",
-    ];
+    let words = ["for machine", "for epoch 6", "expired", "2 disks", "of epoch 4", "no disk here"];
     assert_eq!(outcomes.len(), words.len());
     for (outcome, word) in outcomes.iter().zip(words) {
         assert!(why(outcome, true).contains(word), "{word:?} is not in {outcome:?}");
@@ -471,7 +489,7 @@ async fn wiping_is_proved_disk_by_disk() {
     let host = host.with_disk(FakeDisk::in_memory("vdc", "C", 16 * MIB));
     host.disk("C").unwrap().write_at(&old(), 6 * MIB).unwrap();
     let erase = |step: &str, policy, disks: &[&str]| {
-        order(step, 1, Action::Erase { policy, permit: permit(1, PermitMethod::Erase, disks) })
+        order(step, 1, Action::Erase { policy, permit: permit(1, disks) })
     };
     let orders = vec![
         erase("metadata", ErasePolicy::Metadata, &["C"]),
@@ -499,13 +517,8 @@ async fn a_seed_is_added_behind_the_image() {
     let (host, service) = (machine(), Arc::new(FakeService::default()));
     host.disk("A").unwrap().write_at(&crate::seed::tests::mbr_image(), 0).unwrap();
     let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
-    let bare = order(
-        "seed-b",
-        1,
-        Action::WriteSeed { files: files.clone(), permit: permit(1, PermitMethod::Write, &["B"]) },
-    );
-    let good =
-        order("seed-a", 1, Action::WriteSeed { files, permit: permit(1, PermitMethod::Write, &["A"]) });
+    let bare = order("seed-b", 1, Action::WriteSeed { files: files.clone(), permit: permit(1, &["B"]) });
+    let good = order("seed-a", 1, Action::WriteSeed { files, permit: permit(1, &["A"]) });
     let outcomes = live(&host, &service, vec![bare, good]).await;
     assert!(why(&outcomes[0], true).contains("no partition table"), "{outcomes:?}");
     assert!(matches!(&outcomes[1], Outcome::Done { evidence, .. } if evidence.contains("meta-data")));
@@ -526,7 +539,8 @@ async fn who_cancels_gets_out() {
     let (host, service) = (machine(), Arc::new(FakeService::default()));
     service.with(|state| state.faults.dead_calls = u32::MAX);
     let cancel = CancellationToken::new();
-    let agent = tokio::spawn(run(Arc::new(host), service, Secret::new("token"), PACE, cancel.clone()));
+    let agent =
+        tokio::spawn(run(Arc::new(host), service, Secret::new("token"), Some(key(1)), PACE, cancel.clone()));
     cancel.cancel();
     assert_eq!(agent.await.unwrap().unwrap(), Exit::Cancelled);
 }
@@ -557,12 +571,8 @@ async fn whoever_only_waits_is_heard_all_the_same() {
     let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
     let orders = vec![
         write_order(&manifest, "A"),
-        order("seed", 1, Action::WriteSeed { files, permit: permit(1, PermitMethod::Write, &["A"]) }),
-        order(
-            "erase",
-            1,
-            Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(1, PermitMethod::Erase, &["A"]) },
-        ),
+        order("seed", 1, Action::WriteSeed { files, permit: permit(1, &["A"]) }),
+        order("erase", 1, Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(1, &["A"]) }),
     ];
     let outcomes = live_on(Arc::new(Reluctant(host, service.clone())), &service, orders).await;
     assert!(matches!(
@@ -598,8 +608,7 @@ async fn no_permit_outlives_a_long_wait() {
     let (host, service) = (machine(), Arc::new(FakeService::default()));
     let (manifest, _) = image(&service, 6);
     service.with(|state| state.faults.slow_manifest = Duration::from_millis(600));
-    let mut permit = permit(1, PermitMethod::Write, &["A"]);
-    permit.expires = Timestamp::UNIX_EPOCH + Duration::from_millis(500);
+    let permit = lasting(1, &["A"], Timestamp::UNIX_EPOCH + Duration::from_millis(500));
     let outcomes =
         live(&host, &service, vec![order("write-image", 1, Action::WriteImage { manifest, permit })]).await;
     // On a machine that is very busy, it has expired before the wait.

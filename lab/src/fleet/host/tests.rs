@@ -9,11 +9,10 @@ use images_agent::{Exit, Pace, Service, ServiceError};
 use jiff::Timestamp;
 use provisioner_api::{
     ErasePolicy, JobId, MachineId, Secret,
-    agent::{
-        Action, ClaimRequest, ClaimResponse, Order, Outcome, Permit, PermitMethod, Report, ReportResponse,
-        SeedFile,
-    },
+    agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
+    permit::{Chassis, Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes},
 };
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,7 +24,8 @@ const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 /// A service that has a list of orders.
 struct Orders {
     host: SimHost,
-    left: Mutex<VecDeque<Order>>,
+    /// Each with the disk that it is about.
+    left: Mutex<VecDeque<(Order, String)>>,
     outcomes: Mutex<Vec<Outcome>>,
     files: Arc<HashMap<String, Bytes>>,
 }
@@ -36,10 +36,10 @@ impl Service for Orders {
         Ok(ClaimResponse { session: Secret::new("s"), machine: MACHINE, machine_name: "m1".into() })
     }
 
-    async fn order(&self, _: &Secret, _: Duration) -> Result<Option<Order>, ServiceError> {
-        let order = lock(&self.left).front().cloned();
-        self.host.order_in_hand(order.as_ref().map(|order| order.step.clone()));
-        Ok(order)
+    async fn order(&self, _: &Secret, challenge: &str, _: Duration) -> Result<Option<Order>, ServiceError> {
+        let front = lock(&self.left).front().cloned();
+        self.host.order_in_hand(front.as_ref().map(|(order, _)| order.step.clone()));
+        Ok(front.map(|(order, disk)| permitted(order, &disk, challenge)))
     }
 
     async fn report(&self, _: &Secret, report: &Report) -> Result<ReportResponse, ServiceError> {
@@ -87,23 +87,52 @@ fn import(image: &FleetImage) -> Import {
     Import { manifest: name, files: Arc::new(files) }
 }
 
-fn order(step: &str, action: impl FnOnce(Permit) -> Action, method: PermitMethod, disk: &str) -> Order {
+fn order(step: &str, action: Action, disk: &str) -> (Order, String) {
+    let (now, step) = (Timestamp::UNIX_EPOCH, step.into());
+    (Order { machine: MACHINE, job: JOB, epoch: 1, step, attempt: 1, now, action }, disk.to_owned())
+}
+
+/// What signs for this made-up site.
+fn signer() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap()
+}
+
+/// The order, if it destroys with leave to do so on this disk, for whoever asked with this challenge.
+fn permitted(mut order: Order, disk: &str, challenge: &str) -> Order {
+    let method = match &order.action {
+        Action::WriteImage { manifest, .. } => PermitMethod::WriteImage { manifest: manifest.clone() },
+        Action::WriteSeed { files, .. } => PermitMethod::WriteSeed { files: sha256_hex(&seed_bytes(files)) },
+        Action::Erase { policy, .. } => PermitMethod::Erase { policy: *policy },
+        _ => return order,
+    };
     let permit = Permit {
-        machine: MACHINE,
-        job: JOB,
-        epoch: 1,
+        challenge: challenge.into(),
+        machine: order.machine,
+        chassis: Chassis::default(),
+        job: order.job,
+        epoch: order.epoch,
+        step: order.step.clone(),
+        attempt: order.attempt,
         method,
-        disks: vec![disk.into()],
+        disks: vec![PermitDisk { serial: disk.into(), wwn: None }],
+        now: order.now,
         expires: Timestamp::from_second(900).unwrap(),
     };
-    let (now, step) = (Timestamp::UNIX_EPOCH, step.into());
-    Order { machine: MACHINE, job: JOB, epoch: 1, step, attempt: 1, now, action: action(permit) }
+    let text = permit.to_text().unwrap();
+    let signature = hex::encode(signer().sign(&message(&text)));
+    if let Action::WriteImage { permit, .. }
+    | Action::WriteSeed { permit, .. }
+    | Action::Erase { permit, .. } = &mut order.action
+    {
+        *permit = SignedPermit { text, signature };
+    }
+    order
 }
 
 impl Import {
-    fn write_image(&self, disk: &str) -> Order {
+    fn write_image(&self, disk: &str) -> (Order, String) {
         let manifest = self.manifest.clone();
-        order("write-image", |permit| Action::WriteImage { manifest, permit }, PermitMethod::Write, disk)
+        order("write-image", Action::WriteImage { manifest, permit: SignedPermit::default() }, disk)
     }
 }
 
@@ -115,7 +144,7 @@ fn home(number: u32) -> PhoneHome {
 }
 
 /// As the service writes it (`provisioner/src/seed.rs`).
-fn write_seed(disk: &str, home: &PhoneHome) -> Order {
+fn write_seed(disk: &str, home: &PhoneHome) -> (Order, String) {
     let file = |name: &str, content: String| SeedFile { name: name.into(), content };
     let PhoneHome { url, instance } = home;
     let files = vec![
@@ -127,11 +156,11 @@ fn write_seed(disk: &str, home: &PhoneHome) -> Order {
             format!("#cloud-config\nphone_home: {{\"post\":\"all\",\"tries\":600,\"url\":\"{url}\"}}\n"),
         ),
     ];
-    order("write-seed", |permit| Action::WriteSeed { files, permit }, PermitMethod::Write, disk)
+    order("write-seed", Action::WriteSeed { files, permit: SignedPermit::default() }, disk)
 }
 
-fn erase(disk: &str, policy: ErasePolicy) -> Order {
-    order("erase", |permit| Action::Erase { policy, permit }, PermitMethod::Erase, disk)
+fn erase(disk: &str, policy: ErasePolicy) -> (Order, String) {
+    order("erase", Action::Erase { policy, permit: SignedPermit::default() }, disk)
 }
 
 /// Some machines of a fleet, an image, and what is seen.
@@ -169,9 +198,9 @@ impl Site {
     }
 
     /// Runs the agent through these orders.
-    async fn obey(&self, host: &SimHost, orders: Vec<Order>) -> Vec<Outcome> {
+    async fn obey(&self, host: &SimHost, orders: Vec<(Order, String)>) -> Vec<Outcome> {
         let pace = Pace { idle: Duration::from_millis(1), ..Pace::default() };
-        let last = order("power-off", |_| Action::PowerOff, PermitMethod::Write, "");
+        let last = order("power-off", Action::PowerOff, "");
         let service = Arc::new(Orders {
             host: host.clone(),
             left: Mutex::new(orders.into_iter().chain([last]).collect()),
@@ -179,7 +208,9 @@ impl Site {
             files: Arc::clone(&self.import.files),
         });
         let end = CancellationToken::new();
-        let run = images_agent::run(Arc::new(host.clone()), service.clone(), Secret::new("t"), pace, end);
+        let key = hex::encode(signer().public_key()).parse().ok();
+        let run =
+            images_agent::run(Arc::new(host.clone()), service.clone(), Secret::new("t"), key, pace, end);
         let exit = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it hangs").unwrap();
         assert_eq!(exit, Exit::PowerOff);
         let mut outcomes = std::mem::take(&mut *lock(&service.outcomes));

@@ -3,6 +3,7 @@
 use crate::fleet::scenario::{Limits, Scenario, Service};
 use crate::fleet::site::{RANGE, RELAY, SERVICE, SUBNET, Site};
 use anyhow::{Context, Result};
+use images_agent::PermitKey;
 use provisioner_api::Secret;
 use serde::Serialize;
 use std::net::{SocketAddrV4, TcpListener, UdpSocket};
@@ -53,10 +54,11 @@ impl Ports {
     }
 
     /// Where the service is at these.
-    pub(super) fn site(&self, api: String, ca_pem: String, token: Secret) -> Site {
+    pub(super) fn site(&self, api: String, ca_pem: String, permit_key: PermitKey, token: Secret) -> Site {
         Site {
             api,
             ca_pem,
+            permit_key,
             token,
             boot_http: (SERVICE, self.http).into(),
             dhcp: SocketAddrV4::new(SERVICE, self.dhcp),

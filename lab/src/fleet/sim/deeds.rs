@@ -147,7 +147,9 @@ impl Sim {
         let service =
             self.wires.agent(self.number, from, &boot.url, orders).map_err(|error| error.to_string())?;
         let host = Arc::new(self.host.clone());
-        let ended = images_agent::run(host, service, boot.token, self.pace, cut).await;
+        // A real machine has it from the ramdisk, whose bytes nobody keeps here.
+        let key = Some(self.wires.permit_key());
+        let ended = images_agent::run(host, service, boot.token, key, self.pace, cut).await;
         ended.map_err(|error| error.to_string())
     }
 }

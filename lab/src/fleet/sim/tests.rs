@@ -36,6 +36,7 @@ pub(in crate::fleet) async fn wires(boot_http: SocketAddr, eyes: &Arc<Eyes>) -> 
     let site = Site {
         api: format!("https://{nobody}"),
         ca_pem: key.cert.pem(),
+        permit_key: "00".repeat(32).parse().unwrap(),
         token: Secret::new("t"),
         boot_http,
         dhcp: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),

@@ -66,10 +66,15 @@ impl<S: Service> Service for Watched<S> {
         Ok(answer)
     }
 
-    async fn order(&self, session: &Secret, wait: Duration) -> Result<Option<Order>, ServiceError> {
+    async fn order(
+        &self,
+        session: &Secret,
+        challenge: &str,
+        wait: Duration,
+    ) -> Result<Option<Order>, ServiceError> {
         // It asks for another only when it has none in hand.
         (self.orders)(None);
-        let order = self.call(self.service.order(session, wait)).await?;
+        let order = self.call(self.service.order(session, challenge, wait)).await?;
         if let Some(order) = &order {
             (self.orders)(Some(&order.step));
             self.see(Seen::Order {

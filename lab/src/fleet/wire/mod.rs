@@ -21,7 +21,7 @@ pub use traffic::Traffic;
 use super::{Eyes, NetworkFaults, Site};
 use anyhow::{Context as _, Result};
 use fate::Fates;
-use images_agent::Service;
+use images_agent::{PermitKey, Service};
 use provisioner_client::{TlsSettings, agent::AgentClient};
 use relay::Relay;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -49,6 +49,7 @@ pub struct Wires {
     boot_http: SocketAddr,
     tftp_port: u16,
     tls: TlsSettings,
+    permit_key: PermitKey,
     slots: Arc<Semaphore>,
     fates: Arc<Fates>,
     traffic: Arc<Counters>,
@@ -73,6 +74,7 @@ impl Wires {
             boot_http: site.boot_http,
             tftp_port: site.tftp.port(),
             tls,
+            permit_key: site.permit_key,
             slots,
             fates,
             traffic,
@@ -181,6 +183,11 @@ impl Wires {
     /// The port at which a server's TFTP is: 69 in life.
     pub fn tftp_port(&self) -> u16 {
         self.tftp_port
+    }
+
+    /// The key of permits, which machines have from their ramdisk.
+    pub fn permit_key(&self) -> PermitKey {
+        self.permit_key
     }
 
     /// What went over the wires so far.

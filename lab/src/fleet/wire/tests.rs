@@ -12,6 +12,7 @@ async fn wires(api: SocketAddr, last: u8, stop: &CancellationToken) -> Arc<Wires
     let site = Site {
         api: format!("https://{api}"),
         ca_pem: key.cert.pem(),
+        permit_key: "00".repeat(32).parse().unwrap(),
         token: Secret::new("t"),
         boot_http: api,
         dhcp: SocketAddrV4::new(Ipv4Addr::LOCALHOST, dhcp),

@@ -3,10 +3,10 @@
 use super::world::{INSTANCE, World, cancel, choose, inventory, owner, release};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use provisioner_api::{Choice, ErasePolicy, JobId, MachineState, Progress, StepPhase, agent::Permit};
+use provisioner_api::{Choice, ErasePolicy, JobId, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
-    Deadline, Decision, Fact, Failure, Limits, Machine, Move, Outcome, Reported, Request, StepKind, StepName,
-    Task, Then, admit, choices, decide, observe, order, settle, settle_on,
+    Deadline, Decision, Fact, Failure, Leave, Limits, Machine, Move, Outcome, Reported, Request, StepKind,
+    StepName, Task, Then, admit, choices, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -86,10 +86,10 @@ fn happen(world: &mut World, event: &Event) {
     }
 }
 
-fn permit_of(task: &Task) -> Option<&Permit> {
+fn leave_of(task: &Task) -> Option<&Leave> {
     match task {
-        Task::WriteImage { permit, .. } | Task::WriteSeed { permit, .. } | Task::Erase { permit, .. } => {
-            Some(permit)
+        Task::WriteImage { leave, .. } | Task::WriteSeed { leave, .. } | Task::Erase { leave, .. } => {
+            Some(leave)
         }
         Task::Inspect | Task::Reboot => None,
     }
@@ -105,11 +105,12 @@ fn check_order(world: &World) {
         Some((job.id, job.epoch)),
         "its agent claimed this very epoch"
     );
-    assert_eq!(draft.step.name.destroys(), permit_of(&draft.task).is_some());
-    if let Some(permit) = permit_of(&draft.task) {
+    assert_eq!(draft.step.name.destroys(), leave_of(&draft.task).is_some());
+    if let Some(leave) = leave_of(&draft.task) {
         assert!(matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing));
-        assert_eq!((permit.machine, permit.job, permit.epoch), (world.machine.id, job.id, job.epoch));
-        assert!(!permit.disks.is_empty() && permit.expires > world.now);
+        assert_eq!((leave.machine, leave.job, leave.epoch), (world.machine.id, job.id, job.epoch));
+        assert_eq!((leave.step, leave.attempt), (draft.step.name, draft.step.attempt));
+        assert!(!leave.disks.is_empty() && leave.now == world.now && leave.expires > world.now);
         assert!(world.machine.want.owner.is_some(), "somebody asked for it");
     }
 }

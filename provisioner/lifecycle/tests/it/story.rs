@@ -419,10 +419,11 @@ fn nobody_is_told_to_wipe_in_another_way_where_nothing_is_wiped() {
 #[test]
 fn wiped_needs_proof_for_every_disk() {
     let mut world = World::at(JobKind::Release, StepName::Erase);
-    let Task::Erase { permit, .. } = order(&world.machine, world.now).unwrap().task else {
+    let Task::Erase { leave, .. } = order(&world.machine, world.now).unwrap().task else {
         panic!("no erase order")
     };
-    assert_eq!(permit.disks, ["root", "data"]);
+    let serials: Vec<_> = leave.disks.iter().map(|disk| disk.serial.as_str()).collect();
+    assert_eq!(serials, ["root", "data"]);
     world.says(Reported::Done { evidence: "trust me".into(), disks: Vec::new() });
     assert!(matches!(world.decide(), Decision::Hold { why, .. } if why.contains("no proof")));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{app, samples};
 use provisioner_api::{JobKind, Progress, StepPhase};
-use provisioner_lifecycle::{Hold, Job, Step};
+use provisioner_lifecycle::{Claim, Hold, Job, Owner, Step};
 
 const JOB: JobId = JobId(Uuid::from_u128(7));
 
@@ -205,4 +205,79 @@ async fn a_thousand_agents_leave_threads_for_others() {
     assert!(futures::future::poll_immediate(&mut read).await.is_none());
     drop(all);
     assert_eq!(read.await.unwrap(), 7);
+}
+
+/// What the agent is answered that asks with this challenge.
+async fn asks(service: &Arc<Service>, session: &Session, challenge: Option<&str>) -> Option<Order> {
+    let mut headers = HeaderMap::new();
+    if let Some(challenge) = challenge {
+        headers.insert(permit::CHALLENGE_HEADER, challenge.parse().unwrap());
+    }
+    let asked = (State(Arc::clone(service)), Extension(session.clone()), Query(Poll { wait: 0 }));
+    let Ok(answer) = orders(asked.0, asked.1, asked.2, headers).await else { panic!("it is refused") };
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (!body.is_empty()).then(|| serde_json::from_slice(&body).unwrap())
+}
+
+/// A machine whose agent waits for its order to write; and its session.
+async fn to_be_written(service: &Service) -> (MachineId, Session) {
+    let (id, session) = writing(service).await;
+    let record = service.store.machine_get(id).await.unwrap().unwrap();
+    let mut next = record.clone();
+    let machine = &mut next.machine;
+    machine.state.name = provisioner_api::MachineState::Deploying;
+    machine.facts.claim = Some(Claim { job: Some((JOB, 3)), at: clock::now() });
+    let disk = provisioner_api::Disk { wwn: Some("0x5".into()), ..samples::disk("vda") };
+    let uuid = Some("u1".to_owned());
+    machine.facts.inventory = Some(Arc::new(Inventory { uuid, disks: vec![disk], ..Inventory::default() }));
+    machine.want.owner = Some(Owner {
+        instance: InstanceId(Uuid::from_u128(5)),
+        name: Default::default(),
+        manifest: "ab".into(),
+        disk_bytes: 1,
+        root_disk_serial: None,
+        release: None,
+    });
+    service.store.machine_update(&record, &next, &[], &[], clock::now()).await.unwrap();
+    (id, session)
+}
+
+#[tokio::test]
+async fn a_permit_is_signed_for_the_question_that_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = to_be_written(&service).await;
+    let key = hex::decode(service.permits.public_key()).unwrap();
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+    for challenge in ["00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"] {
+        let order = asks(&service, &session, Some(challenge)).await.expect("its order stands");
+        let Action::WriteImage { permit: signed, .. } = order.action else { panic!("it is to write") };
+        key.verify(&permit::message(&signed.text), &hex::decode(&signed.signature).unwrap()).unwrap();
+        let permit = permit::Permit::from_text(&signed.text).unwrap();
+        assert_eq!((permit.challenge.as_str(), permit.machine, permit.job), (challenge, id, JOB));
+        assert_eq!((permit.epoch, permit.step.as_str(), permit.attempt), (3, "write-image", 1));
+        assert_eq!(permit.method, PermitMethod::WriteImage { manifest: "ab".into() });
+        assert_eq!(permit.chassis.uuid.as_deref(), Some("u1"));
+        assert_eq!(permit.disks[0].wwn.as_deref(), Some("0x5"));
+        assert_eq!(
+            (permit.now, permit.expires),
+            (order.now, order.now + jiff::SignedDuration::from_mins(15))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_challenges_holds_its_machine_instead_of_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = to_be_written(&service).await;
+    assert!(asks(&service, &session, None).await.is_none());
+    let record = service.store.machine_get(id).await.unwrap().unwrap();
+    let decision = provisioner_lifecycle::decide(&record.machine, &service.config.limits, clock::now());
+    let provisioner_lifecycle::Decision::Hold { why, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!(why, format!("the agent refuses: {TOO_OLD}"));
+    let mut headers = HeaderMap::new();
+    headers.insert(permit::CHALLENGE_HEADER, "short".parse().unwrap());
+    let answer = orders(State(service), Extension(session), Query(Poll { wait: 0 }), headers).await;
+    assert!(answer.is_err(), "what is no challenge is not signed");
 }

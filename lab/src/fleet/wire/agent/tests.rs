@@ -30,7 +30,7 @@ impl Service for Fake {
         Ok(ClaimResponse { session: Secret::new("s"), machine, machine_name: "m".to_owned() })
     }
 
-    async fn order(&self, _: &Secret, _: Duration) -> Result<Option<Order>, ServiceError> {
+    async fn order(&self, _: &Secret, _: &str, _: Duration) -> Result<Option<Order>, ServiceError> {
         Ok(Some(self.order.clone()))
     }
 
@@ -77,7 +77,7 @@ impl World {
     }
 
     async fn order(&self) -> Result<Option<Order>, ServiceError> {
-        self.watched.order(&Secret::new("s"), Duration::ZERO).await
+        self.watched.order(&Secret::new("s"), "00", Duration::ZERO).await
     }
 
     async fn report(&self, outcome: Outcome) -> Result<ReportResponse, ServiceError> {
