@@ -92,6 +92,13 @@ fn directory(app: &App) -> (Arc<Service>, Arc<BootDirectory>) {
     (Arc::clone(&app.service), BootDirectory::new(Arc::clone(&app.service), files))
 }
 
+/// Tests and labs start it in a task.
+#[test]
+fn a_service_can_be_bound_in_a_task() {
+    fn is_send<T: Send>(_: impl FnOnce(Config) -> T) {}
+    is_send(App::bind);
+}
+
 #[tokio::test]
 async fn a_chain_that_failed_twice_gives_way_to_another() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 mod allocation;
 mod batch;
 mod damage;
+mod every;
 mod inventory;
 mod jobs;
 mod leases;

@@ -1,8 +1,11 @@
 //! One connection, and how a statement is run on it.
 
-use super::{DbError, DbErrorKind, Row, Statement, Target};
+use super::{
+    DbError, DbErrorKind, Row, Statement, Target,
+    migrations::{POSTGRES, SQLITE, migrator},
+};
 use futures::future::BoxFuture;
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection, migrate::MigrateError};
 use std::time::Duration;
 
 /// How long PostgreSQL may take to answer one statement, in seconds there; a little longer on this side, for when nobody
@@ -81,14 +84,16 @@ impl Conn {
     }
 
     /// Asks whether somebody is there.
-    pub(super) async fn ping(&mut self) -> Result<(), DbError> {
-        match &mut self.link {
-            Link::Sqlite(_) => Ok(()),
-            Link::Postgres(link) => {
-                let done = in_time(link.ping()).await;
-                self.noting(done)
+    pub(super) fn ping(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
+        Box::pin(async move {
+            match &mut self.link {
+                Link::Sqlite(_) => Ok(()),
+                Link::Postgres(link) => {
+                    let done = in_time(link.ping()).await;
+                    self.noting(done)
+                }
             }
-        }
+        })
     }
 
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, DbError> {
@@ -119,12 +124,14 @@ impl Conn {
         Ok(())
     }
 
-    /// Brings the schema up to date.
-    pub(super) async fn migrate(&mut self) -> Result<(), sqlx::migrate::MigrateError> {
-        match &mut self.link {
-            Link::Sqlite(link) => super::migrations::migrator(super::migrations::SQLITE).run(link).await,
-            Link::Postgres(link) => super::migrations::migrator(super::migrations::POSTGRES).run(link).await,
-        }
+    /// Brings the schema up to date. `run` takes what gives a connection, which is not known for every lifetime.
+    pub(super) fn migrate(&mut self) -> BoxFuture<'_, Result<(), MigrateError>> {
+        Box::pin(async move {
+            match &mut self.link {
+                Link::Sqlite(link) => migrator(SQLITE).run_direct(None, link, false).await,
+                Link::Postgres(link) => migrator(POSTGRES).run_direct(None, link, false).await,
+            }
+        })
     }
 
     /// Remembers that a connection is gone.

@@ -9,7 +9,7 @@
 use super::{Conn, DbError, Row};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::{Arguments as _, AssertSqlSafe, Decode, Postgres, SqlStr, Sqlite, Type, sqlite::SqliteArguments};
-use std::borrow::Cow;
+use std::{borrow::Cow, convert::identity};
 
 /// What stands in one place. PostgreSQL wants to know of what type an absent value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,10 @@ macro_rules! values {
 }
 
 values! {
-    i64 => Number by |number| number;
+    i64 => Number by identity;
     u32 => Number by i64::from;
-    bool => Truth by |truth| truth;
-    String => Text by |text| text;
+    bool => Truth by identity;
+    String => Text by identity;
     &str => Text by str::to_owned;
     &String => Text by Clone::clone;
     &[u8] => Bytes by <[u8]>::to_vec;
@@ -168,7 +168,7 @@ impl Statement {
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
-        conn.fetch_optional(self).await?.ok_or_else(|| sqlx::Error::RowNotFound)?.first()
+        conn.fetch_optional(self).await?.ok_or(sqlx::Error::RowNotFound)?.first()
     }
 
     /// The first column of its first row, if it answers with any.

@@ -13,7 +13,7 @@ const PREPARED: usize = 256;
 /// What a connection is made to.
 #[derive(Clone)]
 pub(in crate::store) enum Target {
-    Sqlite(SqliteConnectOptions),
+    Sqlite(Box<SqliteConnectOptions>),
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -27,7 +27,7 @@ impl Target {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        Self::Sqlite(options)
+        Self::Sqlite(Box::new(options))
     }
 
     /// A database of a server.
@@ -48,7 +48,7 @@ impl Target {
     /// The same for connections that only read.
     pub(in crate::store) fn reading(&self) -> Self {
         match self {
-            Self::Sqlite(options) => Self::Sqlite(options.clone().read_only(true)),
+            Self::Sqlite(options) => Self::Sqlite(Box::new((**options).clone().read_only(true))),
             Self::Postgres(options) => Self::Postgres(Box::new(
                 (**options).clone().options([("default_transaction_read_only", "on")]),
             )),

@@ -1,0 +1,198 @@
+//! What no other test asks a server: leases, boot conversations, secrets, images, tokens, and what is thrown away.
+
+use super::{super::*, NOW, on_both, password, record, store};
+use crate::{keys::Sealed, samples};
+use jiff::SignedDuration;
+use provisioner_api::{JobKind, MachineState};
+use pxe::leases::{Block, Lease, LeaseState, NetworkWrite, RelayInfo, Reservation, Write};
+use pxe_proto::trace::{Entry, Transfer, What};
+use std::net::Ipv4Addr;
+
+on_both! {
+    leases_are_claimed_written_and_left
+    boot_conversations_are_kept_in_order_and_bounded
+    secrets_are_put_in_their_places_if_nobody_else_was_faster
+    images_and_tokens_are_found_by_what_people_call_them
+    windows_and_jobs_are_found_and_forgotten
+    reservations_are_listed_and_ended
+}
+
+const BLOCK: Block = Block { first: 10, last: 19 };
+
+fn lease(last: u32, relay: Option<RelayInfo>) -> Lease {
+    Lease {
+        address: Ipv4Addr::from(last),
+        mac: [2, 0, 0, 0, 0, last as u8],
+        state: LeaseState::Leased,
+        expires: 9_000_000_000_000,
+        client_id: relay.is_some().then(|| vec![1, 0, 255]),
+        hostname: relay.is_some().then(|| "host".into()),
+        relay,
+        firmware: last.is_multiple_of(2),
+    }
+}
+
+fn written(leases: &[Lease], block: Block) -> Vec<NetworkWrite> {
+    let write = |lease: &Lease| Write { lease: lease.clone(), block, sequence: 0 };
+    leases.iter().map(|lease| NetworkWrite { network: "lab".into(), write: write(lease) }).collect()
+}
+
+async fn leases_are_claimed_written_and_left() {
+    let (_place, store) = store().await;
+    for owner in ["a", "b"] {
+        store.replica_beat(owner, 60_000, None).await.unwrap();
+    }
+    let claimed = store.replica_claim("a", "lab", &[BLOCK], 1).await.unwrap();
+    assert_eq!(
+        claimed.iter().map(|claim| (claim.block, claim.leases.len())).collect::<Vec<_>>(),
+        [(BLOCK, 0)]
+    );
+    assert!(store.replica_claim("b", "lab", &[BLOCK], 1).await.unwrap().is_empty());
+    let relay =
+        RelayInfo { address: Some(Ipv4Addr::new(10, 0, 0, 1)), circuit_id: Some(vec![7]), remote_id: None };
+    // Three, which are sent as four; a third of them has everything.
+    let leases = [lease(10, None), lease(11, Some(relay)), lease(12, None)];
+    assert_eq!(store.lease_commit("b", &written(&leases, BLOCK)).await.unwrap(), 0, "it is not its block");
+    assert_eq!(store.lease_commit("a", &written(&leases, BLOCK)).await.unwrap(), 3);
+    let again = Lease { state: LeaseState::Released, ..leases[2].clone() };
+    assert_eq!(store.lease_commit("a", &written(std::slice::from_ref(&again), BLOCK)).await.unwrap(), 1);
+    let stored = [leases[0].clone(), leases[1].clone(), again];
+    assert_eq!(store.lease_page("lab", None, 9).await.unwrap(), stored);
+    assert_eq!(store.lease_page("lab", Some(Ipv4Addr::from(10)), 1).await.unwrap(), stored[1..2]);
+    assert_eq!(store.lease_at("lab", Ipv4Addr::from(11)).await.unwrap().as_ref(), Some(&stored[1]));
+    assert_eq!(store.replica_elsewhere("b", "lab").await.unwrap().len(), 2, "a released one binds nobody");
+    assert!(store.replica_elsewhere("a", "lab").await.unwrap().is_empty());
+    assert_eq!(store.replica_beat("b", 60_000, Some(0)).await.unwrap().taken.len(), 1);
+    store.replica_give_back("a", "lab", &[BLOCK]).await.unwrap();
+    let claimed = store.replica_claim("b", "lab", &[BLOCK], 1).await.unwrap();
+    assert_eq!(claimed[0].leases.len(), 3, "they come with their block");
+    store.replica_leave("b").await.unwrap();
+    assert_eq!(store.replica_beat("a", 60_000, None).await.unwrap().replicas, 1);
+}
+
+async fn boot_conversations_are_kept_in_order_and_bounded() {
+    let (_place, store) = store().await;
+    let entry = |id: u64, last: u8| {
+        let what = What::Tftp { name: "snponly.efi".into(), stage: Transfer::Done { bytes: 5, millis: 1 } };
+        (id, Arc::new(Entry { at: id, mac: [2, 0, 0, 0, 0, last], network: "lab".into(), what }))
+    };
+    let entries: Vec<_> = (1..=100).map(|id| entry(id, 1)).chain([entry(101, 2)]).collect();
+    store.boot_trace_insert(&entries).await.unwrap();
+    store.boot_trace_insert(&entries[..2]).await.unwrap();
+    let mac = crate::text::format_mac([2, 0, 0, 0, 0, 1]);
+    let ids = |entries: Vec<Numbered>| entries.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(store.boot_trace_list(&mac).await.unwrap()), (1..=100).collect::<Vec<_>>());
+    assert_eq!(ids(store.boot_trace_newest(2).await.unwrap()), [100, 101]);
+    store.boot_trace_trim(std::slice::from_ref(&mac), 10).await.unwrap();
+    assert_eq!(ids(store.boot_trace_list(&mac).await.unwrap()), (91..=100).collect::<Vec<_>>());
+    store.boot_trace_prune(93, 5).await.unwrap();
+    assert_eq!(ids(store.boot_trace_newest(99).await.unwrap()), [97, 98, 99, 100, 101]);
+}
+
+async fn secrets_are_put_in_their_places_if_nobody_else_was_faster() {
+    let (_place, store) = store().await;
+    let machine = record(1, "52:54:00:00:00:01");
+    let first = password(&machine);
+    let put = async || store.secret_put(machine.id(), std::slice::from_ref(&first), &[], NOW).await.unwrap();
+    assert_eq!(put().await, Swap::Stale, "there is no machine");
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    assert_eq!(put().await, Swap::Updated);
+    let second =
+        NewSecret { sealed: Some(Sealed { nonce: vec![2; 12], ciphertext: vec![0, 255] }), ..first.clone() };
+    let settle = async |still: &NewSecret, put: &NewSecret| {
+        store.secret_settle(still, std::slice::from_ref(put), &[], NOW).await.unwrap()
+    };
+    assert_eq!(settle(&first, &second).await, Swap::Updated);
+    assert_eq!(settle(&first, &second).await, Swap::Stale);
+    assert_eq!(store.secret_all(&first.owner).await.unwrap().get(first.name), second.sealed.as_ref());
+    let none = NewSecret { sealed: None, ..first.clone() };
+    assert_eq!(settle(&second, &none).await, Swap::Updated);
+    assert_eq!(store.secret_get(&first.owner, first.name).await.unwrap(), None);
+}
+
+async fn images_and_tokens_are_found_by_what_people_call_them() {
+    let (_place, store) = store().await;
+    let image = samples::image();
+    store.image_insert(&image).await.unwrap();
+    let taken = store.image_insert(&image).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { field: "name", .. }), "{taken:?}");
+    let shown = |images: &[provisioner_api::Image]| images.iter().map(json).collect::<Vec<_>>();
+    assert_eq!(shown(&store.image_list().await.unwrap()), [json(&image)]);
+    let found = store.image_find(&image.name).await.unwrap();
+    assert_eq!(shown(found.as_slice()), [json(&image)]);
+    store.instance_insert(&samples::instance(1), None, &[], NOW).await.unwrap();
+    let used = store.image_delete(image.id).await.unwrap_err();
+    assert!(matches!(used, StoreError::InUse { .. }), "{used:?}");
+    let instance = store.instance_find("i1").await.unwrap().unwrap();
+    assert_eq!(store.instance_get(instance.id).await.unwrap().as_ref(), Some(&instance));
+    assert_eq!(store.instance_name(instance.id).await.unwrap().as_deref(), Some("i1"));
+    assert_eq!(store.instance_counts().await.unwrap(), [("pending".to_owned(), 1)]);
+    assert_eq!(store.instance_rests().await.unwrap().len(), 1);
+    assert_eq!(store.instance_delete(&instance, None, &[], NOW).await.unwrap(), Swap::Updated);
+    store.image_delete(image.id).await.unwrap();
+    let gone = store.instance_insert(&samples::instance(2), None, &[], NOW).await.unwrap_err();
+    assert!(matches!(gone, StoreError::ImageGone { .. }), "{gone:?}");
+    assert!(!store.token_any().await.unwrap());
+    store.token_insert("hash", "admin", NOW).await.unwrap();
+    assert!(store.token_any().await.unwrap());
+    assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
+    assert_eq!(store.token_name("other").await.unwrap(), None);
+}
+
+async fn windows_and_jobs_are_found_and_forgotten() {
+    let (_place, store) = store().await;
+    let mac = "52:54:00:00:00:01";
+    let machine = record(1, mac);
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    assert_eq!(store.machine_ids().await.unwrap(), [machine.id()]);
+    assert_eq!(store.machine_macs().await.unwrap(), [(mac.to_owned(), machine.id())]);
+    assert_eq!(store.machine_id_by_mac(mac).await.unwrap(), Some(machine.id()));
+    assert_eq!(store.machine_by_mac(mac).await.unwrap().as_ref(), Some(&machine));
+    assert_eq!(store.machine_counts().await.unwrap().len(), 1);
+    assert_eq!(store.machine_held_count().await.unwrap(), 0);
+    let window = samples::window("w", mac);
+    store.window_insert(&window).await.unwrap();
+    assert_eq!(store.window_discovery(mac, NOW).await.unwrap().as_ref(), Some(&window));
+    assert_eq!(store.window_discoveries(NOW).await.unwrap(), 1);
+    let longer = Window { expires: NOW + SignedDuration::from_hours(2), ..window };
+    store.window_extend(&longer).await.unwrap();
+    assert_eq!(store.window_get("w").await.unwrap().as_ref(), Some(&longer));
+    let later = |hours| NOW + SignedDuration::from_hours(hours);
+    let mut known = machine;
+    for number in 1..=2 {
+        let mut next = known.clone();
+        next.machine.state.name = MachineState::Inspecting;
+        next.machine.job = Some(samples::job(number, JobKind::Inspect, Vec::new()));
+        store.machine_update(&known, &next, &[], &[], NOW).await.unwrap();
+        known = store.machine_get(known.id()).await.unwrap().unwrap();
+    }
+    let job = known.machine.job.as_ref().unwrap().id;
+    store.window_insert(&Window { job: Some((job, 1)), ..samples::window("of job", mac) }).await.unwrap();
+    assert_eq!(store.window_of_job(job, 1).await.unwrap().unwrap().id, "of job");
+    store.job_prune(later(1)).await.unwrap();
+    store.machines_missed(NOW, later(1)).await.unwrap();
+    store.window_prune(later(9), later(9)).await.unwrap();
+    assert_eq!(store.window_get("w").await.unwrap(), None);
+    let known = store.machine_get(known.id()).await.unwrap().unwrap();
+    assert_eq!(store.machine_delete(&known, &[], NOW).await.unwrap(), Swap::Updated);
+    assert_eq!(store.machine_delete(&known, &[], NOW).await.unwrap(), Swap::Stale);
+}
+
+async fn reservations_are_listed_and_ended() {
+    let (_place, store) = store().await;
+    let at = |last: u8, address: u8| Reservation {
+        mac: [2, 0, 0, 0, 0, last],
+        address: Ipv4Addr::new(10, 0, 0, address),
+    };
+    assert!(store.reservation_insert("lab", at(1, 1)).await.unwrap());
+    assert!(!store.reservation_insert("lab", at(1, 1)).await.unwrap(), "it is so already");
+    assert!(store.reservation_insert("lab", at(1, 3)).await.unwrap(), "it moves");
+    assert!(store.reservation_insert("lab", at(2, 2)).await.unwrap());
+    let taken = store.reservation_insert("lab", at(3, 2)).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { field: "address", .. }), "{taken:?}");
+    assert_eq!(store.reservation_list("lab").await.unwrap(), [at(2, 2), at(1, 3)]);
+    let after = Some(Ipv4Addr::new(10, 0, 0, 2));
+    assert_eq!(store.reservation_page("lab", after, 9).await.unwrap(), [at(1, 3)]);
+    assert!(store.reservation_delete("lab", [2, 0, 0, 0, 0, 1]).await.unwrap());
+    assert!(!store.reservation_delete("lab", [2, 0, 0, 0, 0, 1]).await.unwrap());
+}
