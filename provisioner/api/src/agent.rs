@@ -123,6 +123,7 @@ pub struct Report {
 /// What came of an order, or how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, made once and read once")]
 pub enum Outcome {
     /// Still at it.
     Progress {

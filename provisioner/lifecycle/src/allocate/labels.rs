@@ -66,7 +66,7 @@ mod tests {
         let labels = BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]);
         let has_gpu = LabelExpression { key: "gpu".into(), operator: LabelOperator::Exists, values: vec![] };
         assert!(satisfy(&labels, &labels, &[]));
-        assert!(!satisfy(&labels, &labels, &[has_gpu.clone()]));
+        assert!(!satisfy(&labels, &labels, std::slice::from_ref(&has_gpu)));
         assert_eq!(write(&labels, &[has_gpu]), "disk=ssd,gpu");
     }
 }

@@ -85,10 +85,8 @@ fn waiting() -> impl Strategy<Value = Vec<Pending>> {
     let machine = || proptest::option::weighted(0.2, 0_usize..26);
     let one = (group, zone, cores, machine(), machine(), any::<bool>(), prop::bool::weighted(0.8));
     proptest::collection::vec(one, 0..24).prop_map(|list| {
-        let pending = |(number, (group, zone, cores, wanted, prefer, sticky, ours)): (
-            usize,
-            (Option<(usize, bool)>, Option<usize>, Option<u32>, Option<usize>, Option<usize>, bool, bool),
-        )| {
+        let list = list.into_iter().enumerate();
+        list.map(|(number, (group, zone, cores, wanted, prefer, sticky, ours))| {
             let plain = pending(number, if ours { "default" } else { "gpu" }, None, 1000, wanted);
             let by = |zone| if zone { SpreadBy::Zone } else { SpreadBy::Rack };
             Pending {
@@ -99,8 +97,8 @@ fn waiting() -> impl Strategy<Value = Vec<Pending>> {
                 sticky,
                 ..plain
             }
-        };
-        list.into_iter().enumerate().map(pending).collect()
+        })
+        .collect()
     })
 }
 
@@ -255,7 +253,9 @@ fn preference_is_for_the_named_machine_then_the_same_name_then_the_same_group() 
 fn a_machine_remembers_who_had_it() {
     use provisioner_api::{ErasePolicy, MachineState};
     let site = placed(0, None, None);
-    let [grant] = &given(&[spread(3, "web", SpreadBy::Rack)], &[site.clone()], &[], 1)[..] else { panic!() };
+    let [grant] = &given(&[spread(3, "web", SpreadBy::Rack)], std::slice::from_ref(&site), &[], 1)[..] else {
+        panic!()
+    };
     let mut machine = admit(&site.machine, &Request::Assign(grant.owner.clone())).unwrap();
     assert_eq!(machine.want.last, None);
     let instance = grant.owner.instance;
