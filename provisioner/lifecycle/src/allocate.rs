@@ -13,6 +13,7 @@
 use crate::{
     disk::{NoDisk, choose_root_disk},
     machine::{Machine, Owner},
+    wipe::unwiped,
 };
 use provisioner_api::{InstanceId, MachineId, MachineState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -307,6 +308,7 @@ enum Unfit {
     Maintenance,
     Retired,
     Protected,
+    Unwiped,
     Taken,
     Held,
     NoBmc,
@@ -326,6 +328,7 @@ impl Unfit {
             Self::Maintenance => "in maintenance",
             Self::Retired => "retired",
             Self::Protected => "protected",
+            Self::Unwiped => "with a disk that was left unwiped",
             Self::Taken => "taken",
             Self::Held => "held",
             Self::NoBmc => "without a BMC",
@@ -344,6 +347,7 @@ fn obstacle(machine: &Machine) -> Option<Unfit> {
         machine.want.maintenance.then_some(Unfit::Maintenance),
         machine.want.retired.then_some(Unfit::Retired),
         machine.want.protected.then_some(Unfit::Protected),
+        unwiped(machine).is_some().then_some(Unfit::Unwiped),
         machine.state.hold.is_some().then_some(Unfit::Held),
         (!machine.want.bmc).then_some(Unfit::NoBmc),
         (machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect)

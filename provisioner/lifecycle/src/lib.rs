@@ -19,6 +19,7 @@ mod observe;
 mod order;
 mod plan;
 mod settle;
+mod wipe;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Pending, Shortage, Shortages};
@@ -29,9 +30,10 @@ pub use disk::{NoDisk, choose_root_disk};
 pub use instance::{Instance, InstanceDecision, decide_instance};
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, PowerWish, Reported,
-    State, Step, Want,
+    Skipped, State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Task, order};
 pub use plan::{StepKind, StepName};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
+pub use wipe::skippable;

@@ -4,6 +4,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
+    wipe::disks_to_wipe,
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
@@ -104,7 +105,7 @@ fn task(machine: &Machine, job: &Job, step: StepName, now: Timestamp) -> Option<
         }
         StepName::Erase => {
             let policy = owner?.release?;
-            Some(Task::Erase { policy, permit: permit(PermitMethod::Erase, erasable_disks(inventory).ok()?) })
+            Some(Task::Erase { policy, permit: permit(PermitMethod::Erase, disks_to_wipe(machine).ok()?) })
         }
         StepName::Reboot => Some(Task::Reboot),
         _ => None,

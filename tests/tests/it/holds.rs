@@ -32,7 +32,8 @@ async fn a_held_deployment_is_answered_by_its_number_and_given_back_wiped() -> R
     client.add_machine(&sim.enrolment()).await?;
     site.create("os", "test-os", None).await?;
     let held = site.machine_held("m1").await?;
-    let offers = |held: &provisioner_api::Held| held.offers.iter().map(|offer| offer.choice).collect::<Vec<_>>();
+    let offers =
+        |held: &provisioner_api::Held| held.offers.iter().map(|offer| offer.choice).collect::<Vec<_>>();
     assert_eq!((held.number, offers(&held)), (1, vec![Choice::Retry, Choice::GiveBack, Choice::Abandon]));
     assert!(held.choices.iter().any(|what| what.contains("instance delete os")), "{held:?}");
 
@@ -40,7 +41,9 @@ async fn a_held_deployment_is_answered_by_its_number_and_given_back_wiped() -> R
     assert_eq!(offers(&site.machine_held("m1").await?), [Choice::Retry]);
     assert!(refused(client.choose("m1", 1, Choice::GiveBack).await).contains("protected"));
     assert!(refused(client.instance_action("os", InstanceAction::Cancel).await).contains("protected"));
-    assert!(refused(client.delete_instance("os", &DeleteInstance::default()).await).contains("--protected off"));
+    assert!(
+        refused(client.delete_instance("os", &DeleteInstance::default()).await).contains("--protected off")
+    );
     set(&client, MachineUpdate { protected: Some(false), ..MachineUpdate::default() }).await?;
 
     client.choose("m1", 1, Choice::Retry).await?;
