@@ -48,6 +48,9 @@ pub struct Held {
 pub struct Offer {
     /// Its word.
     pub choice: Choice,
+    /// Which disk it is about, by its serial number (`skip-disk`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
     /// What comes of it, with the command that chooses it.
     pub what: String,
 }
@@ -67,11 +70,15 @@ pub enum Choice {
     /// The machine is set aside, in maintenance. What runs on it ends as by `cancel` or `give-back`; what is to be wiped
     /// stays held.
     Abandon,
+    /// A disk that is dead or gone is left out of the wiping, by its serial number, and the machine is retired: whoever
+    /// lifts that answers for that disk.
+    SkipDisk,
 }
 
 impl Choice {
     /// Every choice there is.
-    pub const ALL: [Self; 5] = [Self::Retry, Self::ItRuns, Self::Cancel, Self::GiveBack, Self::Abandon];
+    pub const ALL: [Self; 6] =
+        [Self::Retry, Self::ItRuns, Self::Cancel, Self::GiveBack, Self::Abandon, Self::SkipDisk];
 
     /// Its word on the wire and on the command line.
     pub fn word(self) -> &'static str {
@@ -81,6 +88,7 @@ impl Choice {
             Self::GiveBack => "give-back",
             Self::ItRuns => "it-runs",
             Self::Abandon => "abandon",
+            Self::SkipDisk => "skip-disk",
         }
     }
 }
@@ -93,6 +101,9 @@ pub struct ChooseRequest {
     pub hold: u64,
     /// What is chosen.
     pub choice: Choice,
+    /// The disk's serial number; `skip-disk` needs it, nothing else takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
 }
 
 /// How far a step is, for a progress bar.

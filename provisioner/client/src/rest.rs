@@ -261,8 +261,18 @@ impl Client {
 
     /// Answers a hold of a machine, by its number. It is noted when this returns.
     pub async fn choose(&self, name: &str, hold: u64, choice: Choice) -> Result<(), ClientError> {
+        self.answer_hold(name, &ChooseRequest { hold, choice, disk: None }).await
+    }
+
+    /// Leaves a disk out of a wiping that is held, by its serial number; the machine is retired with that.
+    pub async fn skip_disk(&self, name: &str, hold: u64, disk: &str) -> Result<(), ClientError> {
+        let chosen = ChooseRequest { hold, choice: Choice::SkipDisk, disk: Some(disk.to_owned()) };
+        self.answer_hold(name, &chosen).await
+    }
+
+    async fn answer_hold(&self, name: &str, chosen: &ChooseRequest) -> Result<(), ClientError> {
         let request = self.request(Method::POST, paths::MACHINE_CHOOSE, &[name])?;
-        answer::send(request.json(&ChooseRequest { hold, choice })).await.map(drop)
+        answer::send(request.json(chosen)).await.map(drop)
     }
 
     /// A machine's timeline, oldest first; only what is newer than `after`.

@@ -1,9 +1,10 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
 use crate::{
-    choice::choose,
+    choice::{choose, skip_disk},
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
+    wipe::{left_out, unwiped},
 };
 use provisioner_api::{Choice, ErasePolicy, InstanceId, MachineState};
 
@@ -48,6 +49,13 @@ pub enum Request {
     Disown {
         /// Which instance.
         instance: InstanceId,
+    },
+    /// Leave a disk out of the wiping that is held, and retire the machine.
+    SkipDisk {
+        /// The hold, as of `Choose`.
+        hold: u64,
+        /// The disk's serial number.
+        disk: String,
     },
     /// Its BMC was set (`true`) or taken away.
     Bmc(bool),
@@ -120,6 +128,22 @@ pub enum Refusal {
         "its instance is being given back, so its disks are being wiped, and protection comes too late; `billet machine cancel` pauses a wiping"
     )]
     GivenBack,
+    /// This disk can't be left out.
+    #[error("disk `{disk}` can't be left out of what is held now; {}", disks_in_words(.there))]
+    NoSkip {
+        /// The disk.
+        disk: String,
+        /// Those that can be.
+        there: Vec<String>,
+    },
+    /// A disk in it was never wiped.
+    #[error(
+        "disk `{disk}` was left out when the machine was wiped, and is still in it; take it out, then `billet machine inspect NAME`"
+    )]
+    Unwiped {
+        /// The disk.
+        disk: String,
+    },
     /// It has served its time.
     #[error("the machine is retired; lift that with `billet machine set NAME --retired off`")]
     Retired,
@@ -152,6 +176,13 @@ impl std::fmt::Display for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(crate::decide::word(self.0))
     }
+}
+
+fn disks_in_words(disks: &[String]) -> String {
+    if disks.is_empty() {
+        return "disks are left out of a wiping that is held, nowhere else".into();
+    }
+    format!("there is `{}`", disks.join("`, `"))
 }
 
 fn mend(Word(state): Word) -> &'static str {
@@ -189,6 +220,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.retry = want.retry.max(done + 1);
         }
         Request::Cancel { erase } => cancel(&mut next, *erase)?,
+        Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
         Request::Choose { hold, choice, erase } => return choose(machine, *hold, *choice, *erase),
         Request::Power { on } => {
             check_power(machine)?;
@@ -226,7 +258,12 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             }
             want.protected = *on;
         }
-        Request::Retired(on) => want.retired = *on,
+        Request::Retired(on) => {
+            if let Some(disk) = left_out(machine).or_else(|| unwiped(machine)).filter(|_| !on) {
+                return Err(Refusal::Unwiped { disk: disk.clone() });
+            }
+            want.retired = *on;
+        }
     }
     Ok(next)
 }
@@ -297,6 +334,9 @@ fn check_assign(machine: &Machine) -> Result<(), Refusal> {
     check_free(machine)?;
     if machine.want.maintenance {
         return Err(Refusal::Maintenance);
+    }
+    if let Some(disk) = unwiped(machine) {
+        return Err(Refusal::Unwiped { disk: disk.clone() });
     }
     if machine.want.retired {
         return Err(Refusal::Retired);

@@ -6,8 +6,9 @@
 
 use crate::{
     admit::{Refusal, Request, admit},
-    machine::{Job, Machine},
+    machine::{Job, Machine, Skipped},
     plan::StepName,
+    wipe::skippable,
 };
 use provisioner_api::{Choice, ErasePolicy, JobKind};
 
@@ -16,28 +17,42 @@ use provisioner_api::{Choice, ErasePolicy, JobKind};
 pub struct WayOut {
     /// What is to be chosen; `None`: something else has to be done.
     pub choice: Option<Choice>,
+    /// Which disk it is about.
+    pub disk: Option<String>,
     /// What comes of it, with the command. `{machine}` and `{instance}` stand for names.
     pub what: String,
+}
+
+impl WayOut {
+    /// Something that is not chosen, but done.
+    fn other(what: String) -> Self {
+        Self { choice: None, disk: None, what }
+    }
 }
 
 /// What may be done about what is held: first what would mend just this, then what may be chosen. Empty if nothing is held.
 pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let Some(hold) = &machine.state.hold else { return Vec::new() };
-    let advice = hold.advice.iter().map(|what| WayOut { choice: None, what: what.clone() });
+    let advice = hold.advice.iter().map(|what| WayOut::other(what.clone()));
     let choices = choices(machine);
     let chosen = choices.iter().map(|choice| WayOut {
         choice: Some(*choice),
-        what: what(*choice, machine.running_job()).to_owned(),
+        ..WayOut::other(what(*choice, machine.running_job()).to_owned())
+    });
+    let skipped = skippable(machine).into_iter().map(|disk| WayOut {
+        choice: Some(Choice::SkipDisk),
+        disk: Some(disk.clone()),
+        what: format!(
+            "if disk `{disk}` is dead or gone: `billet machine choose {{machine}} skip-disk --disk {disk}` leaves it unwiped, and retires the machine"
+        ),
     });
     let wipes = machine.running_job().is_some_and(Job::wipes);
-    let otherwise = wipes.then(|| WayOut {
-        choice: None,
-        what: "`billet instance delete {instance} --erase …` wipes it in another way".into(),
-    });
-    advice.chain(chosen).chain(otherwise).collect()
+    let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
+    let otherwise = wipes.then(|| WayOut::other(otherwise.into()));
+    advice.chain(chosen).chain(skipped).chain(otherwise).collect()
 }
 
-/// What may be chosen about what is held: each is admitted, and changes something.
+/// What may be chosen about what is held, beside the disks that may be left out (`skippable`): each is admitted, and changes something.
 pub fn choices(machine: &Machine) -> Vec<Choice> {
     let Some(hold) = &machine.state.hold else { return Vec::new() };
     let changes = |choice: &Choice| {
@@ -45,6 +60,17 @@ pub fn choices(machine: &Machine) -> Vec<Choice> {
         after.is_ok_and(|after| after != *machine)
     };
     Choice::ALL.into_iter().filter(changes).collect()
+}
+
+/// The machine once a disk was left out of its wiping. It is retired with the same word: whoever lifts that, lifts it alone.
+pub(crate) fn skip_disk(machine: &Machine, number: u64, disk: &str) -> Result<Machine, Refusal> {
+    let mut next = choose(machine, number, Choice::Retry, ErasePolicy::default())?;
+    let there = skippable(machine);
+    let job = machine.running_job().filter(|_| there.iter().any(|known| known == disk));
+    let Some(job) = job else { return Err(Refusal::NoSkip { disk: disk.to_owned(), there }) };
+    next.want.skipped.push(Skipped { job: job.id, disk: disk.to_owned() });
+    next.want.retired = true;
+    Ok(next)
 }
 
 /// The machine once this was chosen.
@@ -121,6 +147,8 @@ fn what(choice: Choice, job: Option<&Job>) -> &'static str {
         (Choice::Abandon, Some(JobKind::Deploy)) => {
             "`billet machine choose {machine} abandon` gives it back and sets the machine aside: in maintenance, so that nobody gets it"
         }
+        // Told for each disk.
+        (Choice::SkipDisk, _) => "a disk is left out",
         (Choice::Abandon, _) => {
             "`billet machine choose {machine} abandon` ends the inspection and sets the machine aside: in maintenance, so that nobody gets it"
         }

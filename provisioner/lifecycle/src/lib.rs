@@ -20,6 +20,7 @@ mod order;
 mod plan;
 mod settle;
 mod turn;
+mod wipe;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
@@ -30,7 +31,7 @@ pub use disk::{NoDisk, choose_root_disk};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,
-    Reported, State, Step, Want,
+    Reported, Skipped, State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
@@ -40,3 +41,4 @@ pub use turn::{
     Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, restored,
     still_mine,
 };
+pub use wipe::skippable;

@@ -52,11 +52,23 @@ pub struct Want {
     /// The hold of which an operator says that the operating system runs all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched: Option<u64>,
+    /// Disks that an operator left out of a release's wiping, by serial number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// The last request to switch it.
     pub power: Option<PowerWish>,
     /// Who had it last: one of the same name may want it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<OwnerName>,
+}
+
+/// A disk that an operator left out of a release's wiping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The release.
+    pub job: JobId,
+    /// The disk's serial number.
+    pub disk: String,
 }
 
 /// A request to switch a machine.
@@ -253,6 +265,12 @@ pub struct State {
     pub came_from: Option<MachineState>,
     /// Whether an image may have been written since the disks were last known clean.
     pub dirty: bool,
+    /// The disks that the running release has to wipe: those that were there while its instance had the machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<String>,
+    /// Disks that were left out of a wiping and not wiped since. They must not be in a machine that is given to anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwiped: Vec<String>,
     /// Whether a job switched it on, and none switched it off since.
     #[serde(default)]
     pub switched_on: bool,
@@ -380,6 +398,8 @@ impl Machine {
                 retry: 0,
                 holds: 0,
                 came_from: None,
+                owed: Vec::new(),
+                unwiped: Vec::new(),
                 dirty: false,
                 switched_on: false,
                 epoch: 0,

@@ -5,6 +5,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
+    wipe::disks_to_wipe,
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
@@ -142,7 +143,7 @@ fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Tas
         }
         StepName::Erase => {
             let policy = owner?.release?;
-            Some(Task::Erase { policy, leave: leave(erasable_disks(inventory).ok()?)? })
+            Some(Task::Erase { policy, leave: leave(disks_to_wipe(machine).ok()?)? })
         }
         StepName::Reboot => Some(Task::Reboot),
         _ => None,

@@ -5,6 +5,7 @@ use crate::{
     decide::{Decision, Move, decide},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
+    wipe::{is_skipped, serials},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobId, JobKind, MachineState, StepPhase};
@@ -153,6 +154,10 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Deploy => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
     };
+    machine.state.owed.clear();
+    if kind == JobKind::Release && !unwritten {
+        machine.state.owed = serials(machine.facts.inventory.as_deref());
+    }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
     let steps = fresh_steps(kind, unwritten);
@@ -188,13 +193,28 @@ fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
     }
 }
 
+/// What was there is wiped, but for what an operator left out.
+fn wiped(machine: &mut Machine) {
+    let left = |disk: &String| is_skipped(machine, disk);
+    let mut disks = serials(machine.facts.inventory.as_deref());
+    disks.append(&mut machine.state.owed.clone());
+    let (out, wiped): (Vec<_>, Vec<_>) = disks.into_iter().partition(left);
+    let state = &mut machine.state;
+    state.unwiped.retain(|disk| !wiped.contains(disk));
+    state.unwiped.extend(out);
+    state.unwiped.sort();
+    state.unwiped.dedup();
+    state.owed.clear();
+    state.dirty = false;
+}
+
 fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
     let Some(step) = current(machine) else { return };
     step.phase = StepPhase::Done;
     step.ended = Some(now);
     step.result = Some(result.to_owned());
     match step.name {
-        StepName::Erase => machine.state.dirty = false,
+        StepName::Erase => wiped(machine),
         StepName::PowerOff | StepName::Rest => machine.state.switched_on = false,
         _ => {}
     }

@@ -111,7 +111,11 @@ fn held(record: &MachineRecord, instance: &str) -> Option<Held> {
     }
     for way in ways_out(core) {
         let what = named(&way.what);
-        held.offers.extend(way.choice.map(|choice| Offer { choice, what: what.clone() }));
+        held.offers.extend(way.choice.map(|choice| Offer {
+            choice,
+            disk: way.disk.clone(),
+            what: what.clone(),
+        }));
         held.choices.push(what);
     }
     Some(held)

@@ -371,10 +371,20 @@ pub(crate) async fn choose(
     Body(body): Body<ChooseRequest>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
-    let ends = matches!(body.choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon);
-    let erase = erase_of(&service, &record, ends).await?;
-    let request = Request::Choose { hold: body.hold, choice: body.choice, erase };
-    let event = format!("an operator chooses `{}` for hold {}", body.choice.word(), body.hold);
+    let ChooseRequest { hold, choice, disk } = body;
+    let about = disk.as_ref().map(|disk| format!(" {disk}")).unwrap_or_default();
+    let event = format!("an operator chooses `{}{about}` for hold {hold}", choice.word());
+    let request = match (choice, disk) {
+        (Choice::SkipDisk, Some(disk)) => Request::SkipDisk { hold, disk },
+        (Choice::SkipDisk, None) => {
+            return Err(ApiError::field("disk", "give the serial number of the disk that is to be left out"));
+        }
+        (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
+        (_, None) => {
+            let ends = matches!(choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon);
+            Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
+        }
+    };
     let record = service
         .admit(record.id(), &request, &event)
         .await?

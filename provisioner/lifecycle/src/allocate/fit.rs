@@ -6,7 +6,7 @@ use super::{
     labels,
     minimum::{self, Lack},
 };
-use crate::{disk::has_root_disk, machine::Machine};
+use crate::{disk::has_root_disk, machine::Machine, wipe::unwiped};
 use provisioner_api::MachineState;
 
 /// Why a machine doesn't do.
@@ -22,6 +22,7 @@ pub(super) enum Unfit {
     Maintenance,
     Retired,
     Protected,
+    Unwiped,
     Taken,
     Held,
     NoBmc,
@@ -44,6 +45,7 @@ impl Unfit {
             Self::Maintenance => "in maintenance",
             Self::Retired => "retired",
             Self::Protected => "protected",
+            Self::Unwiped => "with a disk that was left unwiped",
             Self::Taken => "taken",
             Self::Held => "held",
             Self::NoBmc => "without a BMC",
@@ -80,6 +82,7 @@ impl Unfit {
             Self::Maintenance => "`billet machine set NAME --maintenance off` ends that".into(),
             Self::Retired => "`billet machine set NAME --retired off` takes it into service again".into(),
             Self::Protected => "`billet machine set NAME --protected off` ends that".into(),
+            Self::Unwiped => "take that disk out, then `billet machine inspect NAME`".into(),
             Self::Held => "`billet machine list --held` says what each is held for".into(),
             Self::NoBmc => "`billet machine set NAME --bmc URL` gives it one".into(),
             Self::BmcTrouble => "`billet machine show NAME` says what its BMC answered".into(),
@@ -97,6 +100,7 @@ pub(super) fn obstacle(machine: &Machine) -> Option<Unfit> {
         machine.want.maintenance.then_some(Unfit::Maintenance),
         machine.want.retired.then_some(Unfit::Retired),
         machine.want.protected.then_some(Unfit::Protected),
+        unwiped(machine).is_some().then_some(Unfit::Unwiped),
         machine.state.hold.is_some().then_some(Unfit::Held),
         (!machine.want.bmc).then_some(Unfit::NoBmc),
         (machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect)

@@ -5,8 +5,8 @@ use crate::{
     deadline::{Deadline, Limits, Then, end, words},
     disk::choose_root_disk,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
-    order::erasable_disks,
     plan::{StepKind, StepName},
+    wipe::{disks_to_wipe, unwiped},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
@@ -124,6 +124,10 @@ fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
 /// Why no permit can be given for a step that destroys.
 fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
     match step {
+        StepName::WriteImage | StepName::WriteSeed if unwiped(machine).is_some() => {
+            let back = "is there again, which an earlier release left unwiped: take it out";
+            unwiped(machine).map(|disk| format!("disk `{disk}` {back}"))
+        }
         StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
             Some(owner) => {
                 let named = owner.root_disk_serial.as_deref();
@@ -133,7 +137,7 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
             }
             None => Some("no instance owns this machine".into()),
         },
-        StepName::Erase => erasable_disks(machine.facts.inventory.as_deref()).err(),
+        StepName::Erase => disks_to_wipe(machine).err(),
         _ => None,
     }
 }
@@ -325,7 +329,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
 fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvidence]) -> Decision {
     if step.name == StepName::Erase {
         let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
-        let disks = match erasable_disks(machine.facts.inventory.as_deref()) {
+        let disks = match disks_to_wipe(machine) {
             Ok(disks) => disks,
             Err(why) => return hold(why),
         };

@@ -1,6 +1,7 @@
 //! The lifecycle as its callers use it: the printed table, the story, and what holds whatever happens.
 
 mod allocation;
+mod person;
 mod placement;
 mod properties;
 mod story;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use provisioner_api::{Choice, ErasePolicy, JobId, MachineState, Progress, StepPhase};
 use provisioner_lifecycle::{
     Deadline, Decision, Fact, Failure, Leave, Limits, Machine, Move, Outcome, Reported, Request, StepKind,
-    StepName, Task, Then, admit, choices, decide, observe, order, settle, settle_on,
+    StepName, Task, Then, admit, choices, decide, observe, order, settle, settle_on, skippable,
 };
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ fn event() -> impl Strategy<Value = Event> {
             choice: Choice::ALL[choice],
             erase: ErasePolicy::Metadata,
         }),
+        (0_u64..4, prop_oneof![Just("root"), Just("data")])
+            .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() }),
         any::<bool>().prop_map(Request::Protected),
         any::<bool>().prop_map(Request::Retired),
         any::<bool>().prop_map(|on| Request::Power { on }),
@@ -118,6 +120,14 @@ fn check_order(world: &World) {
 fn check(world: &World, before: &Machine) {
     let machine = &world.machine;
     assert!(machine.state.epoch >= before.state.epoch, "epochs never fall");
+    if before.state.dirty && !machine.state.dirty {
+        let skipped: Vec<_> = machine.want.skipped.iter().map(|skipped| skipped.disk.as_str()).collect();
+        let disks = before.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
+        for disk in disks.filter_map(|disk| disk.serial.as_deref()) {
+            let left = machine.state.unwiped.iter().any(|unwiped| unwiped == disk);
+            assert!(!left || skipped.contains(&disk), "{disk} was left unwiped, and nobody said so");
+        }
+    }
     if machine.state.name == MachineState::Available {
         assert!(!machine.state.dirty, "an available machine is clean");
         assert!(!machine.state.switched_on, "an available machine was switched off");
@@ -155,6 +165,11 @@ fn check_hold(world: &World) {
     let offered = choices(&world.machine);
     let asked = world.machine.want.retry > hold.retry;
     assert!(asked || offered.contains(&Choice::Retry), "{hold:?}: {offered:?}");
+    for disk in skippable(&world.machine) {
+        let mut after = world.clone();
+        after.request(&Request::SkipDisk { hold: hold.number, disk }).unwrap();
+        assert!(after.machine.want.retired);
+    }
     for choice in offered {
         let mut after = world.clone();
         after.request(&choose(&world.machine, choice)).unwrap_or_else(|no| panic!("{choice:?}: {no}"));

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
     Deadline, Decision, Effect, Fact, Failure, Limits, Move, Outcome, Reported, Request, StepName, choices,
+    skippable,
 };
 use std::{fmt::Write, path::Path};
 
@@ -217,6 +218,9 @@ fn choices_of_holds(out: &mut String, situations: &[(String, World)]) {
     for (name, world) in situations.iter().filter(|(_, world)| world.machine.state.hold.is_some()) {
         let offered = choices(&world.machine);
         let cells = Choice::ALL.into_iter().map(|choice| {
+            if choice == Choice::SkipDisk {
+                return skippable(&world.machine).join(" or ");
+            }
             let mut after = world.clone();
             let admitted = after.request(&choose(&world.machine, choice)).is_ok();
             match (offered.contains(&choice) && admitted, after.machine.want.maintenance) {

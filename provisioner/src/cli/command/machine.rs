@@ -143,7 +143,21 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
     if matches!(choose.choice, Choice::GiveBack | Choice::Abandon) {
         sure(session, &before, "end", choose.yes)?;
     }
-    session.client.choose(&choose.machine, number, choose.choice).await?;
+    match choose.disk.as_deref() {
+        Some(disk) if choose.choice == Choice::SkipDisk => {
+            if !choose.yes {
+                let question = Question {
+                    what: &format!("leave disk {disk} of machine {} unwiped", before.name),
+                    undone: "nothing was done",
+                    consequence: "what the last instance wrote to it stays there, and the machine is retired",
+                };
+                confirm(session.environment, session.ui, &question)?;
+            }
+            session.client.skip_disk(&choose.machine, number, disk).await?;
+        }
+        Some(_) => return Err(CliError::Input("--disk goes with skip-disk alone".into())),
+        None => session.client.choose(&choose.machine, number, choose.choice).await?,
+    }
     let machine = session.client.machine(&choose.machine).await?;
     let (name, word) = (&machine.name, choose.choice.word());
     session.ui.outcome(&machine, &format!("machine {name}: {word} is chosen; see `billet why {name}`"))

@@ -32,6 +32,7 @@ const GOOD: &[&str] = &[
     "machine cancel m1 --yes",
     "machine choose m1 give-back --hold 3 -y",
     "machine choose m1 it-runs",
+    "machine choose m1 skip-disk --disk S3R14L --hold 2",
     "machine set m1 --protected on --retired off",
     "instance cancel web --yes",
     "instance retry web",

@@ -1,0 +1,275 @@
+//! What people decide: cancelling, trying again, answers to holds, and flags.
+
+use super::world::{World, cancel, choose, held, inventory, owner, release};
+use jiff::SignedDuration;
+use provisioner_api::{Choice, JobKind, MachineState, StepPhase};
+use provisioner_lifecycle::{
+    Decision, Effect, Fact, Failure, Move, Refusal, Reported, Request, StepName, Task, choices, order,
+    skippable,
+};
+
+#[test]
+fn a_second_inspection_that_is_cancelled_leaves_the_machine_available_and_off() {
+    let mut early = World::inspected_again(StepName::PowerOff);
+    early.request(&cancel()).unwrap();
+    early.reconcile(|_| panic!("nothing is to be done"));
+    assert_eq!((early.machine.state.name, early.decide()), (MachineState::Available, Decision::Done));
+    let mut late = World::inspected_again(StepName::Agent);
+    let epoch = late.machine.job.as_ref().unwrap().epoch;
+    late.request(&cancel()).unwrap();
+    let cut = late.reconcile(|_| panic!("that is decided first"));
+    assert!(matches!(cut, Decision::Move(Move::CutShort { .. })), "{cut:?}");
+    assert!(late.machine.job.as_ref().unwrap().epoch > epoch, "its agent is not listened to any more");
+    assert_eq!(late.decide(), Decision::Act(Effect::Power { on: false, wish: None }));
+    // To cancel it again changes nothing; that its BMC refuses is held, and tried again when somebody says so.
+    let before = late.machine.clone();
+    late.request(&cancel()).unwrap();
+    assert_eq!(late.machine, before);
+    late.reconcile(|_| Err(Failure { why: "no".into(), permanent: true, rest: None }));
+    assert_eq!(choices(&late.machine), [Choice::Retry, Choice::Abandon]);
+    late.request(&Request::Retry).unwrap();
+    late.run_to_rest();
+    let state = &late.machine.state;
+    assert_eq!((state.name, state.switched_on), (MachineState::Available, false));
+    assert_eq!(late.machine.job.as_ref().unwrap().steps.len(), 1, "it was not inspected after all");
+}
+
+#[test]
+fn a_deployment_that_is_cancelled_is_given_back() {
+    let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
+    unwritten.request(&cancel()).unwrap();
+    unwritten.run_to(StepName::Rest);
+    unwritten.run_to_rest();
+    assert_eq!(unwritten.machine.state.name, MachineState::Available);
+    let mut written = World::at(JobKind::Deploy, StepName::WriteImage);
+    written.request(&cancel()).unwrap();
+    written.run_to(StepName::Erase);
+    written.run_to_rest();
+    assert_eq!((written.machine.state.name, written.machine.state.dirty), (MachineState::Available, false));
+    let mut runs = World::deployed();
+    assert_eq!(runs.request(&cancel()), Err(Refusal::NothingToCancel));
+}
+
+#[test]
+fn a_wiping_can_be_paused_but_not_cancelled_into_clean() {
+    for step in [StepName::PowerOff, StepName::Agent] {
+        assert_eq!(World::at(JobKind::Release, step).request(&cancel()), Err(Refusal::NotWiping), "{step}");
+    }
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.request(&cancel()).unwrap();
+    world.reconcile(|_| panic!("nothing is to be done"));
+    assert!(world.machine.state.hold.as_ref().unwrap().why.contains("paused"));
+    assert_eq!(order(&world.machine, world.now), None, "its agent is told to stop");
+    assert_eq!((world.decide(), world.machine.state.dirty), (Decision::Done, true));
+    assert_eq!(world.request(&cancel()), Err(Refusal::NotWiping));
+    assert_eq!(choices(&world.machine), [Choice::Retry, Choice::Abandon]);
+    world.request(&choose(&world.machine, Choice::Abandon)).unwrap();
+    assert!(world.machine.want.maintenance && world.decide() == Decision::Done, "it stays held, and unwiped");
+    assert_eq!(choices(&world.machine), [Choice::Retry]);
+    world.request(&Request::Retry).unwrap();
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+}
+
+#[test]
+fn what_waits_to_be_tried_again_is_tried_at_once_when_somebody_says_so() {
+    let mut world = World::at(JobKind::Inspect, StepName::PowerOff);
+    assert_eq!(world.request(&Request::Retry), Err(Refusal::NotHeld), "it is being tried");
+    let resting =
+        || Failure { why: "no".into(), permanent: false, rest: Some(SignedDuration::from_secs(80)) };
+    world.reconcile(|_| Err(resting()));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "{:?}", world.decide());
+    world.request(&Request::Retry).unwrap();
+    let once = world.machine.clone();
+    world.request(&Request::Retry).unwrap();
+    assert_eq!(world.machine, once);
+    assert_eq!(world.reconcile(|_| panic!("first the books")), Decision::Move(Move::Now));
+    assert!(matches!(world.decide(), Decision::Act(_)), "{:?}", world.decide());
+    world.reconcile(|_| Err(resting()));
+    assert!(matches!(world.decide(), Decision::Wait(_)), "once for each word");
+    let mut order = World::at(JobKind::Deploy, StepName::WriteImage);
+    order.says(Reported::Failed("x".into()));
+    order.reconcile(|_| panic!("nothing is to be done"));
+    order.request(&Request::Retry).unwrap();
+    order.reconcile(|_| panic!("first the books"));
+    let step = order.machine.running_job().unwrap().current().unwrap();
+    assert_eq!((step.name, step.phase, step.attempt), (StepName::WriteImage, StepPhase::Intent, 2));
+}
+
+#[test]
+fn nobody_answers_another_hold_than_the_one_that_they_saw() {
+    let mut world = World::at(JobKind::Deploy, StepName::Agent);
+    assert_eq!(world.request(&choose(&world.machine, Choice::Retry)), Err(Refusal::NotHeld));
+    world.settle(&held());
+    let seen = choose(&world.machine, Choice::GiveBack);
+    world.request(&Request::Retry).unwrap();
+    world.run_to(StepName::Agent);
+    world.settle(&held());
+    assert_eq!(world.request(&seen), Err(Refusal::OtherHold { asked: 1, stands: 2 }));
+    let refused = world.request(&choose(&world.machine, Choice::Cancel)).unwrap_err();
+    assert!(refused.to_string().ends_with("there is `retry`, `give-back`, `abandon`"), "{refused}");
+    world.request(&choose(&world.machine, Choice::GiveBack)).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
+}
+
+#[test]
+fn a_system_that_cannot_report_in_runs_all_the_same_when_somebody_saw_it() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    world.pass(world.limits.phone_home);
+    while world.machine.state.hold.is_none() {
+        world.reconcile(|_| panic!("nothing is to be done"));
+    }
+    assert_eq!(choices(&world.machine), [Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]);
+    world.request(&choose(&world.machine, Choice::ItRuns)).unwrap();
+    world.run_to_rest();
+    let state = &world.machine.state;
+    assert_eq!((state.name, state.dirty, state.hold.is_some()), (MachineState::Deployed, true, false));
+    // It is a word on one hold: the next deployment has to report in again.
+    let mut held_early = World::at(JobKind::Deploy, StepName::WriteImage);
+    held_early.settle(&held());
+    assert!(!choices(&held_early.machine).contains(&Choice::ItRuns));
+}
+
+#[test]
+fn what_is_abandoned_is_nobodys() {
+    let mut inspected = World::at(JobKind::Inspect, StepName::Agent);
+    inspected.settle(&held());
+    inspected.request(&choose(&inspected.machine, Choice::Abandon)).unwrap();
+    inspected.reconcile(|_| panic!("nothing is to be done"));
+    assert_eq!(inspected.machine.state.name, MachineState::Discovered);
+    let mut deployed = World::at(JobKind::Deploy, StepName::WriteSeed);
+    deployed.settle(&held());
+    deployed.request(&choose(&deployed.machine, Choice::Abandon)).unwrap();
+    deployed.run_to(StepName::Erase);
+    deployed.run_to_rest();
+    deployed.request(&Request::Disown { instance: owner().instance }).unwrap();
+    assert_eq!(deployed.request(&Request::Assign(owner())), Err(Refusal::Maintenance));
+}
+
+#[test]
+fn what_is_protected_is_not_given_back_and_gets_nothing_new() {
+    let mut world = World::deployed();
+    world.request(&Request::Protected(true)).unwrap();
+    assert_eq!(world.request(&release()), Err(Refusal::Protected));
+    assert_eq!(world.machine.want.owner.as_ref().unwrap().release, None);
+    world.request(&Request::Protected(false)).unwrap();
+    world.request(&release()).unwrap();
+    assert_eq!(
+        world.request(&Request::Protected(true)),
+        Err(Refusal::GivenBack),
+        "its disks are being wiped"
+    );
+    let mut writes = World::at(JobKind::Deploy, StepName::WriteImage);
+    writes.request(&Request::Protected(true)).unwrap();
+    assert_eq!(writes.request(&cancel()), Err(Refusal::Protected));
+    writes.settle(&held());
+    assert_eq!(
+        choices(&writes.machine),
+        [Choice::Retry],
+        "neither of the others would leave the disks alone"
+    );
+    let mut free = World::available();
+    free.request(&Request::Protected(true)).unwrap();
+    assert_eq!(free.request(&Request::Assign(owner())), Err(Refusal::Protected));
+    free.request(&Request::Protected(false)).unwrap();
+    free.request(&Request::Retired(true)).unwrap();
+    assert_eq!(free.request(&Request::Assign(owner())), Err(Refusal::Retired));
+    free.request(&Request::Retired(false)).unwrap();
+    free.request(&Request::Assign(owner())).unwrap();
+}
+
+#[test]
+fn holds_and_steps_of_earlier_versions_still_load() {
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.settle(&held());
+    let mut stored = serde_json::to_value(&world.machine).unwrap();
+    let hold = stored["state"]["hold"].as_object_mut().unwrap();
+    hold.remove("number");
+    hold.insert(
+        "choices".into(),
+        serde_json::json!(["mend the cause, then `billet machine retry {machine}`"]),
+    );
+    for field in ["retry", "holds", "came_from", "owed", "unwiped"] {
+        stored["state"].as_object_mut().unwrap().remove(field);
+    }
+    for field in ["protected", "retired", "vouched", "skipped"] {
+        stored["want"].as_object_mut().unwrap().remove(field);
+    }
+    let inventory = world.machine.facts.inventory.clone();
+    world.machine = serde_json::from_value(stored).unwrap();
+    world.machine.facts.inventory = inventory;
+    assert_eq!(world.machine.state.hold.as_ref().unwrap().number, 0);
+    world.request(&choose(&world.machine, Choice::Retry)).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
+}
+
+/// The agent of a release calls in and sees this.
+fn released_with(change: impl FnOnce(&mut provisioner_api::Inventory)) -> World {
+    let mut world = World::at(JobKind::Release, StepName::Agent);
+    let mut found = inventory();
+    change(&mut found);
+    let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+    world.fact(&Fact::Claimed { job, inventory: found });
+    world.reconcile(|_| panic!("nothing is to be done"));
+    world
+}
+
+#[test]
+fn a_disk_that_is_gone_by_the_release_is_held_until_somebody_leaves_it_out() {
+    let mut world = released_with(|found| drop(found.disks.pop()));
+    world.reconcile(|_| panic!("nothing is to be done"));
+    let hold = world.machine.state.hold.clone().unwrap();
+    assert!(hold.why.starts_with("disk `data`, which the last instance could write"), "{}", hold.why);
+    assert_eq!(skippable(&world.machine), ["data"], "something has to be wiped");
+    let skip = |disk: &str| Request::SkipDisk { hold: hold.number, disk: disk.into() };
+    assert!(matches!(world.request(&skip("other")), Err(Refusal::NoSkip { .. })));
+    world.request(&skip("data")).unwrap();
+    assert!(world.machine.want.retired);
+    let found = world.machine.facts.inventory.clone().unwrap();
+    world.run_to(StepName::Agent);
+    let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+    world.fact(&Fact::Claimed { job, inventory: (*found).clone() });
+    world.run_to(StepName::Erase);
+    let Task::Erase { leave, .. } = order(&world.machine, world.now).unwrap().task else { panic!() };
+    assert_eq!(leave.disks.iter().map(|disk| disk.serial.as_str()).collect::<Vec<_>>(), ["root"]);
+    world.run_to_rest();
+    let state = &world.machine.state;
+    assert_eq!(
+        (state.name, state.unwiped.as_slice()),
+        (MachineState::Available, ["data".to_owned()].as_slice())
+    );
+    world.request(&Request::Disown { instance: owner().instance }).unwrap();
+    assert_eq!(world.request(&Request::Assign(owner())), Err(Refusal::Retired));
+
+    // Lifted while it is not there, the disk keeps the next instance away when it is back.
+    world.request(&Request::Retired(false)).unwrap();
+    world.request(&Request::Assign(owner())).unwrap();
+    for _ in 0..100 {
+        world.live();
+    }
+    let why = &world.machine.state.hold.as_ref().unwrap().why;
+    assert!(why.contains("`data`") && why.contains("unwiped"), "{why}");
+    assert!(!world.machine.state.dirty);
+    assert_eq!(world.request(&Request::Retired(false)), Err(Refusal::Unwiped { disk: "data".into() }));
+}
+
+#[test]
+fn a_disk_that_was_left_out_is_wiped_by_a_later_release_that_sees_it() {
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.settle(&held());
+    world.request(&Request::SkipDisk { hold: 1, disk: "data".into() }).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.unwiped, ["data"]);
+    world.request(&Request::Disown { instance: owner().instance }).unwrap();
+    // Out of the machine it is nobody's concern, and back in a machine that runs it is wiped with the others.
+    world.machine.want.retired = false;
+    world.machine.state.unwiped.clear();
+    world.request(&Request::Assign(owner())).unwrap();
+    world.run_to_rest();
+    world.machine.state.unwiped = vec!["data".into()];
+    world.request(&release()).unwrap();
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.unwiped.len()), (MachineState::Available, 0));
+}
