@@ -31,6 +31,7 @@ mod service;
 mod sessions;
 mod store;
 mod text;
+mod timeline;
 pub mod tls;
 mod trace;
 mod windows;

@@ -22,6 +22,7 @@ mod network;
 pub mod paths;
 mod progress;
 mod secret;
+mod timeline;
 
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
@@ -61,5 +62,6 @@ pub use network::{
     DhcpMode, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
-pub use progress::{Held, Progress, Waiting, Why};
+pub use progress::{Choice, Held, Progress, Waiting, Why, WhyMachine};
 pub use secret::Secret;
+pub use timeline::{Timeline, TimelineEntry};

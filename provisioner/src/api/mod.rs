@@ -18,7 +18,9 @@ mod networks;
 mod pages;
 mod phone_home;
 mod reservations;
+mod timeline;
 mod validate;
+mod why;
 
 pub(crate) use linger::linger;
 pub(crate) use phone_home::router as phone_home_router;
@@ -82,10 +84,12 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_EVENTS, get(machines::events))
+        .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))
         .route(paths::MACHINE_WHY, get(machines::why))
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
         .route(paths::INSTANCE, get(instances::show).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
+        .route(paths::INSTANCE_TIMELINE, get(timeline::of_instance))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }
 

@@ -24,6 +24,7 @@ mod replica;
 mod reservation;
 mod secret;
 mod statement;
+mod timeline;
 mod token;
 mod window;
 mod writer;

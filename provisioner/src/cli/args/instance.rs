@@ -1,6 +1,6 @@
 //! `billet instance …`.
 
-use super::{Events, Limit, Named, Wait, erase};
+use super::{Events, Limit, Named, Timeline, Wait, erase};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::{ErasePolicy, InstanceState};
@@ -23,8 +23,10 @@ pub(in crate::cli) enum InstanceCommand {
     Create(Box<Create>),
     /// Give an instance back: its machine is wiped
     Delete(Delete),
-    /// Print its timeline
+    /// Print its events
     Events(Events),
+    /// Print all that is known of it, and of its machine since it was asked for, in the order of time
+    Timeline(Timeline),
 }
 
 /// `billet instance create`.

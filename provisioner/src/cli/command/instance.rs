@@ -5,6 +5,7 @@ use super::{
     confirm::{Question, confirm},
     context,
     follow::{self, From},
+    timeline,
 };
 use crate::cli::{
     args::{Create, Delete, InstanceCommand, Wait},
@@ -36,6 +37,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
                 From::After(after) => client.instance_events(&events.name, after).await,
             })
             .await
+        }
+        InstanceCommand::Timeline(asked) => {
+            let client = session.client.clone();
+            timeline::run(session, &asked, async |filter| client.instance_timeline(&asked.name, filter).await)
+                .await
         }
     }
 }
