@@ -17,4 +17,5 @@ mod network;
 mod simple_bmc;
 mod story;
 mod tidy;
+mod timeline;
 mod wrong;
