@@ -9,7 +9,7 @@ use crate::{
     api,
     bmcs::Bmcs,
     clock,
-    config::Config,
+    config::{Config, History},
     console::{Consoles, Lines},
     directory::BootDirectory,
     first_start,
@@ -45,15 +45,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How often what is out of date is thrown away and the certificate looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
-
-/// How long events and jobs are remembered.
-const HISTORY: SignedDuration = SignedDuration::from_hours(90 * 24);
-
-/// How long boot conversations are remembered.
-const TRACES: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// How many events of one machine or instance are remembered.
-const EVENTS: u32 = 10_000;
 
 /// How long a boot window that nobody claimed is remembered after its end, so that a late claim is told why.
 const CLOSED_WINDOWS: SignedDuration = SignedDuration::from_hours(1);
@@ -269,7 +260,7 @@ async fn housekeeping(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the server's certificate can't be made anew"),
         }
-        if let Err(error) = prune(&service.store, now).await {
+        if let Err(error) = prune(&service.store, &service.config.history, now).await {
             tracing::error!(%error, "what is out of date can't be thrown away");
         }
         prune_consoles(&service).await;
@@ -281,13 +272,13 @@ async fn housekeeping(
 }
 
 /// Throws away what would grow without end.
-async fn prune(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+async fn prune(store: &Store, history: &History, now: Timestamp) -> Result<(), StoreError> {
     let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
     store.window_prune(before(CLOSED_WINDOWS), before(WINDOWS)).await?;
-    store.event_prune(before(HISTORY), EVENTS).await?;
-    let oldest = u64::try_from(before(TRACES).as_millisecond()).unwrap_or(0);
+    store.event_prune(before(history.events), history.most).await?;
+    let oldest = u64::try_from(before(history.boots).as_millisecond()).unwrap_or(0);
     store.boot_trace_prune(trace::first_id(oldest), trace::STORED).await?;
-    store.job_prune(before(HISTORY)).await
+    store.job_prune(before(history.events)).await
 }
 
 /// Records of machines that were forgotten go with them; a crash may have left some.

@@ -33,6 +33,7 @@ mod sessions;
 mod slow;
 mod store;
 mod text;
+mod timeline;
 pub mod tls;
 mod trace;
 mod windows;

@@ -5,7 +5,7 @@
 mod words;
 mod writer;
 
-pub(crate) use words::wire;
+pub(crate) use words::{line, time, wire};
 pub(crate) use writer::TraceWriter;
 
 use crate::{

@@ -108,6 +108,7 @@ impl Site {
             bmc: Default::default(),
             networks: vec![network],
             limits,
+            history: Default::default(),
             log: Log { filter: "info".into(), json: false },
         };
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };

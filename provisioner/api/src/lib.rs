@@ -24,6 +24,7 @@ pub mod permit;
 mod placement;
 mod progress;
 mod secret;
+mod timeline;
 
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
@@ -64,5 +65,6 @@ pub use network::{
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
 pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
-pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Waiting, Why};
+pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Remedy, Waiting, Why, WhyMachine};
 pub use secret::Secret;
+pub use timeline::{Timeline, TimelineEntry};

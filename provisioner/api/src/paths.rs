@@ -13,6 +13,9 @@ pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
 /// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the
 /// last so many).
 pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";
+/// `GET` all that is known of it, from every source, in the order in which it happened (`?since=`, `?until=`: times;
+/// `?kinds=dhcp,boot`; `?after=`, `?limit=`, or `?newest=` instead of both).
+pub const MACHINE_TIMELINE: &str = "/v1/machines/{machine}/timeline";
 /// `GET` what it waits for.
 pub const MACHINE_WHY: &str = "/v1/machines/{machine}/why";
 /// `GET` what the BMC says of itself, `PATCH` small settings of it.
@@ -92,6 +95,8 @@ pub const INSTANCE: &str = "/v1/instances/{instance}";
 pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";
 /// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
+/// `GET` all that is known of it and, from when it was asked for, of its machine; as of a machine.
+pub const INSTANCE_TIMELINE: &str = "/v1/instances/{instance}/timeline";
 /// `GET` what it waits for.
 pub const INSTANCE_WHY: &str = "/v1/instances/{instance}/why";
 /// `GET` the images, `POST` one (query: `ImageSpec`, body: the file).

@@ -131,12 +131,42 @@ pub struct Why {
     /// Why it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// Of an instance: the machine that it has, and what that one waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<WhyMachine>,
     /// The running job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
     /// What its boot conversation means, while it waits for its agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnoses: Vec<Diagnosis>,
-    /// The last facts, newest last.
+    /// What one can do about it, as commands; nothing when there is nothing to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Remedy>,
+    /// The last facts, newest last: of a machine and the instance that has it, or of an instance and its machine.
     pub facts: Vec<Event>,
+}
+
+/// Something that a person can do. Nothing of it is needed for work that waits: that goes on by itself.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Remedy {
+    /// The command; words in capitals are to be replaced.
+    pub command: String,
+    /// What it does, or when to use it.
+    pub what: String,
+}
+
+/// The machine that an instance has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WhyMachine {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Why it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }

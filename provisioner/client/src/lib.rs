@@ -15,5 +15,5 @@ mod url;
 pub use bmc::ConsoleStream;
 pub use bmc_parts::ReportStream;
 pub use error::ClientError;
-pub use rest::{Client, Connection, InstanceFilter, MachineFilter, Page};
+pub use rest::{Client, Connection, InstanceFilter, MachineFilter, Page, TimelineFilter};
 pub use tls::TlsSettings;

@@ -3,11 +3,13 @@
 //! No retries and no waiting here: the caller knows whether a repeat is harmless and how patient it is.
 
 use crate::{ClientError, answer, tls, url};
+use jiff::Timestamp;
 use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
     InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, InstanceUpdate,
     Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Why, paths,
+    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why,
+    paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -64,6 +66,30 @@ impl InstanceFilter {
     }
 }
 
+/// Which part of a timeline.
+#[derive(Debug, Clone, Default)]
+pub struct TimelineFilter {
+    /// Only what happened then or later.
+    pub since: Option<Timestamp>,
+    /// Only what happened before then.
+    pub until: Option<Timestamp>,
+    /// Only these kinds; none: all.
+    pub kinds: Vec<String>,
+    /// Only the last so many of that, up to [`provisioner_api::PAGE_MOST`].
+    pub newest: Option<u32>,
+}
+
+impl TimelineFilter {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = Vec::new();
+        query.extend(self.since.map(|since| ("since", since.to_string())));
+        query.extend(self.until.map(|until| ("until", until.to_string())));
+        query.extend((!self.kinds.is_empty()).then(|| ("kinds", self.kinds.join(","))));
+        query.extend(self.newest.map(|newest| ("newest", newest.to_string())));
+        query
+    }
+}
+
 /// Which page of a list.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -95,7 +121,8 @@ macro_rules! listed {
 }
 
 listed!(
-    MachineList: Machine, InstanceList: Instance, EventList: Event, LeaseList: Lease, ReservationList: Reservation
+    MachineList: Machine, InstanceList: Instance, EventList: Event, LeaseList: Lease, ReservationList: Reservation,
+    Timeline: TimelineEntry
 );
 
 /// A client of the REST API. Cheap to clone; connections are shared.
@@ -288,6 +315,39 @@ impl Client {
     /// The newest events of a machine, oldest first: at most so many, up to [`provisioner_api::PAGE_MOST`].
     pub async fn machine_newest_events(&self, name: &str, number: u32) -> Result<Vec<Event>, ClientError> {
         self.newest_events(paths::MACHINE_EVENTS, name, number).await
+    }
+
+    /// All that is known of a machine, oldest first.
+    pub async fn machine_timeline(
+        &self,
+        name: &str,
+        filter: &TimelineFilter,
+    ) -> Result<Vec<TimelineEntry>, ClientError> {
+        self.timeline(paths::MACHINE_TIMELINE, name, filter).await
+    }
+
+    /// All that is known of an instance and its machine, oldest first.
+    pub async fn instance_timeline(
+        &self,
+        name: &str,
+        filter: &TimelineFilter,
+    ) -> Result<Vec<TimelineEntry>, ClientError> {
+        self.timeline(paths::INSTANCE_TIMELINE, name, filter).await
+    }
+
+    async fn timeline(
+        &self,
+        path: &str,
+        name: &str,
+        filter: &TimelineFilter,
+    ) -> Result<Vec<TimelineEntry>, ClientError> {
+        let query = filter.query();
+        if filter.newest.is_none() {
+            return self.all::<Timeline>(path, &[name], &query, None).await;
+        }
+        // What is counted from the end is one page.
+        let query: Vec<_> = query.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        Ok(answer::json::<Timeline>(self.request_with(Method::GET, path, &[name], &query)?).await?.items)
     }
 
     /// What a machine waits for.

@@ -63,7 +63,7 @@ async fn whose(service: &Service, target: &str) -> Result<(Option<MachineRecord>
 }
 
 /// What is known of some MACs: in memory, and stored, by this replica or another, or before it was forgotten here.
-async fn entries(service: &Service, macs: &[Mac]) -> Result<Vec<Numbered>, ServiceError> {
+pub(super) async fn entries(service: &Service, macs: &[Mac]) -> Result<Vec<Numbered>, ServiceError> {
     let mut entries = service.traces.of(macs);
     for mac in macs {
         entries.extend(service.store.boot_trace_list(&format_mac(*mac)).await?);

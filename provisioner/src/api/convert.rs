@@ -7,8 +7,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcHealth, BmcStatus, Diagnosis, Event, Held, Instance, InstanceState, InstanceStatus, Job, Machine,
-    MachineSpec, MachineStatus, Offer, Power, Progress, Step, StepPhase, Waiting, Why,
+    BmcHealth, BmcStatus, Held, Instance, InstanceState, InstanceStatus, Job, Machine, MachineSpec,
+    MachineStatus, Offer, Power, Progress, Step, StepPhase, Waiting, Why,
 };
 use provisioner_lifecycle::{Decision, Hold, Reported, decide, ways_out};
 
@@ -205,20 +205,14 @@ pub(crate) fn instance(
     Instance { id: record.id, name: record.name.clone(), version: record.version, spec, status }
 }
 
-/// The answer to "why".
-pub(crate) fn why(
-    object: String,
-    state: String,
-    waiting: Option<Waiting>,
-    held: Option<Held>,
-    job: Option<Job>,
-    diagnoses: Vec<Diagnosis>,
-    facts: Vec<Event>,
-) -> Why {
-    let sentence = match (&held, &waiting) {
+/// The answer to "why", with its sentence.
+pub(crate) fn why(why: Why) -> Why {
+    let Why { object, state, .. } = &why;
+    let on = why.machine.as_ref().map(|machine| format!(" on machine {}", machine.name)).unwrap_or_default();
+    let sentence = match (&why.held, &why.waiting) {
         (Some(held), _) => {
             format!(
-                "{object} is held since {}: {}. You may: {}.",
+                "{object}{on} is held since {}: {}. You may: {}.",
                 held.since,
                 held.why,
                 held.choices.join("; or ")
@@ -231,9 +225,12 @@ pub(crate) fn why(
             let hint =
                 waiting.hint.as_ref().map(|hint| format!(" If it takes long: {hint}.")).unwrap_or_default();
             let since = waiting.since;
-            format!("{object} is {state} and waits since {since}{until}: {}.{slow}{then}{hint}", waiting.why)
+            format!(
+                "{object} is {state}{on} and waits since {since}{until}: {}.{slow}{then}{hint}",
+                waiting.why
+            )
         }
-        (None, None) => format!("{object} is {state} and waits for nothing."),
+        (None, None) => format!("{object} is {state}{on} and waits for nothing."),
     };
-    Why { object, state, sentence, waiting, held, job, diagnoses, facts }
+    Why { sentence, ..why }
 }

@@ -5,14 +5,15 @@ use super::{
     error::{ApiError, Body, Query},
     instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, etag, event_list},
-    pages,
+    pages, timeline,
     validate::Fields,
+    why,
 };
 use crate::{
     clock,
     keys::KeyError,
     service::{Service, ServiceError},
-    store::{EventsOf, InstanceRecord, InstanceStanding, ListedInstance, NewEvent, NewSecret},
+    store::{EventsOf, InstanceRecord, InstanceStanding, ListedInstance, MachineRecord, NewEvent, NewSecret},
     text::word,
 };
 use axum::{
@@ -24,7 +25,7 @@ use axum::{
 };
 use provisioner_api::{
     DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
-    InstanceList, InstanceState, Why,
+    InstanceList, InstanceState, Why, WhyMachine,
 };
 use provisioner_lifecycle::{Refusal, Request};
 use serde::Deserialize;
@@ -246,29 +247,31 @@ pub(crate) async fn why(
 ) -> Result<Json<Why>, ApiError> {
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
     let now = clock::now();
-    let instance = convert::instance(&service, &record, own.as_ref(), now);
-    let (job, facts) = match &own {
-        Some(own) => (
-            convert::machine(&service, own, None, now).status.job,
-            service.store.event_newest(EventsOf::Machine(own.id()), FACTS).await?,
-        ),
-        None => (None, service.store.event_newest(EventsOf::Instance(record.id), FACTS).await?),
-    };
-    let status = instance.status;
-    let state = word(&status.state);
+    let status = convert::instance(&service, &record, own.as_ref(), now).status;
+    let on = own.as_ref().map(|own| convert::machine(&service, own, Some(&record.name), now));
+    let facts =
+        timeline::facts(&service, own.as_ref().map(MachineRecord::id), Some(record.id), FACTS).await?;
     let diagnoses = match &own {
         Some(own) => boot_trace::of_waiting(&service, own).await?,
         None => Vec::new(),
     };
-    Ok(Json(convert::why(
-        format!("instance {}", record.name),
-        state,
-        status.waiting,
-        status.held,
-        job,
+    Ok(Json(convert::why(Why {
+        object: format!("instance {}", record.name),
+        state: word(&status.state),
+        sentence: String::new(),
+        waiting: status.waiting,
+        held: status.held,
+        job: on.as_ref().and_then(|on| on.status.job.clone()),
+        machine: on.map(|on| WhyMachine {
+            name: on.name,
+            state: word(&on.status.state),
+            waiting: on.status.waiting,
+            held: on.status.held,
+        }),
         diagnoses,
+        choices: why::of_instance(&record, own.as_ref()),
         facts,
-    )))
+    })))
 }
 
 pub(super) fn tagged(instance: Instance) -> Response {

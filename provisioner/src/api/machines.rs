@@ -4,8 +4,9 @@ use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
     instance_update::check_unprotected,
-    pages,
+    pages, timeline,
     validate::Fields,
+    why,
 };
 use crate::{
     bmcs, clock,
@@ -440,19 +441,20 @@ pub(crate) async fn why(
 ) -> Result<Json<Why>, ApiError> {
     let record = service.machine(&key).await?;
     let machine = wire(&service, &record).await?;
-    let facts = service.store.event_newest(EventsOf::Machine(record.id()), FACTS).await?;
-    let state = word(&machine.status.state);
+    let facts = timeline::facts(&service, Some(record.id()), record.owner(), FACTS).await?;
     let status = machine.status;
-    let diagnoses = boot_trace::of_waiting(&service, &record).await?;
-    Ok(Json(convert::why(
-        format!("machine {}", record.name),
-        state,
-        status.waiting,
-        status.held,
-        status.job,
-        diagnoses,
+    Ok(Json(convert::why(Why {
+        object: format!("machine {}", record.name),
+        state: word(&status.state),
+        sentence: String::new(),
+        waiting: status.waiting,
+        held: status.held,
+        machine: None,
+        job: status.job,
+        diagnoses: boot_trace::of_waiting(&service, &record).await?,
+        choices: why::of_machine(&record, status.instance_name.as_deref()),
         facts,
-    )))
+    })))
 }
 
 fn tagged(machine: Machine) -> Response {

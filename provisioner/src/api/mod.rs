@@ -19,7 +19,9 @@ mod networks;
 mod pages;
 mod phone_home;
 mod reservations;
+mod timeline;
 mod validate;
+mod why;
 
 pub(crate) use linger::linger;
 pub(crate) use phone_home::router as phone_home_router;
@@ -84,11 +86,13 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_EVENTS, get(machines::events))
+        .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))
         .route(paths::MACHINE_WHY, get(machines::why))
         .route(paths::INSTANCES, get(instances::list).post(instances::create))
         .route(paths::INSTANCE, get(instances::show).patch(instance_update::update).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
         .route(paths::INSTANCE_ACTIONS, post(instances::act))
+        .route(paths::INSTANCE_TIMELINE, get(timeline::of_instance))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }
 

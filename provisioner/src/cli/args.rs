@@ -186,6 +186,25 @@ pub(super) struct Events {
     pub(super) newest: Option<u32>,
 }
 
+/// What is known of one object, from every source.
+#[derive(Debug, Args)]
+pub(super) struct Timeline {
+    /// Its name or id
+    pub(super) name: String,
+    /// Only what happened since: a time such as 2026-11-22T10:00:00Z, or so long ago: 90s, 15m, 2h
+    #[arg(long, value_name = "TIME", value_parser = validate::since)]
+    pub(super) since: Option<validate::Since>,
+    /// Only this kind: dhcp, boot, agent, bmc, os, request, state, step, waiting, asks, held; may be given more than once
+    #[arg(long = "kind", value_name = "KIND", value_parser = validate::kind)]
+    pub(super) kinds: Vec<String>,
+    /// Only the last so many of what there is, up to 1000
+    #[arg(long, value_name = "NUMBER", value_parser = page_size())]
+    pub(super) newest: Option<u32>,
+    /// Go on printing what happens, until interrupted
+    #[arg(short, long)]
+    pub(super) follow: bool,
+}
+
 /// How much of a list.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Limit {

@@ -11,6 +11,7 @@ mod instance;
 mod machine;
 mod network;
 mod password;
+mod timeline;
 mod why;
 
 use super::{

@@ -13,8 +13,33 @@ pub(super) use bmc::{
 pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, size, spread_by};
 
 use crate::config::value::dns_label;
+use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{BootChain, Choice, ImageFormat, InstanceState, MachineState};
 use std::net::Ipv4Addr;
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// From a time on.
+    Time(Timestamp),
+    /// So long ago.
+    Ago(SignedDuration),
+}
+
+/// Reads a time, or how long ago it was.
+pub(super) fn since(text: &str) -> Result<Since, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(Since::Time(time));
+    }
+    let wrong = "write a time like 2026-11-22T10:00:00Z, or how long ago it was, like 90s, 15m or 2h";
+    crate::config::value::duration(text).map(Since::Ago).map_err(|_| wrong.to_owned())
+}
+
+/// Reads the kind of an event.
+pub(super) fn kind(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if is_word { Ok(text.to_owned()) } else { Err("write a kind like dhcp, boot, agent or step".to_owned()) }
+}
 
 /// What `billet why` is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub(super) use bmc::{
     bmc_subscriptions, bmc_task, bmc_task_state, bmc_tasks, bmc_users, bmc_watchdog,
 };
 pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
-pub(super) use event::events;
+pub(super) use event::{events, timeline};
 pub(super) use image::{image, images};
 pub(super) use instance::{instance, instances};
 pub(super) use job::{current, phase};

@@ -1,7 +1,7 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
 use super::{
-    Api, Bmc, Boot, Config, Console, Log, PostgresDatabase, Problem, Recording, network, value, wire,
+    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Recording, network, value, wire,
 };
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
@@ -47,6 +47,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         bmc: bmc(&mut checker, file.bmc),
         networks: network::networks(&mut checker, file.networks),
         limits: limits(&mut checker, file.limits),
+        history: history(&mut checker, &file.history),
         log: log(&mut checker, file.log),
     };
     ports(&mut checker, &config);
@@ -154,6 +155,21 @@ fn path(checker: &mut Checker, key: &str, text: Option<String>, default: &str) -
         checker.problem(key, format!("`{}` is a relative path; begin it with `/`", path.display()));
     }
     path
+}
+
+fn history(checker: &mut Checker, history: &wire::History) -> History {
+    let default = History::default();
+    let mut age = |key: &str, text: &Option<String>, default| {
+        let value = text.as_deref().map_or(Ok(default), value::age);
+        checker.take(format!("history.{key}"), value, default)
+    };
+    let events = age("events", &history.events, default.events);
+    let boots = age("boots", &history.boots, default.boots);
+    let most = history.most.unwrap_or(default.most);
+    if !(1000..=100_000).contains(&most) {
+        checker.problem("history.most", format!("{most} is not from 1000 to 100000"));
+    }
+    History { events, most, boots }
 }
 
 fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {

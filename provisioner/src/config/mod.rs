@@ -20,6 +20,7 @@ pub use network::Network;
 pub use problem::{ConfigError, Problem};
 pub use subnet::Subnet;
 
+use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
 use std::{
     net::SocketAddr,
@@ -45,6 +46,8 @@ pub struct Config {
     pub networks: Vec<Network>,
     /// How long things may take.
     pub limits: Limits,
+    /// How much of what happened is kept.
+    pub history: History,
     /// The log.
     pub log: Log,
 }
@@ -103,6 +106,24 @@ pub struct Bmc {
     pub subnets: Vec<bmc::Subnet>,
     /// The ports that are asked there; others than the protocols' own only for tests.
     pub scan_ports: bmc::ScanPorts,
+}
+
+/// How much of what happened is kept. What is older or more is forgotten, a few times a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// How long events and jobs are kept.
+    pub events: SignedDuration,
+    /// How many events of one machine or instance are kept at most.
+    pub most: u32,
+    /// How long boot conversations are kept.
+    pub boots: SignedDuration,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        let days = |days: i64| SignedDuration::from_hours(days * 24);
+        Self { events: days(90), most: 10_000, boots: days(30) }
+    }
 }
 
 /// The log's settings.

@@ -42,6 +42,7 @@ fn the_example_is_right_and_shows_the_defaults() {
     assert_eq!(problems, []);
     let (default, _) = Config::read("", []).unwrap();
     assert_eq!(config.limits, default.limits);
+    assert_eq!(config.history, default.history);
     assert_eq!(config.log, default.log);
     assert_eq!(config.console, default.console);
     assert_eq!(config.data, default.data);
@@ -75,6 +76,24 @@ fn variables_win_over_the_file() {
     let variables = [("BILLET__LIMITS__WRITE".to_owned(), "soon".to_owned())];
     let (_, problems) = Config::read("", variables).unwrap();
     assert!(problems[0].to_string().starts_with("limits.write: `soon` is not a duration"), "{problems:?}");
+}
+
+#[test]
+fn how_much_is_kept_is_within_bounds() {
+    let (config, problems) =
+        Config::read("[history]\nevents = '7d'\nmost = 1000\nboots = '36h'", []).unwrap();
+    assert_eq!(problems, []);
+    assert_eq!((config.history.events.as_hours(), config.history.boots.as_hours()), (7 * 24, 36));
+    for wrong in ["0d", "3651d", "7", "d", "-1d", "1w", "9223372036854775807d"] {
+        let said = said(&format!("[history]\nevents = '{wrong}'"));
+        assert!(said.starts_with(&format!("history.events: `{wrong}` is not how long")), "{said}");
+    }
+    for wrong in ["999", "100001"] {
+        assert_eq!(
+            said(&format!("[history]\nmost = {wrong}")),
+            format!("history.most: {wrong} is not from 1000 to 100000\n")
+        );
+    }
 }
 
 /// One mistake each in an otherwise right file: what is replaced, by what, and what must be said.

@@ -53,6 +53,17 @@ pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
     Ok(duration)
 }
 
+/// How long something is kept: `7d`, `90d`, `36h`, from an hour to ten years.
+pub(super) fn age(text: &str) -> Result<SignedDuration, String> {
+    let wrong =
+        || format!("`{text}` is not how long to keep something; write it like 90d or 36h, from 1h to 3650d");
+    let (number, hours) = text.strip_suffix('d').map_or((text.strip_suffix('h'), 1), |days| (Some(days), 24));
+    let number: i64 = number.and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    let hours =
+        number.checked_mul(hours).filter(|hours| (1..=3650 * 24).contains(hours)).ok_or_else(wrong)?;
+    Ok(SignedDuration::from_hours(hours))
+}
+
 /// A subnet such as `10.77.0.0/24`: its first address and the length of its prefix, 8 to 30.
 pub(super) fn subnet(text: &str) -> Result<(Ipv4Addr, u8), String> {
     let wrong = || format!("`{text}` is not a subnet; write it like 10.77.0.0/24");

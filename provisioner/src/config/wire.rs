@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) bmc: Bmc,
     pub(super) networks: Vec<Network>,
     pub(super) limits: Limits,
+    pub(super) history: History,
     pub(super) log: Log,
 }
 
@@ -60,6 +61,15 @@ pub(super) struct Bmc {
     pub(super) virsh: Option<String>,
     pub(super) vboxmanage: Option<String>,
     pub(super) subnets: Vec<String>,
+}
+
+/// `[history]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct History {
+    pub(super) events: Option<String>,
+    pub(super) most: Option<u32>,
+    pub(super) boots: Option<String>,
 }
 
 /// `[[networks]]`: the link itself, and what is said of the network as a whole.

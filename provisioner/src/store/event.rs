@@ -21,17 +21,25 @@ pub(crate) struct NewEvent {
     pub(crate) kind: &'static str,
     /// One sentence.
     pub(crate) message: String,
+    /// When it was observed; none: when it is written.
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl NewEvent {
     /// An event of a machine.
     pub(crate) fn machine(id: MachineId, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { machine: Some(id), instance: None, kind, message: message.into() }
+        Self { machine: Some(id), instance: None, kind, message: message.into(), at: None }
     }
 
     /// An event of an instance.
     pub(crate) fn instance(id: InstanceId, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { machine: None, instance: Some(id), kind, message: message.into() }
+        Self { machine: None, instance: Some(id), kind, message: message.into(), at: None }
+    }
+
+    /// The same, of something that was observed a moment ago. Its id grows with the time of writing all the same, so
+    /// that whoever reads on from an id misses nothing.
+    pub(crate) fn observed(self, at: Timestamp) -> Self {
+        Self { at: Some(at), ..self }
     }
 }
 
@@ -46,7 +54,7 @@ pub(crate) enum EventsOf {
 
 impl EventsOf {
     /// The column that tells whose events they are, and what is in it.
-    fn column(self) -> (&'static str, String) {
+    pub(super) fn column(self) -> (&'static str, String) {
         match self {
             Self::Machine(id) => ("machine", id.to_string()),
             Self::Instance(id) => ("instance", id.to_string()),
@@ -55,7 +63,7 @@ impl EventsOf {
 }
 
 /// The columns that [`from_row`] reads.
-const SELECT: &str = "SELECT id, at, machine, instance, kind, message FROM event";
+pub(super) const SELECT: &str = "SELECT id, at, machine, instance, kind, message FROM event";
 
 /// Most events in one statement.
 const MOST: usize = 8;
@@ -90,7 +98,7 @@ fn push(statement: &mut Statement, events: &[NewEvent], now: Timestamp) {
     statement.push_rows(events.iter().map(|event| {
         [
             Uuid::now_v7().to_string().into(),
-            micros(now).into(),
+            micros(event.at.unwrap_or(now)).into(),
             event.machine.map(|id| id.to_string()).into(),
             event.instance.map(|id| id.to_string()).into(),
             event.kind.into(),
@@ -101,7 +109,7 @@ fn push(statement: &mut Statement, events: &[NewEvent], now: Timestamp) {
 
 /// The least id that an event of this time can have: the first 48 bits of an UUID of version 7 are milliseconds since
 /// 1970 (RFC 9562, section 5.7).
-fn first_id(at: Timestamp) -> String {
+pub(super) fn first_id(at: Timestamp) -> String {
     let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
     format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
 }
@@ -174,7 +182,7 @@ impl Store {
     }
 }
 
-fn from_row(row: &Row) -> Result<Event, StoreError> {
+pub(super) fn from_row(row: &Row) -> Result<Event, StoreError> {
     let id: String = row.try_get("id")?;
     let machine: Option<String> = row.try_get("machine")?;
     let instance: Option<String> = row.try_get("instance")?;

@@ -24,6 +24,7 @@ mod recent;
 mod replica;
 mod reservation;
 mod secret;
+mod timeline;
 mod token;
 mod window;
 mod writer;

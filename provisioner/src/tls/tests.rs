@@ -269,6 +269,7 @@ fn the_names_of_a_service() {
         console: config::Console::default(),
         networks: Vec::new(),
         limits: provisioner_lifecycle::Limits::default(),
+        history: config::History::default(),
         log: config::Log { filter: "info".to_owned(), json: false },
     };
     let want = set(&["127.0.0.1", "192.0.2.7", "billet.example.org", "fd00::1", "head", "localhost"]);

@@ -9,7 +9,7 @@ use pxe_proto::{
 };
 
 /// The line of the timeline, with its kind; none for what only the conversation shows.
-pub(super) fn line(entry: &Entry) -> Option<(&'static str, String)> {
+pub(crate) fn line(entry: &Entry) -> Option<(&'static str, String)> {
     let file = |over: &str, name: &str, stage: &Transfer| match stage {
         Transfer::Done { bytes, .. } => Some(("boot", format!("fetched {name} over {over} ({bytes} bytes)"))),
         Transfer::Broken { bytes, reason, .. } => {
@@ -35,12 +35,17 @@ pub(super) fn line(entry: &Entry) -> Option<(&'static str, String)> {
     }
 }
 
+/// When it was heard.
+pub(crate) fn time(entry: &Entry) -> Timestamp {
+    let at = i64::try_from(entry.at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    at.unwrap_or(Timestamp::MAX)
+}
+
 /// An entry as the API shows it.
 pub(crate) fn wire(id: u64, entry: &Entry) -> TraceEntry {
-    let at = i64::try_from(entry.at).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
     let mut told = TraceEntry {
         id,
-        at: at.unwrap_or(Timestamp::MAX),
+        at: time(entry),
         mac: format_mac(entry.mac),
         network: entry.network.clone(),
         ..TraceEntry::default()

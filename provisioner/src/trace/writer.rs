@@ -177,7 +177,9 @@ impl TraceWriter {
             let Some(machine) = self.known.get(&entry.mac) else { continue };
             let (events, netboot) = machines.entry(*machine).or_default();
             *netboot |= from_firmware(entry);
-            events.extend(words::line(entry).map(|(kind, text)| NewEvent::machine(*machine, kind, text)));
+            let at = words::time(entry);
+            let event = |(kind, text)| NewEvent::machine(*machine, kind, text).observed(at);
+            events.extend(words::line(entry).map(event));
         }
         let now = Instant::now();
         self.netboots.retain(|_, noted| now.duration_since(*noted) < NETBOOT);

@@ -20,4 +20,5 @@ mod postgres;
 mod simple_bmc;
 mod story;
 mod tidy;
+mod timeline;
 mod wrong;

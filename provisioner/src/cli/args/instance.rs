@@ -1,6 +1,6 @@
 //! `billet instance …`.
 
-use super::{Cancel, Events, Limit, Named, Placement, SetInstance, Wait, erase};
+use super::{Cancel, Events, Limit, Named, Placement, SetInstance, Timeline, Wait, erase};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::{ErasePolicy, InstanceState};
@@ -29,8 +29,10 @@ pub(in crate::cli) enum InstanceCommand {
     Set(SetInstance),
     /// Give an instance back: its machine is wiped
     Delete(Delete),
-    /// Print its timeline
+    /// Print its events
     Events(Events),
+    /// Print all that is known of it, and of its machine since it was asked for, in the order of time
+    Timeline(Timeline),
 }
 
 /// `billet instance create`.

@@ -1,6 +1,6 @@
 //! `billet machine …`.
 
-use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Wait, boot_mode};
+use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Timeline, Wait, boot_mode};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use provisioner_api::{BmcSpec, BootChain, BootMode, Choice, MachineState};
@@ -44,8 +44,10 @@ pub(in crate::cli) enum MachineCommand {
     Set(Box<Set>),
     /// Watch its serial console and type on it; what was recorded before comes first
     Console(Console),
-    /// Print its timeline
+    /// Print its events
     Events(Events),
+    /// Print all that is known of it, and of the instance that has it, from every source in the order of time
+    Timeline(Timeline),
     /// Forget it. Its disks are not touched
     Delete(Named),
 }

@@ -5,6 +5,7 @@ use super::{
     confirm::{Question, confirm},
     context,
     follow::{self, From},
+    timeline,
 };
 use crate::cli::{
     args::{Cancel, Create, Delete, InstanceCommand, SetInstance, Switch, Wait},
@@ -47,6 +48,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
                 From::After(after) => client.instance_events(&events.name, after).await,
             })
             .await
+        }
+        InstanceCommand::Timeline(asked) => {
+            let client = session.client.clone();
+            timeline::run(session, &asked, async |filter| client.instance_timeline(&asked.name, filter).await)
+                .await
         }
     }
 }

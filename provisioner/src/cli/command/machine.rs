@@ -5,7 +5,7 @@ use super::{
     confirm::{Question, confirm},
     console, context,
     follow::{self, From},
-    password,
+    password, timeline,
 };
 use crate::cli::{
     args::{Add, Choose, MachineCommand, PowerCommand, Set, Switch, Wait},
@@ -65,6 +65,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
                 From::After(after) => client.machine_events(&events.name, after).await,
             })
             .await
+        }
+        MachineCommand::Timeline(asked) => {
+            let client = session.client.clone();
+            timeline::run(session, &asked, async |filter| client.machine_timeline(&asked.name, filter).await)
+                .await
         }
         MachineCommand::Delete(named) => {
             session.client.delete_machine(&named.name).await?;

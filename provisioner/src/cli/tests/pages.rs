@@ -3,7 +3,7 @@
 use super::samples;
 use crate::cli::{text::Context, view};
 use jiff::tz::TimeZone;
-use provisioner_api::{Diagnosis, Event, EventId, MachineState, Why};
+use provisioner_api::{Diagnosis, Event, EventId, MachineState, Remedy, Why};
 use uuid::Uuid;
 
 fn context() -> Context {
@@ -140,11 +140,16 @@ fn why_shows_the_facts() {
         sentence: "m1 waits for the agent.".to_owned(),
         waiting: Some(samples::waiting()),
         held: None,
+        machine: None,
         job: None,
         diagnoses: vec![Diagnosis {
             kind: "no-loader-request".to_owned(),
             sentence: "It never asked for the loader.".to_owned(),
             mend: "Open UDP 69.".to_owned(),
+        }],
+        choices: vec![Remedy {
+            command: "billet boot-trace m1 --watch".to_owned(),
+            what: "show what its firmware asks".to_owned(),
         }],
         facts: vec![event(1, "DISCOVER"), event(2, "OFFER 10.77.0.100\x1b[31m")],
     };
@@ -154,6 +159,8 @@ fn why_shows_the_facts() {
         text.contains("  It never asked for the loader. (no-loader-request)\n    Open UDP 69.\n"),
         "{text}"
     );
+    let choice = "What you may do\n  billet boot-trace m1 --watch\n    show what its firmware asks\n";
+    assert!(text.contains(choice), "{text}");
     assert!(text.ends_with("OFFER 10.77.0.100\u{fffd}[31m\n"), "{text}");
     assert!(!text.contains('\x1b'));
 }

@@ -139,6 +139,8 @@ const GOOD: &[&str] = &[
     "instance list --state running --limit 10",
     "machine list --held --limit 1000",
     "machine events m1 --newest 20",
+    "machine timeline m1 --since 2h --kind dhcp --kind boot --follow",
+    "instance timeline a --since 2026-11-22T10:00:00Z --newest 20",
     "instance delete a --erase metadata --yes --wait",
     "instance events a",
     "image import /f --name n --format raw",

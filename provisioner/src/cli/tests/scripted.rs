@@ -10,8 +10,8 @@ use provisioner_api::{
     BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Event, EventId, EventList, Image, ImageFormat,
     ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceState, Lease, LeaseList,
     LeaseRelay, LeaseState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
-    NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet, TraceEntry,
-    UndeclaredRelay,
+    NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet, Timeline, TimelineEntry,
+    TraceEntry, UndeclaredRelay,
 };
 use provisioner_client::{Client, ClientError, Connection};
 use std::net::TcpListener;
@@ -127,6 +127,32 @@ async fn a_timeline_is_read_to_its_end_or_from_near_it() {
     assert!(all.contains("event 1") && all.contains("event 2"), "{all}");
     let last = user.run("machine events m1 --newest 1").await.out;
     assert!(!last.contains("event 1") && last.contains("event 2"), "{last}");
+}
+
+#[tokio::test]
+async fn a_story_is_asked_for_in_parts() {
+    let fake = Fake::start().await;
+    let entry = |number: i64| TimelineEntry {
+        id: format!("{number}.a"),
+        at: samples::at("2026-11-21T03:45:00Z"),
+        machine: None,
+        instance: None,
+        kind: "boot".to_owned(),
+        message: format!("entry {number}"),
+    };
+    let path = "GET /v1/machines/m1/timeline";
+    let part = "since=2026-11-21T03%3A00%3A00Z&kinds=boot%2Cstep";
+    let page = Timeline { items: vec![entry(1)], next: Some("1.a".to_owned()) };
+    fake.says(&format!("{path}?{part}&limit=250"), 200, &page);
+    let page = Timeline { items: vec![entry(2)], next: None };
+    fake.says(&format!("{path}?{part}&limit=250&after=1.a"), 200, &page);
+    fake.says("GET /v1/instances/a/timeline?newest=1", 200, &page);
+    let user = User::of(fake.connection());
+    let asked = "machine timeline m1 --since 2026-11-21T03:00:00Z --kind boot --kind step";
+    let all = user.run(asked).await.out;
+    assert!(all.contains("entry 1") && all.contains("entry 2"), "{all}");
+    assert_eq!(user.run("instance timeline a --newest 1 -o name").await.out, "2.a\n");
+    assert_eq!(user.run("machine timeline m1 --since yesterday").await.code, 2);
 }
 
 #[tokio::test]
@@ -406,8 +432,10 @@ async fn why_asks_for_both_kinds() {
         sentence: format!("{object} waits for nothing."),
         waiting: None,
         held: None,
+        machine: None,
         job: None,
         diagnoses: Vec::new(),
+        choices: Vec::new(),
         facts: Vec::new(),
     };
     fake.says("GET /v1/machines/m1/why", 200, &why("machine m1"));

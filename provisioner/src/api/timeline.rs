@@ -1,0 +1,164 @@
+//! `…/timeline`: what is known of a machine or an instance, from every source, as one story; and the last facts of it.
+
+use super::{
+    boot_trace,
+    error::{ApiError, Query},
+    pages,
+};
+use crate::{
+    service::{Service, ServiceError},
+    store::{EventsOf, ListedInstance, MachineRecord},
+    text::parse_mac_bytes,
+    timeline::{self, Part},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use jiff::Timestamp;
+use provisioner_api::{Event, InstanceId, MachineId, Timeline};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// How many events more than the newest that are asked for are read: what was observed is written a moment later, in
+/// another order.
+const SLACK: u32 = 256;
+
+/// Which part, and which page of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimelineQuery {
+    since: Option<String>,
+    until: Option<String>,
+    kinds: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+    newest: Option<String>,
+}
+
+pub(crate) async fn of_machine(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Query(query): Query<TimelineQuery>,
+) -> Result<Json<Timeline>, ApiError> {
+    let record = service.machine(&key).await?;
+    answer(&service, Some(&record), record.owner(), None, &query).await
+}
+
+pub(crate) async fn of_instance(
+    State(service): State<Arc<Service>>,
+    Path(key): Path<String>,
+    Query(query): Query<TimelineQuery>,
+) -> Result<Json<Timeline>, ApiError> {
+    let ListedInstance { record, machine } = super::instances::find(&service, &key).await?;
+    // What its machine did before is another's story.
+    answer(&service, machine.as_ref(), Some(record.id), Some(record.created), &query).await
+}
+
+/// A page of the story of a machine and an instance, or its end; from `begin` on.
+async fn answer(
+    service: &Service,
+    machine: Option<&MachineRecord>,
+    instance: Option<InstanceId>,
+    begin: Option<Timestamp>,
+    query: &TimelineQuery,
+) -> Result<Json<Timeline>, ApiError> {
+    let asked = part(query)?;
+    let newest = pages::number("newest", query.newest.as_deref())?;
+    if newest.is_some() && (query.after.is_some() || query.limit.is_some()) {
+        let detail = "it goes without `after` and `limit`: give either it or them";
+        return Err(ApiError::field("newest", detail));
+    }
+    let limit = pages::limit(query.limit.as_deref())?;
+    let part = Part { since: asked.since.max(begin), ..asked };
+    let all = service.config.history.most;
+    let most = match newest {
+        Some(newest) if part.kinds.is_empty() && part.until.is_none() => all.min(newest + SLACK),
+        _ => all,
+    };
+    let id = machine.map(MachineRecord::id);
+    let mut events = Vec::new();
+    for of in whose(id, instance) {
+        events.extend(service.store.timeline_events(of, part.begin(), most).await?);
+    }
+    let macs = machine.into_iter().flat_map(|machine| &machine.spec.macs);
+    let macs: Vec<_> = macs.filter_map(|mac| parse_mac_bytes(mac)).collect();
+    let conversation = boot_trace::entries(service, &macs).await?;
+    let mut items = timeline::merge(events, id, &conversation, &part);
+    if let Some(newest) = newest {
+        let items = items.split_off(items.len().saturating_sub(newest as usize));
+        return Ok(Json(Timeline { items, next: None }));
+    }
+    let (items, next) = pages::cut(items, limit, |entry| entry.id.clone());
+    Ok(Json(Timeline { items, next }))
+}
+
+/// The newest facts of a machine and the instance that has it, or of an instance and its machine; oldest first.
+pub(super) async fn facts(
+    service: &Service,
+    machine: Option<MachineId>,
+    instance: Option<InstanceId>,
+    most: u32,
+) -> Result<Vec<Event>, ServiceError> {
+    let mut events = Vec::new();
+    for of in whose(machine, instance) {
+        events.extend(service.store.event_newest(of, most).await?);
+    }
+    Ok(timeline::newest(events, most as usize))
+}
+
+fn whose(machine: Option<MachineId>, instance: Option<InstanceId>) -> impl Iterator<Item = EventsOf> {
+    machine.map(EventsOf::Machine).into_iter().chain(instance.map(EventsOf::Instance))
+}
+
+fn part(query: &TimelineQuery) -> Result<Part, ApiError> {
+    let kinds = query.kinds.as_deref().map(|kinds| kinds.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let kinds = kinds.unwrap_or_default();
+    let is_word = |kind: &String| {
+        !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
+    if let Some(kind) = kinds.iter().find(|kind| !is_word(kind)) {
+        let detail = format!("`{kind}` is no kind; write kinds like `dhcp,boot,agent`");
+        return Err(ApiError::field("kinds", detail));
+    }
+    Ok(Part {
+        since: time("since", query.since.as_deref())?,
+        until: time("until", query.until.as_deref())?,
+        kinds,
+        after: pages::cursor(query.after.as_deref())?,
+    })
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        ApiError::field(field, format!("`{text}` is no time; write it like 2026-11-22T10:00:00Z"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+
+    #[test]
+    fn a_part_is_read_or_the_field_is_named() {
+        let query = TimelineQuery {
+            since: Some("2026-11-22T10:00:00Z".into()),
+            kinds: Some("dhcp,boot".into()),
+            after: Some("5.a".into()),
+            ..TimelineQuery::default()
+        };
+        let read = part(&query).unwrap();
+        assert_eq!(read.since.map(|since| since.to_string()).as_deref(), Some("2026-11-22T10:00:00Z"));
+        assert_eq!((read.until, read.kinds), (None, vec!["dhcp".to_owned(), "boot".to_owned()]));
+        assert_eq!(read.after.map(|after| after.to_string()).as_deref(), Some("5.a"));
+        let wrong = |query: TimelineQuery| part(&query).unwrap_err().into_response().status().as_u16();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(wrong(TimelineQuery { since: some("yesterday"), ..TimelineQuery::default() }), 422);
+        assert_eq!(wrong(TimelineQuery { until: some(""), ..TimelineQuery::default() }), 422);
+        assert_eq!(wrong(TimelineQuery { kinds: some("dhcp,,boot"), ..TimelineQuery::default() }), 422);
+        assert_eq!(wrong(TimelineQuery { kinds: some("DHCP"), ..TimelineQuery::default() }), 422);
+        assert_eq!(wrong(TimelineQuery { after: some("first"), ..TimelineQuery::default() }), 422);
+    }
+}
