@@ -60,7 +60,7 @@ impl Store {
                  (SELECT id FROM boot_trace WHERE mac = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)")
                 .bind(mac)
                 .bind(keep)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             }
             Ok(transaction.commit().await?)

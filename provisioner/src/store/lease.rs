@@ -202,7 +202,7 @@ pub(super) fn from_row(row: &Row) -> Result<Lease, DbError> {
     Ok(Lease {
         address: address_of(row.try_get("address")?),
         mac: mac_of(row.try_get("mac")?),
-        state: match row.try_get("state")? {
+        state: match row.try_get::<i64>("state")? {
             0 => LeaseState::Leased,
             1 => LeaseState::Released,
             // A state of a newer version: nobody gets the address until it expires.

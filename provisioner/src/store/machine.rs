@@ -98,7 +98,7 @@ impl Store {
         .bind(&record.spec.pool)
         .bind(record.owner().map(|owner| owner.to_string()))
         .bind(record.machine.state.hold.is_some())
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await
         .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
             macs_on_conn(&mut transaction, record).await?;
@@ -229,7 +229,7 @@ impl Store {
             let gone = sql("DELETE FROM machine WHERE id = $1 AND version = $2")
                 .bind(record.id().to_string())
                 .bind(record.version as i64)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(|error| taken(error, "machine", || format!("machine `{}`", record.name)))?;
             if gone == 0 {
@@ -238,7 +238,7 @@ impl Store {
             }
             sql("DELETE FROM secret WHERE owner = $1")
                 .bind(format!("machine {}", record.id()))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             event::insert_on_conn(&mut transaction, events, now).await?;
             transaction.commit_held().await?;

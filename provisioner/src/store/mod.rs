@@ -163,7 +163,8 @@ impl Store {
         let alive = alive::Alive::open(&mut migrating).await?;
         migrating.close().await?;
         let recent = Arc::new(Memory::none());
-        let writer = Writer::each(Lanes::open(target.clone(), 8).await?);
+        let writer =
+            Writer::each(Lanes::open(target.clone(), 1).await?, Lanes::open(target.clone(), 8).await?);
         let readers = [Lanes::open(target.reading(), 6).await?, Lanes::open(target.reading(), 4).await?];
         Ok(Self::new(writer, readers, recent, alive, Some(serve_lock)))
     }

@@ -30,16 +30,16 @@ impl Store {
              ON CONFLICT (owner) DO UPDATE SET until = excluded.until")
             .bind(owner)
             .bind(until)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             self.still_listening(&mut transaction, now).await?;
             sql("DELETE FROM replica WHERE until < $1")
                 .bind(now - REMEMBERED)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             let replicas: i64 = sql("SELECT COUNT(*) FROM replica WHERE until > $1")
                 .bind(now)
-                .scalar(&mut *transaction)
+                .scalar(&mut transaction)
                 .await?;
             self.recent.processes(replicas);
             let mut beat = Beat {
@@ -82,20 +82,20 @@ impl Store {
                     .bind(network)
                     .bind(i64::from(block.last))
                     .bind(i64::from(block.first))
-                    .execute(&mut *transaction)
+                    .execute(&mut transaction)
                     .await?;
                 sql("INSERT INTO lease_block (network, first, last, owner) VALUES ($1, $2, $3, $4)")
                     .bind(network)
                     .bind(i64::from(block.first))
                     .bind(i64::from(block.last))
                     .bind(owner)
-                    .execute(&mut *transaction)
+                    .execute(&mut transaction)
                     .await?;
                 let rows = sql(range_text())
                     .bind(network)
                     .bind(i64::from(block.first))
                     .bind(i64::from(block.last))
-                    .fetch_all(&mut *transaction)
+                    .fetch_all(&mut transaction)
                     .await?;
                 let leases = rows.iter().map(from_row).collect::<Result<_, _>>()?;
                 claimed.push(Claimed { block, leases });
@@ -119,7 +119,7 @@ impl Store {
                     .bind(network)
                     .bind(i64::from(block.first))
                     .bind(owner)
-                    .execute(&mut *transaction)
+                    .execute(&mut transaction)
                     .await?;
             }
             Ok(transaction.commit().await?)
@@ -159,8 +159,8 @@ impl Store {
     pub(crate) async fn replica_leave(&self, owner: &str) -> Result<(), StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
-            sql("DELETE FROM lease_block WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
-            sql("DELETE FROM replica WHERE owner = $1").bind(owner).execute(&mut *transaction).await?;
+            sql("DELETE FROM lease_block WHERE owner = $1").bind(owner).execute(&mut transaction).await?;
+            sql("DELETE FROM replica WHERE owner = $1").bind(owner).execute(&mut transaction).await?;
             let now = self.database_now(&mut transaction).await?;
             self.still_listening(&mut transaction, now).await?;
             Ok(transaction.commit().await?)

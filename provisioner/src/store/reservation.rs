@@ -56,7 +56,7 @@ impl Store {
             .bind(network)
             .bind(mac_number(reservation.mac))
             .bind(number_of(reservation.address))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| taken(error, "address", || format!("the address {}", reservation.address)))?;
             commit(transaction, changed).await
@@ -70,7 +70,7 @@ impl Store {
             let gone = sql("DELETE FROM reservation WHERE network = $1 AND mac = $2")
                 .bind(network)
                 .bind(mac_number(mac))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             commit(transaction, gone).await
         })
@@ -80,7 +80,7 @@ impl Store {
 /// Raises the version if something changed.
 async fn commit(mut transaction: Lent, changed: u64) -> Result<bool, StoreError> {
     if changed > 0 {
-        sql("UPDATE reservation_version SET version = version + 1").execute(&mut *transaction).await?;
+        sql("UPDATE reservation_version SET version = version + 1").execute(&mut transaction).await?;
     }
     transaction.commit().await?;
     Ok(changed > 0)

@@ -89,7 +89,7 @@ impl Store {
             self.recent.begin(&touched);
             let there: Option<String> = sql("SELECT id FROM machine WHERE id = $1")
                 .bind(machine.to_string())
-                .scalar_optional(&mut *transaction)
+                .scalar_optional(&mut transaction)
                 .await?;
             if there.is_none() {
                 self.recent.end(touched, false);
@@ -118,7 +118,7 @@ impl Store {
             let row = sql("SELECT nonce, ciphertext FROM secret WHERE owner = $1 AND name = $2")
                 .bind(&still.owner)
                 .bind(still.name)
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await?;
             if row.map(|row| sealed(&row)).transpose()? != still.sealed {
                 self.recent.end(touched, false);

@@ -78,6 +78,8 @@ pub(super) struct Writer {
     lanes: Lanes,
     /// Of a file.
     groups: Option<Arc<Shared>>,
+    /// Of a server: where each write is a transaction of its own.
+    each: Option<Lanes>,
 }
 
 struct Shared {
@@ -150,9 +152,10 @@ impl Shared {
 }
 
 impl Writer {
-    /// Each write is committed by itself.
-    pub(super) fn each(lanes: Lanes) -> Self {
-        Self { lanes, groups: None }
+    /// Each write is committed by itself, on `each`. The one connection of `lanes` lets transactions of several questions
+    /// follow each other: beside each other they would be conflicts most of the time.
+    pub(super) fn each(lanes: Lanes, each: Lanes) -> Self {
+        Self { lanes, groups: None, each: Some(each) }
     }
 
     /// Writes through the one connection of `lanes`, and a second one to the same file.
@@ -165,7 +168,7 @@ impl Writer {
             #[cfg(test)]
             groups: std::sync::atomic::AtomicU64::new(0),
         };
-        Self { lanes, groups: Some(Arc::new(shared)) }
+        Self { lanes, groups: Some(Arc::new(shared)), each: None }
     }
 
     /// The connection for more than one question, as soon as nobody else writes.
@@ -184,7 +187,7 @@ impl Writer {
         let member = Member { write: write.into(), answer };
         match &self.groups {
             Some(shared) => self.hand_in(shared, member),
-            None => _ = tokio::spawn(commit_alone(self.lanes.clone(), member)),
+            None => _ = tokio::spawn(commit_alone(self.each.as_ref().unwrap_or(&self.lanes).clone(), member)),
         }
         // Nobody answers when the runtime ends.
         let gone = |_| Err(Failed { part: Part::Rest, error: nobody_answers() });
@@ -214,6 +217,9 @@ impl Writer {
                 idle.await;
             }
             drop(shared.queue().conn.take());
+        }
+        if let Some(each) = &self.each {
+            each.close().await;
         }
         self.lanes.close().await;
     }

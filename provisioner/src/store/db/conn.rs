@@ -66,10 +66,10 @@ impl Conn {
     /// Ends it.
     pub(in crate::store) fn close(self) -> BoxFuture<'static, Result<(), DbError>> {
         Box::pin(async move {
-            Ok(match self.link {
-                Link::Sqlite(link) => link.close().await?,
-                Link::Postgres(link) => in_time(link.close()).await?,
-            })
+            match self.link {
+                Link::Sqlite(link) => Ok(link.close().await?),
+                Link::Postgres(link) => in_time(link.close()).await,
+            }
         })
     }
 

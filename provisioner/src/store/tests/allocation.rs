@@ -26,7 +26,7 @@ fn job(number: u128, started: Timestamp, ended: Option<Timestamp>) -> Job {
 /// How SQLite finds the rows of a statement.
 async fn plan(store: &Store, statement: &str) -> String {
     let rows = sql(format!("EXPLAIN QUERY PLAN {statement}"))
-        .fetch_all(&mut *store.reader.get().await.unwrap())
+        .fetch_all(&mut store.reader.get().await.unwrap())
         .await
         .unwrap();
     rows.iter().map(|row| row.try_get::<String>("detail").unwrap() + "\n").collect()

@@ -27,7 +27,7 @@ async fn site(machine: &str, instance: &str) -> (Place, Store) {
         format!("UPDATE machine SET {machine} WHERE name = 'm2'"),
         format!("UPDATE instance SET {instance} WHERE name = 'i2'"),
     ] {
-        sql(text).execute(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        sql(text).execute(&mut store.writer.get().await.unwrap()).await.unwrap();
     }
     // Another process finds them so: this one remembers what it wrote.
     store.close().await;

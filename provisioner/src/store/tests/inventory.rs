@@ -84,7 +84,7 @@ async fn it_is_written_when_it_is_another_and_with_nothing_that_is_refused() {
     assert_eq!(first.machine, next.machine);
     assert_eq!(store.machine_delete(&first, &[], NOW).await.unwrap(), Swap::Updated);
     let left: i64 = sql("SELECT COUNT(*) FROM machine_inventory")
-        .scalar(&mut *store.reader.get().await.unwrap())
+        .scalar(&mut store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(left, 0);

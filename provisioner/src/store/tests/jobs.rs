@@ -60,7 +60,7 @@ async fn a_job_that_another_takes_the_place_of_ends_with_its_beginning() {
         put(&store, &mut machine, next, &[]).await;
     }
     let running: Vec<String> = sql("SELECT id FROM job WHERE ended IS NULL")
-        .scalars(&mut *store.reader.get().await.unwrap())
+        .scalars(&mut store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(running, [job(2).id.to_string()]);
@@ -130,13 +130,13 @@ async fn who_owns_a_machine_is_told_by_name() {
     });
     put(&store, &mut machine, next, &[]).await;
     let owner: Option<String> =
-        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
+        sql("SELECT owner FROM machine").scalar(&mut store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, Some(InstanceId(Uuid::from_u128(5)).to_string()));
     let mut next = machine.clone();
     next.machine.want.owner = None;
     put(&store, &mut machine, next, &[]).await;
     let owner: Option<String> =
-        sql("SELECT owner FROM machine").scalar(&mut *store.reader.get().await.unwrap()).await.unwrap();
+        sql("SELECT owner FROM machine").scalar(&mut store.reader.get().await.unwrap()).await.unwrap();
     assert_eq!(owner, None);
 }
 

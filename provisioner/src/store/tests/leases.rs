@@ -96,7 +96,7 @@ async fn nothing_is_gone_through_to_count_it() {
     let (_folder, store) = store().await;
     let mut query = sql("EXPLAIN QUERY PLAN ");
     push_counts(&mut query, "a", &[vec![(at(1), at(9))], vec![(at(20), at(29))]], NOW);
-    let rows = query.fetch_all(&mut *store.reader.get().await.unwrap()).await.unwrap();
+    let rows = query.fetch_all(&mut store.reader.get().await.unwrap()).await.unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
     let sought = plan.iter().filter(|step| step.starts_with("SEARCH ")).count();
     assert_eq!(sought, 3, "leases, reservations, and the leases of these: {plan:#?}");

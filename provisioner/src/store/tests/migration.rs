@@ -164,7 +164,7 @@ async fn a_job_in_the_midst_of_its_steps_reads_the_same_after_the_upgrade() {
         assert_eq!(names, expected, "{filter:?}");
     }
     let owner: Option<String> = sql("SELECT owner FROM machine WHERE name = 'm1'")
-        .scalar(&mut *store.reader.get().await.unwrap())
+        .scalar(&mut store.reader.get().await.unwrap())
         .await
         .unwrap();
     assert_eq!(owner, Some(InstanceId(Uuid::from_u128(9)).to_string()));

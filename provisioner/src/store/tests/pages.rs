@@ -99,7 +99,7 @@ async fn lists_are_read_from_indexes() {
         ("DELETE FROM job WHERE machine = 'a'", "job_machine"),
     ] {
         let text = format!("EXPLAIN QUERY PLAN {query}");
-        let rows = sql(text).fetch_all(&mut *store.writer.get().await.unwrap()).await.unwrap();
+        let rows = sql(text).fetch_all(&mut store.writer.get().await.unwrap()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
         assert!(plan[0].contains(index), "{query}: {plan:?}");
         assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{query}: {plan:?}");
