@@ -8,7 +8,7 @@ use crate::{
     clock, progress, seed,
     service::{Change, Service, ServiceError, TRIES},
     sessions::{self, Session},
-    store::{EventsOf, MachineRecord, NewEvent, Swap, Window},
+    store::{EventsOf, MachineRecord, NewEvent, Swap, Window, Work},
     text::{format_mac, parse_mac, parse_mac_bytes},
     windows,
 };
@@ -300,18 +300,18 @@ async fn heard(
 ) -> Result<Option<MachineRecord>, ServiceError> {
     let running = record.machine.running_job().map(|job| (job.id, job.epoch));
     let ours = running.is_some() && session.window.job == running;
-    if ours && to_be_noted(service, &record) {
+    if ours && to_be_noted(service, record.machine.facts.agent_seen) {
         return service.observe_loaded(&record, &[Fact::AgentSeen], &[]).await;
     }
     Ok(Some(record))
 }
 
-/// Whether it is time to write down again that the agent was heard.
-fn to_be_noted(service: &Service, record: &MachineRecord) -> bool {
+/// Whether it is time to write down again that the agent was heard; it is written down that it was at `heard`.
+fn to_be_noted(service: &Service, heard: Option<jiff::Timestamp>) -> bool {
     let limits = &service.config.limits;
     // What is written so seldom must not look like silence, nor like no progress.
     let shortest = limits.agent_silence.min(limits.write_stall).min(limits.erase_stall);
-    progress::is_due(record.machine.facts.agent_seen, shortest, clock::now())
+    progress::is_due(heard, shortest, clock::now())
 }
 
 async fn standing_order(
@@ -440,14 +440,15 @@ pub(crate) async fn report(
     Extension(session): Extension<Session>,
     Body(report): Body<Report>,
 ) -> Result<Json<ReportResponse>, ApiError> {
-    let record = service.store.machine_get(session.machine).await?;
-    let Some(record) = record else { return Ok(Json(ReportResponse { stands: false })) };
+    let answer = |stands| Ok(Json(ReportResponse { stands }));
+    let Some(work) = service.store.machine_work(session.machine).await? else { return answer(false) };
     let step = report.step.parse().map_err(|why: String| ApiError::field("step", why))?;
     if session.window.job.is_none() && report.job == NO_JOB {
-        return Ok(Json(ReportResponse { stands: true }));
+        return answer(true);
     }
-    if session.window.job != Some((report.job, report.epoch)) {
-        return Ok(Json(ReportResponse { stands: false }));
+    let of = Some((report.job, report.epoch));
+    if session.window.job != of {
+        return answer(false);
     }
     let (said, inventory) = match report.outcome {
         Outcome::Progress { progress } => (Reported::Progress(progress), None),
@@ -459,7 +460,7 @@ pub(crate) async fn report(
         Outcome::Failed { why } => (Reported::Failed(why), None),
         Outcome::Refused { why } => (Reported::Refused(why), None),
     };
-    let stands = stands(&record, &report.job, report.epoch);
+    let stands = work.job == of;
     let at = clock::now();
     let report =
         AgentReport { job: report.job, epoch: report.epoch, step, attempt: report.attempt, said, at };
@@ -467,20 +468,15 @@ pub(crate) async fn report(
         service.progress.put(&report);
     }
     // Each second, while it writes: that is for memory, and seldom for the disk.
-    if matches!(report.said, Reported::Progress(_)) && !to_be_noted(&service, &record) {
-        return Ok(Json(ReportResponse { stands }));
+    if matches!(report.said, Reported::Progress(_)) && !to_be_noted(&service, work.heard) {
+        return answer(stands);
     }
+    let Some(record) = service.store.machine_get(session.machine).await? else { return answer(false) };
+    let stands = Work::of(&record).job == of;
     let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
     let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();
     service.observe_loaded(&record, &facts, &[]).await?;
-    Ok(Json(ReportResponse { stands }))
-}
-
-/// Whether the job is still the running one, in the same epoch, and not held.
-fn stands(record: &MachineRecord, job: &provisioner_api::JobId, epoch: u64) -> bool {
-    let running = record.machine.running_job();
-    running.is_some_and(|running| running.id == *job && running.epoch == epoch)
-        && record.machine.state.hold.is_none()
+    answer(stands)
 }
 
 fn summary(inventory: &Inventory) -> String {

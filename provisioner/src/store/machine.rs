@@ -9,7 +9,7 @@ use super::{
     damage::legible,
     db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine_bmc, machine_inventory,
-    memory::Touched,
+    memory::{Touched, Work},
     micros, secret, taken, time,
     writer::Write,
 };
@@ -144,6 +144,18 @@ impl Store {
         }
         let query = (select("WHERE machine.id = $1")).bind(id.to_string());
         query.fetch_optional(&mut *self.reader.get().await?).await?.as_ref().map(from_row).transpose()
+    }
+
+    /// What an agent's reports are held against; none: there is no such machine.
+    pub(crate) async fn machine_work(&self, id: MachineId) -> Result<Option<Work>, StoreError> {
+        if let Some(work) = self.recent.works.get(&id) {
+            return Ok(Some(work));
+        }
+        let reading = self.recent.works.reading();
+        let Some(record) = self.machine_get(id).await? else { return Ok(None) };
+        let work = Work::of(&record);
+        self.recent.works.keep_read(reading, id, work);
+        Ok(Some(work))
     }
 
     /// One machine by name or id, for people.

@@ -8,15 +8,42 @@ use super::{InstanceRecord, MachineRecord, NewSecret, Window, json, micros, rece
 use crate::keys::Sealed;
 use jiff::Timestamp;
 use provisioner_api::{Image, ImageId, InstanceId, JobId, MachineId};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// The secrets of an owner, by name.
 pub(crate) type Secrets = Arc<HashMap<String, Sealed>>;
 
+/// What an agent's reports are held against, each second while its machine is written: what work stands, and when the
+/// agent was last written down as heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// The running job and its epoch; none while it is held.
+    pub(crate) job: Option<(JobId, u64)>,
+    /// When its agent was heard, as it is stored.
+    pub(crate) heard: Option<Timestamp>,
+}
+
+impl Work {
+    /// What of a machine is needed for that.
+    pub(crate) fn of(record: &MachineRecord) -> Self {
+        let machine = &record.machine;
+        let job = machine.running_job().filter(|_| machine.state.hold.is_none());
+        Self { job: job.map(|job| (job.id, job.epoch)), heard: machine.facts.agent_seen }
+    }
+}
+
+/// How long the work of a machine is believed to be what it was. Another process that works with this database is known
+/// after as long, and an agent whose order it took back hears of that then.
+const WORK_BELIEVED: Duration = Duration::from_secs(10);
+
+/// Machines whose work is kept at most: a few hundred bytes each, where a whole row is ten thousand.
+const WORKS: usize = 65_536;
+
 /// The rows that were written or read a moment ago.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
     pub(super) machines: Recent<MachineId, MachineRecord>,
+    pub(super) works: Recent<MachineId, Work>,
     pub(super) instances: Recent<InstanceId, InstanceRecord>,
     pub(super) windows: Recent<String, Window>,
     /// The ids of the windows of jobs and epochs.
@@ -28,6 +55,22 @@ pub(super) struct Memory {
     pub(super) tokens: Recent<String, String>,
     /// Nothing is ever kept.
     others: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            machines: Recent::default(),
+            works: Recent::believing(WORK_BELIEVED, WORKS),
+            instances: Recent::default(),
+            windows: Recent::default(),
+            windows_of_jobs: Recent::default(),
+            secrets: Recent::default(),
+            images: Recent::default(),
+            tokens: Recent::default(),
+            others: false,
+        }
+    }
 }
 
 /// What a write touches: rows that are forgotten before it, each with what is kept once it is committed.
@@ -157,6 +200,7 @@ impl Memory {
     pub(super) fn begin(&self, touched: &Touched) {
         for (id, _) in &touched.machines {
             self.machines.forget(id);
+            self.works.forget(id);
         }
         for (id, _) in &touched.instances {
             self.instances.forget(id);
@@ -187,7 +231,9 @@ impl Memory {
         }
         let Touched { machines, instances, windows, opened, any_window, owners, image } = touched;
         for (id, record) in machines {
-            settle(&self.machines, id, record.filter(|_| committed));
+            let record = record.filter(|_| committed);
+            settle(&self.works, id, record.as_ref().map(Work::of));
+            settle(&self.machines, id, record);
         }
         for (id, record) in instances {
             settle(&self.instances, id, record.filter(|_| committed));
@@ -216,6 +262,7 @@ impl Memory {
     pub(super) fn processes(&self, count: i64) {
         let others = self.others || count > 1;
         self.machines.others(others);
+        self.works.others(others);
         self.instances.others(others);
         self.windows.others(others);
         self.windows_of_jobs.others(others);

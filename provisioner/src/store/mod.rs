@@ -38,6 +38,7 @@ pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
 pub(crate) use lease::LeaseCounts;
 pub(crate) use machine::MachineRecord;
+pub(crate) use memory::Work;
 pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
 pub(crate) use secret::NewSecret;
 pub(crate) use window::Window;

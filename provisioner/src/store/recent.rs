@@ -1,7 +1,7 @@
 //! Rows as this process last wrote or read them, for a moment: most are looked at several times between two writes.
 //!
 //! What is kept is never newer than the database, and older only by what another process wrote: then for no longer than
-//! [`BELIEVED`], and not at all while another one is known to be alive. That holds because
+//! it is believed, and not at all while another one is known to be alive. That holds because
 //!
 //! * before a write begins, what is known of its row is forgotten, while the only connection that writes is held;
 //! * what was written is kept only after its commit, while that connection is still held;
@@ -19,16 +19,18 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long a row is believed to be as it was written or read.
+/// How long a row is believed to be as it was written or read, unless something else is said for its kind.
 pub(super) const BELIEVED: Duration = Duration::from_secs(2);
 
-/// Most rows of one kind that are kept.
+/// Most rows of one kind that are kept, unless something else is said for it.
 const MOST: usize = 4096;
 
 /// Rows of one kind.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     inner: Mutex<Inner<K, V>>,
+    believed: Duration,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -55,8 +57,16 @@ pub(super) struct Reading {
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
+        Self::believing(BELIEVED, MOST)
+    }
+}
+
+impl<K, V> Recent<K, V> {
+    /// Rows that are believed for so long, and of which so many are kept at most.
+    pub(super) fn believing(believed: Duration, most: usize) -> Self {
         let (known, ends) = (HashMap::new(), VecDeque::new());
-        Self { inner: Mutex::new(Inner { known, ends, others: false, writes: 0, open: false }) }
+        let inner = Mutex::new(Inner { known, ends, others: false, writes: 0, open: false });
+        Self { inner, believed, most }
     }
 }
 
@@ -103,7 +113,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
     fn keep_at(&self, key: K, value: V, now: Instant) {
         let mut inner = self.lock();
         inner.open = false;
-        inner.put(key, value, now);
+        inner.put(key, value, now, (self.believed, self.most));
     }
 
     /// Every write that began has ended, whatever came of it: whoever calls this holds the only connection that writes.
@@ -125,7 +135,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
     pub(super) fn keep_read(&self, reading: Reading, key: K, value: V) {
         let mut inner = self.lock();
         if reading.writes == Some(inner.writes) {
-            inner.put(key, value, reading.began);
+            inner.put(key, value, reading.began, (self.believed, self.most));
         }
     }
 
@@ -167,16 +177,16 @@ impl<K: Hash + Eq + Clone, V> Inner<K, V> {
         self.ends.clear();
     }
 
-    fn put(&mut self, key: K, value: V, now: Instant) {
+    fn put(&mut self, key: K, value: V, now: Instant, (believed, most): (Duration, usize)) {
         if self.others {
             return;
         }
         self.expire(now);
         // Both are bounded: what is written again and again leaves an end behind each time.
-        if self.ends.len() >= MOST {
+        if self.ends.len() >= most {
             self.clear();
         }
-        let until = now + BELIEVED;
+        let until = now + believed;
         self.ends.push_back((until, key.clone()));
         self.known.insert(key, (until, value));
     }

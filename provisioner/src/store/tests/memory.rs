@@ -1,7 +1,7 @@
 //! After each kind of write, what is told from memory is what the database says, and what is read is read but once.
 
 use super::*;
-use crate::store::{InstanceRecord, db::sql, memory::Secrets};
+use crate::store::{InstanceRecord, Work, db::sql, memory::Secrets};
 use proptest::prelude::*;
 use provisioner_api::{InstanceId, InstanceState, JobId, JobKind};
 use provisioner_lifecycle::Owner;
@@ -85,6 +85,7 @@ fn secret(owner: String, word: u8) -> NewSecret {
 #[derive(Debug, PartialEq)]
 struct Told {
     machines: Vec<Option<MachineRecord>>,
+    works: Vec<Option<Work>>,
     instances: Vec<Option<InstanceRecord>>,
     windows: Vec<Option<Window>>,
     secrets: Vec<Secrets>,
@@ -94,8 +95,17 @@ struct Told {
 impl Told {
     async fn by(store: &Store) -> Self {
         let image = store.image_get(samples::image().id).await.unwrap().map(|image| json(&image));
-        let mut told = Self { machines: vec![], instances: vec![], windows: vec![], secrets: vec![], image };
+        let mut told = Self {
+            machines: vec![],
+            works: vec![],
+            instances: vec![],
+            windows: vec![],
+            secrets: vec![],
+            image,
+        };
         for number in 0..MACHINES {
+            // First, so that it is told from memory or by the row, not by what is kept of the row.
+            told.works.push(store.machine_work(machine_id(number)).await.unwrap());
             told.machines.push(store.machine_get(machine_id(number)).await.unwrap());
             told.instances.push(store.instance_get(instance_id(number)).await.unwrap());
             let by_job = store.window_of_job(job_of(number), 1).await.unwrap();
@@ -374,7 +384,9 @@ async fn what_was_just_written_is_not_read() {
 
     // Nobody gets a connection to read from: who asks for one waits until this is given up.
     let held = hold().await;
+    let work = store.machine_work(machine.id()).await.unwrap();
     let known = store.machine_get(machine.id()).await.unwrap().unwrap();
+    assert_eq!(work, Some(Work::of(&known)));
     let mut instance = store.instance_get(instance_id(0)).await.unwrap().unwrap();
     assert!(store.secret_all(&password.owner).await.unwrap().contains_key(password.name));
     assert_eq!(store.window_of_job(job_of(0), 1).await.unwrap(), Some(window.clone()));
