@@ -14,6 +14,7 @@ mod view;
 
 pub(crate) use call::{Caller, Outcome};
 pub(crate) use sample::Sampler;
+use view::Hint;
 pub(crate) use view::{Counts, View, watch_counts, works};
 
 use crate::dice::Dice;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What every phase needs.
@@ -58,6 +60,8 @@ pub(crate) struct Outcomes {
     pub(crate) missing: u64,
     /// How long the service took to come back, where that was timed.
     pub(crate) ready: Option<Duration>,
+    /// When that was so first, where it is known to have been before now.
+    pub(crate) ended: Option<Instant>,
 }
 
 impl Load {

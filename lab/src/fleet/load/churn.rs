@@ -125,7 +125,7 @@ pub(super) async fn reinstall(load: &Arc<Load>, phase: &Phase) -> Result<Outcome
         }
     }
     let missing = (round.waiting.len() + round.leaving.len() + round.coming.len()) as u64;
-    Ok(Outcomes { done: round.done, held: round.held, missing, ready: None })
+    Ok(Outcomes { done: round.done, held: round.held, missing, ..Outcomes::default() })
 }
 
 /// Which slot is how far.

@@ -1,7 +1,8 @@
 //! Asking for instances until they run, and giving them back until they are gone.
 
 use super::ledger::{Slot, Wish};
-use super::{Counts, Load, Outcome, Outcomes, View};
+use super::view::TICK;
+use super::{Counts, Hint, Load, Outcome, Outcomes, View};
 use crate::fleet::entry::SeenKind;
 use crate::fleet::scenario::Phase;
 use anyhow::Result;
@@ -11,6 +12,7 @@ use provisioner_api::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 impl Load {
     /// Asks for an instance in this slot, on this machine or on any.
@@ -46,6 +48,14 @@ pub(super) async fn deploy(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
     let slots: Vec<Slot> = load.ledger().with(Wish::Nothing, phase.count);
     let count = slots.len() as u64;
     let (claimed, pinned) = (load.eyes.count(SeenKind::Claimed), phase.pinned);
+    let last_home = load.eyes.count(SeenKind::PhonedHome) + count;
+    let home = tokio::spawn({
+        let eyes = Arc::clone(&load.eyes);
+        async move {
+            eyes.reached(SeenKind::PhonedHome, last_home).await;
+            Instant::now()
+        }
+    });
     let interrupted = phase.interrupt.unwrap_or(false).then(|| {
         let load = Arc::clone(load);
         tokio::spawn(async move {
@@ -62,12 +72,23 @@ pub(super) async fn deploy(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
     .await;
     let wanted: BTreeSet<String> = load.ledger().with(Wish::Wanted, None).iter().map(Slot::name).collect();
     let running = wanted.len() as u64;
-    let likely = move |counts: &Counts| {
-        counts.instances_in(&["running"]) >= running
-            || counts.held > 0
-            || counts.machines_in(&["deploying"]) == 0
+    let hint = move |counts: &Counts| {
+        let all: u64 = counts.instances.values().sum();
+        let there = counts.instances_in(&["running"]);
+        if counts.held == 0 && all == running && there == running {
+            return Hint::Done(running);
+        }
+        let over = there >= running || counts.held > 0 || counts.machines_in(&["deploying"]) == 0;
+        if over { Hint::Likely } else { Hint::Works }
     };
-    let mut outcomes = load.until_settled(likely, |view| judge(view, &wanted)).await;
+    let mut outcomes = load.until_settled(hint, |view| judge(view, &wanted)).await;
+    if !home.is_finished() {
+        home.abort();
+    } else if let (Some(ended), Ok(heard)) = (&mut outcomes.ended, home.await) {
+        // Counters are read each second; the last system that phoned home says when between two readings it was.
+        let before = ended.checked_sub(TICK).unwrap_or(*ended);
+        *ended = heard.clamp(before, *ended);
+    }
     if let Some(interrupted) = interrupted {
         // Too few machines came so far that it would have been the middle.
         if interrupted.is_finished() {
@@ -115,21 +136,30 @@ pub(super) async fn release(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes>
     })
     .await;
     let given: BTreeSet<String> = load.ledger().with(Wish::GivenBack, None).iter().map(Slot::name).collect();
-    let likely = move |counts: &Counts| {
-        counts.instances.values().sum::<u64>() <= left + counts.held
-            && counts.machines_in(&["releasing"]) <= counts.held
+    let all_given = given.len() as u64;
+    let hint = move |counts: &Counts| {
+        let (all, wiping) = (counts.instances.values().sum::<u64>(), counts.machines_in(&["releasing"]));
+        match counts.held {
+            0 if all == left && wiping == 0 => Hint::Done(all_given),
+            held if all <= left + held && wiping <= held => Hint::Likely,
+            _ => Hint::Works,
+        }
     };
-    let outcomes = load.until_settled(likely, |view| released(view, &given)).await;
-    if let Some(view) = load.view().await {
-        let there: BTreeSet<_> = view.instances.into_iter().map(|instance| instance.name).collect();
-        let mut ledger = load.ledger();
-        let given_back = ledger.with(Wish::GivenBack, None);
-        for slot in given_back {
-            if !there.contains(&slot.name()) {
-                ledger.gone(slot.number);
-            }
+    let outcomes = load.until_settled(hint, |view| released(view, &given)).await;
+    let there: BTreeSet<_> = if outcomes.held + outcomes.missing == 0 && outcomes.done == all_given {
+        BTreeSet::new()
+    } else {
+        let Some(view) = load.view().await else { return Ok(outcomes) };
+        view.instances.into_iter().map(|instance| instance.name).collect()
+    };
+    let mut ledger = load.ledger();
+    let given_back = ledger.with(Wish::GivenBack, None);
+    for slot in given_back {
+        if !there.contains(&slot.name()) {
+            ledger.gone(slot.number);
         }
     }
+    drop(ledger);
     Ok(outcomes)
 }
 
@@ -147,7 +177,8 @@ fn released(view: &View, given: &BTreeSet<String>) -> Outcomes {
             && machine.status.instance.is_none()
     });
     let missing = missing + wiping.count() as u64;
-    Outcomes { done: (given.len() as u64).saturating_sub(waits + missing), held: waits, missing, ready: None }
+    let done = (given.len() as u64).saturating_sub(waits + missing);
+    Outcomes { done, held: waits, missing, ..Outcomes::default() }
 }
 
 /// Whether it is held itself, or its machine is among those that are.

@@ -1,6 +1,6 @@
 //! Adding machines, until each is inspected and available.
 
-use super::{Load, Outcome, Outcomes};
+use super::{Counts, Hint, Load, Outcome, Outcomes};
 use crate::fleet::scenario::Phase;
 use anyhow::Result;
 use provisioner_api::MachineState;
@@ -18,9 +18,14 @@ pub(super) async fn intake(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
         }
     })
     .await;
-    let likely = move |counts: &super::Counts| {
+    let hint = move |counts: &Counts| {
         let known: u64 = counts.machines.values().sum();
-        known >= wanted && counts.machines_in(&["discovered", "inspecting"]) <= counts.held
+        let open = counts.machines_in(&["discovered", "inspecting"]);
+        match (counts.held, open) {
+            (0, 0) if known == wanted => Hint::Done(wanted),
+            (held, open) if known >= wanted && open <= held => Hint::Likely,
+            _ => Hint::Works,
+        }
     };
     let judge = move |view: &super::View| {
         let held = view.held().count() as u64;
@@ -32,7 +37,7 @@ pub(super) async fn intake(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
                     && !matches!(machine.status.state, MachineState::Discovered | MachineState::Inspecting)
             })
             .count() as u64;
-        Outcomes { done, held, missing: wanted.saturating_sub(done + held), ready: None }
+        Outcomes { done, held, missing: wanted.saturating_sub(done + held), ..Outcomes::default() }
     };
-    Ok(load.until_settled(likely, judge).await)
+    Ok(load.until_settled(hint, judge).await)
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two readings of the counters.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// While nothing is asked for, what it costs must not be ours.
 const IDLE_TICK: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ const IDLE_TICK: Duration = Duration::from_secs(15);
 /// Reading lists takes this share of the time at most.
 const SHARE: u32 = 30;
 
-/// The longest between two readings of lists, whatever the counters say.
+/// How long nothing may move before lists are read, whatever the counters say.
 const RARELY: Duration = Duration::from_secs(20);
 
 /// The least and the most patience with a service in which nothing moves.
@@ -38,6 +38,17 @@ const WHILE_KILLED: Duration = Duration::from_secs(25);
 
 /// No phase takes longer.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What the service's counters say of the end of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Work is in hand.
+    Works,
+    /// It may have come to its end; lists have to tell.
+    Likely,
+    /// So many came to their end, all that there are, and nobody is held: there is nothing to look for in lists.
+    Done(u64),
+}
 
 /// Everything that there is.
 #[derive(Debug, Clone, Default)]
@@ -112,13 +123,14 @@ impl Load {
         Some(View { machines, instances })
     }
 
-    /// Watches until `judge` says that everything has come to its end, or nothing moves any more, or the run ends.
+    /// Watches until everything has come to its end, or nothing moves any more, or the run ends.
     ///
-    /// `likely` says by the counters whether it is worth a look at the lists; `judge` gives what is done and held, and
-    /// what is missing. It has to say twice in a row that nothing is missing: a list is not read at one moment.
+    /// `hint` says by the counters how far it is; where they can't tell, `judge` gives what is done and held, and what is
+    /// missing, by the lists. Either has to say twice in a row that nothing is missing: neither is read at one moment. The
+    /// end is when it was said first.
     pub(super) async fn until_settled(
         self: &Arc<Self>,
-        likely: impl Fn(&Counts) -> bool,
+        hint: impl Fn(&Counts) -> Hint,
         mut judge: impl FnMut(&View) -> Outcomes,
     ) -> Outcomes {
         let begun = Instant::now();
@@ -127,31 +139,51 @@ impl Load {
         let patience = if killed { WHILE_KILLED } else { patience(&self.scenario.limits) };
         let (mut moved, mut last_move) = (begun, None);
         let (mut looked, mut took) = (begun, Duration::ZERO);
-        let (mut last, mut counts) = (None, self.counts.clone());
+        let (mut last, mut counts): (Option<Outcomes>, _) = (None, self.counts.clone());
+        // When counters or lists first said that nothing is missing, since they say so.
+        let mut over: Option<Instant> = None;
+        // Whether the counters were read since the last turn.
+        let mut fresh = false;
         loop {
             let now_counts = counts.borrow_and_update().clone();
             let move_now = (now_counts.clone(), self.movement());
             if last_move.as_ref() != Some(&move_now) {
                 (moved, last_move) = (Instant::now(), Some(move_now));
             }
-            let pause = if likely(&now_counts) { TICK } else { RARELY };
-            // Where lists take long, there must be looks within our patience all the same.
-            if looked.elapsed() >= pause.max(took * SHARE).min(patience / 4) {
+            let hint = hint(&now_counts);
+            if let (Hint::Done(done), true) = (hint, fresh) {
+                if let Some(ended) = over {
+                    return Outcomes { done, ended: Some(ended), ..Outcomes::default() };
+                }
+                over = Some(Instant::now());
+            }
+            let settled = last.is_some_and(|last| last.missing == 0);
+            let due = match hint {
+                Hint::Done(_) => false,
+                Hint::Likely if settled => looked.elapsed() >= TICK,
+                // Where lists take long, there must be looks within our patience all the same.
+                Hint::Likely => looked.elapsed() >= TICK.max(took * SHARE).min(patience / 4),
+                Hint::Works => moved.elapsed().min(looked.elapsed()) >= RARELY.min(patience / 4),
+            };
+            if due {
                 let start = Instant::now();
                 let Some(view) = self.view().await else { return last.unwrap_or_default() };
                 (looked, took) = (Instant::now(), start.elapsed());
                 let outcomes = judge(&view);
                 if last.replace(outcomes) == Some(outcomes) && outcomes.missing == 0 {
-                    return outcomes;
+                    return Outcomes { ended: over, ..outcomes };
                 }
+                over = (outcomes.missing == 0).then_some(start);
+            } else if fresh && !matches!(hint, Hint::Done(_)) && !settled {
+                over = None;
             }
             if moved.elapsed() > patience || begun.elapsed() > LONGEST {
                 // What was seen last may be from before the last move.
                 return self.view().await.map(|view| judge(&view)).or(last).unwrap_or_default();
             }
             tokio::select! {
-                _ = counts.changed() => {}
-                () = tokio::time::sleep(TICK) => {}
+                changed = counts.changed() => fresh = changed.is_ok(),
+                () = tokio::time::sleep(TICK) => fresh = false,
                 () = self.stop.cancelled() => return last.unwrap_or_default(),
             }
         }

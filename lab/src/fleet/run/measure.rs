@@ -160,7 +160,8 @@ impl Mark {
 
     /// What the phase came to.
     pub(super) fn measure(&self, gauge: &Gauge, word: &str, outcomes: Outcomes) -> PhaseResults {
-        let seconds = self.at.elapsed().as_secs_f64();
+        // What is looked at twice had come to its end the first time.
+        let seconds = outcomes.ended.unwrap_or_else(Instant::now).duration_since(self.at).as_secs_f64();
         let usage = gauge.load.service.usage();
         let peaks = *lock(&gauge.peaks);
         let cpu_s = usage.cpu_s - self.usage.cpu_s;
