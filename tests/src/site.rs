@@ -154,7 +154,7 @@ impl Site {
     pub async fn ended(&mut self) -> Result<anyhow::Error> {
         let service = self.service.take().context("it was not started")?;
         let ended = tokio::time::timeout(PATIENCE, service).await.context("the service goes on")?;
-        Ok(ended?.err().context("the service ended without an error")?)
+        ended?.err().context("the service ended without an error")
     }
 
     /// Starts it again on the same data and ports.
