@@ -188,6 +188,10 @@ impl Service {
             let Some(changed) = change(record, now)? else { return Ok(Some(record.clone())) };
             let Change { record: next, events, secrets, .. } = &changed;
             let swap = self.store.machine_update(record, next, secrets, events, now).await;
+            if swap.as_ref().is_err_and(StoreError::is_unknown) {
+                // If it was written, whoever it concerns has to look.
+                self.poke_changed(record, &changed);
+            }
             if swap.map_err(ServiceError::from)? == Swap::Updated {
                 return Ok(Some(self.written(record, changed)));
             }
@@ -312,7 +316,11 @@ impl Service {
         for _ in 0..TRIES {
             let now = clock::now();
             let Some((changed, events)) = change(&record, now) else { return Ok(Some(record)) };
-            if self.store.instance_update(&changed, &events, now).await? == Swap::Updated {
+            let swap = self.store.instance_update(&changed, &events, now).await;
+            if swap.as_ref().is_err_and(StoreError::is_unknown) {
+                self.hub.poke(Poke::Instance(id));
+            }
+            if swap? == Swap::Updated {
                 self.hub.poke(Poke::Instance(id));
                 return Ok(Some(InstanceRecord { version: changed.version + 1, ..changed }));
             }

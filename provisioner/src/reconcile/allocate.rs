@@ -285,7 +285,13 @@ impl Pass<'_> {
         match pair.await {
             Ok(swap) => Ok(swap == Swap::Updated),
             Err(StoreError::Taken { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                if error.is_unknown() {
+                    // If it was given, nobody else would tell the machine.
+                    self.hub.poke(Poke::Machine(chosen.id()));
+                }
+                Err(error.into())
+            }
         }
     }
 

@@ -27,27 +27,38 @@ impl Alive {
 }
 
 impl Store {
-    /// This process listens from now on: answers when somebody last did before it, by the service's clock.
+    /// This process listens as soon as this is committed, and [`Store::listens`] says so: answers when somebody last did
+    /// before it, by the service's clock.
     pub(super) async fn begins_to_listen(
         &self,
         conn: &mut Conn,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let database = self.database_now(conn).await?;
-        self.alive.listens.store(true, Ordering::SeqCst);
-        self.still_listening(conn, database).await?;
+        listened(conn, database).await?;
         // The two clocks need not agree; how long it is ago by one of them is all that is taken.
         let ago = self.alive.before.map(|before| database.saturating_sub(before).max(0));
         Ok(ago.and_then(|ago| now.checked_sub(SignedDuration::from_millis(ago)).ok()))
     }
 
+    /// It is committed that this process listens. Not before: a beat would write over when somebody last did, which the
+    /// next try needs.
+    pub(super) fn listens(&self) {
+        self.alive.listens.store(true, Ordering::SeqCst);
+    }
+
     /// Takes down that this process listens, once it does.
     pub(super) async fn still_listening(&self, conn: &mut Conn, database: i64) -> Result<(), StoreError> {
         if self.alive.listens.load(Ordering::SeqCst) {
-            let text = "INSERT INTO alive (one, last) VALUES (1, $1)
-                        ON CONFLICT (one) DO UPDATE SET last = excluded.last";
-            sql(text).bind(database).execute(conn).await?;
+            listened(conn, database).await?;
         }
         Ok(())
     }
+}
+
+async fn listened(conn: &mut Conn, database: i64) -> Result<(), StoreError> {
+    let text = "INSERT INTO alive (one, last) VALUES (1, $1)
+                ON CONFLICT (one) DO UPDATE SET last = excluded.last";
+    sql(text).bind(database).execute(conn).await?;
+    Ok(())
 }

@@ -4,7 +4,7 @@
 use super::{
     InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap,
     damage::legible,
-    db::{Conn, Row, again, sql},
+    db::{Conn, Row, again, machines_alone, sql},
     document, event, instance, machine,
     memory::Touched,
 };
@@ -121,9 +121,11 @@ impl Store {
     pub(crate) async fn machines_listen(&self, now: Timestamp) -> Result<Vec<MachineId>, StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
+            machines_alone(&mut transaction).await?;
             let last = self.begins_to_listen(&mut transaction, now).await?;
             let ids = self.forgive(&mut transaction, last, now).await?;
             transaction.commit().await?;
+            self.listens();
             Ok(ids)
         })
     }
@@ -132,6 +134,7 @@ impl Store {
     pub(crate) async fn machines_missed(&self, last: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
+            machines_alone(&mut transaction).await?;
             self.forgive(&mut transaction, Some(last), now).await?;
             Ok(transaction.commit().await?)
         })
@@ -154,7 +157,7 @@ impl Store {
             let Some(before) = legible(machine::from_row(row))? else { continue };
             let after = observe(&before.machine, &listening, now);
             let after = MachineRecord { machine: after, ..before.clone() };
-            // The only connection that writes has read them: nobody was faster.
+            // Nobody else writes machines meanwhile: nobody was faster.
             let touched = Touched::default().changed_machine(before.id());
             self.recent.begin(&touched);
             machine::update_on_conn(conn, &before, &after).await?;

@@ -101,6 +101,18 @@ pub(crate) enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether nobody answered: what was asked was not done, and may be asked again.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Database(error) if error.kind() == DbErrorKind::Lost)
+    }
+
+    /// Whether nobody knows if it was written.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+}
+
 impl From<DbError> for StoreError {
     fn from(error: DbError) -> Self {
         match error.kind() {

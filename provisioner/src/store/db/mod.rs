@@ -17,7 +17,7 @@ mod target;
 
 pub(in crate::store) use again::{AGAIN, again, attempt, is_conflict};
 pub(in crate::store) use conn::Conn;
-pub(in crate::store) use dialect::now_text;
+pub(in crate::store) use dialect::{machines_alone, now_text};
 pub(crate) use error::{DbError, DbErrorKind};
 pub(in crate::store) use lanes::{Isolation, Lanes, Lent};
 pub(in crate::store) use migrations::{is_migrated, migrate};

@@ -1,13 +1,14 @@
 //! What only a server does: it goes away, loses answers, lets others in between, and knows who serves.
 
 use super::{
-    super::db::{ServeLock, Target},
+    super::db::{ServeLock, Target, sql},
     *,
 };
 use crate::samples;
 use futures::future::join_all;
+use provisioner_api::{JobKind, MachineId};
 use pxe::leases::Reservation;
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::atomic::Ordering};
 use tests_postgres::{AtCommit, Database, Relay, Server};
 
 async fn behind_relay() -> (Relay, Database, Store) {
@@ -146,5 +147,68 @@ async fn machines_and_their_instances_change_at_once_though_many_write() {
         assert_eq!(store.event_newest(EventsOf::Machine(first.id()), 9).await.unwrap().len(), 5);
     };
     join_all((1..20).map(change)).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_missed_is_forgiven_while_all_agents_write() {
+    let database = Server::shared().await.unwrap().database().await.unwrap();
+    let store = Store::open_server(&database.url().parse().unwrap()).await.unwrap();
+    let mut machines = Vec::new();
+    for number in 1..=8_u8 {
+        let before = record(number.into(), &format!("52:54:00:00:02:{number:02x}"));
+        store.machine_insert(&before, &[], &[], NOW).await.unwrap();
+        let mut after = before.clone();
+        after.machine.job = Some(samples::job(number.into(), JobKind::Inspect, Vec::new()));
+        store.machine_update(&before, &after, &[], &[], NOW).await.unwrap();
+        machines.push(before.id());
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let written = std::sync::atomic::AtomicU32::new(0);
+    let agent = async |id: MachineId| {
+        for second in 0.. {
+            if done.load(Ordering::Relaxed) {
+                return;
+            }
+            let known = store.machine_get(id).await.unwrap().unwrap();
+            let at = NOW.checked_add(SignedDuration::from_secs(second)).unwrap();
+            let next = known.with(observe(&known.machine, &Fact::AgentSeen, at));
+            // The one or the other is first.
+            store.machine_update(&known, &next, &[], &[], at).await.unwrap();
+            written.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let forgiving = async {
+        for second in 0..30 {
+            let at = |second| NOW.checked_add(SignedDuration::from_secs(second)).unwrap();
+            store.machines_missed(at(100 * second), at(100 * second + 50)).await.unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    futures::future::join(join_all(machines.into_iter().map(agent)), forgiving).await;
+    assert!(written.load(Ordering::Relaxed) >= 30, "agents wrote meanwhile");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_outage_is_not_forgotten_by_the_process_that_could_not_write_it_down() {
+    let (relay, database, store) = behind_relay().await;
+    let clock = |store: &Store, second: i64| store.clock.store(second * 1000, Ordering::Relaxed);
+    clock(&store, 100);
+    store.machines_listen(NOW).await.unwrap();
+    store.close().await;
+    let options = relay.url(&database).unwrap().parse().unwrap();
+    // It dies at its first word, and says at its end that it leaves.
+    let store = Store::open_server(&options).await.unwrap();
+    clock(&store, 1000);
+    relay.once(AtCommit::DropBefore);
+    assert!(store.machines_listen(NOW).await.unwrap_err().is_unknown());
+    store.replica_beat("r", 20_000, None).await.unwrap();
+    store.replica_leave("r").await.unwrap();
+    store.close().await;
+    let store = Store::open_server(&options).await.unwrap();
+    let last: i64 =
+        sql("SELECT last FROM alive").scalar(&mut store.reader.get().await.unwrap()).await.unwrap();
+    assert_eq!(last, 100_000);
     store.close().await;
 }
