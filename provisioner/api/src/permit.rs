@@ -15,6 +15,9 @@ pub const CHALLENGE_HEADER: &str = "billet-challenge";
 /// How many hex digits a challenge has.
 pub const CHALLENGE_DIGITS: usize = 32;
 
+/// Where in the ramdisk the key stands whose permits count: the service appends it, the agent reads it there.
+pub const KEY_FILE: &str = "etc/billet/permit.pub";
+
 /// What a signature is over: this, then the text. No other text of ours that is signed begins so, and another form of
 /// permits gets another number.
 const DOMAIN: &[u8] = b"billet permit 1\0";

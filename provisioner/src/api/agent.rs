@@ -46,8 +46,7 @@ const OVER: &str = "the work that this boot window was opened for is over";
 const ACCEPTED: &str = "this machine was accepted already, and nothing is to be done on it now";
 
 /// What stands in the place of the refusal that an agent without signed permits can't put into words.
-const TOO_OLD: &str =
-    "its build knows no signed permits; give the service a ramdisk of its own version (`boot.ramdisk`)";
+const TOO_OLD: &str = "its build knows no signed permits; if the service was upgraded while the machine ran it, retry, which boots it anew; else give the service a ramdisk of its own version (`boot.ramdisk`)";
 
 fn refused(detail: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "refused", detail)

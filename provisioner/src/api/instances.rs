@@ -249,8 +249,14 @@ pub(crate) async fn why(
     let now = clock::now();
     let status = convert::instance(&service, &record, own.as_ref(), now).status;
     let on = own.as_ref().map(|own| convert::machine(&service, own, Some(&record.name), now));
-    let facts =
-        timeline::facts(&service, own.as_ref().map(MachineRecord::id), Some(record.id), FACTS).await?;
+    let facts = timeline::facts(
+        &service,
+        own.as_ref().map(MachineRecord::id),
+        Some(record.id),
+        timeline::Begin::of(&record),
+        FACTS,
+    )
+    .await?;
     let diagnoses = match &own {
         Some(own) => boot_trace::of_waiting(&service, own).await?,
         None => Vec::new(),

@@ -441,7 +441,9 @@ pub(crate) async fn why(
 ) -> Result<Json<Why>, ApiError> {
     let record = service.machine(&key).await?;
     let machine = wire(&service, &record).await?;
-    let facts = timeline::facts(&service, Some(record.id()), record.owner(), FACTS).await?;
+    let facts =
+        timeline::facts(&service, Some(record.id()), record.owner(), timeline::Begin::default(), FACTS)
+            .await?;
     let status = machine.status;
     Ok(Json(convert::why(Why {
         object: format!("machine {}", record.name),

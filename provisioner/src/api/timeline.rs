@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     service::{Service, ServiceError},
-    store::{EventsOf, ListedInstance, MachineRecord},
+    store::{EventsOf, InstanceRecord, ListedInstance, MachineRecord},
     text::parse_mac_bytes,
     timeline::{self, Part},
 };
@@ -42,7 +42,7 @@ pub(crate) async fn of_machine(
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Timeline>, ApiError> {
     let record = service.machine(&key).await?;
-    answer(&service, Some(&record), record.owner(), None, &query).await
+    answer(&service, Some(&record), record.owner(), Begin::default(), &query).await
 }
 
 pub(crate) async fn of_instance(
@@ -51,16 +51,39 @@ pub(crate) async fn of_instance(
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Timeline>, ApiError> {
     let ListedInstance { record, machine } = super::instances::find(&service, &key).await?;
-    // What its machine did before is another's story.
-    answer(&service, machine.as_ref(), Some(record.id), Some(record.created), &query).await
+    answer(&service, machine.as_ref(), Some(record.id), Begin::of(&record), &query).await
 }
 
-/// A page of the story of a machine and an instance, or its end; from `begin` on.
+/// From when on a story is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Begin {
+    /// The instance's.
+    instance: Option<Timestamp>,
+    /// Its machine's: what that did before is another's story.
+    machine: Option<Timestamp>,
+}
+
+impl Begin {
+    /// An instance's story.
+    pub(super) fn of(record: &InstanceRecord) -> Self {
+        let created = Some(record.created);
+        Self { instance: created, machine: record.standing.got.or(created) }
+    }
+
+    fn of_whose(self, of: EventsOf) -> Option<Timestamp> {
+        match of {
+            EventsOf::Machine(_) => self.machine,
+            EventsOf::Instance(_) => self.instance,
+        }
+    }
+}
+
+/// A page of the story of a machine and an instance, or its end.
 async fn answer(
     service: &Service,
     machine: Option<&MachineRecord>,
     instance: Option<InstanceId>,
-    begin: Option<Timestamp>,
+    begin: Begin,
     query: &TimelineQuery,
 ) -> Result<Json<Timeline>, ApiError> {
     let asked = part(query)?;
@@ -70,7 +93,7 @@ async fn answer(
         return Err(ApiError::field("newest", detail));
     }
     let limit = pages::limit(query.limit.as_deref())?;
-    let part = Part { since: asked.since.max(begin), ..asked };
+    let part = Part { since: asked.since.max(begin.instance), ..asked };
     let all = service.config.history.most;
     let most = match newest {
         Some(newest) if part.kinds.is_empty() && part.until.is_none() => all.min(newest + SLACK),
@@ -79,11 +102,17 @@ async fn answer(
     let id = machine.map(MachineRecord::id);
     let mut events = Vec::new();
     for of in whose(id, instance) {
-        events.extend(service.store.timeline_events(of, part.begin(), most).await?);
+        let since = part.begin().max(begin.of_whose(of));
+        let told = service.store.timeline_events(of, since, most).await?;
+        // What was observed before may have been written since.
+        events.extend(
+            told.into_iter().filter(|event| begin.of_whose(of).is_none_or(|begin| event.at >= begin)),
+        );
     }
     let macs = machine.into_iter().flat_map(|machine| &machine.spec.macs);
     let macs: Vec<_> = macs.filter_map(|mac| parse_mac_bytes(mac)).collect();
-    let conversation = boot_trace::entries(service, &macs).await?;
+    let mut conversation = boot_trace::entries(service, &macs).await?;
+    conversation.retain(|(_, heard)| begin.machine.is_none_or(|begin| crate::trace::time(heard) >= begin));
     let mut items = timeline::merge(events, id, &conversation, &part);
     if let Some(newest) = newest {
         let items = items.split_off(items.len().saturating_sub(newest as usize));
@@ -98,11 +127,15 @@ pub(super) async fn facts(
     service: &Service,
     machine: Option<MachineId>,
     instance: Option<InstanceId>,
+    begin: Begin,
     most: u32,
 ) -> Result<Vec<Event>, ServiceError> {
     let mut events = Vec::new();
     for of in whose(machine, instance) {
-        events.extend(service.store.event_newest(of, most).await?);
+        let told = service.store.event_newest(of, most).await?;
+        events.extend(
+            told.into_iter().filter(|event| begin.of_whose(of).is_none_or(|begin| event.at >= begin)),
+        );
     }
     Ok(timeline::newest(events, most as usize))
 }

@@ -69,7 +69,7 @@ impl System<'_> {
             .dir("etc")
             .dir("etc/billet")
             .file("etc/billet/ca.pem", 0o644, trust.ca_pem.as_bytes())
-            .file("etc/billet/permit.pub", 0o644, key.as_bytes());
+            .file(provisioner_api::permit::KEY_FILE, 0o644, key.as_bytes());
         ramdisk.extend(tail.finish_behind(ramdisk.len() as u64));
         if let Some((path, key)) = self.stub {
             let stub = read(path, key)?;

@@ -92,6 +92,26 @@ fn directory(app: &App) -> (Arc<Service>, Arc<BootDirectory>) {
     (Arc::clone(&app.service), BootDirectory::new(Arc::clone(&app.service), files))
 }
 
+#[tokio::test]
+async fn the_ramdisk_that_machines_boot_has_our_ca_and_the_key_of_permits() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let trust = super::boot::Trust { ca_pem: "OUR CA", permit_key: "OUR KEY" };
+    let files = super::boot::files(&app.service.config, &trust).unwrap();
+    let directory = BootDirectory::new(Arc::clone(&app.service), files.clone());
+    let ramdisk = files.lookup(Arch::X64.ramdisk(), Ipv4Addr::LOCALHOST, &*directory).await.unwrap();
+    let ramdisk = ramdisk.in_memory().unwrap().concat();
+    let text = String::from_utf8_lossy(&ramdisk);
+    assert!(text.starts_with("initrd.img"), "what was configured comes first");
+    // As the agent reads it: name and content stand next to each other in an archive (cpio, newc).
+    for (name, content) in [("etc/billet/ca.pem", "OUR CA"), (provisioner_api::permit::KEY_FILE, "OUR KEY\n")]
+    {
+        let at = text.find(name).unwrap_or_else(|| panic!("{name} is missing"));
+        let behind = text[at + name.len()..].trim_start_matches('\0');
+        assert!(behind.starts_with(content), "{name}");
+    }
+}
+
 /// Tests and labs start it in a task.
 #[test]
 fn a_service_can_be_bound_in_a_task() {

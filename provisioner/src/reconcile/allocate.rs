@@ -277,6 +277,7 @@ impl Pass<'_> {
         owner.standing.waiting = None;
         owner.standing.mend = None;
         owner.standing.held = None;
+        owner.standing.got = Some(self.now);
         let events = [
             NewEvent::instance(owner.id, "state", format!("gets machine {}", chosen.name)),
             NewEvent::machine(chosen.id(), "request", format!("is given to instance {}", owner.name)),

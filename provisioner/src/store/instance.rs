@@ -51,6 +51,9 @@ pub(crate) struct InstanceStanding {
     pub(crate) mend: Option<String>,
     /// Why it is held.
     pub(crate) held: Option<Held>,
+    /// When it got its machine. Earlier versions did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) got: Option<Timestamp>,
     /// When its operating system reported in.
     pub(crate) phoned_home: Option<Timestamp>,
     /// SSH host keys that it reported.

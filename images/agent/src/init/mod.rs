@@ -17,15 +17,12 @@ use nix::{
     unistd::Pid,
 };
 use provisioner_client::agent::AgentClient;
-use std::{error::Error, fs, sync::Arc, thread, time::Duration};
+use std::{error::Error, fs, path::Path, sync::Arc, thread, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The only CA that the agent trusts; the service appends it to the ramdisk.
 const CA: &str = "/etc/billet/ca.pem";
-
-/// The only key whose permits count; the service appends it, too.
-const PERMIT_KEY: &str = "/etc/billet/permit.pub";
 
 /// The modules to load, one path a line, in order.
 const MODULES: &str = "/etc/billet/modules";
@@ -103,11 +100,13 @@ fn life(host: &Arc<RealHost>) -> Result<Exit, Box<dyn Error>> {
 /// The key of permits. A service of an older build appended none: then nothing is destroyed, and each order that would
 /// is refused with that reason.
 fn permit_key(host: &dyn Host) -> Result<Option<PermitKey>, Box<dyn Error>> {
-    match fs::read_to_string(PERMIT_KEY) {
+    let file = Path::new("/").join(provisioner_api::permit::KEY_FILE);
+    match fs::read_to_string(&file) {
         Ok(text) => Ok(Some(text.parse()?)),
         Err(error) => {
             host.say(&format!(
-                "the ramdisk has no key of permits ({PERMIT_KEY}): {error}; no disk will be touched"
+                "the ramdisk has no key of permits ({}): {error}; no disk will be touched",
+                file.display()
             ));
             Ok(None)
         }

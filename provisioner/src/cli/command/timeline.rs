@@ -51,10 +51,13 @@ pub(super) async fn run(
     }
 }
 
+/// What makes an entry what it is. Not its id: what a booting client asked gets another one when it is written down.
+type Told = (Timestamp, String, String);
+
 /// What was printed of the last moments.
 #[derive(Default)]
 struct Seen {
-    ids: HashSet<String>,
+    told: HashSet<Told>,
     /// The time of the first entry that was ever printed, and of the newest.
     times: Option<(Timestamp, Timestamp)>,
 }
@@ -68,14 +71,15 @@ impl Seen {
 
     /// Those that were not seen before.
     fn new_of(&mut self, mut entries: Vec<TimelineEntry>) -> Vec<TimelineEntry> {
-        let answer: HashSet<String> = entries.iter().map(|entry| entry.id.clone()).collect();
-        entries.retain(|entry| !self.ids.contains(&entry.id));
+        let told = |entry: &TimelineEntry| (entry.at, entry.kind.clone(), entry.message.clone());
+        let answer: HashSet<Told> = entries.iter().map(told).collect();
+        entries.retain(|entry| !self.told.contains(&told(entry)));
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             let (first, last) = (first.at, last.at);
             self.times = Some(self.times.map_or((first, last), |(begin, end)| (begin, end.max(last))));
         }
         // What the next answer can hold was in this one, or is new.
-        self.ids = answer;
+        self.told = answer;
         entries
     }
 }
@@ -102,7 +106,7 @@ mod tests {
             machine: None,
             instance: None,
             kind: "step".to_owned(),
-            message: String::new(),
+            message: id.to_owned(),
         }
     }
 
@@ -117,6 +121,9 @@ mod tests {
         assert_eq!(ids(seen.new_of(vec![entry("c", 195), entry("b", 200), entry("d", 201)])), "cd");
         assert_eq!(ids(seen.new_of(vec![entry("c", 195), entry("b", 200), entry("d", 201)])), "");
         assert_eq!(seen.since(), Timestamp::from_second(191).ok());
+        // What was told of a conversation has another id once it is an event.
+        let event = TimelineEntry { id: "e".to_owned(), ..entry("d", 201) };
+        assert_eq!(ids(seen.new_of(vec![event])), "");
         // What was left out at the beginning (`--newest`) does not come later.
         let mut seen = Seen::default();
         seen.new_of(vec![entry("b", 200)]);
