@@ -110,6 +110,21 @@ fn leave_of(task: &Task) -> Option<&Leave> {
     }
 }
 
+/// What befalls a machine whose disks come and go while it is deployed and given back.
+fn disks_come_and_go() -> impl Strategy<Value = Event> {
+    let skip = (1_u64..4, proptest::sample::select(&DISKS[..]))
+        .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() });
+    let request = prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 2 => skip];
+    prop_oneof![
+        8 => Just(Event::Reconcile),
+        6 => Just(Event::GoodAnswer),
+        3 => proptest::sample::subsequence(DISKS.to_vec(), 1..=3).prop_map(Event::Disks),
+        // An agent may be silent for no longer.
+        1 => Just(Event::Pass(200)),
+        2 => request.prop_map(Event::Request),
+    ]
+}
+
 /// Nothing is destroyed outside deploying and releasing, and never without a permit for this machine, job and epoch.
 fn check_order(world: &World) {
     let Some(draft) = order(&world.machine, world.now) else { return };
@@ -377,6 +392,29 @@ proptest! {
     }
 
     #[test]
+    fn what_was_seen_is_wiped_or_on_record(
+        from in 0..3,
+        events in proptest::collection::vec(disks_come_and_go(), 1..160),
+    ) {
+        let mut world = match from {
+            0 => World::at(JobKind::Deploy, StepName::Agent),
+            1 => World::deployed(),
+            _ => World::at(JobKind::Release, StepName::Erase),
+        };
+        let mut seen = Seen::default();
+        for event in events.iter().chain([&Event::Request(Request::Retry)]) {
+            let before = world.machine.clone();
+            happen(&mut world, event);
+            seen.check(&before, &world.machine);
+        }
+        for _ in 0..100 {
+            let before = world.machine.clone();
+            world.live();
+            seen.check(&before, &world.machine);
+        }
+    }
+
+    #[test]
     fn what_is_protected_is_not_wiped(
         from in 0..3,
         events in proptest::collection::vec(event(), 1..120),
@@ -397,6 +435,8 @@ proptest! {
             let deploys = from > 0 && world.machine.state.name == MachineState::Deploying;
             prop_assert!(deploys || world.machine.state.name == MachineState::Deployed);
             prop_assert!(world.machine.state.dirty);
+            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine);
+            prop_assert!(from == 1 || !writes, "what may run is written over");
             let task = order(&world.machine, world.now).map(|draft| draft.task);
             prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || task.is_none(), "{task:?}");
         }
