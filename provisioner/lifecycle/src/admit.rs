@@ -1,7 +1,7 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
 use crate::{
-    choice::{choose, skip_disk},
+    choice::{awaits_report, choose, skip_disk},
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
     wipe::{left_out, unwiped},
@@ -128,6 +128,11 @@ pub enum Refusal {
         "its instance is being given back, so its disks are being wiped, and protection comes too late; `billet machine cancel` pauses a wiping"
     )]
     GivenBack,
+    /// It can't be protected yet.
+    #[error(
+        "an instance has this machine, and its disks are about to be written, which protection would not stop; `billet machine cancel NAME` first, then protect it"
+    )]
+    ToBeWritten,
     /// This disk can't be left out.
     #[error("disk `{disk}` can't be left out of what is held now; {}", disks_in_words(.there))]
     NoSkip {
@@ -211,14 +216,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             }
             want.inspect += 1;
         }
-        Request::Retry => {
-            let done = match &machine.state.hold {
-                Some(hold) => hold.retry,
-                None if waits_to_try(machine) => machine.state.retry,
-                None => return Err(Refusal::NotHeld),
-            };
-            want.retry = want.retry.max(done + 1);
-        }
+        Request::Retry => want.retry = want.retry.max(tried(machine)? + 1),
         Request::Cancel { erase } => cancel(&mut next, *erase)?,
         Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
         Request::Choose { hold, choice, erase } => return choose(machine, *hold, *choice, *erase),
@@ -253,8 +251,8 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         }
         Request::Maintenance(on) => want.maintenance = *on,
         Request::Protected(on) => {
-            if *on && want.owner.as_ref().is_some_and(|owner| owner.release.is_some()) {
-                return Err(Refusal::GivenBack);
+            if *on {
+                check_protect(machine)?;
             }
             want.protected = *on;
         }
@@ -266,6 +264,28 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         }
     }
     Ok(next)
+}
+
+/// Up to which request to try again all are dealt with, if another one may come. Writing again what may run by now is
+/// no mend for a machine whose disks are to stay as they are.
+fn tried(machine: &Machine) -> Result<u64, Refusal> {
+    if machine.want.protected && awaits_report(machine) {
+        return Err(Refusal::Protected);
+    }
+    match &machine.state.hold {
+        Some(hold) => Ok(hold.retry),
+        None if waits_to_try(machine) => Ok(machine.state.retry),
+        None => Err(Refusal::NotHeld),
+    }
+}
+
+/// Whether protection would keep anything: not what is being wiped, nor what is about to be written.
+fn check_protect(machine: &Machine) -> Result<(), Refusal> {
+    match &machine.want.owner {
+        Some(owner) if owner.release.is_some() => Err(Refusal::GivenBack),
+        Some(_) if !machine.want.protected && !machine.state.dirty => Err(Refusal::ToBeWritten),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the step in hand failed, and waits for its next try.
@@ -287,7 +307,8 @@ fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
             }
         }
         (MachineState::Available | MachineState::Deploying, Some(owner)) => {
-            if want.protected && owner.release.is_none() {
+            // What was not written yet stays as it is: it is only switched off.
+            if want.protected && state.dirty && owner.release.is_none() {
                 return Err(Refusal::Protected);
             }
             owner.release.get_or_insert(erase);

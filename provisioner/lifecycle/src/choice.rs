@@ -90,7 +90,7 @@ pub(crate) fn choose(
         (Choice::Retry, _) => admit(machine, &Request::Retry),
         (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
-        (Choice::ItRuns, Some(JobKind::Deploy)) if awaits_report(job) => {
+        (Choice::ItRuns, Some(JobKind::Deploy)) if awaits_report(machine) => {
             let mut next = machine.clone();
             next.want.vouched = Some(number);
             Ok(next)
@@ -104,9 +104,10 @@ pub(crate) fn choose(
     }
 }
 
-/// Whether nothing is missing but the word of the operating system.
-fn awaits_report(job: Option<&Job>) -> bool {
-    job.and_then(Job::current).is_some_and(|step| step.name == StepName::PhoneHome)
+/// Whether nothing is missing but the word of the operating system: it may run, and to try again writes over it.
+pub fn awaits_report(machine: &Machine) -> bool {
+    let step = machine.running_job().and_then(Job::current);
+    step.is_some_and(|step| step.name == StepName::PhoneHome)
 }
 
 fn offered(machine: &Machine) -> String {
@@ -114,7 +115,7 @@ fn offered(machine: &Machine) -> String {
     let kind = machine.running_job().map(|job| job.kind);
     let words: &[Choice] = match kind {
         Some(JobKind::Inspect) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
-        Some(JobKind::Deploy) if awaits_report(machine.running_job()) => {
+        Some(JobKind::Deploy) if awaits_report(machine) => {
             &[Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Deploy) => &[Choice::Retry, Choice::GiveBack, Choice::Abandon],

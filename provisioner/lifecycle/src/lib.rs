@@ -24,7 +24,7 @@ mod wipe;
 
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
-pub use choice::{WayOut, choices, ways_out};
+pub use choice::{WayOut, awaits_report, choices, ways_out};
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};
@@ -41,4 +41,4 @@ pub use turn::{
     Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, restored,
     still_mine,
 };
-pub use wipe::skippable;
+pub use wipe::{skippable, unwiped};

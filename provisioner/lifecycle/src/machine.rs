@@ -265,7 +265,8 @@ pub struct State {
     pub came_from: Option<MachineState>,
     /// Whether an image may have been written since the disks were last known clean.
     pub dirty: bool,
-    /// The disks that the running release has to wipe: those that were there while its instance had the machine.
+    /// The disks that the next or running release has to wipe: those that were seen since an image may have been written,
+    /// and those that were seen in any boot of the release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<String>,
     /// Disks that were left out of a wiping and not wiped since. They must not be in a machine that is given to anybody.
@@ -368,6 +369,11 @@ impl Job {
     /// Whether its disks are wiped in it: they need not be where nothing was written.
     pub(crate) fn wipes(&self) -> bool {
         self.steps.iter().any(|step| step.name == StepName::Erase)
+    }
+
+    /// Whether its disks are to be wiped in it, and are not yet.
+    pub(crate) fn has_to_wipe(&self) -> bool {
+        self.steps.iter().any(|step| step.name == StepName::Erase && step.phase != StepPhase::Done)
     }
 
     /// Whether it only ends in good order: the machine is switched off, and nothing else is done.

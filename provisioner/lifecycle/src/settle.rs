@@ -5,7 +5,7 @@ use crate::{
     decide::{Decision, Move, decide},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
-    wipe::{is_skipped, serials},
+    wipe::{serials, skipped},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobId, JobKind, MachineState, StepPhase};
@@ -52,6 +52,8 @@ pub struct Failure {
 /// Takes an outcome down.
 pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
     let mut next = machine.clone();
+    // Before: what was seen until now. After: what a step that begins, or a release that starts, is answerable for.
+    owe(&mut next);
     match outcome {
         Outcome::Moved { change, fresh } => apply(&mut next, change, *fresh, now),
         Outcome::Performed(Ok(result)) => finish_step(&mut next, result, now),
@@ -64,7 +66,23 @@ pub fn settle(machine: &Machine, outcome: &Outcome, now: Timestamp) -> Machine {
         Outcome::WishDone { number } => next.state.power_wish = next.state.power_wish.max(*number),
         Outcome::Held { why, advice } => hold(&mut next, why, advice.clone(), now),
     }
+    owe(&mut next);
     next
+}
+
+/// What is seen while an image may be on the disks, or they are being wiped, has to be proven wiped, even if a later boot
+/// doesn't see it.
+fn owe(machine: &mut Machine) {
+    let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
+    let owes = |disk: &String| match machine.running_job() {
+        // Nothing is written while one that was left unwiped is there: it is on record as that.
+        Some(job) if job.kind == JobKind::Deploy => dirty && !unwiped.contains(disk),
+        Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
+        _ => false,
+    };
+    let mut seen = serials(machine.facts.inventory.as_deref());
+    seen.retain(|disk| owes(disk) && !machine.state.owed.contains(disk));
+    machine.state.owed.append(&mut seen);
 }
 
 /// One of several changes in the books that are taken down together.
@@ -154,9 +172,9 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Deploy => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
     };
-    machine.state.owed.clear();
-    if kind == JobKind::Release && !unwritten {
-        machine.state.owed = serials(machine.facts.inventory.as_deref());
+    // A release takes over what its deployment saw; `owe` adds what is there now.
+    if kind != JobKind::Release || unwritten {
+        machine.state.owed.clear();
     }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
@@ -195,16 +213,15 @@ fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
 
 /// What was there is wiped, but for what an operator left out.
 fn wiped(machine: &mut Machine) {
-    let left = |disk: &String| is_skipped(machine, disk);
-    let mut disks = serials(machine.facts.inventory.as_deref());
-    disks.append(&mut machine.state.owed.clone());
-    let (out, wiped): (Vec<_>, Vec<_>) = disks.into_iter().partition(left);
+    // All of them, seen or not: one that nobody remembers would count as wiped when it is back.
+    let out = skipped(machine);
+    let mut wiped = serials(machine.facts.inventory.as_deref());
+    wiped.append(&mut machine.state.owed);
     let state = &mut machine.state;
     state.unwiped.retain(|disk| !wiped.contains(disk));
     state.unwiped.extend(out);
     state.unwiped.sort();
     state.unwiped.dedup();
-    state.owed.clear();
     state.dirty = false;
 }
 

@@ -1,20 +1,22 @@
-//! Which disks a release wipes: those that the agent sees, and those that were there while its instance had the machine.
-//! One that is not seen any more is a reason to hold: it may be dead, pulled, or back tomorrow with everything on it.
+//! Which disks a release wipes: those that the agent sees, and those that were there while its instance had the machine,
+//! or in an earlier boot of the release. One that is not seen any more is a reason to hold: it may be dead, pulled, or back tomorrow with everything on it.
 
 use crate::{
     machine::{Job, Machine},
     order::erasable_disks,
     plan::StepName,
 };
-use provisioner_api::Inventory;
+use provisioner_api::{Disk, Inventory};
 
 /// The serial numbers of all disks that the running release wipes, or why it can't be said, as a sentence.
 pub(crate) fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
     let seen = erasable_disks(machine.facts.inventory.as_deref())?;
     let skipped = |disk: &String| is_skipped(machine, disk);
     if let Some(gone) = machine.state.owed.iter().find(|disk| !seen.contains(disk) && !skipped(disk)) {
+        let how =
+            seen_but(machine, gone).map_or("is not seen any more".to_owned(), |how| format!("is {how}"));
         return Err(format!(
-            "disk `{gone}`, which the last instance could write, is not seen any more, so it can't be wiped"
+            "disk `{gone}`, which the last instance could write, {how}, so it can't be wiped"
         ));
     }
     let wiped: Vec<_> = seen.into_iter().filter(|disk| !skipped(disk)).collect();
@@ -47,15 +49,36 @@ pub(crate) fn left_out(machine: &Machine) -> Option<&String> {
 }
 
 /// Whether the running job leaves this disk out.
-pub(crate) fn is_skipped(machine: &Machine, disk: &str) -> bool {
+fn is_skipped(machine: &Machine, disk: &str) -> bool {
     let job = machine.running_job().map(|job| job.id);
     machine.want.skipped.iter().any(|skipped| Some(skipped.job) == job && skipped.disk == disk)
 }
 
-/// A disk that was left out of an earlier wiping, and is there.
-pub(crate) fn unwiped(machine: &Machine) -> Option<&String> {
-    let there = serials(machine.facts.inventory.as_deref());
-    machine.state.unwiped.iter().find(|disk| there.contains(disk))
+/// All disks that the running job leaves out.
+pub(crate) fn skipped(machine: &Machine) -> Vec<String> {
+    let job = machine.running_job().map(|job| job.id);
+    let of_job = machine.want.skipped.iter().filter(|skipped| Some(skipped.job) == job);
+    of_job.map(|skipped| skipped.disk.clone()).collect()
+}
+
+/// A disk that was left out of an earlier wiping, and is there: also one that just now can't be written or could be
+/// taken out, because what is on it can be read.
+pub fn unwiped(machine: &Machine) -> Option<&String> {
+    machine.state.unwiped.iter().find(|disk| seen(machine, disk).is_some())
+}
+
+/// How a disk is seen that can't be wiped, as half a sentence; `None`: not at all, or as one that can be.
+pub(crate) fn seen_but(machine: &Machine, serial: &str) -> Option<&'static str> {
+    match seen(machine, serial)? {
+        disk if disk.read_only => Some("seen, but read-only"),
+        disk if disk.removable => Some("seen, but as one that can be taken out"),
+        _ => None,
+    }
+}
+
+fn seen<'a>(machine: &'a Machine, serial: &str) -> Option<&'a Disk> {
+    let disks = &machine.facts.inventory.as_deref()?.disks;
+    disks.iter().find(|disk| disk.serial.as_deref() == Some(serial))
 }
 
 /// The serial numbers of the disks that can be written and not be taken out.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock,
-    service::Service,
+    service::{Service, ServiceError},
     store::{InstanceRecord, ListedInstance, NewEvent},
 };
 use axum::{
@@ -18,7 +18,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::InstanceUpdate;
-use provisioner_lifecycle::is_overdue;
+use provisioner_lifecycle::{Refusal, is_overdue};
 use std::sync::Arc;
 
 pub(crate) async fn update(
@@ -32,16 +32,20 @@ pub(crate) async fn update(
     }
     check_deadline("deadline", body.deadline.flatten(), clock::now())?;
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
-    let mut stale = false;
+    let (mut stale, mut late) = (false, false);
     let changed = service.instance_change_loaded(&record, |record, now| {
         stale = !is_wanted(&headers, record);
-        if stale { None } else { changed(record, &body, now) }
+        late = body.protected == Some(true) && record.given_back(own.as_ref()).is_some();
+        if stale || late { None } else { changed(record, &body, now) }
     });
     let record = changed.await?.ok_or_else(|| ApiError::not_found("instance", &key))?;
     if stale {
         let detail =
             format!("instance `{}` was changed by somebody else meanwhile; look at it again", record.name);
         return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail));
+    }
+    if late {
+        return Err(ServiceError::from(Refusal::GivenBack).into());
     }
     let own = own.filter(|own| record.machine == Some(own.id()));
     Ok(tagged(convert::instance(&service, &record, own.as_ref(), clock::now())))
@@ -107,3 +111,6 @@ pub(super) fn check_unprotected(record: &InstanceRecord) -> Result<(), ApiError>
     );
     Err(ApiError::new(StatusCode::CONFLICT, "refused", detail))
 }
+
+#[cfg(test)]
+mod tests;

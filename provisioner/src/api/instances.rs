@@ -27,7 +27,7 @@ use provisioner_api::{
     DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
     InstanceList, InstanceState, Why, WhyMachine,
 };
-use provisioner_lifecycle::{Refusal, Request};
+use provisioner_lifecycle::{Refusal, Request, awaits_report, is_overdue};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -162,7 +162,7 @@ pub(crate) async fn delete(
             if refusal.is_err() {
                 return None;
             }
-            let known = record.standing.release;
+            let known = record.given_back(own.as_ref());
             if known.is_some() && (!held || body.erase.is_none() || body.erase == known) {
                 return None;
             }
@@ -175,7 +175,7 @@ pub(crate) async fn delete(
         .await?;
     refusal?;
     let record = changed.ok_or_else(|| ApiError::not_found("instance", &key))?;
-    if let (Some(wanted), Some(stands)) = (body.erase, record.standing.release)
+    if let (Some(wanted), Some(stands)) = (body.erase, record.given_back(own.as_ref()))
         && wanted != stands
     {
         return Err(ApiError::conflict(format!(
@@ -205,14 +205,24 @@ pub(crate) async fn act(
             return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
         }
         (InstanceAction::Cancel, Some(own)) => {
-            let request = Request::Cancel { erase: record.spec.erase };
+            let request = Request::Cancel { erase: record.erase() };
             let event = format!("instance {} is cancelled", record.name);
             service.admit(own.id(), &request, &event).await?;
         }
         (InstanceAction::Cancel, None) => cancel_wish(&service, &record).await?,
         (InstanceAction::Retry, Some(own)) => {
+            if awaits_report(&own.machine) {
+                check_unprotected(&record)?;
+            }
             let event = format!("for instance {} it is to be tried again", record.name);
             service.admit(own.id(), &Request::Retry, &event).await?;
+        }
+        (InstanceAction::Retry, None) if is_overdue(record.spec.deadline, clock::now()) => {
+            let detail = format!(
+                "the deadline of instance `{0}` passed, and it gets no machine; `billet instance set {0} --deadline 2h` (or `none`) lets it wait on",
+                record.name
+            );
+            return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
         }
         (InstanceAction::Retry, None) => service.hub.poke(crate::hub::Poke::Pending),
     }

@@ -25,7 +25,9 @@ use provisioner_api::{
     BmcSpec, Choice, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction, MachineActionRequest,
     MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
-use provisioner_lifecycle::{Fact, Machine as Core, Refusal, Request, admit, observe};
+use provisioner_lifecycle::{
+    Fact, Machine as Core, Refusal, Request, admit, awaits_report, observe, unwiped,
+};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -323,6 +325,10 @@ pub(crate) async fn delete(
     if record.machine.want.protected {
         return Err(ServiceError::from(Refusal::Protected).into());
     }
+    // What is on that disk would be forgotten, and the machine be given to anybody when it is added again.
+    if let Some(disk) = unwiped(&record.machine) {
+        return Err(ServiceError::from(Refusal::Unwiped { disk: disk.clone() }).into());
+    }
     if record.machine.running_job().is_some() {
         let detail = format!(
             "a job runs on this machine; wait for its end, or `billet machine cancel {}`",
@@ -347,6 +353,9 @@ pub(crate) async fn act(
     Body(body): Body<MachineActionRequest>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
+    if body.action == MachineAction::Retry && awaits_report(&record.machine) {
+        erase_of(&service, &record, true).await?;
+    }
     let (request, event) = match body.action {
         MachineAction::Accept => (Request::Accept, "accepted by an operator"),
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
@@ -382,7 +391,8 @@ pub(crate) async fn choose(
         }
         (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
         (_, None) => {
-            let ends = matches!(choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon);
+            let ends = matches!(choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon)
+                || choice == Choice::Retry && awaits_report(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }
     };
@@ -393,8 +403,9 @@ pub(crate) async fn choose(
     Ok(tagged(wire(&service, &record).await?))
 }
 
-/// How the disks are to be wiped if the machine's deployment ends now: as its instance says. A request that `ends` the
-/// instance is refused while that is protected.
+/// How the disks are to be wiped if the machine's deployment ends now: as was said when its instance was given back, or
+/// as that says for itself. A request that `ends` the instance, or writes over it while it may run, is refused while
+/// that is protected.
 async fn erase_of(service: &Service, record: &MachineRecord, ends: bool) -> Result<ErasePolicy, ApiError> {
     let Some(owner) = record.owner() else { return Ok(ErasePolicy::default()) };
     let instance = service.store.instance_get(owner).await.map_err(ServiceError::from)?;
@@ -402,7 +413,7 @@ async fn erase_of(service: &Service, record: &MachineRecord, ends: bool) -> Resu
     if ends && instance.standing.release.is_none() {
         check_unprotected(&instance)?;
     }
-    Ok(instance.spec.erase)
+    Ok(instance.erase())
 }
 
 pub(crate) async fn events(

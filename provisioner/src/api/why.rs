@@ -128,7 +128,7 @@ fn trouble(choices: &mut Choices, core: &Core, name: &str) {
 /// What helps a step on that takes long.
 fn at_step(choices: &mut Choices, step: &Step, name: &str) {
     if step.asked.is_some() {
-        let power = if step.name == StepName::PowerOff { "off" } else { "on" };
+        let power = if matches!(step.name, StepName::PowerOff | StepName::Rest) { "off" } else { "on" };
         choices.add(format!("billet bmc confirm {name} {power}"), "say that somebody has switched it");
     }
     if step.name == StepName::Agent {
@@ -191,7 +191,9 @@ mod tests {
         asked.machine.job.as_mut().unwrap().steps[0].asked = Some(NOW);
         let mut resting = machine(1);
         (resting.machine.want.accepted, resting.machine.want.bmc) = (true, true);
-        let table: [(&str, MachineRecord, &[&str]); 7] = [
+        let mut asked_last = at(JobKind::Release, StepName::Rest);
+        asked_last.machine.job.as_mut().unwrap().steps[0].asked = Some(NOW);
+        let table: [(&str, MachineRecord, &[&str]); 8] = [
             ("it rests", resting, &[]),
             (
                 "discovered",
@@ -227,6 +229,7 @@ mod tests {
                 &["billet machine retry m1", "billet machine cancel m1", "billet machine choose m1 abandon"],
             ),
             ("a person is asked", asked, &["billet bmc confirm m1 off", follow]),
+            ("a person is asked at the end", asked_last, &["billet bmc confirm m1 off", follow]),
         ];
         for (what, record, want) in table {
             assert_eq!(commands(of_machine(&record, Some("i1"))), want, "{what}");

@@ -173,7 +173,7 @@ impl Pass<'_> {
     }
 
     /// Gives the machines that were chosen after a look at all. Of those that were looked at only little was kept, so
-    /// they are read again.
+    /// they are read again; what does not fit any more, or is gone, is given to nobody.
     async fn give_noted(
         &mut self,
         records: &[InstanceRecord],
@@ -183,9 +183,12 @@ impl Pass<'_> {
             let began = Instant::now();
             let machine = legible(self.store.machine_get(grant.machine).await, "a machine")?.flatten();
             self.read += began.elapsed();
-            match machine {
+            match machine.filter(|machine| allocation.fits(&grant, &candidate(machine))) {
                 Some(machine) => self.give_all(records, &[machine], vec![grant]).await?,
-                None => self.done.lost += 1,
+                None => {
+                    self.done.lost += 1;
+                    self.hub.poke(Poke::Pending);
+                }
             }
         }
         Ok(())

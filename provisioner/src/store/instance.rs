@@ -39,6 +39,20 @@ pub(crate) struct InstanceRecord {
     pub(crate) created: Timestamp,
 }
 
+impl InstanceRecord {
+    /// How its disks are wiped if it is given back now: as was said already, or as it was asked for.
+    pub(crate) fn erase(&self) -> ErasePolicy {
+        self.standing.release.unwrap_or(self.spec.erase)
+    }
+
+    /// How its machine wipes its disks: it may have been given back there, of which the instance takes notice by and by.
+    pub(crate) fn given_back(&self, own: Option<&MachineRecord>) -> Option<ErasePolicy> {
+        let owner = own.and_then(|own| own.machine.want.owner.as_ref());
+        let at_machine = owner.filter(|owner| owner.instance == self.id).and_then(|owner| owner.release);
+        self.standing.release.or(at_machine)
+    }
+}
+
 /// What is so of an instance beside its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InstanceStanding {
@@ -268,4 +282,34 @@ pub(super) fn from_row(row: &Row) -> Result<InstanceRecord, StoreError> {
         standing: document(|| place("standing"), row.try_get("standing")?)?,
         created: time(row.try_get("created")?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::samples;
+    use provisioner_api::ErasePolicy;
+    use provisioner_lifecycle::Owner;
+
+    #[test]
+    fn the_first_word_on_erasing_stands_wherever_it_was_said() {
+        let mut record = samples::instance(1);
+        record.spec.erase = ErasePolicy::Metadata;
+        let mut own = samples::machine(1);
+        assert_eq!((record.erase(), record.given_back(Some(&own))), (ErasePolicy::Metadata, None));
+        own.machine.want.owner = Some(Owner {
+            instance: record.id,
+            name: Default::default(),
+            manifest: String::new(),
+            disk_bytes: 1,
+            root_disk_serial: None,
+            release: Some(ErasePolicy::Metadata),
+        });
+        assert_eq!(record.given_back(Some(&own)), Some(ErasePolicy::Metadata), "it was cancelled there");
+        assert_eq!(samples::instance(2).given_back(Some(&own)), None, "another's");
+        record.standing.release = Some(ErasePolicy::Overwrite);
+        assert_eq!(
+            (record.erase(), record.given_back(None)),
+            (ErasePolicy::Overwrite, record.standing.release)
+        );
+    }
 }

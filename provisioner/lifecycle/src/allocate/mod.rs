@@ -140,6 +140,11 @@ impl<'a> Allocation<'a> {
         grants
     }
 
+    /// Whether a machine that was granted still is what its instance asked for: it may be another when it is read again.
+    pub fn fits(&self, grant: &Grant, one: &Candidate<'_>) -> bool {
+        unfit(&self.demands.list[self.demands.of[grant.pending]], one).is_none()
+    }
+
     /// Gives machines to those that name them, and leaves the others.
     fn give_named(&mut self, free: &mut Vec<&Candidate<'_>>) -> Vec<Grant> {
         let Self { pending, demands, open, named, taken, survey, .. } = self;

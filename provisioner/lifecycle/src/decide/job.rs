@@ -6,7 +6,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
-    wipe::{disks_to_wipe, unwiped},
+    wipe::{disks_to_wipe, seen_but, unwiped},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
@@ -125,8 +125,9 @@ fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
 fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
     match step {
         StepName::WriteImage | StepName::WriteSeed if unwiped(machine).is_some() => {
-            let back = "is there again, which an earlier release left unwiped: take it out";
-            unwiped(machine).map(|disk| format!("disk `{disk}` {back}"))
+            let back = "which an earlier release left unwiped: take it out";
+            let how = |disk| seen_but(machine, disk).map(|how| format!(" ({how})")).unwrap_or_default();
+            unwiped(machine).map(|disk| format!("disk `{disk}` is there again{}, {back}", how(disk)))
         }
         StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
             Some(owner) => {

@@ -1,11 +1,11 @@
 //! What people decide: cancelling, trying again, answers to holds, and flags.
 
-use super::world::{World, cancel, choose, held, inventory, owner, release};
+use super::world::{World, cancel, choose, held, inventory, inventory_of, owner, release};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{
-    Decision, Effect, Fact, Failure, Move, Refusal, Reported, Request, StepName, Task, choices, order,
-    skippable,
+    Decision, Effect, Fact, Failure, Move, Refusal, Reported, Request, Skipped, StepName, Task, choices,
+    order, skippable,
 };
 
 #[test]
@@ -132,6 +132,22 @@ fn a_system_that_cannot_report_in_runs_all_the_same_when_somebody_saw_it() {
 }
 
 #[test]
+fn a_protected_system_that_may_run_is_not_written_over() {
+    let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
+    world.settle(&held());
+    world.request(&Request::Protected(true)).unwrap();
+    assert_eq!(world.request(&Request::Retry), Err(Refusal::Protected));
+    assert_eq!(world.request(&choose(&world.machine, Choice::Retry)), Err(Refusal::Protected));
+    assert_eq!(choices(&world.machine), [Choice::ItRuns]);
+    let mut unprotected = world.clone();
+    unprotected.request(&Request::Protected(false)).unwrap();
+    unprotected.request(&Request::Retry).unwrap();
+    world.request(&choose(&world.machine, Choice::ItRuns)).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Deployed);
+}
+
+#[test]
 fn what_is_abandoned_is_nobodys() {
     let mut inspected = World::at(JobKind::Inspect, StepName::Agent);
     inspected.settle(&held());
@@ -169,6 +185,16 @@ fn what_is_protected_is_not_given_back_and_gets_nothing_new() {
         [Choice::Retry],
         "neither of the others would leave the disks alone"
     );
+    let mut before = [World::assigned(), World::at(JobKind::Deploy, StepName::Agent)];
+    for world in &mut before {
+        assert_eq!(world.request(&Request::Protected(true)), Err(Refusal::ToBeWritten));
+        // An earlier version took it: what would save the disks must not be refused for it.
+        world.machine.want.protected = true;
+        world.request(&Request::Protected(true)).unwrap();
+        world.request(&cancel()).unwrap();
+        world.run_to_rest();
+        assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+    }
     let mut free = World::available();
     free.request(&Request::Protected(true)).unwrap();
     assert_eq!(free.request(&Request::Assign(owner())), Err(Refusal::Protected));
@@ -272,4 +298,119 @@ fn a_disk_that_was_left_out_is_wiped_by_a_later_release_that_sees_it() {
     world.request(&release()).unwrap();
     world.run_to_rest();
     assert_eq!((world.machine.state.name, world.machine.state.unwiped.len()), (MachineState::Available, 0));
+}
+
+/// Lives on until the machine is held, and answers for what.
+fn why_held(world: &mut World) -> String {
+    for _ in 0..100 {
+        if let Some(hold) = &world.machine.state.hold {
+            return hold.why.clone();
+        }
+        world.live();
+    }
+    panic!("it is not held: {:?}", world.machine);
+}
+
+/// A release that comes to the wiping with these disks, and whose agent is never heard again.
+fn begun_with(disks: &[&'static str]) -> World {
+    let mut world = World::deployed();
+    world.disks = disks.to_vec();
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
+    world.pass(world.limits.agent_silence);
+    let anew = world.reconcile(|_| panic!("first the books"));
+    assert!(matches!(anew, Decision::Move(Move::Restart { .. })), "{anew:?}");
+    world
+}
+
+#[test]
+fn a_disk_that_vanishes_between_two_boots_of_a_release_is_missed() {
+    let mut world = begun_with(&["root", "data", "late"]);
+    world.disks.pop();
+    assert!(
+        why_held(&mut world).starts_with("disk `late`, which the last instance could write, is not seen")
+    );
+    // Left out, it is remembered, though no later boot sees it either.
+    let hold = world.machine.state.hold.as_ref().unwrap().number;
+    world.request(&Request::SkipDisk { hold, disk: "late".into() }).unwrap();
+    world.run_to_rest();
+    let state = &world.machine.state;
+    assert_eq!((state.name, state.unwiped.as_slice()), (MachineState::Available, &["late".to_owned()][..]));
+}
+
+#[test]
+fn a_release_that_an_earlier_version_began_misses_what_it_saw() {
+    let mut world = World::at(JobKind::Release, StepName::Erase);
+    world.machine.state.owed.clear();
+    world.settle(&held());
+    world.request(&Request::Retry).unwrap();
+    world.reconcile(|_| panic!("first the books"));
+    world.disks = vec!["root"];
+    assert!(why_held(&mut world).contains("disk `data`"));
+    // A disk that nobody knew of any more is remembered because it was left out.
+    let job = world.machine.running_job().unwrap().id;
+    world.machine.want.skipped = ["data", "older"].map(|disk| Skipped { job, disk: disk.into() }).to_vec();
+    world.request(&Request::Retry).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.unwiped, ["data", "older"]);
+}
+
+#[test]
+fn a_disk_that_a_deployment_wrote_and_lost_is_missed_by_the_release() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    world.settle(&held());
+    world.disks = vec!["data"];
+    world.request(&Request::Retry).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Deployed);
+    world.request(&release()).unwrap();
+    assert!(
+        why_held(&mut world).starts_with("disk `root`, which the last instance could write, is not seen")
+    );
+    // What is seen before anything is written was nobody's to write.
+    let mut early = World::at(JobKind::Deploy, StepName::Agent);
+    early.disks = vec!["root", "early"];
+    early.run_to(StepName::PhoneHome);
+    assert_eq!(early.machine.state.owed, ["root", "early"]);
+}
+
+#[test]
+fn a_disk_that_reads_as_read_only_or_removable_is_still_in_the_machine() {
+    for (read_only, removable, how) in
+        [(true, false, "seen, but read-only"), (false, true, "seen, but as one that can be taken out")]
+    {
+        let turn = |found: &mut provisioner_api::Inventory| {
+            (found.disks[1].read_only, found.disks[1].removable) = (read_only, removable);
+        };
+        let mut world = released_with(turn);
+        let why = why_held(&mut world);
+        assert_eq!(
+            why,
+            format!("disk `data`, which the last instance could write, is {how}, so it can't be wiped")
+        );
+        let hold = world.machine.state.hold.as_ref().unwrap().number;
+        world.request(&Request::SkipDisk { hold, disk: "data".into() }).unwrap();
+        world.run_to(StepName::Agent);
+        let mut found = inventory_of(&["root", "data"]);
+        turn(&mut found);
+        let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+        world.fact(&Fact::Claimed { job, inventory: found });
+        world.run_to_rest();
+        world.request(&Request::Disown { instance: owner().instance }).unwrap();
+        let unwiped = Err(Refusal::Unwiped { disk: "data".into() });
+        assert_eq!(world.request(&Request::Assign(owner())), unwiped);
+        assert_eq!(world.request(&Request::Retired(false)), unwiped);
+        // Whoever got it all the same has nothing written beside that disk.
+        let found = world.machine.facts.inventory.take();
+        world.machine.want.retired = false;
+        world.request(&Request::Assign(owner())).unwrap();
+        world.machine.facts.inventory.clone_from(&found);
+        world.run_to(StepName::Agent);
+        let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+        world.fact(&Fact::Claimed { job, inventory: (*found.unwrap()).clone() });
+        assert_eq!(
+            why_held(&mut world),
+            format!("disk `data` is there again ({how}), which an earlier release left unwiped: take it out")
+        );
+    }
 }

@@ -1,25 +1,36 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, cancel, choose, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, release};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use provisioner_api::{Choice, ErasePolicy, JobId, MachineState, Progress, StepPhase};
+use provisioner_api::{
+    Choice, ErasePolicy, JobId, JobKind, MachineState, Progress, StepPhase, agent::DiskEvidence,
+};
 use provisioner_lifecycle::{
     Deadline, Decision, Fact, Failure, Leave, Limits, Machine, Move, Outcome, Reported, Request, StepKind,
-    StepName, Task, Then, admit, choices, decide, observe, order, settle, settle_on, skippable,
+    StepName, Task, Then, admit, awaits_report, choices, decide, observe, order, settle, settle_on,
+    skippable,
 };
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
 enum Event {
     Reconcile,
-    Fail { permanent: bool },
+    Fail {
+        permanent: bool,
+    },
     GoodAnswer,
     Say(Reported),
     Request(Request),
     Fact(Fact),
     Pass(i64),
+    /// From now on an agent that calls in finds these disks.
+    Disks(Vec<&'static str>),
 }
+
+/// All disks that were ever in the machine.
+const DISKS: [&str; 3] = ["root", "data", "spare"];
 
 fn event() -> impl Strategy<Value = Event> {
     let request = prop_oneof![
@@ -32,7 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
             choice: Choice::ALL[choice],
             erase: ErasePolicy::Metadata,
         }),
-        (0_u64..4, prop_oneof![Just("root"), Just("data")])
+        (0_u64..4, proptest::sample::select(&DISKS[..]))
             .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() }),
         any::<bool>().prop_map(Request::Protected),
         any::<bool>().prop_map(Request::Retired),
@@ -71,6 +82,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => request.prop_map(Event::Request),
         1 => fact.prop_map(Event::Fact),
         2 => (1_i64..4000).prop_map(Event::Pass),
+        1 => proptest::sample::subsequence(DISKS.to_vec(), 1..=3).prop_map(Event::Disks),
     ]
 }
 
@@ -85,6 +97,7 @@ fn happen(world: &mut World, event: &Event) {
         Event::Request(request) => drop(world.request(request)),
         Event::Fact(fact) => world.fact(fact),
         Event::Pass(seconds) => world.pass(SignedDuration::from_secs(*seconds)),
+        Event::Disks(disks) => world.disks.clone_from(disks),
     }
 }
 
@@ -95,6 +108,21 @@ fn leave_of(task: &Task) -> Option<&Leave> {
         }
         Task::Inspect | Task::Reboot => None,
     }
+}
+
+/// What befalls a machine whose disks come and go while it is deployed and given back.
+fn disks_come_and_go() -> impl Strategy<Value = Event> {
+    let skip = (1_u64..4, proptest::sample::select(&DISKS[..]))
+        .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() });
+    let request = prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 2 => skip];
+    prop_oneof![
+        8 => Just(Event::Reconcile),
+        6 => Just(Event::GoodAnswer),
+        3 => proptest::sample::subsequence(DISKS.to_vec(), 1..=3).prop_map(Event::Disks),
+        // An agent may be silent for no longer.
+        1 => Just(Event::Pass(200)),
+        2 => request.prop_map(Event::Request),
+    ]
 }
 
 /// Nothing is destroyed outside deploying and releasing, and never without a permit for this machine, job and epoch.
@@ -158,13 +186,47 @@ fn check(world: &World, before: &Machine) {
     check_order(world);
 }
 
+/// The disks that were seen since the image may have been written, each at a moment at which something was taken down.
+#[derive(Default)]
+struct Seen(BTreeSet<String>);
+
+impl Seen {
+    /// "Seen during the job, or while something was written: proven wiped, or on record as unwiped."
+    fn check(&mut self, before: &Machine, after: &Machine) {
+        let inventory = before.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
+        let kind = before.running_job().map(|job| job.kind);
+        let unwiped = |disk: &String| before.state.unwiped.contains(disk);
+        let settled = (&before.state, &before.job) != (&after.state, &after.job);
+        if settled && before.state.dirty && matches!(kind, Some(JobKind::Deploy | JobKind::Release)) {
+            let disks = inventory.filter_map(|disk| disk.serial.clone());
+            // Nothing is written beside one that is known to be unwiped.
+            self.0.extend(disks.filter(|disk| kind == Some(JobKind::Release) || !unwiped(disk)));
+        }
+        if !before.state.dirty || after.state.dirty {
+            return;
+        }
+        let proof: &[DiskEvidence] = match before.facts.report.as_ref().map(|report| &report.said) {
+            Some(Reported::Done { disks, .. }) => disks,
+            other => panic!("clean without a proof: {other:?}"),
+        };
+        for disk in std::mem::take(&mut self.0) {
+            let proven = proof.iter().any(|proof| proof.serial == disk);
+            assert!(proven || after.state.unwiped.contains(&disk), "{disk} is nobody's: {after:?}");
+        }
+    }
+}
+
 /// What is held can be answered, each choice that is offered is admitted and ends the hold or sets the machine aside, and
 /// none makes a machine available whose disks are not wiped (`check` sees to that).
 fn check_hold(world: &World) {
     let Some(hold) = &world.machine.state.hold else { return };
     let offered = choices(&world.machine);
     let asked = world.machine.want.retry > hold.retry;
-    assert!(asked || offered.contains(&Choice::Retry), "{hold:?}: {offered:?}");
+    // To try again would write over the system that may run; that it does can be said still.
+    let kept = world.machine.want.protected && awaits_report(&world.machine);
+    assert!(asked || kept != offered.contains(&Choice::Retry), "{hold:?}: {offered:?}");
+    let vouched = world.machine.want.vouched == Some(hold.number);
+    assert!(!kept || vouched || offered.contains(&Choice::ItRuns), "{hold:?}: {offered:?}");
     for disk in skippable(&world.machine) {
         let mut after = world.clone();
         after.request(&Request::SkipDisk { hold: hold.number, disk }).unwrap();
@@ -196,11 +258,12 @@ proptest! {
 
     #[test]
     fn whatever_happens(events in proptest::collection::vec(event(), 1..160)) {
-        let mut world = World::added();
+        let (mut world, mut seen) = (World::added(), Seen::default());
         for event in &events {
             let before = world.machine.clone();
             happen(&mut world, event);
             check(&world, &before);
+            seen.check(&before, &world.machine);
         }
     }
 
@@ -211,12 +274,18 @@ proptest! {
             happen(&mut world, event);
         }
         let _ = world.request(&Request::Bmc(true));
+        world.request(&Request::Protected(false)).unwrap();
         for _ in 0..6 {
             let _ = world.request(&Request::Retry);
             for _ in 0..400 {
                 if world.decide() == Decision::Done {
                     break;
                 }
+                // Disks that are missed are put back, and what was left unwiped is taken out.
+                let state = &world.machine.state;
+                let releasing = state.name == MachineState::Releasing;
+                let there = |disk: &&str| releasing || !state.unwiped.iter().any(|unwiped| unwiped == disk);
+                world.disks = DISKS.into_iter().filter(there).collect();
                 world.live();
             }
         }
@@ -323,15 +392,53 @@ proptest! {
     }
 
     #[test]
-    fn what_is_protected_is_not_wiped(events in proptest::collection::vec(event(), 1..120)) {
-        let mut world = World::deployed();
+    fn what_was_seen_is_wiped_or_on_record(
+        from in 0..3,
+        events in proptest::collection::vec(disks_come_and_go(), 1..160),
+    ) {
+        let mut world = match from {
+            0 => World::at(JobKind::Deploy, StepName::Agent),
+            1 => World::deployed(),
+            _ => World::at(JobKind::Release, StepName::Erase),
+        };
+        let mut seen = Seen::default();
+        for event in events.iter().chain([&Event::Request(Request::Retry)]) {
+            let before = world.machine.clone();
+            happen(&mut world, event);
+            seen.check(&before, &world.machine);
+        }
+        for _ in 0..100 {
+            let before = world.machine.clone();
+            world.live();
+            seen.check(&before, &world.machine);
+        }
+    }
+
+    #[test]
+    fn what_is_protected_is_not_wiped(
+        from in 0..3,
+        events in proptest::collection::vec(event(), 1..120),
+    ) {
+        let mut world = match from {
+            0 => World::deployed(),
+            1 => World::at(JobKind::Deploy, StepName::WriteImage),
+            _ => World::at(JobKind::Deploy, StepName::PhoneHome),
+        };
+        if from == 2 {
+            world.settle(&held());
+        }
         world.request(&Request::Protected(true)).unwrap();
         for event in &events {
             if !matches!(event, Event::Request(Request::Protected(false))) {
                 happen(&mut world, event);
             }
-            prop_assert_eq!(world.machine.state.name, MachineState::Deployed);
-            prop_assert!(order(&world.machine, world.now).is_none());
+            let deploys = from > 0 && world.machine.state.name == MachineState::Deploying;
+            prop_assert!(deploys || world.machine.state.name == MachineState::Deployed);
+            prop_assert!(world.machine.state.dirty);
+            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine);
+            prop_assert!(from == 1 || !writes, "what may run is written over");
+            let task = order(&world.machine, world.now).map(|draft| draft.task);
+            prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || task.is_none(), "{task:?}");
         }
     }
 }

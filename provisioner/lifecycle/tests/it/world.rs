@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
     Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
-    agent::DiskEvidence,
+    agent::DiskEvidence, permit::PermitDisk,
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome, Owner,
-    Reported, Request, StepKind, StepName, admit, decide, observe, settle, settle_on,
+    Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -19,13 +19,15 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) limits: Limits,
     pub(crate) ids: u128,
+    /// The disks that an agent finds when it calls in.
+    pub(crate) disks: Vec<&'static str>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let machine = Machine::new(MachineId(Uuid::from_u128(1)), now);
-        Self { machine, now, limits: Limits::default(), ids: 100 }
+        Self { machine, now, limits: Limits::default(), ids: 100, disks: vec!["root", "data"] }
     }
 
     /// An accepted machine with a BMC.
@@ -186,7 +188,7 @@ impl World {
         let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
         match (step.name, step.name.kind()) {
             (StepName::Agent, _) => {
-                Some(Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory() })
+                Some(Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory_of(&self.disks) })
             }
             (StepName::PhoneHome, _) => Some(Fact::PhonedHome { instance: INSTANCE }),
             (_, StepKind::Order) => self.report(self.good_word()),
@@ -196,13 +198,18 @@ impl World {
 
     fn good_word(&self) -> Reported {
         let policy = self.machine.want.owner.as_ref().and_then(|owner| owner.release).unwrap_or_default();
-        let disks = ["root", "data"].map(|serial| DiskEvidence {
-            serial: serial.into(),
+        // For what it was told to wipe, and nothing else.
+        let told = match order(&self.machine, self.now).map(|draft| draft.task) {
+            Some(Task::Erase { leave, .. }) => leave.disks,
+            _ => Vec::new(),
+        };
+        let proof = |disk: PermitDisk| DiskEvidence {
+            serial: disk.serial,
             policy,
             bytes_written: 10,
             bytes_verified: 10,
-        });
-        Reported::Done { evidence: "it is so".into(), disks: disks.into() }
+        };
+        Reported::Done { evidence: "it is so".into(), disks: told.into_iter().map(proof).collect() }
     }
 
     /// The agent reports on the order in hand.
@@ -263,16 +270,21 @@ pub(crate) fn release() -> Request {
 }
 
 pub(crate) fn inventory() -> Inventory {
-    let disk = |name: &str, serial: &str, size_bytes| Disk {
-        name: name.into(),
-        serial: Some(serial.into()),
+    inventory_of(&["root", "data"])
+}
+
+/// What an agent finds that sees these disks.
+pub(crate) fn inventory_of(serials: &[&str]) -> Inventory {
+    let disk = |serial: &&str| Disk {
+        name: format!("sd-{serial}"),
+        serial: Some((*serial).into()),
         wwn: None,
         model: None,
-        size_bytes,
+        size_bytes: if *serial == "root" { 2000 } else { 5000 },
         rotational: false,
         removable: false,
         read_only: false,
         sector_bytes: 512,
     };
-    Inventory { disks: vec![disk("sda", "root", 2000), disk("sdb", "data", 5000)], ..Inventory::default() }
+    Inventory { disks: serials.iter().map(disk).collect(), ..Inventory::default() }
 }

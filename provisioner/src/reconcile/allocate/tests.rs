@@ -298,3 +298,36 @@ async fn who_waited_as_long_as_it_was_to_gets_none_any_more() {
     let done = give(&store, &Hub::default(), &mut Memory::default(), before).await.unwrap();
     assert_eq!(done.given, 1);
 }
+
+#[tokio::test]
+async fn what_was_chosen_and_fits_no_more_is_given_to_nobody() {
+    use provisioner_api::{Spread, SpreadBy};
+    for gone in [false, true] {
+        let (_folder, store) = site(1, 0).await;
+        let mut record = instance(0, None);
+        record.spec.spread = Some(Spread { group: "web".into(), by: SpreadBy::Zone });
+        record.spec.pool = Some("default".into());
+        store.instance_insert(&record, None, &[], NOW).await.unwrap();
+        let hub = Hub::default();
+        let mut pass =
+            Pass { store: &store, hub: &hub, now: NOW, read: Duration::ZERO, done: Done::default() };
+        let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await.unwrap().into_iter().unzip();
+        let mut allocation = Allocation::new(&pending);
+        pass.give_free(&records, &mut allocation).await.unwrap();
+        // It was looked at and noted. Now somebody forgets it, or moves it into another pool.
+        let before = store.machine_get(machine(0).id()).await.unwrap().unwrap();
+        let mut moved = before.clone();
+        moved.spec.pool = "other".into();
+        let changed = if gone {
+            store.machine_delete(&before, &[], NOW).await
+        } else {
+            store.machine_update(&before, &moved, &[], &[], NOW).await
+        };
+        assert_eq!(changed.unwrap(), Swap::Updated);
+        pass.give_noted(&records, &mut allocation).await.unwrap();
+        assert_eq!((pass.done.given, pass.done.lost), (0, 1), "{gone}");
+        assert_eq!(agreed(&store).await, 0);
+        let poked = hub.taken().now_or_never().unwrap();
+        assert!(poked.contains(&Poke::Pending), "it is decided anew");
+    }
+}
