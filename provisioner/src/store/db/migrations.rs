@@ -33,10 +33,12 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     8 "0008_alive",
     9 "0009_machine_inventory",
     10 "0010_event_order",
+    11 "0011_works",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     10 "0010_start",
+    11 "0011_works",
 };
 
 /// What runs these steps.
