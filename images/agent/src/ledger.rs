@@ -27,8 +27,11 @@ impl Key {
 /// What to do with an order.
 #[derive(Debug, Clone)]
 pub(crate) enum Verdict {
-    /// Do it.
-    Perform,
+    /// Do it. `again`: it was begun in this boot and taken back.
+    Perform {
+        /// Some of it may be there.
+        again: bool,
+    },
     /// It was done: report this again.
     Repeat(Box<Outcome>),
     /// Not for us, or out of date: why.
@@ -40,6 +43,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Ledger {
     highest: u64,
     done: VecDeque<(Key, Outcome)>,
+    /// The one that was begun last and taken back.
+    stopped: Option<Key>,
 }
 
 impl Ledger {
@@ -61,8 +66,18 @@ impl Ledger {
         let key = Key::of(order);
         match self.done.iter().find(|(done, _)| *done == key) {
             Some((_, outcome)) => Verdict::Repeat(Box::new(outcome.clone())),
-            None => Verdict::Perform,
+            None => Verdict::Perform { again: self.stopped.as_ref() == Some(&key) },
         }
+    }
+
+    /// Remembers that an order was taken back while it was done: it may come again when a freeze is over.
+    pub(crate) fn stop(&mut self, order: &Order) {
+        self.stopped = Some(Key::of(order));
+    }
+
+    /// Whether two orders are the same.
+    pub(crate) fn same(one: &Order, other: &Order) -> bool {
+        one.machine == other.machine && Key::of(one) == Key::of(other)
     }
 
     /// Remembers what came of an order.
@@ -101,24 +116,38 @@ mod tests {
     fn the_same_order_is_answered_from_memory() {
         let mut ledger = Ledger::default();
         let first = order(5, "write-image", 1);
-        assert!(matches!(ledger.admit(ME, &first), Verdict::Perform));
+        assert!(matches!(ledger.admit(ME, &first), Verdict::Perform { again: false }));
         ledger.settle(&first, done("written"));
         let Verdict::Repeat(outcome) = ledger.admit(ME, &first) else { panic!("it would be done twice") };
         assert!(matches!(*outcome, Outcome::Done { evidence, .. } if evidence == "written"));
         for other in [order(5, "write-image", 2), order(5, "write-seed", 1), order(6, "write-image", 1)] {
-            assert!(matches!(ledger.admit(ME, &other), Verdict::Perform), "{other:?}");
+            assert!(matches!(ledger.admit(ME, &other), Verdict::Perform { again: false }), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_was_taken_back_is_done_when_it_comes_again() {
+        let mut ledger = Ledger::default();
+        let first = order(5, "write-image", 1);
+        assert!(matches!(ledger.admit(ME, &first), Verdict::Perform { again: false }));
+        ledger.stop(&first);
+        assert!(matches!(ledger.admit(ME, &first), Verdict::Perform { again: true }));
+        assert!(matches!(ledger.admit(ME, &order(5, "write-image", 2)), Verdict::Perform { again: false }));
+        assert!(Ledger::same(&first, &order(5, "write-image", 1)));
+        for other in [order(6, "write-image", 1), order(5, "write-seed", 1), order(5, "write-image", 2)] {
+            assert!(!Ledger::same(&first, &other), "{other:?}");
         }
     }
 
     #[test]
     fn lower_epochs_and_other_machines_are_refused() {
         let mut ledger = Ledger::default();
-        assert!(matches!(ledger.admit(ME, &order(5, "a", 1)), Verdict::Perform));
+        assert!(matches!(ledger.admit(ME, &order(5, "a", 1)), Verdict::Perform { again: false }));
         assert!(matches!(ledger.admit(ME, &order(4, "b", 1)), Verdict::Refuse(_)));
         let stranger = MachineId(uuid::Uuid::from_u128(7));
         assert!(matches!(ledger.admit(stranger, &order(9, "c", 1)), Verdict::Refuse(_)));
         // A stranger's epoch must not lock us out.
-        assert!(matches!(ledger.admit(ME, &order(5, "d", 1)), Verdict::Perform));
+        assert!(matches!(ledger.admit(ME, &order(5, "d", 1)), Verdict::Perform { again: false }));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Claimed {
 pub(crate) struct Asked {
     pub(crate) order: Order,
     pub(crate) challenge: String,
+    /// When the question was sent.
+    pub(crate) sent: Instant,
     /// When it came.
     pub(crate) at: Instant,
 }
@@ -162,8 +164,9 @@ impl Link {
             // Another one for each call: what answers an earlier one, late or again, answers nothing.
             let challenge = random::bytes::<{ CHALLENGE_DIGITS / 2 }>().map(hex::encode);
             let challenge = challenge.map_err(|error| ServiceError::Refused { why: error.to_string() })?;
+            let sent = Instant::now();
             let order = service.order(&session, &challenge, wait).await?;
-            Ok(order.map(|order| Asked { order, challenge, at: Instant::now() }))
+            Ok(order.map(|order| Asked { order, challenge, sent, at: Instant::now() }))
         })
         .await
     }

@@ -3,8 +3,9 @@
 //! Reboot and power-off are not here: they end the agent, see `run`.
 
 use crate::{
-    Host, OpenDisk,
-    link::Link,
+    Host, OpenDisk, PermitKey,
+    ledger::Ledger,
+    link::{Asked, Link},
     permit::{self, Disks},
     random, seed,
 };
@@ -17,12 +18,22 @@ use provisioner_api::{
     agent::{Action, DiskEvidence, Order, Outcome, SeedFile},
     permit::Permit,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+/// How old leave to destroy may be when it is used, counted from when the question was sent that it answers. The
+/// service counts on it: so long after it stopped everything no leave is used that it gave before (its `Pace::leave`).
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// How often leave is asked for once more when the answers take longer than that.
+const ASKS: u32 = 10;
 
 /// How far the work is; written by the worker, read by whoever reports.
 #[derive(Debug, Default)]
@@ -66,6 +77,10 @@ pub(crate) struct Work {
     pub(crate) order: Order,
     /// Leave to destroy, checked but for the disks; none where the order needs none.
     pub(crate) leave: Option<Leave>,
+    /// What permits are checked with.
+    pub(crate) key: Option<PermitKey>,
+    /// It was begun in this boot and taken back: some of it may be there.
+    pub(crate) again: bool,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) stop: Stop,
 }
@@ -73,6 +88,8 @@ pub(crate) struct Work {
 /// A permit whose signature and words were found good.
 pub(crate) struct Leave {
     pub(crate) permit: Permit,
+    /// When the question was sent.
+    pub(crate) sent: Instant,
     /// When the order with it came.
     pub(crate) received: Instant,
 }
@@ -81,13 +98,15 @@ pub(crate) struct Leave {
 enum Undone {
     Refused(String),
     Failed(String),
+    /// It does not stand any more.
+    TakenBack,
 }
 
 type Deed = Result<Outcome, Undone>;
 
 impl Work {
-    /// Does what the order says.
-    pub(crate) fn perform(&self) -> Outcome {
+    /// Does what the order says. None: it was taken back before anything was changed.
+    pub(crate) fn perform(&self) -> Option<Outcome> {
         let deed = match &self.order.action {
             Action::Inspect => self.inspect(),
             Action::WriteImage { manifest, .. } => self.write_image(manifest),
@@ -98,9 +117,10 @@ impl Work {
             }
         };
         match deed {
-            Ok(outcome) => outcome,
-            Err(Undone::Refused(why)) => Outcome::Refused { why },
-            Err(Undone::Failed(why)) => Outcome::Failed { why },
+            Ok(outcome) => Some(outcome),
+            Err(Undone::Refused(why)) => Some(Outcome::Refused { why }),
+            Err(Undone::Failed(why)) => Some(Outcome::Failed { why }),
+            Err(Undone::TakenBack) => None,
         }
     }
 
@@ -116,7 +136,7 @@ impl Work {
         let (disk, target) = self.open_one()?;
         let begun = Instant::now();
         let size = manifest.disk_bytes;
-        let again = self.order.attempt > 1;
+        let again = self.again || self.order.attempt > 1;
         // Each phase goes over the whole image: looking what is there (when tried again), writing, reading back.
         let passes = if again { 3 } else { 2 };
         let pass = |number: u64| {
@@ -194,7 +214,7 @@ impl Work {
             let target = self.host.open(disk).map_err(failed)?;
             // Wiping the first may take hours; what was begun in time is ended.
             if before == 0 {
-                self.still_in_time()?;
+                self.still_stands()?;
             }
             let mut progress = |progress: pipeline::Progress| {
                 let half = scaled(disk.size_bytes, progress);
@@ -238,7 +258,7 @@ impl Work {
         // `Disks::One` gave exactly one.
         let disk = disks.pop().ok_or_else(|| Undone::Refused("the permit names no disk".to_owned()))?;
         let target = self.host.open(&disk).map_err(failed)?;
-        self.still_in_time()?;
+        self.still_stands()?;
         Ok((disk, target))
     }
 
@@ -247,6 +267,41 @@ impl Work {
     fn still_in_time(&self) -> Result<(), Undone> {
         let leave = self.leave()?;
         permit::in_time(&leave.permit, leave.received.elapsed()).map_err(Undone::Failed)
+    }
+
+    /// The last question before the first byte is lost: leave that answers an old question is asked for once more, since
+    /// somebody may have stopped everything meanwhile, and the same order has to be the answer.
+    fn still_stands(&self) -> Result<(), Undone> {
+        self.still_in_time()?;
+        if self.leave()?.sent.elapsed() <= LEAVE {
+            return Ok(());
+        }
+        for _ in 0..ASKS {
+            let asked = self.wait(self.link.order(Duration::ZERO)).map_err(Undone::Failed)?;
+            let asked = asked.filter(|asked| Ledger::same(&asked.order, &self.order));
+            let asked = asked.ok_or(Undone::TakenBack)?;
+            self.allows_the_same(&asked)?;
+            if asked.sent.elapsed() <= LEAVE {
+                return Ok(());
+            }
+        }
+        let seconds = LEAVE.as_secs();
+        Err(Undone::Failed(format!(
+            "the service takes longer than {seconds} s to say whether the order still stands; nothing was changed"
+        )))
+    }
+
+    /// Whether leave that was asked for once more is good, and for what was looked at already.
+    fn allows_the_same(&self, asked: &Asked) -> Result<(), Undone> {
+        let permit =
+            permit::of(&asked.order, self.key.as_ref(), &asked.challenge).map_err(Undone::Refused)?;
+        let known = &self.leave()?.permit;
+        let same = permit.is_some_and(|permit| permit.disks == known.disks && permit.method == known.method);
+        if same {
+            Ok(())
+        } else {
+            Err(Undone::Failed("the order became another one; nothing was changed".to_owned()))
+        }
     }
 
     /// The manifest, whose bytes are what its name says.

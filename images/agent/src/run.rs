@@ -129,8 +129,9 @@ impl Agent {
                 Err(why) => Verdict::Refuse(why.clone()),
             };
             match verdict {
-                Verdict::Perform => {
-                    if let Some(exit) = self.obey(order, leave.ok().flatten(), &mut ledger).await {
+                Verdict::Perform { again } => {
+                    let leave = leave.ok().flatten();
+                    if let Some(exit) = self.obey(order, leave, again, &mut ledger).await {
                         return exit;
                     }
                 }
@@ -146,11 +147,17 @@ impl Agent {
     /// Leave to destroy, where an order needs it; or why it must not be obeyed.
     fn leave(&self, answer: &Asked) -> Result<Option<Leave>, String> {
         let permit = permit::of(&answer.order, self.key.as_ref(), &answer.challenge)?;
-        Ok(permit.map(|permit| Leave { permit, received: answer.at }))
+        Ok(permit.map(|permit| Leave { permit, sent: answer.sent, received: answer.at }))
     }
 
-    /// Does an order and reports what came of it.
-    async fn obey(&self, order: Order, leave: Option<Leave>, ledger: &mut Ledger) -> Option<Exit> {
+    /// Does an order and reports what came of it. `again`: it was begun before and taken back.
+    async fn obey(
+        &self,
+        order: Order,
+        leave: Option<Leave>,
+        again: bool,
+        ledger: &mut Ledger,
+    ) -> Option<Exit> {
         let exit = match order.action {
             Action::Reboot => Some(Exit::Reboot),
             Action::RebootToDisk => Some(Exit::RebootToDisk),
@@ -167,7 +174,10 @@ impl Agent {
                 Delivered::Void => None,
             };
         }
-        let outcome = self.work(&order, leave).await?;
+        let Some(outcome) = self.work(&order, leave, again).await else {
+            ledger.stop(&order);
+            return None;
+        };
         self.host.say(&format!("{}: {}", order.step, in_words(&outcome)));
         ledger.settle(&order, outcome.clone());
         self.link.deliver(&report(&order, outcome)).await;
@@ -181,7 +191,7 @@ impl Agent {
     }
 
     /// Performs an order on a thread of its own and tells how far it is. None: the order was taken back.
-    async fn work(&self, order: &Order, leave: Option<Leave>) -> Option<Outcome> {
+    async fn work(&self, order: &Order, leave: Option<Leave>, again: bool) -> Option<Outcome> {
         self.host.say(&format!("{}: begun (attempt {})", order.step, order.attempt));
         let (gauge, stop) = (Arc::new(Gauge::default()), Stop::default());
         // Also when this future is dropped: nobody would hear of the result.
@@ -192,6 +202,8 @@ impl Agent {
             runtime: Handle::current(),
             order: order.clone(),
             leave,
+            key: self.key,
+            again,
             gauge: gauge.clone(),
             stop: stop.clone(),
         };
@@ -206,9 +218,12 @@ impl Agent {
                 return None;
             }
         };
-        Some(outcome.unwrap_or_else(|error| Outcome::Failed {
-            why: format!("the agent stumbled: {}", whole(&error)),
-        }))
+        let stumbled = |error| Outcome::Failed { why: format!("the agent stumbled: {}", whole(&error)) };
+        let outcome = outcome.unwrap_or_else(|error| Some(stumbled(error)));
+        if outcome.is_none() {
+            self.host.say(&format!("{}: the order does not stand any more; nothing was changed", order.step));
+        }
+        outcome
     }
 
     /// Tells how far the work is, as often as the pace says: also while it only waits (for a manifest, a disk, a chunk),

@@ -47,6 +47,13 @@ struct Faults {
     slow_manifest: Duration,
     /// So many more progress reports are never answered.
     silent_reports: u32,
+    /// Everything is frozen when the tenth chunk is asked for: reports are answered that the order does not stand, and
+    /// nobody is given one, for so many more questions.
+    freezes: Option<u32>,
+    /// An order that destroys is gone when it is asked for once more.
+    vanishes: bool,
+    /// An order comes so late after it was asked for.
+    late_orders: Duration,
 }
 
 #[derive(Default)]
@@ -64,6 +71,9 @@ struct State {
     told: watch::Sender<usize>,
     files: HashMap<String, Bytes>,
     fetched: Vec<String>,
+    /// How long the agent would have waited for the orders that it was given.
+    waits: Vec<Duration>,
+    frozen: bool,
 }
 
 #[derive(Default)]
@@ -116,9 +126,27 @@ impl Service for FakeService {
         &self,
         session: &Secret,
         challenge: &str,
-        _wait: Duration,
+        wait: Duration,
     ) -> Result<Option<Order>, ServiceError> {
         self.up(Some(session))?;
+        if !wait.is_zero() {
+            tokio::time::sleep(self.with(|state| state.faults.late_orders)).await;
+        }
+        let frozen = self.with(|state| {
+            state.waits.push(wait);
+            match &mut state.faults.freezes {
+                Some(0) if state.frozen => (state.frozen, state.faults.freezes) = (false, None),
+                Some(left) if state.frozen => *left -= 1,
+                _ => {}
+            }
+            state.frozen
+        });
+        if frozen {
+            return Ok(None);
+        }
+        if wait.is_zero() && self.with(|state| state.faults.vanishes) {
+            self.with(|state| state.orders.pop_front());
+        }
         Ok(self.with(|state| state.orders.front().cloned()).map(|order| signed(order, challenge)))
     }
 
@@ -138,7 +166,7 @@ impl Service for FakeService {
                 if state.faults.taken_back {
                     state.orders.pop_front();
                 }
-                return Ok(ReportResponse { stands: !state.faults.taken_back });
+                return Ok(ReportResponse { stands: !state.faults.taken_back && !state.frozen });
             }
             state.reports.push(report.clone());
             if state.faults.lost_answers > 0 {
@@ -180,8 +208,10 @@ impl Service for FakeService {
             state.fetched.push(sha256.to_owned());
             let mut bytes = state.files[sha256].to_vec();
             assert!(bytes.len() <= limit);
+            let freezes = state.faults.freezes.is_some() && state.fetched.len() == 10;
+            state.frozen |= freezes;
             bytes[0] ^= u8::from(state.faults.damaged);
-            (Ok(bytes.into()), state.faults.stuck && state.fetched.len() > 1)
+            (Ok(bytes.into()), freezes || state.faults.stuck && state.fetched.len() > 1)
         });
         if stuck {
             std::future::pending::<()>().await;
@@ -617,4 +647,45 @@ async fn no_permit_outlives_a_long_wait() {
     };
     assert!(why.contains("permit expired"), "{why}");
     assert!(content(&host, "A", old().len()) == old(), "it was written without leave");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_stops_it_and_afterwards_only_what_is_missing_is_fetched() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 60);
+    service.with(|state| state.faults.freezes = Some(3));
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Done { .. }]), "{outcomes:?}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    assert!(host.console().iter().any(|line| line.contains("taken back")), "{:?}", host.console());
+    let fetched = service.with(|state| state.fetched.len());
+    // The one that was under way then, and what other threads had asked for.
+    assert!((41..60).contains(&fetched), "of forty chunks, {fetched} were fetched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leave_from_a_long_wait_is_asked_for_once_more() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 6);
+    service.with(|state| state.faults.late_orders = Duration::from_millis(2100));
+    let outcomes = live(&host, &service, vec![write_order(&manifest, "A")]).await;
+    assert!(matches!(outcomes.as_slice(), [Outcome::Done { .. }]), "{outcomes:?}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    let short = service.with(|state| state.waits.iter().filter(|wait| wait.is_zero()).count());
+    assert_eq!(short, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stopped_while_it_waited_is_not_begun() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let erase = Action::Erase { policy: ErasePolicy::Metadata, permit: permit(1, &["A"]) };
+    service.with(|state| {
+        state.faults.late_orders = Duration::from_millis(2100);
+        // From when it has the order.
+        state.faults.vanishes = true;
+    });
+    let outcomes = live(&host, &service, vec![order("erase", 1, erase)]).await;
+    assert!(outcomes.is_empty(), "{outcomes:?}");
+    assert!(content(&host, "A", old().len()) == old(), "it was wiped without leave");
+    assert!(host.console().iter().any(|line| line.contains("nothing was changed")), "{:?}", host.console());
 }

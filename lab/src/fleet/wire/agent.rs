@@ -72,7 +72,7 @@ impl<S: Service> Service for Watched<S> {
         challenge: &str,
         wait: Duration,
     ) -> Result<Option<Order>, ServiceError> {
-        // It asks for another only when it has none in hand.
+        // It asks for another when it has none in hand, or for the same before it begins.
         (self.orders)(None);
         let order = self.call(self.service.order(session, challenge, wait)).await?;
         if let Some(order) = &order {
