@@ -2,6 +2,7 @@
 
 use crate::{
     choice::{awaits_report, choose, skip_disk},
+    confirm::is_unconfirmed,
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
     wipe::{left_out, unwiped},
@@ -163,6 +164,11 @@ pub enum Refusal {
         "a job runs on this machine; wait for its end (an inspection can be cancelled, a deployment be given back)"
     )]
     Busy,
+    /// The database was restored, and nobody confirmed yet what is known of it.
+    #[error(
+        "the database was restored from a backup, and nobody confirmed yet what is known of this machine; `billet why NAME` says what may be chosen"
+    )]
+    Unconfirmed,
     /// Its firmware is being updated.
     #[error(
         "its BMC is at a firmware update ({what}), and a machine that is switched meanwhile may never start again; `billet bmc task list` shows it, `billet bmc task forget` lets it go"
@@ -217,7 +223,10 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.inspect += 1;
         }
         Request::Retry => want.retry = want.retry.max(tried(machine)? + 1),
-        Request::Cancel { erase } => cancel(&mut next, *erase)?,
+        Request::Cancel { erase } => {
+            check_confirmed(machine)?;
+            cancel(&mut next, *erase)?;
+        }
         Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
         Request::Choose { hold, choice, erase } => return choose(machine, *hold, *choice, *erase),
         Request::Power { on } => {
@@ -269,7 +278,8 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
 /// Up to which request to try again all are dealt with, if another one may come. Writing again what may run by now is
 /// no mend for a machine whose disks are to stay as they are.
 fn tried(machine: &Machine) -> Result<u64, Refusal> {
-    if machine.want.protected && awaits_report(machine) {
+    let may_run = awaits_report(machine) || is_unconfirmed(machine) && machine.running_job().is_some();
+    if machine.want.protected && may_run {
         return Err(Refusal::Protected);
     }
     match &machine.state.hold {
@@ -294,7 +304,8 @@ fn waits_to_try(machine: &Machine) -> bool {
     step.is_some_and(|step| step.not_before.is_some())
 }
 
-fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
+/// What is stopped when it is not to go on.
+pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
     let wipes = machine.state.dirty
         && machine.state.hold.is_none()
         && machine.running_job().is_some_and(|job| job.begun(StepName::Erase));
@@ -320,7 +331,12 @@ fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn check_confirmed(machine: &Machine) -> Result<(), Refusal> {
+    if is_unconfirmed(machine) { Err(Refusal::Unconfirmed) } else { Ok(()) }
+}
+
 fn check_free(machine: &Machine) -> Result<(), Refusal> {
+    check_confirmed(machine)?;
     if !machine.want.accepted {
         return Err(Refusal::NotAccepted);
     }
@@ -334,6 +350,7 @@ fn check_free(machine: &Machine) -> Result<(), Refusal> {
 }
 
 fn check_power(machine: &Machine) -> Result<(), Refusal> {
+    check_confirmed(machine)?;
     if !machine.want.accepted {
         return Err(Refusal::NotAccepted);
     }

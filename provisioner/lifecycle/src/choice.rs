@@ -5,7 +5,8 @@
 //! whose disks are not known to be wiped, and nobody's word is a permit.
 
 use crate::{
-    admit::{Refusal, Request, admit},
+    admit::{Refusal, Request, admit, cancel},
+    confirm::{self, given_back, is_unconfirmed},
     machine::{Job, Machine, Skipped},
     plan::StepName,
     wipe::skippable,
@@ -35,10 +36,9 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let Some(hold) = &machine.state.hold else { return Vec::new() };
     let advice = hold.advice.iter().map(|what| WayOut::other(what.clone()));
     let choices = choices(machine);
-    let chosen = choices.iter().map(|choice| WayOut {
-        choice: Some(*choice),
-        ..WayOut::other(what(*choice, machine.running_job()).to_owned())
-    });
+    let chosen = choices
+        .iter()
+        .map(|choice| WayOut { choice: Some(*choice), ..WayOut::other(what(machine, *choice).to_owned()) });
     let skipped = skippable(machine).into_iter().map(|disk| WayOut {
         choice: Some(Choice::SkipDisk),
         disk: Some(disk.clone()),
@@ -85,12 +85,19 @@ pub(crate) fn choose(
         return Err(Refusal::OtherHold { asked: number, stands: hold.number });
     }
     let job = machine.running_job();
-    let cancelled = || admit(machine, &Request::Cancel { erase });
+    let cancelled = || {
+        let mut next = machine.clone();
+        cancel(&mut next, erase)?;
+        // Nothing else would end this hold.
+        next.want.retry += u64::from(hold.restored && next != *machine);
+        Ok(next)
+    };
     match (choice, job.map(|job| job.kind)) {
         (Choice::Retry, _) => admit(machine, &Request::Retry),
+        (Choice::Abandon, _) if hold.restored => admit(machine, &Request::Maintenance(true)),
         (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
-        (Choice::ItRuns, Some(JobKind::Deploy)) if awaits_report(machine) => {
+        (Choice::ItRuns, Some(JobKind::Deploy)) if may_run(machine) => {
             let mut next = machine.clone();
             next.want.vouched = Some(number);
             Ok(next)
@@ -110,24 +117,33 @@ pub fn awaits_report(machine: &Machine) -> bool {
     step.is_some_and(|step| step.name == StepName::PhoneHome)
 }
 
+/// Whether it may run without having reported in.
+fn may_run(machine: &Machine) -> bool {
+    if is_unconfirmed(machine) { !given_back(machine) } else { awaits_report(machine) }
+}
+
 fn offered(machine: &Machine) -> String {
     // Those that can't be refused for this reason; to ask `choices` would go in a circle.
     let kind = machine.running_job().map(|job| job.kind);
     let words: &[Choice] = match kind {
         Some(JobKind::Inspect) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
-        Some(JobKind::Deploy) if awaits_report(machine) => {
+        Some(JobKind::Deploy) if may_run(machine) => {
             &[Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Deploy) => &[Choice::Retry, Choice::GiveBack, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
+        None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
         None => &[Choice::Retry],
     };
     let words: Vec<_> = words.iter().map(|choice| format!("`{}`", choice.word())).collect();
     format!("there is {}", words.join(", "))
 }
 
-fn what(choice: Choice, job: Option<&Job>) -> &'static str {
-    match (choice, job.map(|job| job.kind)) {
+fn what(machine: &Machine, choice: Choice) -> &'static str {
+    if let Some(what) = confirm::what(machine, choice).filter(|_| is_unconfirmed(machine)) {
+        return what;
+    }
+    match (choice, machine.running_job().map(|job| job.kind)) {
         (Choice::Retry, Some(JobKind::Release)) => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew"
         }

@@ -146,6 +146,9 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
         if leaves {
             return Decision::Move(Move::Lift);
         }
+        if hold.restored {
+            return Decision::Done;
+        }
     }
     if let Some(decision) = interrupt(machine) {
         return decision;

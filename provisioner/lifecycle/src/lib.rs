@@ -10,6 +10,7 @@
 mod admit;
 mod allocate;
 mod choice;
+mod confirm;
 mod deadline;
 mod decide;
 mod disk;
@@ -25,6 +26,7 @@ mod wipe;
 pub use admit::{Refusal, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
 pub use choice::{WayOut, awaits_report, choices, ways_out};
+pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide};
 pub use disk::{NoDisk, choose_root_disk};

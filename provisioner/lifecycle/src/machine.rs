@@ -295,12 +295,16 @@ pub struct Hold {
     pub advice: Vec<String>,
     /// `want.retry` at that time; a higher one lifts the hold.
     pub retry: u64,
+    /// The database was restored: what was asked of the machine before, or is asked by who does not know of that, is not
+    /// done while the hold stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 impl Hold {
     /// A hold of which no more is said.
     pub fn new(why: impl Into<String>, since: Timestamp) -> Self {
-        Self { number: 0, why: why.into(), since, advice: Vec::new(), retry: 0 }
+        Self { number: 0, why: why.into(), since, advice: Vec::new(), retry: 0, restored: false }
     }
 }
 

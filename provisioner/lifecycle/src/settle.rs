@@ -298,7 +298,7 @@ fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     }
     machine.state.holds += 1;
     let number = machine.state.holds;
-    machine.state.hold = Some(Hold { number, why: why.to_owned(), since: now, advice, retry });
+    machine.state.hold = Some(Hold { number, advice, retry, ..Hold::new(why, now) });
 }
 
 fn current(machine: &mut Machine) -> Option<&mut Step> {

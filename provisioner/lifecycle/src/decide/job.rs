@@ -2,6 +2,7 @@
 
 use super::{Decision, Effect, Move, Patience, came_from, resting::power_wish};
 use crate::{
+    confirm,
     deadline::{Deadline, Limits, Then, end, words},
     disk::choose_root_disk,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
@@ -53,6 +54,9 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
 /// runs.
 pub(super) fn late(machine: &Machine, hold: &Hold) -> Option<Decision> {
     let job = machine.running_job()?;
+    if hold.restored {
+        return confirm::runs(machine, job, hold);
+    }
     let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
     let awaits = matches!(step.name, StepName::Reboot | StepName::PhoneHome);
     let vouched = step.name == StepName::PhoneHome && machine.want.vouched == Some(hold.number);

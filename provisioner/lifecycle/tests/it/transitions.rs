@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
     Deadline, Decision, Effect, Fact, Failure, Limits, Move, Outcome, Reported, Request, StepName, choices,
-    skippable,
+    confirm_first, skippable,
 };
 use std::{fmt::Write, path::Path};
 
@@ -58,6 +58,7 @@ fn situations() -> Vec<(String, World)> {
     let mut protected = World::deployed();
     protected.request(&Request::Protected(true)).unwrap();
     list.push(("deployed, protected".into(), protected));
+    restored(&mut list);
     for (step, name) in [
         (StepName::PowerOff, "inspecting: power-off, a person is asked"),
         (StepName::PowerOn, "inspecting: power-on, a person is asked"),
@@ -76,6 +77,19 @@ fn situations() -> Vec<(String, World)> {
         list.push((name.into(), world));
     }
     list
+}
+
+/// Machines out of a database that was restored.
+fn restored(list: &mut Vec<(String, World)>) {
+    for (mut world, name) in [
+        (World::available(), "available, restored"),
+        (World::at(JobKind::Deploy, StepName::WriteImage), "deploying, restored"),
+        (World::deployed(), "deployed, restored"),
+        (World::at(JobKind::Release, StepName::Erase), "releasing, restored"),
+    ] {
+        world.machine = confirm_first(&world.machine, world.now, world.now);
+        list.push((name.into(), world));
+    }
 }
 
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
