@@ -36,7 +36,7 @@ pub use machine::{
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
-pub use plan::{StepKind, StepName};
+pub use plan::{StepKind, StepName, steps_of};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

@@ -13,6 +13,7 @@ mod crash;
 mod damaged;
 mod discovery;
 mod holds;
+mod kills;
 mod lists;
 mod network;
 mod placement;
