@@ -16,6 +16,7 @@ mod holds;
 mod kills;
 mod lists;
 mod network;
+mod outage;
 mod placement;
 mod postgres;
 mod simple_bmc;
