@@ -14,6 +14,8 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod console;
+#[cfg(debug_assertions)]
+mod die;
 mod directory;
 mod first_start;
 mod hub;

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use bmc_mock::{BootDevice, BootFlags, Chassis, SerialDevice, ipmi, redfish};
 use images_agent::{Host, Pace};
 use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
-use lab::fleet::{Blocks, DiskSpec, Eyes, SimHost};
+use lab::fleet::{Blocks, DiskSpec, Eyes, MachineTruth, SimHost, Wires};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::Site;
+use crate::{Site, TestImage};
 
 /// The first pause of whatever tries again; it doubles three times.
 const RETRY: Duration = Duration::from_millis(50);
@@ -40,6 +40,12 @@ pub struct SimOptions {
     pub network_first: bool,
     /// The key Kg that is set in its BMC, if it speaks IPMI.
     pub bmc_key: Option<Vec<u8>>,
+    /// Disks beside the one for systems, which must never be written: by turns removable and read-only.
+    pub canaries: u32,
+    /// MiB that its disk writes a second; 0: at once.
+    pub disk_speed: f64,
+    /// The image that [`Sim::truth`] compares its disk with.
+    pub image: Option<Arc<TestImage>>,
 }
 
 impl Default for SimOptions {
@@ -50,6 +56,9 @@ impl Default for SimOptions {
             disk_mib: 128,
             network_first: false,
             bmc_key: None,
+            canaries: 0,
+            disk_speed: 0.0,
+            image: None,
         }
     }
 }
@@ -80,10 +89,27 @@ impl Sim {
     /// # Errors
     /// When its BMC can't listen.
     pub async fn start(site: &Site, name: &str, number: u8, options: SimOptions) -> Result<Self> {
-        let machine = machine(site, name, number, &options).await?;
+        // Nobody looks.
+        Self::start_on(site.wires().await?, Eyes::new(None), name, number, options).await
+    }
+
+    /// The same on these wires. `eyes` see what it does, but for what its agent says on the wires.
+    ///
+    /// # Errors
+    /// When its BMC can't listen.
+    pub async fn start_on(
+        wires: &Arc<Wires>,
+        eyes: Arc<Eyes>,
+        name: &str,
+        number: u8,
+        options: SimOptions,
+    ) -> Result<Self> {
+        let machine = machine(wires, eyes, name, number, &options);
         let (mac, serial_port) = (machine.mac(), machine.serial_port());
-        let [disk] = &machine.host().inventory()?.disks[..] else { anyhow::bail!("it has one disk") };
-        let serial = disk.serial.clone().context("its disk has a serial number")?;
+        let inventory = machine.host().inventory()?;
+        // Canaries come behind it.
+        let serial = inventory.disks.first().and_then(|disk| disk.serial.clone());
+        let serial = serial.context("its disk has a serial number")?;
         let end = CancellationToken::new();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (mut control, mut controls) = (None, None);
@@ -165,6 +191,11 @@ impl Sim {
         Ok(self.machine.host().content())
     }
 
+    /// What it really is, looked up in the simulation.
+    pub fn truth(&self) -> MachineTruth {
+        self.machine.truth()
+    }
+
     /// Somebody's data is on its disk, from before it came here.
     pub fn put_on_disk(&self, bytes: &[u8]) {
         self.machine.host().put_on_disk(bytes);
@@ -210,7 +241,13 @@ impl Drop for Sim {
 }
 
 /// The machine itself, which is off and has an empty disk.
-async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> Result<Arc<lab::fleet::Sim>> {
+fn machine(
+    wires: &Arc<Wires>,
+    eyes: Arc<Eyes>,
+    name: &str,
+    number: u8,
+    options: &SimOptions,
+) -> Arc<lab::fleet::Sim> {
     let number = u32::from(number);
     let traits = Traits {
         firmware: FirmwareKind::UefiHttp,
@@ -220,12 +257,10 @@ async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> R
     };
     let pace =
         Pace { idle: RETRY, retry_first: RETRY, retry_most: Duration::from_millis(500), ..Pace::default() };
-    let disk = DiskSpec::new(options.disk_mib, 0.0, 0, 1);
-    let eyes = Eyes::new(None);
+    let disk = DiskSpec::new(options.disk_mib, options.disk_speed, options.canaries, 1);
     let mac = lab::fleet::Sim::mac_of(number);
-    let host = SimHost::new(number, &mac, &disk, Blocks::new(), None, Arc::clone(&eyes));
-    let wires = Arc::clone(site.wires().await?);
+    let host = SimHost::new(number, &mac, &disk, Blocks::new(), options.image.clone(), Arc::clone(&eyes));
     // Dice decide nothing here: no time spreads, and nobody asks by DHCP.
     let seed = 0;
-    Ok(lab::fleet::Sim::new(number, name.into(), Arc::new(traits), seed, host, wires, eyes, pace))
+    lab::fleet::Sim::new(number, name.into(), Arc::new(traits), seed, host, Arc::clone(wires), eyes, pace)
 }

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::TestImage;
+use crate::{TestImage, ask};
 
 /// How long anything in a journey may take; journeys end as soon as what they wait for is so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -291,16 +291,7 @@ impl Site {
     /// # Errors
     /// When it is held, or never gets there.
     pub async fn machine_in(&self, name: &str, state: MachineState) -> Result<Machine> {
-        let client = self.client()?;
-        eventually(&format!("machine {name} is {state:?}"), async || {
-            // The service may be between a kill and its restart.
-            let Ok(machine) = client.machine(name).await else { return Ok(None) };
-            if let Some(held) = &machine.status.held {
-                anyhow::bail!("machine {name} is held: {}", held.why);
-            }
-            Ok((machine.status.state == state).then_some(machine))
-        })
-        .await
+        ask::machine_in(&self.client()?, name, state).await
     }
 
     /// Waits until a machine is held.
@@ -318,12 +309,7 @@ impl Site {
     /// # Errors
     /// When it never gets there.
     pub async fn instance_in(&self, name: &str, state: InstanceState) -> Result<Instance> {
-        let client = self.client()?;
-        eventually(&format!("instance {name} is {state:?}"), async || {
-            let Ok(instance) = client.instance(name).await else { return Ok(None) };
-            Ok((instance.status.state == state).then_some(instance))
-        })
-        .await
+        ask::instance_in(&self.client()?, name, state).await
     }
 
     /// Waits until an instance is gone.
@@ -331,11 +317,7 @@ impl Site {
     /// # Errors
     /// When it never is.
     pub async fn instance_gone(&self, name: &str) -> Result<()> {
-        let client = self.client()?;
-        eventually(&format!("instance {name} is gone"), async || {
-            Ok(client.instance(name).await.is_err_and(|error| error.status() == Some(404)).then_some(()))
-        })
-        .await
+        ask::instance_gone(&self.client()?, name).await
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Process {
     dir: PathBuf,
     ports: Ports,
     spawner: Spawner,
+    variables: Vec<(String, String)>,
     child: Option<Child>,
     pid: Arc<AtomicU32>,
 }
@@ -92,6 +93,7 @@ impl Process {
                 dir: dir.clone(),
                 ports,
                 spawner,
+                variables: Vec::new(),
                 child: None,
                 pid: Arc::default(),
             };
@@ -110,7 +112,7 @@ impl Process {
 
     fn launch(&mut self) -> Result<()> {
         let log = std::fs::File::options().create(true).append(true).open(self.log())?;
-        let child = self.spawner.spawn(&self.billet, &config::file(&self.dir), log)?;
+        let child = self.spawner.spawn(&self.billet, &config::file(&self.dir), &self.variables, log)?;
         self.pid.store(child.id(), Ordering::SeqCst);
         self.child = Some(child);
         Ok(())
@@ -172,6 +174,17 @@ impl Process {
         let site = self.site().context("it has never run; nothing says how to log in")?;
         self.launch()?;
         self.until_ready(Some(&site)).await.map(drop)
+    }
+
+    /// Starts it again on the same data and ports, killed first if it runs, with these variables in its environment.
+    /// Waits for nothing: it may be meant to end before it answers.
+    ///
+    /// # Errors
+    /// When the program can't be started.
+    pub fn relaunch(&mut self, variables: Vec<(String, String)>) -> Result<()> {
+        self.kill();
+        self.variables = variables;
+        self.launch()
     }
 
     /// SIGTERM, and waits until it has ended.

@@ -9,6 +9,7 @@ use crate::{
     confirm::{self, given_back, is_unconfirmed},
     machine::{Job, Machine, Skipped},
     plan::StepName,
+    shell::shell_word,
     wipe::skippable,
 };
 use provisioner_api::{Choice, ErasePolicy, JobKind};
@@ -43,7 +44,8 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
         choice: Some(Choice::SkipDisk),
         disk: Some(disk.clone()),
         what: format!(
-            "if disk `{disk}` is dead or gone: `billet machine choose {{machine}} skip-disk --disk {disk}` leaves it unwiped, and retires the machine"
+            "if disk `{disk}` is dead or gone: `billet machine choose {{machine}} skip-disk --disk {}` leaves it unwiped, and retires the machine",
+            shell_word(&disk)
         ),
     });
     let wipes = machine.running_job().is_some_and(Job::wipes);

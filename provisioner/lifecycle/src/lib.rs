@@ -20,6 +20,7 @@ mod observe;
 mod order;
 mod plan;
 mod settle;
+mod shell;
 mod turn;
 mod wipe;
 
@@ -37,8 +38,9 @@ pub use machine::{
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
-pub use plan::{StepKind, StepName};
+pub use plan::{StepKind, StepName, steps_of};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
+pub use shell::shell_word;
 pub use turn::{
     Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, restored,
     still_mine,

@@ -237,6 +237,9 @@ pub enum Reported {
     Failed(String),
     /// It refuses; again can't help.
     Refused(String),
+    /// Its build can't carry the order out, and one of ours could: it is to be booted anew. The service says so in its
+    /// place.
+    Outdated(String),
 }
 
 /// Where a machine is.

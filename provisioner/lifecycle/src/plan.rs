@@ -118,7 +118,7 @@ impl FromStr for StepName {
 
 /// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped
 /// or an inspection that was cancelled.
-pub(crate) fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
+pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],

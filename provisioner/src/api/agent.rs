@@ -45,8 +45,9 @@ const OVER: &str = "the work that this boot window was opened for is over";
 /// Why a discovery is refused that would say something of a machine that is in service.
 const ACCEPTED: &str = "this machine was accepted already, and nothing is to be done on it now";
 
-/// What stands in the place of the refusal that an agent without signed permits can't put into words.
-const TOO_OLD: &str = "its build knows no signed permits; if the service was upgraded while the machine ran it, retry, which boots it anew; else give the service a ramdisk of its own version (`boot.ramdisk`)";
+/// What stands in the place of the words that an agent without signed permits has not. If the service was upgraded while
+/// the machine ran it, another boot brings a new one.
+const TOO_OLD: &str = "the agent's build knows no signed permits; if that stays so, give the service a ramdisk of its own version (`boot.ramdisk`)";
 
 fn refused(detail: &str) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "refused", detail)
@@ -374,7 +375,7 @@ fn challenge(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     }
 }
 
-/// An agent that can't read a signed permit would ask for ever: the order counts as refused, so that somebody is told.
+/// An agent that can't read a signed permit would ask for ever: it is to be booted anew.
 async fn too_old(
     service: &Service,
     record: &MachineRecord,
@@ -386,7 +387,7 @@ async fn too_old(
         epoch: job.epoch,
         step: step.name,
         attempt: step.attempt,
-        said: Reported::Refused(TOO_OLD.into()),
+        said: Reported::Outdated(TOO_OLD.into()),
         at: clock::now(),
     };
     service.observe_loaded(record, &[Fact::Reported(report)], &[]).await?;

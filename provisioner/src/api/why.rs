@@ -4,7 +4,9 @@
 
 use crate::store::{InstanceRecord, MachineRecord};
 use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, Remedy};
-use provisioner_lifecycle::{Machine as Core, Request, Step, StepName, admit, choices as offered, skippable};
+use provisioner_lifecycle::{
+    Machine as Core, Request, Step, StepName, admit, choices as offered, shell_word, skippable,
+};
 
 /// What can be done about a machine; `instance` is the name of the one that has it.
 pub(crate) fn of_machine(record: &MachineRecord, instance: Option<&str>) -> Vec<Remedy> {
@@ -81,7 +83,7 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
     }
     for disk in skippable(core) {
         choices.add(
-            format!("billet machine choose {name} skip-disk --disk {disk}"),
+            format!("billet machine choose {name} skip-disk --disk {}", shell_word(&disk)),
             "if that disk is dead or gone: leave it out unwiped, and retire the machine",
         );
     }

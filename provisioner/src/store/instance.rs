@@ -175,7 +175,11 @@ impl Store {
         debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
         machine::add_update(&mut batch, before, machine);
         event::add(&mut batch, events, now);
+        #[cfg(debug_assertions)]
+        crate::die::before_write(before, machine);
         let done = self.writer.write(Write { batch, touched, changing }).await;
+        #[cfg(debug_assertions)]
+        crate::die::after_write(before, machine, done.as_ref().map(|written| written.swap).ok());
         done.map(|written| written.swap).map_err(|failed| match failed.part {
             Part::Instance => machine_taken(failed.error),
             Part::Machine => machine::name_taken(failed.error, machine),

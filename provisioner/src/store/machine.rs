@@ -193,6 +193,8 @@ impl Store {
         again!({
             let changing = self.boot_index.changing_machine(record, Some(before));
             let touched = Touched::default().machine(before, record).secrets(secrets);
+            #[cfg(debug_assertions)]
+            crate::die::before_write(before, record);
             if !secrets.is_empty() || places_change(before, record) {
                 let mut transaction = self.writer.begin().await?;
                 self.recent.begin(&touched);
@@ -210,6 +212,8 @@ impl Store {
             add_update(&mut batch, before, record);
             event::add(&mut batch, events, now);
             let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
+            #[cfg(debug_assertions)]
+            crate::die::after_write(before, record, done.as_ref().map(|written| written.swap).ok());
             done.map(|written| written.swap).map_err(|failed| match failed.part {
                 Part::Machine => name_taken(failed.error, record),
                 _ => failed.error.into(),

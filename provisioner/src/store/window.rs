@@ -134,7 +134,12 @@ impl Store {
             text.push(" AND (nonce IS NULL OR nonce = ").push_bind(nonce).push(")");
         });
         event::add(&mut batch, events, now);
-        Ok(self.writer.write(Write { batch, touched, changing }).await?.swap)
+        #[cfg(debug_assertions)]
+        crate::die::before_write(before, machine);
+        let swap = self.writer.write(Write { batch, touched, changing }).await?.swap;
+        #[cfg(debug_assertions)]
+        crate::die::after_write(before, machine, Some(swap));
+        Ok(swap)
     }
 
     /// How many discovery windows are open.

@@ -140,6 +140,24 @@ fn the_model_of_a_machine_is_pure() {
     assert!(files > 0, "the folder is where this test looks for it");
 }
 
+/// A service that an environment variable kills is for tests alone.
+#[test]
+fn release_builds_have_nothing_of_dying_at_a_named_moment() {
+    let root = MetadataCommand::new().no_deps().exec().expect("cargo metadata works").workspace_root;
+    let mut places = 0;
+    walk(root.join("provisioner/src").as_std_path(), &mut |path, text| {
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for (number, line) in lines.iter().enumerate() {
+            if line.contains("die::") || line.ends_with("mod die;") {
+                places += 1;
+                let guard = number.checked_sub(1).map(|before| lines[before]);
+                assert_eq!(guard, Some("#[cfg(debug_assertions)]"), "{}: {line}", path.display());
+            }
+        }
+    });
+    assert_eq!(places, 7, "the module, and both sides of three writes of a machine");
+}
+
 fn walk(folder: &std::path::Path, see: &mut dyn FnMut(&std::path::Path, &str)) {
     for entry in std::fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("it can be read").path();

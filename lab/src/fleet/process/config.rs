@@ -16,11 +16,13 @@ pub struct ServiceOptions {
     pub limits: Limits,
     /// The rest.
     pub service: Service,
+    /// The address of its database, if that is on a server.
+    pub database: Option<String>,
 }
 
 impl From<&Scenario> for ServiceOptions {
     fn from(scenario: &Scenario) -> Self {
-        Self { limits: scenario.limits.clone(), service: scenario.service.clone() }
+        Self { limits: scenario.limits.clone(), service: scenario.service.clone(), database: None }
     }
 }
 
@@ -76,6 +78,8 @@ fn is_free(port: u16) -> bool {
 #[derive(Serialize)]
 struct File<'a> {
     data: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'a str>,
     api: Api,
     boot: Boot,
     console: Console<'a>,
@@ -184,6 +188,7 @@ fn text(dir: &Path, boot: &Path, ports: &Ports, options: &ServiceOptions) -> Res
     };
     let file = File {
         data: data(dir),
+        database: options.database.as_deref(),
         api: Api { listen: format!("{SERVICE}:{}", ports.api) },
         boot: Boot {
             http_port: ports.http,

@@ -32,11 +32,18 @@ impl Spawner {
         Ok(Self { wishes, lab: lab_program(billet)? })
     }
 
-    /// Starts `billet serve`.
-    pub(super) fn spawn(&self, billet: &Path, config: &Path, log: File) -> Result<Child> {
+    /// Starts `billet serve`, with these variables in its environment.
+    pub(super) fn spawn(
+        &self,
+        billet: &Path,
+        config: &Path,
+        variables: &[(String, String)],
+        log: File,
+    ) -> Result<Child> {
         let mut command = Command::new(&self.lab);
         command.arg(child::SUBCOMMAND).arg(std::process::id().to_string()).arg(billet);
         command.args(["serve", "--config"]).arg(config);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // Ctrl-C goes to all of the terminal's foreground group: the service must hear of the end from us, and once.
         command.process_group(0);

@@ -260,6 +260,7 @@ fn ordered(
     match report.map(|report| &report.said) {
         Some(Reported::Done { evidence, disks }) => return order_done(machine, step, evidence, disks),
         Some(Reported::Refused(why)) => return hold(format!("the agent refuses: {why}")),
+        Some(Reported::Outdated(why)) => return overdue(job, limits, Then::Restart, why.clone()),
         Some(Reported::Failed(why)) if step.attempt >= limits.order_attempts => {
             return hold(format!("{} failed {} times: {why}", step.name, step.attempt));
         }

@@ -57,6 +57,7 @@ fn event() -> impl Strategy<Value = Event> {
     let said = prop_oneof![
         Just(Reported::Failed("no".into())),
         Just(Reported::Refused("never".into())),
+        Just(Reported::Outdated("old".into())),
         Just(Reported::Done { evidence: "yes".into(), disks: Vec::new() }),
         (0_u64..3).prop_map(|done| Reported::Progress(Progress { done, total: 2 })),
     ];

@@ -265,6 +265,23 @@ fn an_order_that_failed_is_given_again_a_few_times_and_a_refusal_is_final() {
 }
 
 #[test]
+fn an_outdated_agent_is_booted_anew_and_held_over_if_it_stays_so() {
+    let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
+    let epoch = world.machine.state.epoch;
+    while world.machine.state.hold.is_none() {
+        let decision = world.reconcile(|_| Ok("done".into()));
+        if order(&world.machine, world.now).is_some_and(|draft| draft.step.name == StepName::WriteImage) {
+            world.says(Reported::Outdated("of an older build".into()));
+        } else if let (Decision::Wait(_), Some(fact)) = (decision, world.good_answer()) {
+            world.fact(&fact);
+        }
+    }
+    let why = &world.machine.state.hold.as_ref().unwrap().why;
+    assert!(why.contains("of an older build; it was tried 3 times"), "{why}");
+    assert_eq!(world.machine.state.epoch, epoch + u64::from(world.limits.restarts));
+}
+
+#[test]
 fn a_report_of_an_older_epoch_counts_for_nothing() {
     let mut world = World::at(JobKind::Deploy, StepName::WriteImage);
     let late = world.report(Reported::Done { evidence: "old".into(), disks: Vec::new() }).unwrap();

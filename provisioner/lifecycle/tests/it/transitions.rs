@@ -125,6 +125,7 @@ fn facts() -> Vec<(&'static str, MakeFact)> {
         ("what is waited for", World::good_answer),
         ("the agent failed", |world| world.report(Reported::Failed("x".into()))),
         ("the agent refused", |world| world.report(Reported::Refused("x".into()))),
+        ("the agent is outdated", |world| world.report(Reported::Outdated("x".into()))),
         ("the OS phoned home", |_| Some(Fact::PhonedHome { instance: INSTANCE })),
         ("an unexpected netboot", |_| Some(Fact::Netboot)),
         ("power is on", |_| Some(Fact::Power { on: true })),

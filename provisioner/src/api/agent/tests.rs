@@ -267,15 +267,15 @@ async fn a_permit_is_signed_for_the_question_that_it_answers() {
 }
 
 #[tokio::test]
-async fn an_agent_without_challenges_holds_its_machine_instead_of_writing() {
+async fn an_agent_without_challenges_writes_nothing_and_is_booted_anew() {
     let folder = tempfile::tempdir().unwrap();
     let service = app::tests::service(folder.path()).await;
     let (id, session) = to_be_written(&service).await;
     assert!(asks(&service, &session, None).await.is_none());
     let record = service.store.machine_get(id).await.unwrap().unwrap();
     let decision = provisioner_lifecycle::decide(&record.machine, &service.config.limits, clock::now());
-    let provisioner_lifecycle::Decision::Hold { why, .. } = decision else { panic!("{decision:?}") };
-    assert_eq!(why, format!("the agent refuses: {TOO_OLD}"));
+    let provisioner_lifecycle::Decision::Move(change) = decision else { panic!("{decision:?}") };
+    assert_eq!(change, provisioner_lifecycle::Move::Restart { why: TOO_OLD.into() });
     let mut headers = HeaderMap::new();
     headers.insert(permit::CHALLENGE_HEADER, "short".parse().unwrap());
     let answer = orders(State(service), Extension(session), Query(Poll { wait: 0 }), headers).await;

@@ -1,0 +1,383 @@
+//! The service is killed at each moment of each step of each kind of job: the work ends as if nothing had been.
+//!
+//! What there is to be killed at follows from lifecycle's plan, so a new step is in it by itself, and a new kind of job
+//! does not compile here until it is said how it comes about. The process is `billet` itself, which kills itself by SIGKILL
+//! at the named moment. One write may be several moments: where it ends a step and begins the next. The process says so
+//! when it dies, and none of them is tried again.
+
+use anyhow::{Context, Result, ensure};
+use lab::fleet::{MachineTruth, NetworkFaults, Seen};
+use provisioner_api::{
+    DeleteInstance, ErasePolicy, InstanceCreate, InstanceSpec, InstanceState, Job, JobKind, Machine,
+    MachineAction, MachineState, StepPhase,
+};
+use provisioner_lifecycle::{StepName, steps_of};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write as _;
+use tests::{BILLET_DIE_AT, ProcessSite, Protocol, Sim, SimOptions, ask, eventually};
+use tests_postgres::Server;
+
+/// The moments of a step. `after-effect`: it is so in the world (the BMC obeyed, the agent's or the system's word is here),
+/// and not stored.
+const MOMENTS: [&str; 4] = ["before-intent", "after-intent", "after-effect", "after-result"];
+
+/// A kind of job, and whether it is the short form that only switches off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Work {
+    kind: JobKind,
+    short: bool,
+}
+
+impl Work {
+    /// Every kind in every form that has steps of its own.
+    fn all() -> Vec<Self> {
+        // A new kind doesn't compile here until it is in this chain.
+        let after = |kind: JobKind| match kind {
+            JobKind::Inspect => Some(JobKind::Deploy),
+            JobKind::Deploy => Some(JobKind::Release),
+            JobKind::Release => None,
+        };
+        let forms = |kind| [Self { kind, short: false }, Self { kind, short: true }];
+        std::iter::successors(Some(JobKind::Inspect), |kind| after(*kind))
+            .flat_map(forms)
+            .filter(|work| !work.short || steps_of(work.kind, true) != steps_of(work.kind, false))
+            .collect()
+    }
+
+    /// Its name, as the process has it.
+    fn word(self) -> String {
+        let kind = format!("{:?}", self.kind).to_lowercase();
+        if self.short { format!("{kind}-short") } else { kind }
+    }
+
+    /// All moments of all its steps, in order.
+    fn moments(self) -> Vec<String> {
+        let of = |step: &StepName| MOMENTS.map(|moment| format!("{}/{step}/{moment}", self.word()));
+        steps_of(self.kind, self.short).iter().flat_map(of).collect()
+    }
+
+    /// By how much it raises the machine's epoch if nothing of it is started anew. What is cut short was begun before.
+    fn epochs(self) -> u64 {
+        if self.short { 2 } else { 1 }
+    }
+
+    /// The steps that write to the disk for systems in it, once each.
+    fn writes(self) -> Vec<&'static str> {
+        let destroys = steps_of(self.kind, self.short).iter().filter(|step| step.destroys());
+        destroys.map(|step| step.word()).collect()
+    }
+}
+
+/// Where a death is to come, one kind of job after the other, so that whoever ends one does not meet the next death in it.
+fn in_turns() -> VecDeque<(Work, String)> {
+    let mut rows: Vec<_> =
+        Work::all().into_iter().map(|work| (work, VecDeque::from(work.moments()))).collect();
+    let mut turns = VecDeque::new();
+    while rows.iter().any(|(_, moments)| !moments.is_empty()) {
+        for (work, moments) in &mut rows {
+            turns.extend(moments.pop_front().map(|moment| (*work, moment)));
+        }
+    }
+    turns
+}
+
+/// A site with one machine, and what is known of it.
+struct Stage {
+    site: ProcessSite,
+    sim: Sim,
+    /// The instance that the machine is for.
+    instance: Option<String>,
+    instances: u32,
+    /// At which moment the process that runs dies.
+    armed: Option<String>,
+    /// Where it died already: the moment → the one that was asked for.
+    died: BTreeMap<String, String>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(debug_assertions), ignore = "release builds don't die at a named moment")]
+async fn killed_at_each_moment_of_each_step_on_sqlite() -> Result<()> {
+    killed_everywhere(None, Protocol::Redfish).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(debug_assertions), ignore = "release builds don't die at a named moment")]
+async fn killed_at_each_moment_of_each_step_on_postgresql() -> Result<()> {
+    let database = Server::shared().await?.database().await?;
+    killed_everywhere(Some(database.url()), Protocol::Ipmi).await
+}
+
+async fn killed_everywhere(database: Option<&str>, protocol: Protocol) -> Result<()> {
+    let mut stage = Stage::set(database, protocol).await?;
+    let mut turns = in_turns();
+    while let Some((work, moment)) = turns.pop_front() {
+        if stage.died.contains_key(&moment) {
+            continue;
+        }
+        // The process that ends the work is already the one that dies next.
+        let next = turns.iter().find(|(_, next)| !stage.died.contains_key(next));
+        let next = next.filter(|(next, _)| next.kind != work.kind).map(|(_, moment)| moment.clone());
+        stage.play(work, &moment, next).await.with_context(|| format!("killed at {moment}"))?;
+    }
+    stage.tell()
+}
+
+impl Stage {
+    async fn set(database: Option<&str>, protocol: Protocol) -> Result<Self> {
+        let site = ProcessSite::start(database).await?;
+        let image = site.import("test-os", 8).await?;
+        let options =
+            SimOptions { protocol, disk_mib: 32, canaries: 2, image: Some(image), ..SimOptions::default() };
+        let sim = site.machine("m1", 1, options).await?;
+        site.client()?.add_machine(&sim.enrolment()).await?;
+        ask::machine_in(&site.client()?, "m1", MachineState::Available).await?;
+        let died = BTreeMap::new();
+        Ok(Self { site, sim, instance: None, instances: 0, armed: None, died })
+    }
+
+    /// One death: the work is begun, dies, and is taken up by a process that may die at `next`.
+    async fn play(&mut self, work: Work, moment: &str, next: Option<String>) -> Result<()> {
+        let idle = self.site.seen();
+        ensure!(!idle.iter().any(is_write), "something was written after the work before: {idle:?}");
+        if self.armed.as_deref() != Some(moment) {
+            self.arm(None)?;
+            self.make_ready(work).await?;
+            self.arm(Some(moment.to_owned()))?;
+        }
+        self.make_ready(work).await?;
+        let before = self.machine().await?;
+        // What it took to make ready was judged elsewhere.
+        self.site.seen();
+        self.begin(work).await?;
+        self.until_dead().await?;
+        self.note_death(moment)?;
+        self.site.wires().set_faults(NetworkFaults::default());
+        self.arm(next)?;
+        let due = epoch(&before) + work.epochs();
+        self.end(work, due).await?;
+        let after = self.machine().await?;
+        self.judge(work, due, &after)
+    }
+
+    fn arm(&mut self, moment: Option<String>) -> Result<()> {
+        self.site.restart(moment.as_deref())?;
+        self.armed = moment;
+        Ok(())
+    }
+
+    async fn machine(&self) -> Result<Machine> {
+        let client = self.site.client()?;
+        eventually("the service answers", async || Ok(client.machine("m1").await.ok())).await
+    }
+
+    /// Brings the machine to where this work begins.
+    async fn make_ready(&mut self, work: Work) -> Result<()> {
+        match (work.kind, &self.instance) {
+            (JobKind::Release, None) if !work.short => {
+                self.create().await?;
+                self.is_deployed().await
+            }
+            (JobKind::Release, Some(instance)) if work.short => {
+                self.give_back(&instance.clone()).await?;
+                self.is_free().await
+            }
+            (JobKind::Inspect | JobKind::Deploy, Some(instance)) => {
+                self.give_back(&instance.clone()).await?;
+                self.is_free().await
+            }
+            (JobKind::Inspect | JobKind::Deploy | JobKind::Release, _) => Ok(()),
+        }
+    }
+
+    /// Asks for the work. The process may be dead before it has answered.
+    async fn begin(&mut self, work: Work) -> Result<()> {
+        match (work.kind, work.short) {
+            (JobKind::Inspect, false) => self.act(MachineAction::Inspect).await,
+            (JobKind::Deploy, _) => self.create().await,
+            (JobKind::Release, false) => {
+                let instance = self.instance.clone().context("it was made ready")?;
+                self.give_back(&instance).await
+            }
+            (JobKind::Inspect, true) => {
+                self.without_an_agent(async |stage| stage.act(MachineAction::Inspect).await).await?;
+                self.act(MachineAction::Cancel).await
+            }
+            (JobKind::Release, true) => {
+                self.without_an_agent(async |stage| stage.create().await).await?;
+                let instance = self.instance.clone().context("it was just asked for")?;
+                self.give_back(&instance).await
+            }
+        }
+    }
+
+    /// Begins a job that comes no further than to wait for its agent: whatever that says is lost on the way.
+    async fn without_an_agent(&mut self, begin: impl AsyncFnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.site.wires().set_faults(NetworkFaults { drop: 1.0, ..NetworkFaults::default() });
+        begin(self).await?;
+        let client = self.site.client()?;
+        eventually("the agent is waited for", async || {
+            let job = client.machine("m1").await?.status.job;
+            let steps = job.map_or_else(Vec::new, |job| job.steps);
+            let waits = |step: &provisioner_api::Step| {
+                step.name == StepName::Agent.word() && step.phase == StepPhase::Intent
+            };
+            Ok(steps.iter().any(waits).then_some(()))
+        })
+        .await
+    }
+
+    /// Asks until it is known that this was heard: answered, or died of.
+    async fn heard(&self, what: &str, ask: impl AsyncFn() -> bool) -> Result<()> {
+        eventually(what, async || Ok((ask().await || self.site.ended().is_some()).then_some(()))).await
+    }
+
+    async fn act(&self, action: MachineAction) -> Result<()> {
+        let client = self.site.client()?;
+        self.heard("the action was heard", async || client.machine_action("m1", action).await.is_ok()).await
+    }
+
+    async fn create(&mut self) -> Result<()> {
+        self.instances += 1;
+        let name = format!("os{}", self.instances);
+        let spec = InstanceSpec { machine: Some("m1".into()), ..InstanceSpec::new("test-os") };
+        let create = InstanceCreate { name: name.clone(), spec };
+        let client = self.site.client()?;
+        self.heard("the instance was heard of", async || client.create_instance(&create).await.is_ok())
+            .await?;
+        self.instance = Some(name);
+        Ok(())
+    }
+
+    /// By turns wiped where it matters, and everywhere.
+    async fn give_back(&self, name: &str) -> Result<()> {
+        let erase = Some(self.policy());
+        let client = self.site.client()?;
+        let delete = DeleteInstance { erase };
+        self.heard("the giving back was heard", async || client.delete_instance(name, &delete).await.is_ok())
+            .await
+    }
+
+    fn policy(&self) -> ErasePolicy {
+        if self.instances.is_multiple_of(2) { ErasePolicy::Metadata } else { ErasePolicy::Overwrite }
+    }
+
+    async fn is_deployed(&self) -> Result<()> {
+        let client = self.site.client()?;
+        let instance = self.instance.as_deref().context("there is an instance")?;
+        ask::instance_in(&client, instance, InstanceState::Running).await?;
+        ask::machine_in(&client, "m1", MachineState::Deployed).await.map(drop)
+    }
+
+    async fn is_free(&mut self) -> Result<()> {
+        let client = self.site.client()?;
+        if let Some(instance) = self.instance.take() {
+            ask::instance_gone(&client, &instance).await?;
+        }
+        ask::machine_in(&client, "m1", MachineState::Available).await.map(drop)
+    }
+
+    async fn until_dead(&self) -> Result<()> {
+        eventually("the process is dead", async || Ok(self.site.ended())).await?;
+        ensure!(self.site.was_killed(), "it ended otherwise: {:?}", self.site.ended());
+        Ok(())
+    }
+
+    /// The process said at which moments it died.
+    fn note_death(&mut self, asked: &str) -> Result<()> {
+        let log = self.site.log()?;
+        let said = log.iter().rev().find_map(|line| line.strip_prefix(BILLET_DIE_AT)?.strip_prefix(": "));
+        let names: Vec<_> = said.context("it died without a word")?.split(' ').collect();
+        ensure!(names.contains(&asked), "it died at another moment: {names:?}");
+        // More than one end and one begin came together by chance: the others have a moment of their own.
+        let same = if names.len() <= 2 { &names[..] } else { &[asked] };
+        for name in same {
+            self.died.entry((*name).to_owned()).or_insert_with(|| asked.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Waits until the work, which is in this epoch or a later one, has come to its end.
+    async fn end(&mut self, work: Work, since: u64) -> Result<()> {
+        let client = self.site.client()?;
+        eventually("the job is over", async || {
+            let Ok(machine) = client.machine("m1").await else { return Ok(None) };
+            ensure!(machine.status.held.is_none(), "it is held: {:?}", machine.status.held);
+            let over = |job: &Job| job.epoch >= since && job.ended.is_some();
+            Ok(machine.status.job.as_ref().is_some_and(over).then_some(()))
+        })
+        .await?;
+        match work.kind {
+            JobKind::Deploy => self.is_deployed().await,
+            JobKind::Inspect | JobKind::Release => self.is_free().await,
+        }
+    }
+
+    /// The end is the one that there would have been, and the way there destroyed nothing twice.
+    fn judge(&mut self, work: Work, due: u64, after: &Machine) -> Result<()> {
+        ensure!(epoch(after) == due, "something was started anew: epoch {}, not {due}", epoch(after));
+        let job = after.status.job.as_ref().context("there is a job")?;
+        ensure!(job.steps.iter().all(|step| step.phase == StepPhase::Done), "not all done: {:?}", job.steps);
+        let seen = self.site.seen();
+        let mut written = Vec::new();
+        for what in &seen {
+            if let Seen::Wrote { disk, step, canary } = what {
+                ensure!(!canary && *disk == self.sim.serial, "another disk was written: {what:?}");
+                written.push(step.as_deref().unwrap_or("without an order"));
+            }
+        }
+        ensure!(written == work.writes(), "{written:?} was written, not {:?}: {seen:?}", work.writes());
+        let over = seen.iter().position(|what| matches!(what, Seen::PhonedHome { .. }));
+        let late = over.is_some_and(|over| seen[over..].iter().any(is_write));
+        ensure!(!late, "something was written after the deployment was done: {seen:?}");
+        self.judge_disks(work)
+    }
+
+    fn judge_disks(&self, work: Work) -> Result<()> {
+        let MachineTruth { on, runs, disks, .. } = self.sim.truth();
+        let [disk, canaries @ ..] = &disks[..] else { anyhow::bail!("it has disks") };
+        ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
+        if work.kind == JobKind::Deploy {
+            ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
+            return ensure_same(&disk.instance, &runs);
+        }
+        ensure!(!on && runs.is_none() && disk.instance.is_none(), "it is off and nobody's: {disk:?}");
+        if work == (Work { kind: JobKind::Release, short: false }) {
+            let content = self.sim.content()?;
+            let (start, end) = (&content[..1 << 20], &content[content.len() - (33 << 9)..]);
+            ensure!(start.iter().chain(end).all(|byte| *byte == 0), "a partition table is left");
+            ensure!(disk.blank || self.policy() == ErasePolicy::Metadata, "not all is overwritten");
+        }
+        Ok(())
+    }
+
+    /// Every moment was died at; says which were one.
+    fn tell(&self) -> Result<()> {
+        let all: Vec<_> = Work::all().into_iter().flat_map(Work::moments).collect();
+        let missed: Vec<_> = all.iter().filter(|moment| !self.died.contains_key(*moment)).collect();
+        ensure!(missed.is_empty(), "nothing died at {missed:?}");
+        let mut text = format!("{} moments:\n", all.len());
+        for moment in &all {
+            let asked = &self.died[moment];
+            text += &match asked == moment {
+                true => format!("  {moment}\n"),
+                false => format!("  {moment}: the same write as {asked}\n"),
+            };
+        }
+        // Nobody reads it but who asks for it (`--nocapture`).
+        std::io::stderr().write_all(text.as_bytes()).context("can't say it")
+    }
+}
+
+/// The epoch of a machine's last job.
+fn epoch(machine: &Machine) -> u64 {
+    machine.status.job.as_ref().map_or(0, |job| job.epoch)
+}
+
+fn is_write(seen: &Seen) -> bool {
+    matches!(seen, Seen::Wrote { .. })
+}
+
+fn ensure_same(on_disk: &Option<String>, runs: &Option<String>) -> Result<()> {
+    ensure!(on_disk == runs, "{runs:?} runs, but {on_disk:?} is on the disk");
+    Ok(())
+}
