@@ -14,6 +14,8 @@ use std::{
 };
 use tempfile::TempDir;
 
+use crate::socket_door;
+
 /// How long no console and no log may say anything before a journey gives up: machines here are emulated, and slowly.
 const SILENCE: Duration = Duration::from_secs(180);
 
@@ -27,6 +29,8 @@ pub struct LabSite {
     folder: TempDir,
     programs: PathBuf,
     service: Option<RefCell<Child>>,
+    /// The address of its database, as it is reached from within the lab; `None`: it is a file.
+    database: Option<String>,
 }
 
 /// Where `make artifacts` puts kernel, ramdisk and images.
@@ -73,10 +77,19 @@ impl LabSite {
     /// # Errors
     /// When one of them doesn't start.
     pub fn start(spec: &Spec) -> Result<Self> {
+        Self::start_on(spec, None)
+    }
+
+    /// The same with its database at this address of a PostgreSQL server outside of the lab.
+    ///
+    /// # Errors
+    /// When one of them doesn't start.
+    pub fn start_on(spec: &Spec, database: Option<&str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let database = database.map(|url| from_within(url, folder.path())).transpose()?;
         let lab = Lab::start(spec, &folder.path().join("lab"))?;
         let programs = std::env::current_exe()?.ancestors().nth(2).context("a target folder")?.to_owned();
-        let mut site = Self { lab, folder, programs, service: None };
+        let mut site = Self { lab, folder, programs, service: None, database };
         site.write_config()?;
         site.serve()?;
         Ok(site)
@@ -103,11 +116,12 @@ impl LabSite {
         let base = report.address.octets();
         let range = |last: u8| format!("{}.{}.{}.{last}", base[0], base[1], base[2]);
         let text = format!(
-            "data = {data:?}\n[api]\nlisten = \"0.0.0.0:7443\"\n\
+            "data = {data:?}\n{database}[api]\nlisten = \"0.0.0.0:7443\"\n\
              [boot]\nkernel = {kernel:?}\nramdisk = {ramdisk:?}\nkernel_parameters = [\"console=ttyAMA0\", \"console=ttyS0,115200\", \"quiet\"]\n\
              {boot}[[networks]]\nname = \"lab\"\ninterface = \"{interface}\"\naddress = \"{address}\"\nsubnet = \"{subnet}\"\n\
              range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n",
             data = self.path("data"),
+            database = self.database.iter().map(|url| format!("database = {url:?}\n")).collect::<String>(),
             kernel = artifacts.join("vmlinuz"),
             ramdisk = artifacts.join("initrd.img"),
             interface = report.interface,
@@ -377,6 +391,16 @@ impl LabSite {
         }
         error.context(text)
     }
+}
+
+/// The address of a database, as it is reached through a door in this folder.
+fn from_within(url: &str, folder: &Path) -> Result<String> {
+    let mut url = reqwest::Url::parse(url).context("a database's address")?;
+    let server = url.socket_addrs(|| None)?.pop().context("an address with host and port")?;
+    socket_door::open(folder, server)?;
+    let folder = folder.to_str().context("a UTF-8 path")?;
+    url.query_pairs_mut().append_pair("host", folder).append_pair("port", &server.port().to_string());
+    Ok(url.into())
 }
 
 impl Drop for LabSite {

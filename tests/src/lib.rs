@@ -12,6 +12,7 @@ mod machine;
 pub mod net;
 mod process_site;
 mod site;
+mod socket_door;
 
 pub use image::{TestImage, gpt_image};
 pub use lab_site::{LabSite, artifacts, can_run, has_arm64};

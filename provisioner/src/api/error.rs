@@ -11,6 +11,16 @@ use bmc::BmcError;
 use provisioner_api::{FieldError, Problem};
 use serde::de::DeserializeOwned;
 
+/// The word for a database that can't be reached.
+const LOST: &str = "database";
+
+/// What is told then.
+const NO_DATABASE: &str =
+    "the service can't reach its database; nothing was changed, and it may be asked again soon";
+
+/// After how many seconds. The service itself ends then, if that was PostgreSQL, and is started again.
+const AGAIN: &str = "10";
+
 /// A failed request.
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Problem>);
@@ -74,7 +84,8 @@ fn log(error: &(dyn std::error::Error + 'static)) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
+        let again = (self.0.kind == LOST).then_some([(header::RETRY_AFTER, AGAIN)]);
+        (status, again, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
     }
 }
 
@@ -99,6 +110,10 @@ impl From<StoreError> for ApiError {
             StoreError::Unknown(_) => {
                 log(&error);
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", error.to_string())
+            }
+            error if error.is_lost() => {
+                log(&error);
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, LOST, NO_DATABASE)
             }
             // Lists show as much; the object itself is not worth less words.
             error if error.is_damage() => {
@@ -181,4 +196,25 @@ pub(crate) async fn no_route(uri: Uri) -> ApiError {
 pub(crate) async fn no_method(method: Method, uri: Uri) -> ApiError {
     let detail = format!("{} can't be used with {method}", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DbError, DbErrorKind};
+
+    #[test]
+    fn who_meets_a_database_that_is_gone_is_told_to_come_again() {
+        for (kind, status, again) in [
+            (DbErrorKind::Lost, StatusCode::SERVICE_UNAVAILABLE, Some(AGAIN)),
+            (DbErrorKind::Unknown, StatusCode::SERVICE_UNAVAILABLE, None),
+            (DbErrorKind::Other, StatusCode::INTERNAL_SERVER_ERROR, None),
+        ] {
+            let lost = StoreError::from(DbError::new(kind, "gone"));
+            let answer = ApiError::from(lost).into_response();
+            assert_eq!(answer.status(), status, "{kind:?}");
+            let told = answer.headers().get(header::RETRY_AFTER).map(|value| value.as_bytes());
+            assert_eq!(told, again.map(str::as_bytes), "{kind:?}");
+        }
+    }
 }

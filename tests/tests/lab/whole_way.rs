@@ -5,6 +5,7 @@ use super::{fetched, holds, spec, start_of};
 use anyhow::Result;
 use provisioner_api::{InstanceState, MachineState, Power, StepPhase};
 use tests::{LabSite, artifacts, can_run};
+use tests_postgres::Server;
 
 const NEEDED: [&str; 4] = ["vmlinuz", "initrd.img", "tiny.raw", "tiny.raw.zst"];
 
@@ -13,22 +14,27 @@ fn bios_with_ipmi() -> Result<()> {
     // Its ROM is no iPXE, as far as the service can see: it fetches undionly.kpxe by TFTP.
     whole_way(
         "[[machine]]\nname = \"m1\"\nfirmware = \"bios-pxe\"\nbmc = \"ipmi-sim\"\ndisk = \"1G\"\nmemory = 512\n",
+        None,
     )
 }
 
+/// One of the two is on PostgreSQL: what differs is the same for all firmware.
 #[test]
-fn uefi_with_redfish() -> Result<()> {
+fn uefi_with_redfish_on_postgresql() -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let database = runtime.block_on(async { Server::shared().await?.database().await })?;
     whole_way(
         "[[machine]]\nname = \"m1\"\nfirmware = \"uefi\"\nbmc = \"mock\"\ndisk = \"1G\"\nmemory = 512\n",
+        Some(database.url()),
     )
 }
 
-fn whole_way(machine: &str) -> Result<()> {
+fn whole_way(machine: &str, database: Option<&str>) -> Result<()> {
     let spec = spec(machine);
     if !can_run(&spec, &NEEDED) {
         return Ok(());
     }
-    let mut site = LabSite::start(&spec)?;
+    let mut site = LabSite::start_on(&spec, database)?;
     wrong_password(&site)?;
     inspected_through_a_kill(&mut site)?;
     deployed_through_a_kill(&mut site)?;

@@ -35,7 +35,7 @@ impl DbError {
     }
 
     /// A failure of this kind, in these words.
-    pub(in crate::store) fn new(kind: DbErrorKind, words: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: DbErrorKind, words: impl Into<String>) -> Self {
         Self { kind, source: Box::new(sqlx::Error::Io(std::io::Error::other(words.into()))) }
     }
 
