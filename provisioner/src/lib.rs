@@ -21,6 +21,7 @@ mod keys;
 mod leases;
 mod listener;
 mod metrics;
+mod older;
 mod permits;
 mod progress;
 mod reconcile;

@@ -19,6 +19,7 @@ mod machine;
 mod machine_bmc;
 mod machine_inventory;
 mod memory;
+mod older;
 mod page;
 mod recent;
 mod replica;
