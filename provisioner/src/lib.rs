@@ -5,6 +5,7 @@
 
 mod api;
 pub mod app;
+mod backup;
 mod bmc_calls;
 mod bmc_view;
 mod bmcs;
@@ -25,6 +26,7 @@ mod older;
 mod permits;
 mod progress;
 mod reconcile;
+pub mod restore;
 #[cfg(test)]
 mod samples;
 mod secret_file;

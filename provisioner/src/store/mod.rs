@@ -8,6 +8,7 @@ mod alive;
 mod allocation;
 mod batch;
 mod boot_trace;
+mod copy;
 mod damage;
 mod db;
 mod event;
@@ -34,6 +35,7 @@ mod writer;
 mod tests;
 
 pub(crate) use boot_trace::Numbered;
+pub(crate) use copy::{Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
