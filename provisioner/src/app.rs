@@ -311,7 +311,8 @@ async fn lock(data: &Path) -> anyhow::Result<File> {
     )
 }
 
-async fn make_folders(data: &Path) -> anyhow::Result<File> {
+/// Makes the data folder, and takes its lock for as long as the answer is kept.
+pub(crate) async fn make_folders(data: &Path) -> anyhow::Result<File> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);

@@ -66,11 +66,8 @@ impl SiteKey {
     /// Reads the key, or makes it when there is none; but not when there is a `database` already: a new key would open
     /// nothing of it.
     pub(crate) fn open(path: &Path, database: bool) -> Result<Self, KeyError> {
-        if let Some(bytes) = secret_file::read_secret(path)? {
-            let key = <[u8; 32]>::try_from(bytes.as_slice());
-            return key
-                .map(|key| Self(Zeroizing::new(key)))
-                .map_err(|_| KeyError::Damaged { path: path.to_owned() });
+        if let Some(key) = Self::read(path)? {
+            return Ok(key);
         }
         // The first start writes the key before it makes the database, so that a crash between them does no harm.
         if database {
@@ -79,6 +76,20 @@ impl SiteKey {
         let key = Self(Zeroizing::new(random()?));
         secret_file::write(path, key.0.as_slice(), Readers::Owner)?;
         Ok(key)
+    }
+
+    /// Reads the key, if there is one.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, KeyError> {
+        let Some(bytes) = secret_file::read_secret(path)? else { return Ok(None) };
+        match <[u8; 32]>::try_from(bytes.as_slice()) {
+            Ok(key) => Ok(Some(Self(Zeroizing::new(key)))),
+            Err(_) => Err(KeyError::Damaged { path: path.to_owned() }),
+        }
+    }
+
+    /// What tells this key from others and gives nothing of it away.
+    pub(crate) fn fingerprint(&self) -> String {
+        hex::encode(&self.subkey("fingerprint")[..16])
     }
 
     /// Encrypts a secret for its place in the database.

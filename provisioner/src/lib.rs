@@ -5,6 +5,7 @@
 
 mod api;
 pub mod app;
+mod backup;
 mod bmc_calls;
 mod bmc_view;
 mod bmcs;
@@ -23,9 +24,11 @@ mod keys;
 mod leases;
 mod listener;
 mod metrics;
+mod older;
 mod permits;
 mod progress;
 mod reconcile;
+pub mod restore;
 #[cfg(test)]
 mod samples;
 mod secret_file;

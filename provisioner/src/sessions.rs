@@ -8,6 +8,7 @@
 
 use crate::{
     keys::sha256_hex,
+    older,
     service::{Service, ServiceError},
     store::Window,
     windows,
@@ -66,6 +67,10 @@ pub(crate) async fn session(service: &Service, token: &str) -> Result<Option<Ses
     let (hash, now) = (sha256_hex(token), Instant::now());
     if let Some(known) = service.sessions.get(&hash, now) {
         return Ok(Some(known));
+    }
+    // Before the window is looked for: an older database may not have it.
+    if let Some((machine, epoch)) = windows::epoch_of_session(&service.key, token) {
+        older::heard_of(service, machine, epoch).await?;
     }
     let Some(window) = windows::window_of_session(service, token).await? else { return Ok(None) };
     let Some(machine) = window.machine else { return Ok(None) };

@@ -8,12 +8,16 @@ use crate::{
     store::{MachineRecord, Window},
 };
 use jiff::SignedDuration;
-use provisioner_api::InstanceId;
+use provisioner_api::{InstanceId, MachineId};
 use uuid::Uuid;
 
 const CLAIM: &str = "claim";
 const SESSION: &str = "session";
 const PHONE_HOME: &str = "phone-home";
+const EPOCH: &str = "epoch";
+
+/// Between the two halves of a session token: what it opens, and the epoch that its agent heard of.
+const HALVES: char = '~';
 
 /// How long a window stays open beyond the time in which the agent is expected: the BMC may be slow.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -90,9 +94,23 @@ pub(crate) async fn window_of_claim(service: &Service, token: &str) -> Result<Op
     Ok(service.store.window_get(subject(token)).await?)
 }
 
-/// What the agent that claimed a window carries from then on; the same nonce always gets the same.
-pub(crate) fn session_token(key: &SiteKey, window: &str, nonce: &str) -> String {
-    key.token(SESSION, window, &sha256_hex(nonce))
+/// What the agent that claimed a window as that machine carries from then on; the same nonce always gets the same. It also
+/// says under which epoch the agent works, so that a database that never gave it is found to be older than the world.
+pub(crate) fn session_token(key: &SiteKey, window: &Window, machine: MachineId, nonce: &str) -> String {
+    let session = key.token(SESSION, &window.id, &sha256_hex(nonce));
+    match window.job {
+        Some((_, epoch)) => {
+            format!("{session}{HALVES}{}", key.token(EPOCH, &format!("{machine}/{epoch}"), ""))
+        }
+        None => session,
+    }
+}
+
+/// The machine and the epoch that a session token tells of, if it is genuine, whether or not its window is known.
+pub(crate) fn epoch_of_session(key: &SiteKey, token: &str) -> Option<(MachineId, u64)> {
+    let (_, told) = token.split_once(HALVES).filter(|(_, told)| key.verify(EPOCH, told, ""))?;
+    let (machine, epoch) = subject(told).split_once('/')?;
+    Some((machine.parse().ok()?, epoch.parse().ok()?))
 }
 
 /// The claimed window that a session token names, if the token is genuine.
@@ -100,6 +118,8 @@ pub(crate) async fn window_of_session(
     service: &Service,
     token: &str,
 ) -> Result<Option<Window>, ServiceError> {
+    // Those of earlier versions are one half.
+    let token = token.split_once(HALVES).map_or(token, |(session, _)| session);
     let Some(window) = service.store.window_get(subject(token)).await? else { return Ok(None) };
     let genuine =
         window.nonce.as_ref().is_some_and(|nonce| service.key.verify(SESSION, token, &sha256_hex(nonce)));

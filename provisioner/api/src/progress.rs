@@ -41,6 +41,9 @@ pub struct Held {
     /// Those of the choices that `POST /v1/machines/{machine}/choose` takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offers: Vec<Offer>,
+    /// The database was restored, and nobody confirmed yet what is known of this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// One thing that a person may choose about held work.

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod answer;
+mod backup;
 mod bmc;
 mod bmc_parts;
 mod bmc_record;

@@ -88,7 +88,7 @@ pub(crate) async fn claim(
     if !repeat {
         called_in(&service, &window, &record.spec.macs).await?;
     }
-    let token = windows::session_token(&service.key, &window.id, &body.nonce);
+    let token = windows::session_token(&service.key, &window, machine, &body.nonce);
     let claimed = window.claimed.or(Some(now));
     let window = Window { nonce: Some(body.nonce), machine: Some(machine), claimed, ..window };
     sessions::begun(&service, &token, Session { machine, window });

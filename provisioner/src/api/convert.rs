@@ -103,7 +103,13 @@ fn held(record: &MachineRecord, instance: &str) -> Option<Held> {
     // A hold that somebody answered is as good as gone.
     let hold = core.state.hold.as_ref().filter(|hold| !is_answered(core, hold))?;
     let named = |text: &str| text.replace("{machine}", &record.name).replace("{instance}", instance);
-    let mut held = Held { why: named(&hold.why), since: hold.since, number: hold.number, ..Held::default() };
+    let mut held = Held {
+        why: named(&hold.why),
+        since: hold.since,
+        number: hold.number,
+        restored: hold.restored,
+        ..Held::default()
+    };
     if record.version == 0 {
         // What can't be read can't be answered either.
         held.choices = hold.advice.iter().map(|what| named(what)).collect();

@@ -3,6 +3,7 @@
 
 mod agent;
 mod auth;
+mod backup;
 mod bmc;
 mod bmc_scans;
 mod boot_trace;
@@ -123,6 +124,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::RESERVATIONS, get(reservations::list).post(reservations::add))
         .route(paths::RESERVATION, delete(reservations::remove))
         .route(paths::BOOT_TRACE, get(boot_trace::show))
+        .route(paths::BACKUP, get(backup::show))
         .route(paths::METRICS, get(metrics::show))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
     let agents = Router::new()

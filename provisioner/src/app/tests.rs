@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 const PXE: Firmware = Firmware::UefiPxe(Arch::X64);
 
-/// A service with one network on loopback that discovers.
-async fn app(folder: &Path) -> App {
+/// The configuration of a service with one network on loopback that discovers.
+pub(crate) fn config(folder: &Path) -> Config {
     for name in ["undionly.kpxe", "snponly.efi", "ipxe.efi", "vmlinuz", "initrd.img"] {
         std::fs::write(folder.join(name), name).unwrap();
     }
@@ -43,7 +43,11 @@ async fn app(folder: &Path) -> App {
     let mut network = Network::new("lab", "lo", Ipv4Addr::LOCALHOST, (Ipv4Addr::new(127, 0, 0, 0), 8));
     (network.dhcp, network.discovery, network.router_advertisements) = (DhcpMode::Off, true, false);
     config.networks = vec![network];
-    App::bind(config).await.unwrap()
+    config
+}
+
+async fn app(folder: &Path) -> App {
+    App::bind(config(folder)).await.unwrap()
 }
 
 /// Its parts, nothing running.

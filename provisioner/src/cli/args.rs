@@ -2,6 +2,7 @@
 //!
 //! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
 
+mod backup;
 mod bmc;
 mod console;
 mod image;
@@ -10,6 +11,7 @@ mod machine;
 mod network;
 mod placement;
 
+pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
     ConfirmedPower, DirectArgs, FirmwareCommand, Identify, KeysWord, LogCommand, MediaCommand, MediaWord,
@@ -19,7 +21,7 @@ pub(super) use bmc::{
 pub(super) use console::{Backlog, ConsoleOptions};
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Create, Delete, InstanceCommand};
-pub(super) use machine::{Add, Cancel, Choose, MachineCommand, PowerCommand, Set, Switch};
+pub(super) use machine::{Add, Cancel, Choose, Confirm, MachineCommand, PowerCommand, Set, Switch};
 pub(super) use network::{AddReservation, NetworkCommand, ReservationCommand};
 pub(super) use placement::{Placement, SetInstance};
 
@@ -115,6 +117,10 @@ pub(super) enum Command {
         #[arg(value_name = "NAME", value_parser = validate::why_target)]
         target: validate::WhyTarget,
     },
+    /// Save the database to a file, while the service goes on; the file goes back into SQLite or PostgreSQL
+    Backup(Backup),
+    /// Put a backup in the place of the database, while no service runs; nothing is done then before `billet unfreeze`
+    Restore(Restore),
     /// Print the metrics, as Prometheus reads them
     Metrics,
     /// Print a script that completes commands in a shell

@@ -1,6 +1,7 @@
 //! Doing what was typed: one file for each noun.
 
 mod authorities;
+mod backup;
 mod bmc;
 mod boot_trace;
 mod confirm;
@@ -11,6 +12,7 @@ mod instance;
 mod machine;
 mod network;
 mod password;
+mod restored;
 mod timeline;
 mod why;
 
@@ -23,6 +25,7 @@ use super::{
     ui::Ui,
 };
 use authorities::authorities;
+pub(super) use backup::check as check_backup;
 use jiff::tz::TimeZone;
 use provisioner_client::Client;
 
@@ -49,12 +52,17 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Network(command) => network::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
+        Command::Backup(asked) => backup::run(&mut session, &asked).await,
         Command::Metrics => {
             let text = session.client.metrics().await?;
             session.ui.raw(text.as_bytes())
         }
         // These need no service and have been done.
-        Command::Serve { .. } | Command::Config(_) | Command::Completion { .. } | Command::Bmc(_) => Ok(()),
+        Command::Serve { .. }
+        | Command::Config(_)
+        | Command::Restore(_)
+        | Command::Completion { .. }
+        | Command::Bmc(_) => Ok(()),
     }
 }
 

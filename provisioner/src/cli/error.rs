@@ -1,6 +1,6 @@
 //! How a command fails: the sentence for the operator and the exit code for scripts.
 
-use crate::{config::ConfigError, text::chain};
+use crate::{backup::BackupError, config::ConfigError, text::chain};
 use bmc::BmcError;
 use provisioner_api::Held;
 use provisioner_client::ClientError;
@@ -47,7 +47,7 @@ pub(super) enum CliError {
         /// `machine m1`.
         object: String,
         /// Why, and what may be done.
-        held: Held,
+        held: Box<Held>,
     },
     /// What was waited for took too long.
     #[error("{object} is not {goal} after {waited}: {last}; the work itself goes on, see `{see}`")]
@@ -80,6 +80,17 @@ pub(super) enum CliError {
     /// The service ended with an error.
     #[error("the service stopped: {0:#}")]
     Service(anyhow::Error),
+    /// A backup is of no use.
+    #[error("{}: {error}", path.display())]
+    Backup {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: BackupError,
+    },
+    /// Nothing was restored.
+    #[error("nothing was restored: {0:#}")]
+    Restore(anyhow::Error),
     /// The result can't be printed.
     #[error("can't print the result")]
     Print(#[source] io::Error),
@@ -118,7 +129,13 @@ impl CliError {
             Self::Weak(_) => 7,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::File { .. } | Self::Service(_) | Self::Print(_) | Self::Console(_) | Self::Task(_) => 1,
+            Self::File { .. }
+            | Self::Service(_)
+            | Self::Backup { .. }
+            | Self::Restore(_)
+            | Self::Print(_)
+            | Self::Console(_)
+            | Self::Task(_) => 1,
         }
     }
 

@@ -9,6 +9,7 @@ mod command;
 mod connection;
 mod environment;
 mod error;
+mod restore;
 mod selector;
 mod serve;
 mod signals;
@@ -19,7 +20,7 @@ mod validate;
 mod view;
 mod wait;
 
-use args::{Cli, Command, ConfigCommand};
+use args::{Backup, BackupCommand, Cli, Command, ConfigCommand};
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use environment::Environment;
 use error::CliError;
@@ -64,6 +65,10 @@ fn start(cli: Cli, ui: &mut Ui) -> Result<(), CliError> {
     match &cli.command {
         Command::Serve { config } => serve::serve(config),
         Command::Config(ConfigCommand::Check { file }) => serve::check(file, ui),
+        Command::Backup(Backup { command: Some(BackupCommand::Check { file }), .. }) => {
+            command::check_backup(file, ui)
+        }
+        Command::Restore(asked) => restore::restore(asked, ui),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "billet", &mut script);

@@ -55,13 +55,22 @@ fn describe(text: &mut String, parent: &str, command: &Command) {
             );
             text.pop();
         }
+        // One that does something by itself, too.
+        if shown(command, false).next().is_some() {
+            own(text, &name, command);
+        }
         for below in command.get_subcommands() {
             describe(text, &name, below);
         }
         return;
     }
+    own(text, &name, command);
+}
+
+/// What a command does by itself.
+fn own(text: &mut String, name: &str, command: &Command) {
     let about = about(command);
-    let _ = writeln!(text, "\n## {name}\n\n{about}.\n\n```text\n{}\n```", usage(&name, command));
+    let _ = writeln!(text, "\n## {name}\n\n{about}.\n\n```text\n{}\n```", usage(name, command));
     if shown(command, false).next().is_some() {
         text.push('\n');
     }

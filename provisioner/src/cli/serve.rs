@@ -32,7 +32,7 @@ pub(super) fn check(file: &Path, ui: &mut Ui) -> Result<(), CliError> {
 }
 
 /// The variables of this process that are text.
-fn variables() -> impl Iterator<Item = (String, String)> {
+pub(super) fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

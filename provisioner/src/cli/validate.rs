@@ -152,6 +152,14 @@ pub(super) fn choice(text: &str) -> Result<Choice, String> {
     })
 }
 
+/// Reads the state of a machine at which nothing is at work.
+pub(super) fn resting_state(text: &str) -> Result<MachineState, String> {
+    match machine_state(text) {
+        Ok(state @ (MachineState::Available | MachineState::Deployed)) => Ok(state),
+        _ => Err("use available or deployed; a machine at work is answered for itself, with `billet machine choose`".to_owned()),
+    }
+}
+
 /// Reads a machine's state.
 pub(super) fn machine_state(text: &str) -> Result<MachineState, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned()))

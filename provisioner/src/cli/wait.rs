@@ -65,7 +65,7 @@ pub(super) async fn until(
                     Verdict::Held(held)
                         if Some(held.since) != watch.held_before || begun.elapsed() > GRACE =>
                     {
-                        break Err(CliError::Held { object: object.clone(), held });
+                        break Err(CliError::Held { object: object.clone(), held: Box::new(held) });
                     }
                     Verdict::Held(_) | Verdict::Going => {}
                 }

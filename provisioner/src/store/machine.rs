@@ -264,6 +264,12 @@ impl Store {
     }
 }
 
+/// One machine by id, on a transaction.
+pub(super) async fn on_conn(conn: &mut Conn, id: &str) -> Result<Option<MachineRecord>, StoreError> {
+    let query = select("WHERE machine.id = $1").bind(id);
+    query.fetch_optional(conn).await?.as_ref().map(from_row).transpose()
+}
+
 /// Writes what is different of a machine, its MACs and its job on a transaction, by compare-and-set.
 ///
 /// Most changes are of facts alone: what they leave as it was is neither made into text nor looked up in an index.

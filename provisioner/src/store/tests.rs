@@ -2,6 +2,7 @@
 
 mod allocation;
 mod batch;
+mod copy;
 mod damage;
 mod every;
 mod inventory;

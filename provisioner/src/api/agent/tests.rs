@@ -281,3 +281,52 @@ async fn an_agent_without_challenges_writes_nothing_and_is_booted_anew() {
     let answer = orders(State(service), Extension(session), Query(Poll { wait: 0 }), headers).await;
     assert!(answer.is_err(), "what is no challenge is not signed");
 }
+
+/// What the works are frozen for.
+async fn frozen(service: &Service) -> Option<String> {
+    service.store.frozen_why().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_of_an_epoch_that_the_database_never_gave_freezes_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let token = |epoch, machine| {
+        let window = Window { job: Some((JOB, epoch)), id: "lost".into(), ..session.window.clone() };
+        windows::session_token(&service.key, &window, machine, "n")
+    };
+    let stranger = MachineId(Uuid::from_u128(99));
+    let forged = token(9, id).replace("/9.", "/8.");
+    for harmless in [token(3, id), token(9, stranger), forged, "lost.x~y".into()] {
+        assert!(sessions::session(&service, &harmless).await.unwrap().is_none());
+        assert_eq!(frozen(&service).await, None, "{harmless}");
+    }
+    assert!(sessions::session(&service, &token(4, id)).await.unwrap().is_none());
+    let why = frozen(&service).await.unwrap();
+    assert!(
+        why.contains("epoch 4") && why.contains("none above 3") && why.contains("restore --replace"),
+        "{why}"
+    );
+    // Who froze it first is not written over.
+    assert!(sessions::session(&service, &token(5, id)).await.unwrap().is_none());
+    assert_eq!(frozen(&service).await.unwrap(), why);
+    let told = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    assert_eq!(told.iter().filter(|event| event.message == why).count(), 1);
+}
+
+#[tokio::test]
+async fn sessions_of_earlier_versions_and_of_this_one_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    service.store.window_insert(&session.window).await.unwrap();
+    let record = service.store.machine_get(id).await.unwrap().unwrap();
+    service.store.window_claim(&session.window, "n", (&record, &record), &[], clock::now()).await.unwrap();
+    let token = windows::session_token(&service.key, &session.window, id, "n");
+    let (old, _) = token.split_once('~').unwrap();
+    for token in [&token, old] {
+        assert_eq!(sessions::session(&service, token).await.unwrap().unwrap().machine, id);
+    }
+    assert_eq!(frozen(&service).await, None);
+}

@@ -37,6 +37,8 @@ pub(in crate::cli) enum MachineCommand {
     Cancel(Cancel),
     /// Choose what is to be done about held work; `billet machine show` says what may be chosen
     Choose(Choose),
+    /// After a restore: confirm that machines at rest are what the backup says of them; nothing is done to them by that
+    Confirm(Confirm),
     /// Switch it on or off
     #[command(subcommand)]
     Power(PowerCommand),
@@ -86,6 +88,20 @@ pub(in crate::cli) struct Choose {
     #[arg(long, value_name = "SERIAL", required_if_eq("choice", "skip-disk"))]
     pub(in crate::cli) disk: Option<String>,
     /// Don't ask before a deployment is given back, or a disk left unwiped; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+}
+
+/// `billet machine confirm`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Confirm {
+    /// Those that nobody had (available), or those whose instance ran (deployed)
+    #[arg(long, value_parser = validate::resting_state)]
+    pub(in crate::cli) state: MachineState,
+    /// Only those of this pool
+    #[arg(long)]
+    pub(in crate::cli) pool: Option<String>,
+    /// Don't ask; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
 }

@@ -5,7 +5,7 @@ use super::{
     confirm::{Question, confirm},
     console, context,
     follow::{self, From},
-    password, timeline,
+    password, restored, timeline,
 };
 use crate::cli::{
     args::{Add, Choose, MachineCommand, PowerCommand, Set, Switch, Wait},
@@ -47,6 +47,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
             act(session, &cancel.name, MachineAction::Cancel).await
         }
         MachineCommand::Choose(choose) => answer(session, &choose).await,
+        MachineCommand::Confirm(asked) => restored::confirm(session, &asked).await,
         MachineCommand::Power(PowerCommand::On(named)) => {
             act(session, &named.name, MachineAction::PowerOn).await
         }

@@ -1,6 +1,6 @@
 //! Commands against the service itself, with its database, keys and TLS, without any network to boot from.
 
-use super::{Ran, User, direct::Bmc, write_private};
+use super::{Output, Ran, Ui, User, command, direct::Bmc, write_private};
 use crate::{app::App, config::Config};
 use provisioner_api::{Image, ImageFormat, ImageSpec, Machine, Secret};
 use provisioner_client::{Client, Connection};
@@ -232,4 +232,86 @@ async fn the_administrators_file_logs_in() {
     write_private(&user.folder.path().join("client.toml"), &text);
     assert_eq!(ok(user.run("machine list -o name").await), "");
     service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_a_private_file_that_is_whole_or_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let mut user = User::of(&service.connection);
+    user.password = Some("hunter2".to_owned());
+    ok(user.run("machine add m1 --mac 52:54:00:00:00:01 --bmc redfish://admin@127.0.0.1:1").await);
+    let path = folder.path().join("b.backup");
+    let line = format!("backup --file {}", path.display());
+    assert!(ok(user.run(&line).await).starts_with("1 machines and all else are saved in "));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let whole = std::fs::read(&path).unwrap();
+    assert!(!whole.windows(7).any(|part| part == b"hunter2"));
+    let again = user.run(&line).await;
+    assert!(again.code == 2 && again.err.contains("--force"), "{again:?}");
+    assert!(std::fs::read(&path).unwrap() == whole, "what is there stays");
+    ok(user.run(&format!("{line} --force")).await);
+    let mut ui = Ui::new(Box::new(user.out.clone()), Box::new(user.err.clone()), Output::Table);
+    user.out.bytes.lock().unwrap().clear();
+    command::check_backup(&path, &mut ui).unwrap();
+    assert!(user.out.text().contains("\n  machine: 1\n"), "{}", user.out.text());
+    service.end().await;
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().ends_with(".part")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_breaks_off_or_was_changed_on_its_way_is_no_file() {
+    let cut = async || {
+        let pieces = [Ok(axum::body::Bytes::from_static(b"half of it")), Err(std::io::Error::other("gone"))];
+        axum::body::Body::from_stream(futures::stream::iter(pieces))
+    };
+    let short = async || {
+        axum::body::Body::from("not a backup, though all of it came, and with a length that would do")
+    };
+    for routes in [
+        axum::Router::new().route(provisioner_api::paths::BACKUP, axum::routing::get(cut)),
+        axum::Router::new().route(provisioner_api::paths::BACKUP, axum::routing::get(short)),
+    ] {
+        let service = super::fake::Fake::with(routes).await;
+        let user = User::of(service.connection());
+        let path = user.folder.path().join("b.backup");
+        let ran = user.run(&format!("backup --file {}", path.display())).await;
+        assert!(ran.code != 0 && !ran.err.is_empty(), "{ran:?}");
+        assert_eq!(
+            std::fs::read_dir(user.folder.path()).unwrap().count(),
+            1,
+            "only the client's file: {ran:?}"
+        );
+        let ran = user.run("backup --file -").await;
+        assert!(ran.code != 0, "{ran:?}");
+    }
+}
+
+/// Machines at rest are confirmed all at once after a restore, but not those whose instance is to be given back.
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_machines_at_rest_are_confirmed_at_once() {
+    let service = super::fake::Fake::start().await;
+    let held = |restored| Some(provisioner_api::Held { restored, number: 3, ..super::samples::held() });
+    let machine = |name: &str, restored| {
+        let mut machine = super::samples::machine(name);
+        machine.status.held = held(restored);
+        machine
+    };
+    let list =
+        serde_json::json!({ "items": [machine("m1", true), machine("m2", false), machine("m3", true)] });
+    service.says("GET /v1/machines?state=available&held=true&limit=250", 200, &list);
+    for name in ["m1", "m3"] {
+        service.says(&format!("POST /v1/machines/{name}/choose"), 200, &serde_json::json!({}));
+    }
+    let user = User::of(service.connection());
+    let asked = user.run("machine confirm --state available").await;
+    assert!(asked.code == 2 && asked.err.contains("--yes"), "{asked:?}");
+    assert_eq!(ok(user.run("machine confirm --state available --yes").await), "2 machines are confirmed\n");
+    let chosen: Vec<_> = service.asked().into_iter().filter(|asked| asked.line.starts_with("POST")).collect();
+    assert_eq!(chosen.len(), 2);
+    assert!(String::from_utf8_lossy(&chosen[0].body).contains("\"hold\":3"));
+    let wrong = user.run("machine confirm --state deploying").await;
+    assert!(wrong.code == 2 && wrong.err.contains("choose"), "{wrong:?}");
 }

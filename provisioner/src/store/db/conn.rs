@@ -4,7 +4,7 @@ use super::{
     DbError, DbErrorKind, Row, Statement, Target,
     migrations::{POSTGRES, SQLITE, migrator},
 };
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection, migrate::MigrateError};
 use std::time::Duration;
 
@@ -112,8 +112,25 @@ impl Conn {
         on_either!(self, statement, fetch_optional, sqlite, postgres)
     }
 
+    /// All rows that a statement answers with, one after the other: there are no more of them in memory than are on their
+    /// way.
+    pub(in crate::store) fn rows(&mut self, statement: Statement) -> BoxStream<'_, Result<Row, DbError>> {
+        match &mut self.link {
+            Link::Sqlite(link) => {
+                let (text, values) = statement.for_sqlite();
+                let rows = sqlx::query_with(text, values).fetch(link);
+                rows.map(|row| Ok(Row::Sqlite(row?))).boxed()
+            }
+            Link::Postgres(link) => {
+                let (text, values) = statement.for_postgres();
+                let rows = sqlx::query_with(text, values).fetch(link);
+                rows.map(|row| Ok(Row::Postgres(row?))).boxed()
+            }
+        }
+    }
+
     /// Runs a word that begins or ends a transaction.
-    pub(super) async fn say(&mut self, word: &'static str) -> Result<(), DbError> {
+    pub(in crate::store) async fn say(&mut self, word: &'static str) -> Result<(), DbError> {
         match &mut self.link {
             Link::Sqlite(link) => _ = link.execute(word).await?,
             Link::Postgres(link) => {
@@ -124,12 +141,12 @@ impl Conn {
         Ok(())
     }
 
-    /// Brings the schema up to date. `run` takes what gives a connection, which is not known for every lifetime.
-    pub(super) fn migrate(&mut self) -> BoxFuture<'_, Result<(), MigrateError>> {
+    /// Brings the schema up to this number, as the version of the program did whose last one it is. `run` takes what gives a connection, which is not known for every lifetime.
+    pub(super) fn migrate(&mut self, number: i64) -> BoxFuture<'_, Result<(), MigrateError>> {
         Box::pin(async move {
             match &mut self.link {
-                Link::Sqlite(link) => migrator(SQLITE).run_direct(None, link, false).await,
-                Link::Postgres(link) => migrator(POSTGRES).run_direct(None, link, false).await,
+                Link::Sqlite(link) => migrator(SQLITE, number).run_direct(None, link, false).await,
+                Link::Postgres(link) => migrator(POSTGRES, number).run_direct(None, link, false).await,
             }
         })
     }

@@ -71,6 +71,8 @@ pub(in crate::store) enum Isolation {
     Alone,
     /// What was committed before each of its statements: enough for compare-and-set.
     Committed,
+    /// What was committed before its first statement, all the time; it only reads.
+    Snapshot,
 }
 
 impl Lanes {
@@ -83,6 +85,11 @@ impl Lanes {
         }
         let turns = Arc::new(Semaphore::new(count as usize));
         Ok(Self { shared: Arc::new(Shared { target, free: Mutex::new(free), turns }), count })
+    }
+
+    /// A connection of its own to the same database, for what takes so long that nobody else should wait for it.
+    pub(in crate::store) async fn apart(&self) -> Result<Self, DbError> {
+        Self::open(self.shared.target.clone(), 1).await
     }
 
     /// A connection, as soon as one is free.
@@ -100,6 +107,8 @@ impl Lanes {
         let mut lent = self.get().await?;
         lent.midway = true;
         let word = match (self.shared.target.is_server(), isolation) {
+            (false, Isolation::Snapshot) => "BEGIN",
+            (true, Isolation::Snapshot) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             (false, _) => "BEGIN IMMEDIATE",
             (true, Isolation::Alone) => "BEGIN ISOLATION LEVEL SERIALIZABLE",
             (true, Isolation::Committed) => "BEGIN ISOLATION LEVEL READ COMMITTED",

@@ -41,21 +41,29 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     11 "0011_works",
 };
 
-/// What runs these steps.
-pub(in crate::store) fn migrator(steps: &'static [Step]) -> Migrator {
+/// The number of the schema that this program works with: a number stands for the same schema in both folders.
+pub(in crate::store) const NEWEST: i64 = SQLITE[SQLITE.len() - 1].0;
+
+/// What runs these steps up to a number.
+pub(in crate::store) fn migrator(steps: &'static [Step], number: i64) -> Migrator {
     let migration = |&(number, name, text): &Step| {
         // The file's name without its number, as sqlx's macro would have it.
         let description = name[5..].replace('_', " ");
         Migration::new(number, description.into(), MigrationType::Simple, SqlStr::from_static(text), false)
     };
-    Migrator::with_migrations(steps.iter().map(migration).collect())
+    Migrator::with_migrations(steps.iter().filter(|step| step.0 <= number).map(migration).collect())
 }
 
 /// Makes the database if it is not there, and brings it up to date. Of several processes that try it at once, one does it
 /// and the others wait. The connection is for whatever has to be read before anybody else writes.
 pub(in crate::store) async fn migrate(target: Target) -> Result<Conn, StoreError> {
+    migrate_to(target, NEWEST).await
+}
+
+/// The same, to an earlier schema.
+pub(in crate::store) async fn migrate_to(target: Target, number: i64) -> Result<Conn, StoreError> {
     let mut conn = Conn::open(target).await?;
-    conn.migrate().await?;
+    conn.migrate(number).await?;
     Ok(conn)
 }
 

@@ -8,7 +8,7 @@ use provisioner_api::{
     Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
 };
 use provisioner_lifecycle::{Hold, Job, Machine, Owner, Step, StepName};
-use sqlx::{SqlitePool, migrate::Migrator, sqlite::SqliteConnectOptions};
+use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 use std::path::Path;
 use uuid::Uuid;
 
@@ -70,9 +70,7 @@ fn machine() -> Machine {
 
 /// Brings a database up to a version of the schema.
 async fn up_to(pool: &SqlitePool, version: i64) {
-    let all = migrator(SQLITE);
-    let old = all.iter().filter(|migration| migration.version <= version).cloned().collect();
-    Migrator::with_migrations(old).run(pool).await.unwrap();
+    migrator(SQLITE, version).run(pool).await.unwrap();
 }
 
 /// A database as version 5 of the schema left it.

@@ -1,0 +1,60 @@
+//! `billet restore`: works on the database itself, while nobody serves.
+
+use super::{args::Restore, error::CliError, serve::variables, ui::Ui};
+use crate::{
+    clock,
+    config::Config,
+    restore::{self, Outcome},
+};
+use provisioner_api::JobKind;
+
+/// How many names are printed of those that somebody has to look at.
+const NAMES: usize = 20;
+
+/// Restores a backup, and says what somebody has to look at.
+pub(super) fn restore(asked: &Restore, ui: &mut Ui) -> Result<(), CliError> {
+    let config = Config::load(&asked.config, variables())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::File { what: "start", path: "the runtime".into(), source })?;
+    let restoring = restore::restore(&config, &asked.file, asked.replace, clock::now());
+    let outcome = runtime.block_on(restoring).map_err(CliError::Restore)?;
+    tell(&outcome, ui)
+}
+
+fn tell(outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
+    let Outcome { header, restored, saved } = outcome;
+    ui.line(&format!(
+        "the backup of {:.0} is restored (billet {}, schema {})",
+        header.at, header.version, header.schema
+    ))?;
+    if let Some(saved) = saved {
+        ui.line(&format!("what was there before is in {}", saved.display()))?;
+    }
+    let job = |(name, kind): &(String, JobKind)| format!("{name} ({})", super::view::word(*kind));
+    let jobs: Vec<_> = restored.jobs.iter().map(job).collect();
+    names(ui, "machines that were at work", &jobs)?;
+    names(ui, "machines whose instance ran", &restored.deployed)?;
+    names(ui, "machines that nobody had", &restored.available)?;
+    if restored.unreadable > 0 {
+        ui.line(&format!("machines that can't be read, to which nothing is done: {}", restored.unreadable))?;
+    }
+    ui.line(&format!(
+        "{} machines are held until somebody confirmed what the backup says of them: `billet machine list --held`, `billet why`, and for those at rest `billet machine confirm`",
+        restored.held
+    ))?;
+    ui.line("nothing at all is done before `billet unfreeze`; start `billet serve`, and look first")
+}
+
+/// Names, as far as a person reads them.
+fn names(ui: &mut Ui, what: &str, names: &[String]) -> Result<(), CliError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ui.line(&format!("{what} ({}): {shown}{more}", names.len()))
+}
