@@ -6,4 +6,5 @@ mod placement;
 mod properties;
 mod story;
 mod transitions;
+mod works;
 mod world;
