@@ -37,3 +37,4 @@ mod timeline;
 pub mod tls;
 mod trace;
 mod windows;
+mod works;

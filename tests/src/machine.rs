@@ -11,6 +11,7 @@ use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
 use lab::fleet::{Blocks, DiskSpec, Eyes, SimHost};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::Site;
@@ -36,6 +37,8 @@ pub struct SimOptions {
     pub profile: redfish::Profile,
     /// MiB of its disk.
     pub disk_mib: u64,
+    /// How many MiB of it are written in a second; zero: all at once.
+    pub mib_per_second: f64,
     /// Whether its firmware tries the network before the disk when nothing else is set.
     pub network_first: bool,
     /// The key Kg that is set in its BMC, if it speaks IPMI.
@@ -48,6 +51,7 @@ impl Default for SimOptions {
             protocol: Protocol::Redfish,
             profile: redfish::Profile::default(),
             disk_mib: 128,
+            mib_per_second: 0.0,
             network_first: false,
             bmc_key: None,
         }
@@ -170,6 +174,11 @@ impl Sim {
         self.machine.host().put_on_disk(bytes);
     }
 
+    /// When its disk was written for the first and for the last time in the last order that wrote it.
+    pub fn wrote(&self) -> Option<(Instant, Instant)> {
+        self.machine.host().wrote()
+    }
+
     /// Presses its power button.
     ///
     /// # Errors
@@ -220,7 +229,7 @@ async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> R
     };
     let pace =
         Pace { idle: RETRY, retry_first: RETRY, retry_most: Duration::from_millis(500), ..Pace::default() };
-    let disk = DiskSpec::new(options.disk_mib, 0.0, 0, 1);
+    let disk = DiskSpec::new(options.disk_mib, options.mib_per_second, 0, 1);
     let eyes = Eyes::new(None);
     let mac = lab::fleet::Sim::mac_of(number);
     let host = SimHost::new(number, &mac, &disk, Blocks::new(), None, Arc::clone(&eyes));

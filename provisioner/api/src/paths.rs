@@ -115,6 +115,12 @@ pub const RESERVATIONS: &str = "/v1/networks/{network}/reservations";
 pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";
 /// `GET` the boot conversation of a machine by name or id, or of a MAC address (`?after=`: only newer than that entry).
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
+/// `GET` a `Works`: whether everything is frozen, and how many machines are being wiped.
+pub const WORKS: &str = "/v1/works";
+/// `POST` a `FreezeRequest`: nobody begins anything any more. One that there is already stays as it is.
+pub const WORKS_FREEZE: &str = "/v1/works/freeze";
+/// `POST` (without a body) ends the freeze, if there is one.
+pub const WORKS_UNFREEZE: &str = "/v1/works/unfreeze";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

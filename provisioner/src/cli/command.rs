@@ -13,6 +13,7 @@ mod network;
 mod password;
 mod timeline;
 mod why;
+mod works;
 
 use super::{
     args::{Cli, Command},
@@ -49,6 +50,9 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Network(command) => network::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
+        Command::Freeze { why } => works::freeze(&mut session, why).await,
+        Command::Unfreeze => works::unfreeze(&mut session).await,
+        Command::Works => works::show(&mut session).await,
         Command::Metrics => {
             let text = session.client.metrics().await?;
             session.ui.raw(text.as_bytes())

@@ -27,6 +27,7 @@ mod secret;
 mod timeline;
 mod token;
 mod window;
+mod works;
 mod writer;
 
 #[cfg(test)]
@@ -93,6 +94,11 @@ pub(crate) enum StoreError {
         /// Its name.
         image: String,
     },
+    /// The row is gone that says whether anybody may work.
+    #[error(
+        "the row of the table `works` is missing, so nobody knows whether everything is frozen; restore the database from a backup"
+    )]
+    NoWorks,
     /// Something else still needs it.
     #[error("{what} is still in use")]
     InUse {

@@ -21,4 +21,5 @@ mod simple_bmc;
 mod story;
 mod tidy;
 mod timeline;
+mod works;
 mod wrong;

@@ -281,3 +281,31 @@ async fn an_agent_without_challenges_holds_its_machine_instead_of_writing() {
     let answer = orders(State(service), Extension(session), Query(Poll { wait: 0 }), headers).await;
     assert!(answer.is_err(), "what is no challenge is not signed");
 }
+
+#[tokio::test]
+async fn while_everything_is_frozen_what_destroys_is_stopped_and_what_is_done_begins_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let stored = async || service.store.machine_get(id).await.unwrap().unwrap();
+    let before = stored().await;
+    let mut two = before.clone();
+    let seed = samples::step(StepName::Reboot, 1, StepPhase::Todo);
+    two.machine.job.as_mut().unwrap().steps.push(seed);
+    service.store.machine_update(&before, &two, &[], &[], clock::now()).await.unwrap();
+    assert!(tells(&service, &session, 1).await);
+    service.freeze("admin", Some("the wrong rack")).await.unwrap();
+    assert!(!tells(&service, &session, 2).await);
+    let done = Outcome::Done { evidence: "e".into(), disks: Vec::new() };
+    assert!(says(&service, &session, done).await, "what is done is so");
+    let machine = stored().await.machine;
+    let steps = &machine.running_job().unwrap().steps;
+    assert_eq!((steps[0].phase, steps[1].phase), (StepPhase::Intent, StepPhase::Todo));
+    assert!(matches!(machine.facts.report.map(|report| report.said), Some(Reported::Done { .. })));
+    let events = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    assert!(events.last().unwrap().message.ends_with("by admin: the wrong rack"), "{events:?}");
+    service.unfreeze("admin").await.unwrap();
+    assert!(tells(&service, &session, 3).await);
+    let events = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    assert!(events.last().unwrap().message.starts_with("admin ends the freeze since"), "{events:?}");
+}
