@@ -25,6 +25,7 @@ use crate::{
     store::{Store, StoreError},
     tls,
     trace::{self, TraceWriter, Traces},
+    works::{self, Works},
 };
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
@@ -103,6 +104,7 @@ impl App {
         let (leases, keeper) = leases::open(&store, &config).await?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
+        let works = Works::open(&store, config.database.is_none()).await?;
         let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data, &config.bmc));
         let service = Arc::new(Service {
             consoles: Consoles::new(
@@ -127,6 +129,7 @@ impl App {
             slow: Default::default(),
             damaged: Default::default(),
             hub: Hub::default(),
+            works,
             started: clock::now(),
             first_polls: Default::default(),
             stopping: CancellationToken::new(),
@@ -193,6 +196,7 @@ impl App {
         tasks.spawn(async move { reconciler.await.context("the reconciler failed") });
         tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
         tasks.spawn(run_traces(traces, shutdown.clone()));
+        tasks.spawn(works::follow(Arc::clone(&service), shutdown.clone()));
         tasks.spawn(database::alone(Arc::clone(&service.store), shutdown.clone()));
         let ended = supervise(&mut tasks, &shutdown).await;
         // Answers that follow a console would never end by themselves.

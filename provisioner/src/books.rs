@@ -2,13 +2,14 @@
 //!
 //! That is one write, because nothing of it happens in the world: whoever is killed after it finds all of it or nothing,
 //! and a step's intent still is stored before its effect. `lifecycle` decides; here is only what the timeline says of it.
+//! While everything is frozen nothing follows: that is made good by the reconciler after it.
 //! Deliberately not here: writing (`service`), and whatever has to be done (`reconcile`).
 
 use crate::{store::NewEvent, text::word};
 use jiff::Timestamp;
 use provisioner_api::JobId;
 use provisioner_lifecycle::{
-    Decision, Fact, Limits, Machine, Move, Outcome, StepName, decide, observe, settle_on,
+    Decision, Fact, Limits, Machine, Move, Outcome, StepName, decide, observe, settle, settle_on,
 };
 
 /// The machine with facts, in their order, and with what follows if they end the step in hand; what is to be told of the
@@ -19,11 +20,7 @@ pub(crate) fn observed(
     limits: &Limits,
     now: Timestamp,
 ) -> (Machine, Vec<NewEvent>) {
-    let mut seen = None;
-    for fact in facts {
-        seen = Some(observe(seen.as_ref().unwrap_or(before), fact, now));
-    }
-    let seen = seen.unwrap_or_else(|| before.clone());
+    let seen = seen(before, facts, now);
     match (decide(&seen, limits, now), seen.running_job()) {
         (Decision::Move(change @ Move::StepDone { .. }), Some(job)) => {
             // It starts no job, so the id is not taken.
@@ -33,6 +30,22 @@ pub(crate) fn observed(
         // Whatever else follows is the reconciler's.
         _ => (seen, Vec::new()),
     }
+}
+
+/// The machine with facts, in their order, and nothing else.
+pub(crate) fn seen(before: &Machine, facts: &[Fact], now: Timestamp) -> Machine {
+    let mut seen = None;
+    for fact in facts {
+        seen = Some(observe(seen.as_ref().unwrap_or(before), fact, now));
+    }
+    seen.unwrap_or_else(|| before.clone())
+}
+
+/// The machine with an outcome, and nothing else; what is to be told.
+pub(crate) fn settled_alone(before: &Machine, outcome: &Outcome, now: Timestamp) -> (Machine, Vec<NewEvent>) {
+    let after = settle(before, outcome, now);
+    let told = tell(before, &after, outcome);
+    (after, told)
 }
 
 /// The machine with an outcome, and with what follows from it; what is to be told.

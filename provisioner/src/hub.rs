@@ -20,6 +20,10 @@ pub(crate) enum Poke {
     Instance(InstanceId),
     /// Every instance that waits for a machine.
     Pending,
+    /// Every machine that waits for leave to be wiped.
+    Wiping,
+    /// Everything: a freeze is over.
+    All,
 }
 
 /// Passes pokes to the reconciler and to those who watch a machine.
@@ -38,8 +42,10 @@ type Watched = HashMap<MachineId, watch::Sender<()>>;
 impl Hub {
     /// Pokes. It is no error when nobody listens.
     pub(crate) fn poke(&self, poke: Poke) {
-        if let Poke::Machine(id) = poke {
-            self.rouse(id);
+        match poke {
+            Poke::Machine(id) => self.rouse(id),
+            Poke::All => held(&self.watched).values().for_each(|sender| sender.send_replace(())),
+            Poke::Instance(_) | Poke::Pending | Poke::Wiping => {}
         }
         if held(&self.due).insert(poke) {
             self.bell.notify_one();
@@ -146,6 +152,15 @@ mod tests {
         assert!(one.poked().now_or_never().is_none(), "two pokes count as one");
         assert!(again.poked().now_or_never().is_some(), "each that watches is woken");
         assert!(two.poked().now_or_never().is_none(), "not by another's");
+    }
+
+    #[test]
+    fn the_end_of_a_freeze_wakes_all_that_watch() {
+        let hub = Hub::default();
+        let (mut one, mut two) = (hub.watch(machine(1)), hub.watch(machine(2)));
+        hub.poke(Poke::All);
+        assert!(one.poked().now_or_never().is_some() && two.poked().now_or_never().is_some());
+        assert!(hub.taken().now_or_never().unwrap().contains(&Poke::All));
     }
 
     #[test]

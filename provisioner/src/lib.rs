@@ -42,3 +42,4 @@ mod timeline;
 pub mod tls;
 mod trace;
 mod windows;
+mod works;

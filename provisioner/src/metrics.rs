@@ -38,6 +38,7 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     machines(&mut text, service).await?;
     instances(&mut text, service).await?;
     slow_steps(&mut text, service);
+    works(&mut text, service).await?;
     let help = "Machines and instances whose records can't be read";
     single(&mut text, "billet_damaged", "gauge", help, service.damaged.load(Ordering::Relaxed));
     text.push_str(END);
@@ -61,6 +62,17 @@ async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceErr
 
 async fn instances(text: &mut String, service: &Service) -> Result<(), ServiceError> {
     by_state(text, "billet_instances", "Instances by state", &service.store.instance_counts().await?);
+    Ok(())
+}
+
+async fn works(text: &mut String, service: &Service) -> Result<(), ServiceError> {
+    let frozen = u8::from(service.frozen().await?.is_some());
+    single(text, "billet_frozen", "gauge", "Whether everything is frozen", frozen);
+    let erasures = service.store.erasures(service.config.limits.erase_limit).await?;
+    single(text, "billet_erasures_running", "gauge", "Machines that are being wiped", erasures.running());
+    let help = "Machines that wait for leave to be wiped";
+    single(text, "billet_erasures_queued", "gauge", help, erasures.queue().len());
+    single(text, "billet_erasures_most", "gauge", "Machines that may be wiped at once", erasures.most());
     Ok(())
 }
 

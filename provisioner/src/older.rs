@@ -29,8 +29,8 @@ pub(crate) async fn heard_of(service: &Service, machine: MachineId, epoch: u64) 
     let why = format!(
         "the agent of machine {name} works under epoch {epoch}, and the database knows none above {highest}: it is older than the world, as if a copy was put back; save it with `billet backup`, and `billet restore --replace` that, which holds every machine until somebody confirmed what is known of it"
     );
-    if service.store.freeze_as_older(&why).await? {
-        tracing::error!(why, "everything is frozen");
+    let (_, is_new) = service.freeze("billet serve", Some(&why)).await?;
+    if is_new {
         service.store.event_insert(&[NewEvent::machine(machine, "held", why)], clock::now()).await?;
     }
     Ok(())

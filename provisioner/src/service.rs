@@ -15,10 +15,11 @@ use crate::{
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
+    works::{Standing, Works},
 };
 use jiff::Timestamp;
 use provisioner_api::{MachineId, MachineState};
-use provisioner_lifecycle::{Fact, Machine, Refusal, Reported, Request, admit};
+use provisioner_lifecycle::{Erasing, Fact, Machine, Refusal, Reported, Request, admit};
 use std::{
     path::PathBuf,
     sync::{
@@ -99,6 +100,8 @@ pub(crate) struct Service {
     pub(crate) damaged: AtomicUsize,
     /// Pokes.
     pub(crate) hub: Hub,
+    /// Whether anybody may work.
+    pub(crate) works: Works,
     /// When this process began.
     pub(crate) started: Timestamp,
     /// How many machines this process has planned its first look at the power of.
@@ -235,6 +238,10 @@ impl Service {
         if free && offered(before) != offered(after) {
             self.hub.poke(Poke::Pending);
         }
+        // Somebody waits for leave, or made room.
+        if Erasing::of_machine(&before.machine) != Erasing::of_machine(&after.machine) {
+            self.hub.poke(Poke::Wiping);
+        }
     }
 
     /// Wakes whoever waits for this machine.
@@ -287,7 +294,8 @@ impl Service {
         self.machine_change_loaded(loaded, |record, now| Ok(self.observed(record, facts, events, now))).await
     }
 
-    /// The change of a machine by facts, with what follows from them in the books alone. None: they are no news.
+    /// The change of a machine by facts, with what follows from them in the books alone, unless everything is frozen or
+    /// that is not known. None: they are no news.
     pub(crate) fn observed(
         &self,
         record: &MachineRecord,
@@ -295,7 +303,10 @@ impl Service {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Option<Change> {
-        let (machine, told) = books::observed(&record.machine, facts, &self.config.limits, now);
+        let (machine, told) = match self.works.standing() {
+            Standing::Open => books::observed(&record.machine, facts, &self.config.limits, now),
+            _ => (books::seen(&record.machine, facts, now), Vec::new()),
+        };
         if machine == record.machine && events.is_empty() {
             return None;
         }

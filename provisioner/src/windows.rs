@@ -9,6 +9,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use provisioner_api::{InstanceId, MachineId};
+use provisioner_lifecycle::StepName;
 use uuid::Uuid;
 
 const CLAIM: &str = "claim";
@@ -55,6 +56,20 @@ pub(crate) async fn open_for_job(service: &Service, record: &MachineRecord) -> R
         service.store.window_extend(&window).await?;
     }
     Ok(())
+}
+
+/// Opens the boot window anew if it does not last for what follows when the machine is switched on now: a freeze, or an
+/// outage, may have come between.
+pub(crate) async fn lasts_for_job(service: &Service, record: &MachineRecord) -> Result<(), ServiceError> {
+    let Some(job) = record.machine.running_job().filter(|job| job.begun(StepName::BootNetwork)) else {
+        return Ok(());
+    };
+    let known = service.store.window_of_job(job.id, job.epoch).await?;
+    let until = clock::now().saturating_add(service.config.limits.agent_call_in);
+    match known {
+        Some(window) if window.nonce.is_some() || until.is_ok_and(|until| window.expires >= until) => Ok(()),
+        _ => open_for_job(service, record).await,
+    }
 }
 
 /// The discovery window of a MAC, opened if there is none; `None` when too many are open.
@@ -138,4 +153,39 @@ pub(crate) fn instance_of_phone_home(key: &SiteKey, token: &str) -> Option<Insta
 
 fn subject(token: &str) -> &str {
     token.split_once('.').map_or(token, |(subject, _)| subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app, samples};
+    use provisioner_api::{JobKind, StepPhase};
+
+    #[tokio::test]
+    async fn a_window_that_a_freeze_outlasted_is_open_again_before_the_machine_is_switched_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = app::tests::service(folder.path()).await;
+        let mut record = samples::machine(1);
+        let (boot, power) = (StepName::BootNetwork, StepName::PowerOn);
+        let steps = vec![samples::step(boot, 1, StepPhase::Done), samples::step(power, 1, StepPhase::Intent)];
+        record.machine.job = Some(samples::job(1, JobKind::Inspect, steps));
+        service.store.machine_insert(&samples::machine(1), &[], &[], clock::now()).await.unwrap();
+        open_for_job(&service, &record).await.unwrap();
+        let job = record.machine.running_job().unwrap();
+        let window = async || service.store.window_of_job(job.id, job.epoch).await.unwrap().unwrap();
+        let opened = window().await;
+        lasts_for_job(&service, &record).await.unwrap();
+        assert_eq!(window().await, opened, "it lasts");
+        service.store.window_extend(&Window { expires: clock::now(), ..opened.clone() }).await.unwrap();
+        lasts_for_job(&service, &record).await.unwrap();
+        let again = window().await;
+        assert!(again.id == opened.id && again.expires >= opened.expires, "{again:?}");
+        let waiting = Window { expires: clock::now(), ..again.clone() };
+        service.store.window_extend(&waiting).await.unwrap();
+        // What waits for its boot device has no window yet.
+        let mut early = record.clone();
+        early.machine.job.as_mut().unwrap().steps[0].phase = StepPhase::Todo;
+        lasts_for_job(&service, &early).await.unwrap();
+        assert_eq!(window().await.expires, waiting.expires);
+    }
 }

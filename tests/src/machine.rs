@@ -11,6 +11,7 @@ use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
 use lab::fleet::{Blocks, DiskSpec, Eyes, MachineTruth, SimHost, Wires};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Site, TestImage};
@@ -199,6 +200,11 @@ impl Sim {
     /// Somebody's data is on its disk, from before it came here.
     pub fn put_on_disk(&self, bytes: &[u8]) {
         self.machine.host().put_on_disk(bytes);
+    }
+
+    /// When its disk was written for the first and for the last time in the last order that wrote it.
+    pub fn wrote(&self) -> Option<(Instant, Instant)> {
+        self.machine.host().wrote()
     }
 
     /// Presses its power button.

@@ -109,6 +109,7 @@ impl Site {
             networks: vec![network],
             limits,
             history: Default::default(),
+            freeze_on_clock_leap: true,
             log: Log { filter: "info".into(), json: false },
         };
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };

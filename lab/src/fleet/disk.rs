@@ -84,6 +84,8 @@ pub(super) struct Inner {
     pub(super) seeded: Option<Box<str>>,
     /// The order in which it was written last, by the machine's count.
     wrote_in: u64,
+    /// When it was written for the first time and for the last in that order.
+    pub(super) wrote: Option<(Instant, Instant)>,
     /// Until when what it was given takes.
     busy: Option<Instant>,
 }
@@ -91,7 +93,7 @@ pub(super) struct Inner {
 impl Platter {
     /// A disk of so many bytes that holds this.
     pub(super) fn new(bytes: u64, content: Content) -> Self {
-        let inner = Inner { content, changed: false, seeded: None, wrote_in: 0, busy: None };
+        let inner = Inner { content, changed: false, seeded: None, wrote_in: 0, wrote: None, busy: None };
         Self { bytes, fault: AtomicU8::new(0), inner: Mutex::new(inner) }
     }
 
@@ -193,6 +195,8 @@ impl OpenSimDisk {
             return Err(no_power());
         }
         let first = std::mem::replace(&mut inner.wrote_in, order) != order;
+        let now = Instant::now();
+        inner.wrote = Some(inner.wrote.filter(|_| !first).map_or((now, now), |(begun, _)| (begun, now)));
         deed(&mut inner.content);
         inner.changed = true;
         drop(inner);

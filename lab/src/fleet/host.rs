@@ -16,6 +16,7 @@ use images_agent::{Host, HostError, OpenDisk};
 use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Lines of the console that are kept.
@@ -102,6 +103,12 @@ impl SimHost {
         let mut inner = self.0.disks[0].inner();
         inner.content.write(&bytes[..bytes.len().min(room)], 0);
         inner.changed = true;
+    }
+
+    /// When the disk for systems was written for the first and for the last time in the last order that wrote it.
+    #[must_use]
+    pub fn wrote(&self) -> Option<(Instant, Instant)> {
+        self.0.disks[0].inner().wrote
     }
 
     /// Breaks the disk for systems, or mends it.

@@ -25,6 +25,7 @@ mod placement;
 mod progress;
 mod secret;
 mod timeline;
+mod works;
 
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
@@ -68,3 +69,4 @@ pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spr
 pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Remedy, Waiting, Why, WhyMachine};
 pub use secret::Secret;
 pub use timeline::{Timeline, TimelineEntry};
+pub use works::{FreezeRequest, Frozen, Wiping, Works};

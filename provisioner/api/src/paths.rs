@@ -117,6 +117,12 @@ pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
 /// `GET` a backup of the database: one file (`application/zstd`), as it is at one moment.
 pub const BACKUP: &str = "/v1/backup";
+/// `GET` a `Works`: whether everything is frozen, and how many machines are being wiped.
+pub const WORKS: &str = "/v1/works";
+/// `POST` a `FreezeRequest`: nobody begins anything any more. One that there is already stays as it is.
+pub const WORKS_FREEZE: &str = "/v1/works/freeze";
+/// `POST` (without a body) ends the freeze, if there is one.
+pub const WORKS_UNFREEZE: &str = "/v1/works/unfreeze";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

@@ -1,4 +1,4 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 pub mod agent;
 mod answer;
@@ -12,6 +12,7 @@ mod sse;
 mod tls;
 mod upload;
 mod url;
+mod works;
 
 pub use bmc::ConsoleStream;
 pub use bmc_parts::ReportStream;

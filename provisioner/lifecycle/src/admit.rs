@@ -3,6 +3,7 @@
 use crate::{
     choice::{awaits_report, choose, skip_disk},
     confirm::is_unconfirmed,
+    erasure::Erasing,
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
     wipe::{left_out, unwiped},
@@ -116,7 +117,7 @@ pub enum Refusal {
     NothingToCancel,
     /// A release that does not wipe just now.
     #[error(
-        "a release can't be cancelled: what its last instance wrote has to be wiped before anybody gets this machine; let it go on (once the wiping has begun, `billet machine cancel` pauses it), and if it is held, `billet why` says what may be chosen"
+        "a release can't be cancelled: what its last instance wrote has to be wiped before anybody gets this machine; let it go on (once the wiping is due, `billet machine cancel` pauses it), and if it is held, `billet why` says what may be chosen"
     )]
     NotWiping,
     /// What is on its disks is to stay.
@@ -306,9 +307,8 @@ fn waits_to_try(machine: &Machine) -> bool {
 
 /// What is stopped when it is not to go on.
 pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
-    let wipes = machine.state.dirty
-        && machine.state.hold.is_none()
-        && machine.running_job().is_some_and(|job| job.begun(StepName::Erase));
+    // One that waits for leave to wipe is as good as wiping: its turn may come at any moment.
+    let wipes = machine.state.dirty && Erasing::of_machine(machine).is_some();
     let (want, state) = (&mut machine.want, &machine.state);
     match (state.name, &mut want.owner) {
         (MachineState::Inspecting, _) => {

@@ -2,7 +2,7 @@
 //!
 //! What a person has to do has no deadline here; `decide` says then whose deed is awaited, since when, and how it is done.
 
-use crate::{machine::Machine, plan::StepName};
+use crate::{erasure::EraseLimit, machine::Machine, plan::StepName};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::ErasePolicy;
 
@@ -35,6 +35,8 @@ pub struct Limits {
     pub restarts: u32,
     /// How often one order is tried before a person is asked.
     pub order_attempts: u32,
+    /// How many machines are wiped at once.
+    pub erase_limit: EraseLimit,
 }
 
 impl Default for Limits {
@@ -52,6 +54,7 @@ impl Default for Limits {
             phone_home: SignedDuration::from_mins(30),
             restarts: 2,
             order_attempts: 3,
+            erase_limit: EraseLimit::default(),
         }
     }
 }

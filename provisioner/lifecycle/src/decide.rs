@@ -3,6 +3,8 @@
 mod job;
 mod resting;
 
+pub use job::silent_in_line;
+
 use crate::{
     deadline::{Limits, Then},
     machine::Machine,
@@ -52,7 +54,7 @@ pub struct Patience {
 
 impl Patience {
     /// What only a person's deed ends, and how that is done.
-    fn for_a_person(why: impl Into<String>, since: Timestamp, hint: impl Into<String>) -> Self {
+    pub(crate) fn for_a_person(why: impl Into<String>, since: Timestamp, hint: impl Into<String>) -> Self {
         let (why, hint) = (why.into(), Some(hint.into()));
         Self { why, since, until: None, then: Then::Person, soft: None, slow: false, hint }
     }
@@ -181,7 +183,9 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
             }
             JobKind::Inspect => return Some(Decision::Move(Move::Finish { to, because })),
             JobKind::Release if machine.state.dirty => {
-                let why = "an operator paused the wiping: what is on the disks may be there in part".into();
+                let why =
+                    "an operator paused the wiping: what is on the disks may be there, whole or in part"
+                        .into();
                 return Some(Decision::Hold { why, advice: Vec::new() });
             }
             JobKind::Release | JobKind::Deploy => {}

@@ -14,6 +14,8 @@ mod confirm;
 mod deadline;
 mod decide;
 mod disk;
+mod erasure;
+mod freeze;
 mod instance;
 mod machine;
 mod observe;
@@ -29,8 +31,10 @@ pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortag
 pub use choice::{WayOut, awaits_report, choices, ways_out};
 pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};
-pub use decide::{Decision, Effect, Move, Patience, decide};
+pub use decide::{Decision, Effect, Move, Patience, decide, silent_in_line};
 pub use disk::{NoDisk, choose_root_disk};
+pub use erasure::{AtErase, EraseLimit, Erasing, Erasures};
+pub use freeze::{Freeze, decide_while};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,

@@ -98,7 +98,8 @@ pub struct Stage {
 /// already by what was observed, or the job ends. Never empty; the last stage is what is to be stored.
 ///
 /// Nothing of this happens in the world, so one write does what two did, and a step's intent still is stored before its
-/// effect. What follows is decided as ever: a hold, or a person's word that came in, goes before.
+/// effect. What follows is decided as ever: a hold, or a person's word that came in, goes before. A wiping is never begun
+/// so: how many are at once is limited (`erasure`), and one place gives leave.
 pub fn settle_on(machine: &Machine, outcome: &Outcome, limits: &Limits, now: Timestamp) -> Vec<Stage> {
     let first = Stage { outcome: outcome.clone(), machine: settle(machine, outcome, now) };
     let mut stages = vec![first];
@@ -107,6 +108,7 @@ pub fn settle_on(machine: &Machine, outcome: &Outcome, limits: &Limits, now: Tim
         && let Some(fresh) = after.running_job().map(|job| job.id)
         && let Decision::Move(change @ (Move::Begin { .. } | Move::StepDone { .. } | Move::Finish { .. })) =
             decide(after, limits, now)
+        && change != (Move::Begin { step: StepName::Erase })
     {
         // None of them starts a job, so the id is not taken.
         let outcome = Outcome::Moved { change, fresh };

@@ -274,7 +274,10 @@ pub(crate) async fn orders(
     let challenge = challenge(&headers)?;
     // Before the first look: what changes after that look must not be slept through.
     let mut watch = service.hub.watch(session.machine);
-    let end = tokio::time::Instant::now() + Duration::from_secs(poll.wait.min(LONGEST_POLL));
+    // Who waits for leave to wipe asks again and again, and must not count as silent between two questions.
+    let heard_of = Duration::try_from(service.config.limits.agent_silence / 4).unwrap_or_default();
+    let wait = Duration::from_secs(poll.wait.min(LONGEST_POLL)).min(heard_of);
+    let end = tokio::time::Instant::now() + wait;
     let mut record = service.store.machine_get(session.machine).await?;
     if let Some(found) = record {
         record = heard(&service, &session, found).await?;
@@ -329,8 +332,14 @@ async fn standing_order(
     if session.window.job != Some((draft.job.id, draft.job.epoch)) {
         return Ok(None);
     }
+    // What destroys is ordered only after a look at the row itself.
+    let destroys = draft.step.name.destroys();
+    let freeze = if destroys { service.frozen_by_row().await? } else { service.frozen().await? };
+    if freeze.is_some() {
+        return Ok(None);
+    }
     let Draft { job, step, task } = draft;
-    let Some(challenge) = challenge.or((!step.name.destroys()).then_some("")) else {
+    let Some(challenge) = challenge.or((!destroys).then_some("")) else {
         too_old(service, record, job, step).await?;
         return Ok(None);
     };
@@ -442,7 +451,7 @@ pub(crate) async fn report(
 ) -> Result<Json<ReportResponse>, ApiError> {
     let answer = |stands| Ok(Json(ReportResponse { stands }));
     let Some(work) = service.store.machine_work(session.machine).await? else { return answer(false) };
-    let step = report.step.parse().map_err(|why: String| ApiError::field("step", why))?;
+    let step: StepName = report.step.parse().map_err(|why: String| ApiError::field("step", why))?;
     if session.window.job.is_none() && report.job == NO_JOB {
         return answer(true);
     }
@@ -460,7 +469,10 @@ pub(crate) async fn report(
         Outcome::Failed { why } => (Reported::Failed(why), None),
         Outcome::Refused { why } => (Reported::Refused(why), None),
     };
-    let stands = work.job == of;
+    let is_progress = matches!(said, Reported::Progress(_));
+    // What came to an end is so, whoever stopped it since.
+    let stopped = is_progress && step.destroys() && service.frozen().await?.is_some();
+    let stands = work.job == of && !stopped;
     let at = clock::now();
     let report =
         AgentReport { job: report.job, epoch: report.epoch, step, attempt: report.attempt, said, at };
@@ -468,11 +480,11 @@ pub(crate) async fn report(
         service.progress.put(&report);
     }
     // Each second, while it writes: that is for memory, and seldom for the disk.
-    if matches!(report.said, Reported::Progress(_)) && !to_be_noted(&service, work.heard) {
+    if is_progress && !to_be_noted(&service, work.heard) {
         return answer(stands);
     }
     let Some(record) = service.store.machine_get(session.machine).await? else { return answer(false) };
-    let stands = Work::of(&record).job == of;
+    let stands = Work::of(&record).job == of && !stopped;
     let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
     let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();
     service.observe_loaded(&record, &facts, &[]).await?;

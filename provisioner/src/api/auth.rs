@@ -10,10 +10,14 @@ use axum::{
 };
 use std::sync::Arc;
 
-/// Lets nobody through but holders of an API token.
+/// Whose API token a request carries.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator(pub(crate) String);
+
+/// Lets nobody through but holders of an API token; tells handlers whose it is.
 pub(crate) async fn operator(
     State(service): State<Arc<Service>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let token = bearer(request.headers()).ok_or_else(|| {
@@ -21,7 +25,10 @@ pub(crate) async fn operator(
     })?;
     // Tokens carry 256 random bits, so a plain hash is enough and the look-up leaks nothing by its time.
     match service.store.token_name(&sha256_hex(token)).await? {
-        Some(_) => Ok(next.run(request).await),
+        Some(name) => {
+            request.extensions_mut().insert(Operator(name));
+            Ok(next.run(request).await)
+        }
         None => Err(unauthorized("this token is not known here")),
     }
 }

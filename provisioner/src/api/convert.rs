@@ -10,7 +10,7 @@ use provisioner_api::{
     BmcHealth, BmcStatus, Held, Instance, InstanceState, InstanceStatus, Job, Machine, MachineSpec,
     MachineStatus, Offer, Power, Progress, Step, StepPhase, Waiting, Why,
 };
-use provisioner_lifecycle::{Decision, Hold, Reported, decide, ways_out};
+use provisioner_lifecycle::{Decision, Hold, Move, Patience, Reported, StepName, decide_while, ways_out};
 
 /// A machine on the wire; `instance` is the name of the one that owns it.
 pub(crate) fn machine(
@@ -75,15 +75,10 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
     let since = record.machine.state.since;
     // How far an agent is belongs into the sentence.
     let newest = service.progress.newest(&record.machine);
-    match decide(newest.as_ref().unwrap_or(&record.machine), &service.config.limits, now) {
-        Decision::Wait(patience) => Some(Waiting {
-            why: patience.why.replace("{machine}", &record.name),
-            since: patience.since,
-            until: patience.until,
-            then: patience.until.map(|_| patience.then.words().to_owned()),
-            slow: patience.slow,
-            hint: patience.hint.map(|hint| hint.replace("{machine}", &record.name)),
-        }),
+    let (freeze, limits) = (service.works.shown(), &service.config.limits);
+    match decide_while(freeze.as_deref(), newest.as_ref().unwrap_or(&record.machine), limits, now) {
+        Decision::Wait(patience) => Some(patient(patience, &record.name)),
+        Decision::Move(Move::Begin { step: StepName::Erase }) => Some(in_line(service, record, since)),
         Decision::Act(_) | Decision::Move(_) => {
             let step = record.machine.running_job().and_then(|job| job.current());
             let why = step.map_or_else(
@@ -95,6 +90,32 @@ fn waiting(service: &Service, record: &MachineRecord, now: Timestamp) -> Option<
             Some(Waiting { why, since, slow, ..Waiting::default() })
         }
         Decision::Hold { .. } | Decision::Done => None,
+    }
+}
+
+/// What is waited for, on the wire.
+fn patient(patience: Patience, name: &str) -> Waiting {
+    Waiting {
+        why: patience.why.replace("{machine}", name),
+        since: patience.since,
+        until: patience.until,
+        then: patience.until.map(|_| patience.then.words().to_owned()),
+        slow: patience.slow,
+        hint: patience.hint.map(|hint| hint.replace("{machine}", name)),
+    }
+}
+
+/// A machine that is ready to be wiped, and waits for leave.
+fn in_line(service: &Service, record: &MachineRecord, since: Timestamp) -> Waiting {
+    let done =
+        record.machine.running_job().and_then(|job| job.steps.iter().rev().find_map(|step| step.ended));
+    Waiting {
+        why: service.works.erasures().waits(record.id()),
+        since: done.unwrap_or(since),
+        hint: Some(
+            "it goes on by itself when another one is done; `billet works` shows how many are wiped".into(),
+        ),
+        ..Waiting::default()
     }
 }
 
@@ -194,7 +215,10 @@ pub(crate) fn instance(
         });
     let follows = record.state != InstanceState::Running;
     let machines_wait = own.filter(|_| follows).and_then(|own| waiting(service, own, now));
-    let machines_hold = own.and_then(|own| held(own, &record.name));
+    let stopped = record.standing.held.clone().or_else(|| held(own?, &record.name));
+    // Whoever would get a machine, give it back, or follow one that works.
+    let works = stopped.is_none() && (follows || record.standing.release.is_some());
+    let frozen = service.works.shown().filter(|_| works).map(|freeze| patient(freeze.patience(), ""));
     let mut spec = record.spec.clone();
     spec.user_data = record.standing.user_data_bytes.map(|bytes| format!("<{bytes} bytes, write-only>"));
     let status = InstanceStatus {
@@ -202,8 +226,8 @@ pub(crate) fn instance(
         since: record.since,
         machine: record.machine,
         machine_name: own.map(|own| own.name.clone()),
-        waiting: own_wait.or(machines_wait),
-        held: record.standing.held.clone().or(machines_hold),
+        waiting: frozen.or(own_wait).or(machines_wait),
+        held: stopped,
         addresses,
         phoned_home: record.standing.phoned_home,
         host_keys: record.standing.host_keys.clone(),

@@ -23,6 +23,7 @@ mod reservations;
 mod timeline;
 mod validate;
 mod why;
+mod works;
 
 pub(crate) use linger::linger;
 pub(crate) use phone_home::router as phone_home_router;
@@ -97,6 +98,14 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::INSTANCE_WHY, get(instances::why))
 }
 
+/// The routes of what concerns everything at once; they are among the operators'.
+fn works() -> Router<Arc<Service>> {
+    Router::new()
+        .route(paths::WORKS, get(works::show))
+        .route(paths::WORKS_FREEZE, post(works::freeze))
+        .route(paths::WORKS_UNFREEZE, post(works::unfreeze))
+}
+
 /// What changes something is done to its end and told, also when the client goes away meanwhile: what is asked of a BMC
 /// takes several commands, and what was written of a machine or an instance has to be looked at by the reconciler, which
 /// nobody would tell any more.
@@ -126,6 +135,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::BOOT_TRACE, get(boot_trace::show))
         .route(paths::BACKUP, get(backup::show))
         .route(paths::METRICS, get(metrics::show))
+        .merge(works().route_layer(middleware::from_fn(to_the_end)))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
     let agents = Router::new()
         .route(paths::AGENT_ORDERS, get(agent::orders))

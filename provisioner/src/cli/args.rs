@@ -121,6 +121,16 @@ pub(super) enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database, while no service runs; nothing is done then before `billet unfreeze`
     Restore(Restore),
+    /// Stop everything: no machine is switched, written, wiped or given to anybody until `billet unfreeze`
+    Freeze {
+        /// Why, for whoever wonders why nothing goes on
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// End a freeze: everything goes on where it was
+    Unfreeze,
+    /// Show whether everything is frozen, and how many machines are being wiped
+    Works,
     /// Print the metrics, as Prometheus reads them
     Metrics,
     /// Print a script that completes commands in a shell

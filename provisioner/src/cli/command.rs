@@ -15,6 +15,7 @@ mod password;
 mod restored;
 mod timeline;
 mod why;
+mod works;
 
 use super::{
     args::{Cli, Command},
@@ -53,6 +54,9 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
+        Command::Freeze { why } => works::freeze(&mut session, why).await,
+        Command::Unfreeze => works::unfreeze(&mut session).await,
+        Command::Works => works::show(&mut session).await,
         Command::Metrics => {
             let text = session.client.metrics().await?;
             session.ui.raw(text.as_bytes())

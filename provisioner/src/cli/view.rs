@@ -10,6 +10,7 @@ mod layout;
 mod machine;
 mod network;
 mod why;
+mod works;
 
 pub(super) use bmc::{
     MachineAudit, bmc, bmc_audit, bmc_audits, bmc_bios, bmc_bios_change, bmc_boot, bmc_boot_order,
@@ -25,6 +26,7 @@ pub(super) use job::{current, phase};
 pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use why::why;
+pub(super) use works::{frozen, works};
 
 use serde::Serialize;
 

@@ -48,6 +48,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         networks: network::networks(&mut checker, file.networks),
         limits: limits(&mut checker, file.limits),
         history: history(&mut checker, &file.history),
+        freeze_on_clock_leap: file.freeze_on_clock_leap.unwrap_or(true),
         log: log(&mut checker, file.log),
     };
     ports(&mut checker, &config);
@@ -174,6 +175,12 @@ fn history(checker: &mut Checker, history: &wire::History) -> History {
 
 fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
     let default = Limits::default();
+    let erase_limit = match limits.erase_limit {
+        None => Ok(default.erase_limit),
+        Some(wire::EraseLimit::Number(number)) => value::erase_limit(&number.to_string()),
+        Some(wire::EraseLimit::Text(text)) => value::erase_limit(&text),
+    };
+    let erase_limit = checker.take("limits.erase_limit", erase_limit, default.erase_limit);
     let mut time = |key: &str, text: Option<String>, default: SignedDuration| {
         let value = text.map_or(Ok(default), |text| value::duration(&text));
         checker.take(format!("limits.{key}"), value, default)
@@ -191,6 +198,7 @@ fn limits(checker: &mut Checker, limits: wire::Limits) -> Limits {
         phone_home: time("phone_home", limits.phone_home, default.phone_home),
         restarts: limits.restarts.unwrap_or(default.restarts),
         order_attempts: limits.order_attempts.unwrap_or(default.order_attempts),
+        erase_limit,
     };
     if limits.order_attempts == 0 {
         checker.problem("limits.order_attempts", "0 would never try anything; write 1 or more");

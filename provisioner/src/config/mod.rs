@@ -48,6 +48,8 @@ pub struct Config {
     pub limits: Limits,
     /// How much of what happened is kept.
     pub history: History,
+    /// Whether everything is frozen when somebody sets the clock by more than minutes while the service runs.
+    pub freeze_on_clock_leap: bool,
     /// The log.
     pub log: Log,
 }

@@ -1,6 +1,7 @@
 //! Reading single values: names, durations, subnets, kernel parameters. Pure; each error says what would be right.
 
 use jiff::SignedDuration;
+use provisioner_lifecycle::EraseLimit;
 use std::net::Ipv4Addr;
 
 /// The longest time limit that makes sense.
@@ -64,6 +65,26 @@ pub(super) fn age(text: &str) -> Result<SignedDuration, String> {
     Ok(SignedDuration::from_hours(hours))
 }
 
+/// How many machines are wiped at once: a number of them, or a share of all such as `5%`.
+pub(super) fn erase_limit(text: &str) -> Result<EraseLimit, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is not how many machines may be wiped at once; write a number of them such as 10, or a share of all from 1% to 100%"
+        )
+    };
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.trim_end().parse() {
+            Ok(percent @ 1..=100) => Ok(EraseLimit::percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => match text.parse() {
+            Ok(0) => Err("0 would never let anybody wipe a disk; write 1 or more, or `billet freeze` to stop everything".into()),
+            Ok(number) => Ok(EraseLimit::number(number)),
+            Err(_) => Err(wrong()),
+        },
+    }
+}
+
 /// A subnet such as `10.77.0.0/24`: its first address and the length of its prefix, 8 to 30.
 pub(super) fn subnet(text: &str) -> Result<(Ipv4Addr, u8), String> {
     let wrong = || format!("`{text}` is not a subnet; write it like 10.77.0.0/24");
@@ -120,8 +141,9 @@ pub(super) fn interface(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{dns_label, duration, interface, kernel_parameter, subnet};
+    use super::{dns_label, duration, erase_limit, interface, kernel_parameter, subnet};
     use jiff::SignedDuration;
+    use provisioner_lifecycle::EraseLimit;
 
     #[test]
     fn names() {
@@ -141,6 +163,21 @@ mod tests {
         }
         for bad in ["", "15", "m", "-5m", "0s", "10ms", "9999h", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_of_erasures() {
+        for (text, limit) in [
+            ("10", EraseLimit::number(10)),
+            ("1", EraseLimit::number(1)),
+            ("5%", EraseLimit::percent(5)),
+            ("100 %", EraseLimit::percent(100)),
+        ] {
+            assert_eq!(erase_limit(text), Ok(limit), "{text}");
+        }
+        for bad in ["", "0", "-1", "0%", "101%", "%", "5 percent", "2.5%"] {
+            assert!(erase_limit(bad).is_err(), "{bad}");
         }
     }
 

@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) networks: Vec<Network>,
     pub(super) limits: Limits,
     pub(super) history: History,
+    pub(super) freeze_on_clock_leap: Option<bool>,
     pub(super) log: Log,
 }
 
@@ -242,6 +243,15 @@ pub(super) struct Limits {
     pub(super) phone_home: Option<String>,
     pub(super) restarts: Option<u32>,
     pub(super) order_attempts: Option<u32>,
+    pub(super) erase_limit: Option<EraseLimit>,
+}
+
+/// `erase_limit`: a number, or a text such as `5%`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number of machines such as 10, or a share of all such as \"5%\"")]
+pub(super) enum EraseLimit {
+    Number(u32),
+    Text(String),
 }
 
 /// `[log]`

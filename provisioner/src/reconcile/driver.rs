@@ -6,7 +6,7 @@
 //! all asked at once, then or later. There is no other path for picking work up again.
 
 use super::{
-    Key, Limits, Next, Slots, Turn, allocate, instance, machine,
+    Key, Limits, Next, Slots, Turn, allocate, erase, instance, machine,
     queue::{Because, Queue},
     sweep,
 };
@@ -53,6 +53,9 @@ const LOOKS: usize = super::DEEDS + super::POLLS + 32;
 /// How often it is seen at least that this process runs.
 const TICK: Duration = Duration::from_secs(5);
 
+/// By how much somebody sets the clock without everything being frozen: daemons that keep the time correct less.
+const LEAP: SignedDuration = SignedDuration::from_mins(5);
+
 /// After so long without a tick this process did not run, or the clock was set.
 const ASLEEP: SignedDuration = SignedDuration::from_secs(15);
 
@@ -62,6 +65,8 @@ struct Driver {
     began: Instant,
     /// When it was last known to run, by the clock that silence is counted by.
     awake: Timestamp,
+    /// The same by a clock that nobody sets.
+    awake_since_boot: Duration,
     queue: Queue<Key>,
     /// What the last looks at machines left for the next ones.
     glances: HashMap<MachineId, machine::Glance>,
@@ -98,6 +103,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
         limits: Arc::default(),
         began: Instant::now(),
         awake: clock::now(),
+        awake_since_boot: clock::since_boot(),
         queue: Queue::new(),
         glances: HashMap::new(),
         allocation: allocate::Memory::default(),
@@ -111,6 +117,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
         driver.queue.wake(Key::Machine(id), Duration::ZERO);
     }
     driver.queue.wake(Key::Allocation, Duration::ZERO);
+    driver.queue.wake(Key::Wiping, Duration::ZERO);
     driver.queue.wake(Key::Sweep, Duration::ZERO);
     loop {
         if let Err(error) = driver.wakes().await {
@@ -150,7 +157,14 @@ impl Driver {
     /// Before anything is decided: while this process was stopped (a paused virtual machine, say) nobody was silent, and
     /// what a clock that is set forward leaps over nobody could fill with words.
     async fn wakes(&mut self) -> Result<(), ServiceError> {
-        let now = clock::now();
+        let (now, since_boot) = (clock::now(), clock::since_boot());
+        let leap = leap(now.duration_since(self.awake), since_boot.saturating_sub(self.awake_since_boot));
+        if let Some(leap) = leap.filter(|_| self.service.config.freeze_on_clock_leap) {
+            let why = format!(
+                "the clock was set by {leap:#}; look whether it is right, and whether the database is as new as the machines"
+            );
+            self.service.freeze("billet", Some(&why)).await?;
+        }
         if slept(self.awake, now) {
             let seconds = now.duration_since(self.awake).as_secs();
             tracing::warn!(
@@ -159,7 +173,7 @@ impl Driver {
             );
             self.service.store.machines_missed(self.awake, now).await?;
         }
-        self.awake = now;
+        (self.awake, self.awake_since_boot) = (now, since_boot);
         Ok(())
     }
 
@@ -172,6 +186,8 @@ impl Driver {
                 let at = self.allocation.earliest(self.began).max(now + GATHER);
                 self.queue.wake(Key::Allocation, at);
             }
+            Poke::Wiping => self.queue.wake(Key::Wiping, now + GATHER),
+            Poke::All => self.queue.wake_all(now),
         }
     }
 
@@ -208,10 +224,14 @@ impl Driver {
             Key::Allocation => {
                 let mut memory = std::mem::take(&mut self.allocation);
                 self.looks.spawn(async move {
-                    let next = allocate::pass(&service.store, &service.hub, &mut memory).await;
+                    let next = allocation(&service, &mut memory).await;
                     Looked { key, next, left: Left::Allocation(memory) }
                 })
             }
+            Key::Wiping => self.looks.spawn(async move {
+                let next = erase::pass(&service).await;
+                Looked { key, next, left: Left::Nothing }
+            }),
             Key::Sweep => {
                 let first = !self.swept;
                 self.looks.spawn(look_around(service, first))
@@ -297,6 +317,14 @@ fn slept(awake: Timestamp, now: Timestamp) -> bool {
     now.duration_since(awake) >= ASLEEP
 }
 
+/// By how much the clock was set while so much time passed by it and by one that nobody sets, if that is much. A host
+/// that was suspended has run by both.
+fn leap(by_day: SignedDuration, passed: Duration) -> Option<SignedDuration> {
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    let leap = by_day.checked_sub(passed).unwrap_or(SignedDuration::MIN);
+    (leap.unsigned_abs() > LEAP.unsigned_abs()).then_some(SignedDuration::from_secs(leap.as_secs()))
+}
+
 /// How long until then.
 fn pause(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(SOON, IDLE)
@@ -321,6 +349,20 @@ async fn look_at_machine(
     Looked { key: Key::Machine(id), next, left: Left::Glance(glance) }
 }
 
+/// Gives machines to those that wait, unless everything is frozen.
+async fn allocation(service: &Service, memory: &mut allocate::Memory) -> Result<Next, ServiceError> {
+    match service.frozen().await? {
+        None => allocate::pass(&service.store, &service.hub, memory).await,
+        Some(_) => Ok(after(IDLE)),
+    }
+}
+
+/// So long from now.
+fn after(pause: Duration) -> Next {
+    let now = clock::now();
+    Next::At(now.saturating_add(pause).unwrap_or(now))
+}
+
 async fn look_around(service: Arc<Service>, first: bool) -> Looked {
     let (next, found) = match sweep::look(&service, first).await {
         Ok(found) => (Ok(sweep::next(clock::now())), found),
@@ -332,6 +374,25 @@ async fn look_around(service: Arc<Service>, first: bool) -> Looked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_clock_that_is_set_leaps() {
+        let minutes = SignedDuration::from_mins;
+        for (by_day, passed, expected) in [
+            (0, 0, None),
+            (5, 0, None),
+            (6, 0, Some(6)),
+            (-6, 0, Some(-6)),
+            // A host that was suspended over night.
+            (600, 600, None),
+            (600, 1, Some(599)),
+            (1, 600, Some(-599)),
+        ] {
+            let passed = Duration::from_mins(passed);
+            assert_eq!(leap(minutes(by_day), passed), expected.map(minutes), "{by_day} {passed:?}");
+        }
+        assert!(leap(SignedDuration::MIN, Duration::MAX).is_some());
+    }
 
     #[test]
     fn ticks_are_no_sleep_and_clocks_that_are_set_back_are_none() {

@@ -50,8 +50,10 @@ pub(super) async fn perform(
         Err(ServiceError::Key(error)) => return refused(error.to_string()),
         Err(error) => return Err(error),
     };
-    if effect == Effect::BootNetwork {
-        windows::open_for_job(service, record).await?;
+    match effect {
+        Effect::BootNetwork => windows::open_for_job(service, record).await?,
+        Effect::Power { on: true, wish: None } => windows::lasts_for_job(service, record).await?,
+        Effect::Power { .. } | Effect::BootDisk => {}
     }
     let mut done = deed(&*bmc, record, effect).await;
     if let Err(error) = &done

@@ -40,6 +40,9 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
     };
     let again = now.saturating_add(AGAIN).unwrap_or(now);
     let rest = Next::At(again);
+    if service.frozen().await?.is_some() {
+        return Ok(rest);
+    }
     let view = Instance {
         id,
         state: record.state,

@@ -3,18 +3,20 @@
 use super::{
     Next, Slots, Turn, effects,
     effects::{Done, Shown},
-    firmware,
+    erase, firmware,
 };
 use crate::{
     books::{self, position},
     clock,
+    hub::Poke,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
+    works::Standing,
 };
 use bmc::PowerState;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{BmcSpec, JobId, MachineId};
-use provisioner_lifecycle::{Decision, Effect, Limits, Move, Outcome, decide, observe};
+use provisioner_lifecycle::{Decision, Effect, Move, Outcome, decide_while, observe, silent_in_line};
 use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
@@ -111,7 +113,12 @@ async fn look(
     glance: &mut Glance,
 ) -> Result<Looked, ServiceError> {
     let now = clock::now();
-    match considered(service, &record) {
+    match considered(service, &record).await? {
+        decision if erase::is_begin(&decision) => {
+            service.hub.poke(Poke::Wiping);
+            let silent = silent_in_line(&record.machine, &service.config.limits);
+            Ok(Looked::Over(idle(service, &record, slots, glance, silent, now).await?))
+        }
         Decision::Move(change) => {
             if matches!(change, Move::Start { .. } | Move::Lift | Move::Now) {
                 // A person waits for it: a BMC that is let alone is asked once more.
@@ -232,18 +239,20 @@ async fn act_alone(
     };
     // An update that was begun until a moment ago is not to be switched into.
     let Some(record) = service.store.machine_get(id).await? else { return Ok(Looked::Over(Next::Now)) };
-    match considered(service, &record) {
+    match considered(service, &record).await? {
         Decision::Act(effect) => Ok(Looked::after(act(service, &record, effect).await?)),
         _ => Ok(Looked::after(Some(record))),
     }
 }
 
-/// What is to be done with a machine. The consoles are told on the way whether it works.
-fn considered(service: &Service, record: &MachineRecord) -> Decision {
+/// What is to be done with a machine: nothing, while everything is frozen. The consoles are told on the way whether it
+/// works.
+async fn considered(service: &Service, record: &MachineRecord) -> Result<Decision, ServiceError> {
+    let freeze = service.frozen().await?;
     let may = record.machine.want.accepted && record.spec.bmc.is_some();
     let works = record.machine.running_job().is_some() && record.machine.state.hold.is_none();
     service.consoles.look(record.id(), may, works, record.generation);
-    decide(&record.machine, &service.config.limits, clock::now())
+    Ok(decide_while(freeze.as_deref(), &record.machine, &service.config.limits, clock::now()))
 }
 
 /// Performs an effect, and settles what came of it. Answers what the machine is like then, if that is known.
@@ -288,11 +297,11 @@ async fn settle_if_same(
     decided: &MachineRecord,
     outcome: &Outcome,
 ) -> Result<Option<MachineRecord>, ServiceError> {
-    let (version, limits) = (decided.version, &service.config.limits);
+    let version = decided.version;
     let after = service
         .machine_change_loaded(decided, |record, now| {
             let same = record.version == version;
-            Ok::<_, ServiceError>(same.then(|| settled(record, None, outcome, limits, now)))
+            Ok::<_, ServiceError>(same.then(|| settled(service, record, None, outcome, now)))
         })
         .await?;
     Ok(after)
@@ -306,14 +315,14 @@ async fn settle_step(
     shown: Option<Shown>,
     outcome: &Outcome,
 ) -> Result<Option<MachineRecord>, ServiceError> {
-    let (before, limits) = (position(&decided.machine), &service.config.limits);
+    let before = position(&decided.machine);
     service
         .machine_change_loaded(decided, |record, now| {
             let shown = shown.as_ref().filter(|_| same_bmc(decided, record));
             let same = position(&record.machine) == before && same_bmc(decided, record)
                 || matches!(outcome, Outcome::WishDone { .. });
             Ok::<_, ServiceError>(match (same, shown) {
-                (true, shown) => Some(settled(record, shown, outcome, limits, now)),
+                (true, shown) => Some(settled(service, record, shown, outcome, now)),
                 // What was seen is so all the same.
                 (false, Some(shown)) => Some(noted(record, shown, now)),
                 (false, None) => None,
@@ -335,15 +344,18 @@ fn noted(record: &MachineRecord, shown: &Shown, now: Timestamp) -> Change {
 
 /// The machine with what was shown, and with an outcome.
 fn settled(
+    service: &Service,
     record: &MachineRecord,
     shown: Option<&Shown>,
     outcome: &Outcome,
-    limits: &Limits,
     now: Timestamp,
 ) -> Change {
     let seen = shown.map(|shown| observe(&record.machine, &shown.fact, now));
     let seen = seen.as_ref().unwrap_or(&record.machine);
-    let (machine, told) = books::settled(seen, outcome, limits, now);
+    let (machine, told) = match service.works.standing() {
+        Standing::Open => books::settled(seen, outcome, &service.config.limits, now),
+        _ => books::settled_alone(seen, outcome, now),
+    };
     let mut events = shown.map_or_else(Vec::new, |shown| shown.events.clone());
     events.extend(told);
     Change { followed: true, ..Change::new(record.with(machine), events) }

@@ -1,11 +1,14 @@
 //! The reconciler: the only place that acts, and the only one that changes a machine's or an instance's state.
 //!
 //! `queue` says in which order, `driver` when; `machine` and `instance` load, decide, perform and settle; `allocate` gives
-//! machines to all instances that wait; `sweep` finds what there is; `effects` are the deeds.
+//! machines to all instances that wait, `erase` leave to wipe; `sweep` finds what there is; `effects` are the deeds.
+//!
+//! While everything is frozen each of them looks, and begins nothing.
 
 mod allocate;
 mod driver;
 mod effects;
+mod erase;
 mod firmware;
 mod instance;
 mod machine;
@@ -33,6 +36,8 @@ enum Key {
     Sweep,
     /// The instances that wait for a machine, all at once.
     Allocation,
+    /// The machines that wait for leave to be wiped, all at once.
+    Wiping,
     /// A machine.
     Machine(MachineId),
     /// An instance.

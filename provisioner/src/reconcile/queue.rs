@@ -88,6 +88,14 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         self.rest(key, at, Because::Asked, place);
     }
 
+    /// Somebody asks for all that are known.
+    pub(super) fn wake_all(&mut self, at: Duration) {
+        let keys: Vec<_> = self.objects.keys().copied().collect();
+        for key in keys {
+            self.wake(key, at);
+        }
+    }
+
     /// The next one that is due by now: it counts as being looked at until [`Queue::rests`], [`Queue::waits`] or
     /// [`Queue::gone`] is called for it.
     pub(super) fn begin(&mut self, now: Duration) -> Option<(K, Because)> {

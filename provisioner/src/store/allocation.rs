@@ -140,7 +140,7 @@ impl Store {
         })
     }
 
-    async fn forgive(
+    pub(super) async fn forgive(
         &self,
         conn: &mut Conn,
         last: Option<Timestamp>,

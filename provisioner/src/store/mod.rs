@@ -20,7 +20,6 @@ mod machine;
 mod machine_bmc;
 mod machine_inventory;
 mod memory;
-mod older;
 mod page;
 mod recent;
 mod replica;
@@ -29,6 +28,7 @@ mod secret;
 mod timeline;
 mod token;
 mod window;
+mod works;
 mod writer;
 
 #[cfg(test)]
@@ -96,6 +96,11 @@ pub(crate) enum StoreError {
         /// Its name.
         image: String,
     },
+    /// The row is gone that says whether anybody may work.
+    #[error(
+        "the row of the table `works` is missing, so nobody knows whether everything is frozen; restore the database from a backup"
+    )]
+    NoWorks,
     /// Something else still needs it.
     #[error("{what} is still in use")]
     InUse {

@@ -13,6 +13,7 @@ mod migration;
 mod pages;
 mod postgres;
 mod schema;
+mod works;
 
 use super::*;
 use crate::{

@@ -270,6 +270,7 @@ fn the_names_of_a_service() {
         networks: Vec::new(),
         limits: provisioner_lifecycle::Limits::default(),
         history: config::History::default(),
+        freeze_on_clock_leap: true,
         log: config::Log { filter: "info".to_owned(), json: false },
     };
     let want = set(&["127.0.0.1", "192.0.2.7", "billet.example.org", "fd00::1", "head", "localhost"]);

@@ -23,4 +23,5 @@ mod simple_bmc;
 mod story;
 mod tidy;
 mod timeline;
+mod works;
 mod wrong;

@@ -5,6 +5,7 @@ use crate::{
     confirm,
     deadline::{Deadline, Limits, Then, end, words},
     disk::choose_root_disk,
+    erasure::Erasing,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
     wipe::{disks_to_wipe, seen_but, unwiped},
@@ -40,7 +41,7 @@ fn slow(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Option
 fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
     let Some(step) = job.current() else { return finish(machine, job) };
     if step.phase == StepPhase::Todo {
-        return begin(machine, step, now);
+        return begin(machine, job, step, limits, now);
     }
     let time = Time::of(machine, job, step, limits);
     match step.name.kind() {
@@ -115,14 +116,29 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
 }
 
 /// A destructive step begins only when it is clear which disks it means.
-fn begin(machine: &Machine, step: &Step, now: Timestamp) -> Decision {
+fn begin(machine: &Machine, job: &Job, step: &Step, limits: &Limits, now: Timestamp) -> Decision {
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return later(machine, trying_again(step, None, not_before));
     }
-    match obstacle(machine, step.name) {
-        Some(why) => hold(why),
-        None => Decision::Move(Move::Begin { step: step.name }),
+    if let Some(why) = obstacle(machine, step.name) {
+        return hold(why);
     }
+    if silent_in_line(machine, limits).is_some_and(|silent| now >= silent) {
+        let seconds = limits.agent_silence.as_secs();
+        let why = format!("the agent was not heard for {seconds} s while it waited for leave to wipe");
+        return overdue(job, limits, Then::Restart, why);
+    }
+    Decision::Move(Move::Begin { step: step.name })
+}
+
+/// When the agent of a machine that waits for leave to wipe has been silent for too long; nothing while it does not. It
+/// may wait for as long as others are wiped, but one that is gone keeps no place.
+pub fn silent_in_line(machine: &Machine, limits: &Limits) -> Option<Timestamp> {
+    let job = machine.running_job().filter(|job| Erasing::of(&job.steps, false) == Some(Erasing::Waits))?;
+    let before = job.steps.iter().rfind(|step| step.phase == StepPhase::Done)?.ended?;
+    let facts = [machine.facts.agent_seen, machine.facts.listening];
+    let heard = facts.into_iter().flatten().fold(before, Timestamp::max);
+    Some(end(heard, limits.agent_silence))
 }
 
 /// Why no permit can be given for a step that destroys.

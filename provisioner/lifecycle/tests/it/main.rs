@@ -7,4 +7,5 @@ mod properties;
 mod restored;
 mod story;
 mod transitions;
+mod works;
 mod world;

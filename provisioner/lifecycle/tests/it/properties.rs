@@ -470,9 +470,17 @@ proptest! {
                 alone = settle(&alone, &Outcome::Moved { change: decided, fresh }, world.now);
                 prop_assert_eq!(&alone, &stage.machine);
             }
-            // What is left to do is a deed, a wait, or another state's: no step that is done waits for its next one.
+            // What is left to do is a deed, a wait, or another state's: no step that is done waits for its next one, but
+            // for a wiping, which needs leave.
+            let begun = stages.iter().any(|stage| matches!(
+                stage.outcome,
+                Outcome::Moved { change: Move::Begin { step: StepName::Erase }, .. }
+            ));
+            let asked = matches!(&outcome, Outcome::Moved { change: Move::Begin { step: StepName::Erase }, .. });
+            prop_assert_eq!(begun, asked, "leave to wipe was given by the way");
             if let Decision::Move(next) = decide(&alone, &world.limits, world.now) {
-                let books = matches!(next, Move::Begin { .. } | Move::StepDone { .. } | Move::Finish { .. });
+                let books = matches!(next, Move::Begin { .. } | Move::StepDone { .. } | Move::Finish { .. })
+                    && next != Move::Begin { step: StepName::Erase };
                 prop_assert!(!books, "{next:?}");
             }
         }

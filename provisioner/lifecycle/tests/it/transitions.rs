@@ -32,6 +32,7 @@ fn situations() -> Vec<(String, World)> {
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
     steps(&mut list, JobKind::Release, "releasing");
+    list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
     unwritten.request(&release()).unwrap();
     unwritten.run_to(StepName::Rest);

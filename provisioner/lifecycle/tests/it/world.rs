@@ -6,8 +6,8 @@ use provisioner_api::{
     agent::DiskEvidence, permit::PermitDisk,
 };
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome, Owner,
-    Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
+    AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
+    Owner, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -85,6 +85,15 @@ impl World {
             world.live();
         }
         panic!("{kind:?} never comes to {step}");
+    }
+
+    /// A release whose agent called in, and that waits for leave to wipe.
+    pub(crate) fn in_line() -> Self {
+        let mut world = Self::at(JobKind::Release, StepName::Agent);
+        world.good_answer().iter().for_each(|fact| world.fact(fact));
+        world.reconcile(|_| Ok("done".into()));
+        assert_eq!(Erasing::of_machine(&world.machine), Some(Erasing::Waits));
+        world
     }
 
     pub(crate) fn request(&mut self, request: &Request) -> Result<(), provisioner_lifecycle::Refusal> {

@@ -284,7 +284,7 @@ async fn an_agent_without_challenges_writes_nothing_and_is_booted_anew() {
 
 /// What the works are frozen for.
 async fn frozen(service: &Service) -> Option<String> {
-    service.store.frozen_why().await.unwrap()
+    service.frozen().await.unwrap().and_then(|freeze| freeze.why.clone())
 }
 
 #[tokio::test]
@@ -329,4 +329,32 @@ async fn sessions_of_earlier_versions_and_of_this_one_are_known() {
         assert_eq!(sessions::session(&service, token).await.unwrap().unwrap().machine, id);
     }
     assert_eq!(frozen(&service).await, None);
+}
+
+#[tokio::test]
+async fn while_everything_is_frozen_what_destroys_is_stopped_and_what_is_done_begins_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let stored = async || service.store.machine_get(id).await.unwrap().unwrap();
+    let before = stored().await;
+    let mut two = before.clone();
+    let seed = samples::step(StepName::Reboot, 1, StepPhase::Todo);
+    two.machine.job.as_mut().unwrap().steps.push(seed);
+    service.store.machine_update(&before, &two, &[], &[], clock::now()).await.unwrap();
+    assert!(tells(&service, &session, 1).await);
+    service.freeze("admin", Some("the wrong rack")).await.unwrap();
+    assert!(!tells(&service, &session, 2).await);
+    let done = Outcome::Done { evidence: "e".into(), disks: Vec::new() };
+    assert!(says(&service, &session, done).await, "what is done is so");
+    let machine = stored().await.machine;
+    let steps = &machine.running_job().unwrap().steps;
+    assert_eq!((steps[0].phase, steps[1].phase), (StepPhase::Intent, StepPhase::Todo));
+    assert!(matches!(machine.facts.report.map(|report| report.said), Some(Reported::Done { .. })));
+    let events = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    assert!(events.last().unwrap().message.ends_with("by admin: the wrong rack"), "{events:?}");
+    service.unfreeze("admin").await.unwrap();
+    assert!(tells(&service, &session, 3).await);
+    let events = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    assert!(events.last().unwrap().message.starts_with("admin ends the freeze since"), "{events:?}");
 }

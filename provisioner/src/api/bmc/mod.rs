@@ -28,7 +28,7 @@ pub(super) use settings::{
 };
 pub(super) use users::{add_user, remove_user, rotate_password, update_user, users};
 
-use super::error::ApiError;
+use super::{error::ApiError, works::check_open};
 use crate::{
     bmcs, clock, reconcile,
     service::{Service, ServiceError},
@@ -95,6 +95,7 @@ async fn reach(service: &Arc<Service>, key: &str) -> Result<Reached, ApiError> {
 /// As `reach`, for what a job's work or a firmware update must not cross: neither begins a deed until it is dropped.
 async fn reach_alone(service: &Arc<Service>, key: &str) -> Result<Reached, ApiError> {
     let record = service.machine(key).await?;
+    check_open(service).await?;
     // Whoever would be refused anyhow doesn't wait.
     undisturbed(&record)?;
     let deed = service.bmcs.deed(record.id()).lock_owned();
@@ -106,6 +107,7 @@ async fn reach_alone(service: &Arc<Service>, key: &str) -> Result<Reached, ApiEr
     // What was so before the wait may be otherwise now.
     let reached = reach(service, &record.id().to_string()).await?;
     undisturbed(&reached.record)?;
+    check_open(service).await?;
     Ok(Reached { _alone: Some(alone), ..reached })
 }
 

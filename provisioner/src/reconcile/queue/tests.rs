@@ -19,6 +19,20 @@ fn the_one_that_is_due_first_comes_first_and_nothing_before_its_time() {
 }
 
 #[test]
+fn all_that_are_known_can_be_asked_for_at_once() {
+    let mut queue = Queue::new();
+    for (key, at) in [(1, 0), (2, 500), (3, 900)] {
+        queue.wake(key, ms(at));
+    }
+    assert_eq!(queue.begin(ms(0)), Some((1, Because::Asked)));
+    queue.wake_all(ms(10));
+    let order: Vec<_> = std::iter::from_fn(|| queue.begin(ms(10))).map(|(key, _)| key).collect();
+    assert_eq!(order, [2, 3]);
+    queue.rests(1, ms(5000));
+    assert_eq!(queue.due(), Some(ms(10)), "it was asked for while it was looked at");
+}
+
+#[test]
 fn what_comes_while_it_is_looked_at_has_it_looked_at_again() {
     // (what comes meanwhile, how the look ends, when it is due then)
     for (meanwhile, gone, expected) in [

@@ -189,7 +189,7 @@ async fn a_backup_of_an_earlier_schema_is_brought_up_to_date() {
     let restored = store.restored(NOW, Timestamp::now()).await.unwrap();
     assert_eq!((restored.held, restored.jobs.len()), (1, 0));
     assert!(store.machine_find("m1").await.unwrap().unwrap().machine.state.hold.unwrap().restored);
-    assert!(store.frozen_why().await.unwrap().unwrap().contains("restored"));
+    assert!(store.works().await.unwrap().unwrap().why.unwrap().contains("restored"));
 }
 
 /// The rows alone, as they are.
