@@ -117,7 +117,9 @@ async fn killed_everywhere(database: Option<&str>, protocol: Protocol) -> Result
         // The process that ends the work is already the one that dies next.
         let next = turns.iter().find(|(_, next)| !stage.died.contains_key(next));
         let next = next.filter(|(next, _)| next.kind != work.kind).map(|(_, moment)| moment.clone());
-        stage.play(work, &moment, next).await.with_context(|| format!("killed at {moment}"))?;
+        if let Err(error) = stage.play(work, &moment, next).await {
+            return Err(stage.explain(error.context(format!("killed at {moment}"))).await);
+        }
     }
     stage.tell()
 }
@@ -348,6 +350,23 @@ impl Stage {
             ensure!(disk.blank || self.policy() == ErasePolicy::Metadata, "not all is overwritten");
         }
         Ok(())
+    }
+
+    /// The error with the last that was seen and said.
+    async fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let mut lines = vec!["--- seen".to_owned()];
+        lines.extend(self.site.seen().iter().map(|seen| format!("{seen:?}")));
+        lines.extend(["--- said by the agent".to_owned()].into_iter().chain(self.sim.console()));
+        lines.push("--- the timeline".to_owned());
+        let events = match self.site.client() {
+            Ok(client) => client.machine_newest_events("m1", 25).await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        lines.extend(events.iter().map(|event| format!("{} {}: {}", event.at, event.kind, event.message)));
+        lines.push("--- the service's log".to_owned());
+        let log = self.site.log().unwrap_or_default();
+        lines.extend_from_slice(&log[log.len().saturating_sub(25)..]);
+        error.context(lines.join("\n"))
     }
 
     /// Every moment was died at; says which were one.
