@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bmc_mock::{BootDevice, BootFlags, Chassis, SerialDevice, ipmi, redfish};
 use images_agent::{Host, Pace};
 use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
-use lab::fleet::{Blocks, DiskSpec, Eyes, SimHost};
+use lab::fleet::{Blocks, DiskSpec, Eyes, SimHost, Wires};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -80,7 +80,15 @@ impl Sim {
     /// # Errors
     /// When its BMC can't listen.
     pub async fn start(site: &Site, name: &str, number: u8, options: SimOptions) -> Result<Self> {
-        let machine = machine(site, name, number, &options).await?;
+        Self::start_on(site.wires().await?, name, number, options).await
+    }
+
+    /// The same of a machine that reaches the service by these wires.
+    ///
+    /// # Errors
+    /// When its BMC can't listen.
+    pub async fn start_on(wires: &Arc<Wires>, name: &str, number: u8, options: SimOptions) -> Result<Self> {
+        let machine = machine(wires, name, number, &options)?;
         let (mac, serial_port) = (machine.mac(), machine.serial_port());
         let [disk] = &machine.host().inventory()?.disks[..] else { anyhow::bail!("it has one disk") };
         let serial = disk.serial.clone().context("its disk has a serial number")?;
@@ -210,7 +218,7 @@ impl Drop for Sim {
 }
 
 /// The machine itself, which is off and has an empty disk.
-async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> Result<Arc<lab::fleet::Sim>> {
+fn machine(wires: &Arc<Wires>, name: &str, number: u8, options: &SimOptions) -> Result<Arc<lab::fleet::Sim>> {
     let number = u32::from(number);
     let traits = Traits {
         firmware: FirmwareKind::UefiHttp,
@@ -224,7 +232,7 @@ async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> R
     let eyes = Eyes::new(None);
     let mac = lab::fleet::Sim::mac_of(number);
     let host = SimHost::new(number, &mac, &disk, Blocks::new(), None, Arc::clone(&eyes));
-    let wires = Arc::clone(site.wires().await?);
+    let wires = Arc::clone(wires);
     // Dice decide nothing here: no time spreads, and nobody asks by DHCP.
     let seed = 0;
     Ok(lab::fleet::Sim::new(number, name.into(), Arc::new(traits), seed, host, wires, eyes, pace))

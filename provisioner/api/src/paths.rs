@@ -115,6 +115,8 @@ pub const RESERVATIONS: &str = "/v1/networks/{network}/reservations";
 pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";
 /// `GET` the boot conversation of a machine by name or id, or of a MAC address (`?after=`: only newer than that entry).
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
+/// `GET` the replicas.
+pub const REPLICAS: &str = "/v1/replicas";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

@@ -18,6 +18,7 @@ mod metrics;
 mod networks;
 mod pages;
 mod phone_home;
+mod replicas;
 mod reservations;
 mod timeline;
 mod validate;
@@ -123,6 +124,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::RESERVATIONS, get(reservations::list).post(reservations::add))
         .route(paths::RESERVATION, delete(reservations::remove))
         .route(paths::BOOT_TRACE, get(boot_trace::show))
+        .route(paths::REPLICAS, get(replicas::list))
         .route(paths::METRICS, get(metrics::show))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
     let agents = Router::new()

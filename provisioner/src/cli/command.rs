@@ -15,12 +15,13 @@ mod timeline;
 mod why;
 
 use super::{
-    args::{Cli, Command},
+    args::{Cli, Command, ReplicaCommand},
     connection,
     environment::Environment,
     error::CliError,
     text::Context,
     ui::Ui,
+    view,
 };
 use authorities::authorities;
 use jiff::tz::TimeZone;
@@ -47,6 +48,10 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Instance(command) => instance::run(&mut session, command).await,
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
+        Command::Replica(ReplicaCommand::List) => {
+            let replicas = session.client.replicas().await?;
+            session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))
+        }
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Metrics => {

@@ -10,12 +10,7 @@ use super::{
     queue::{Because, Queue},
     sweep,
 };
-use crate::{
-    clock,
-    hub::Poke,
-    service::{Service, ServiceError},
-    text::chain,
-};
+use crate::{clock, hub::Poke, leader::Led, service::ServiceError, text::chain};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::MachineId;
 use std::{
@@ -57,7 +52,7 @@ const TICK: Duration = Duration::from_secs(5);
 const ASLEEP: SignedDuration = SignedDuration::from_secs(15);
 
 struct Driver {
-    service: Arc<Service>,
+    service: Arc<Led>,
     limits: Arc<Limits>,
     began: Instant,
     /// When it was last known to run, by the clock that silence is counted by.
@@ -91,9 +86,12 @@ enum Left {
 }
 
 /// Reconciles until cancelled. What is being done then is given up where it is: every effect can be repeated.
-pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> Result<(), ServiceError> {
+pub(crate) async fn run(service: Arc<Led>, shutdown: CancellationToken) -> Result<(), ServiceError> {
     // Nobody could be heard while the service was down: silence counts from now.
-    let working = service.store.machines_listen(clock::now()).await?;
+    let working = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        working = service.store.machines_listen(clock::now()) => working?,
+    };
     let mut driver = Driver {
         limits: Arc::default(),
         began: Instant::now(),
@@ -130,6 +128,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
             () = until(due) => {}
             () = tokio::time::sleep(TICK) => {}
         }
+    }
+    if let Some(patience) = service.farewell() {
+        // Whoever leads next need not find what was done to half.
+        let ends = async { while driver.looks.join_next().await.is_some() {} };
+        _ = tokio::time::timeout(patience, ends).await;
     }
     driver.looks.shutdown().await;
     Ok(())
@@ -171,6 +174,10 @@ impl Driver {
             Poke::Pending => {
                 let at = self.allocation.earliest(self.began).max(now + GATHER);
                 self.queue.wake(Key::Allocation, at);
+            }
+            Poke::All => {
+                self.queue.wake(Key::Sweep, now);
+                self.queue.known().into_iter().for_each(|key| self.queue.wake(key, now));
             }
         }
     }
@@ -283,6 +290,11 @@ impl Driver {
                 tracing::error!(?key, error = chain(&error), "it can't be looked at: records are damaged");
                 self.queue.rests(key, now + AFTER_BUG);
             }
+            Err(error) if error.is_not_leading() => {
+                tracing::info!(?key, error = chain(&error), "what was decided is not written");
+                self.queue.rests(key, now + AFTER_ERROR);
+                self.service.lost();
+            }
             Err(error) => {
                 tracing::error!(?key, error = chain(&error), "reconciling failed; it is tried again");
                 self.queue.rests(key, now + AFTER_ERROR);
@@ -303,7 +315,7 @@ fn pause(at: Timestamp, now: Timestamp) -> Duration {
 }
 
 async fn look_at_machine(
-    service: Arc<Service>,
+    service: Arc<Led>,
     id: MachineId,
     slots: Slots,
     mut glance: Option<machine::Glance>,
@@ -321,7 +333,7 @@ async fn look_at_machine(
     Looked { key: Key::Machine(id), next, left: Left::Glance(glance) }
 }
 
-async fn look_around(service: Arc<Service>, first: bool) -> Looked {
+async fn look_around(service: Arc<Led>, first: bool) -> Looked {
     let (next, found) = match sweep::look(&service, first).await {
         Ok(found) => (Ok(sweep::next(clock::now())), found),
         Err(error) => (Err(error), Vec::new()),

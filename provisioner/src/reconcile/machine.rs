@@ -8,6 +8,7 @@ use super::{
 use crate::{
     books::{self, position},
     clock,
+    leader::Led,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
 };
@@ -37,6 +38,9 @@ const POLL_REFUSED: SignedDuration = SignedDuration::from_mins(30);
 /// How soon a deed is tried again that another one at the same machine stands in the way of.
 const BUSY: SignedDuration = SignedDuration::from_secs(1);
 
+/// How soon a deed is tried again that might outlast the lease.
+const PUT_OFF: SignedDuration = SignedDuration::from_millis(100);
+
 /// How often a machine is considered anew in one turn, with what was just written of it.
 const ROUNDS: usize = 8;
 
@@ -62,7 +66,7 @@ struct Idle {
 
 /// Looks at a machine until there is nothing to do at once.
 pub(super) async fn reconcile(
-    service: &Service,
+    service: &Led,
     id: MachineId,
     slots: &Slots,
     glance: &mut Option<Glance>,
@@ -105,7 +109,7 @@ impl Looked {
 }
 
 async fn look(
-    service: &Service,
+    service: &Led,
     record: MachineRecord,
     slots: &Slots,
     glance: &mut Glance,
@@ -218,7 +222,7 @@ pub(super) async fn glance(
 
 /// Performs what is to be done, if nobody else is at the BMC.
 async fn act_alone(
-    service: &Service,
+    service: &Led,
     id: MachineId,
     slots: &Slots,
     now: Timestamp,
@@ -227,13 +231,20 @@ async fn act_alone(
         return Ok(Looked::Over(Next::Crowded(Turn::Deed, later(now, POLL))));
     };
     // An operator switches it just now, or has its firmware updated.
-    let Ok(_alone) = service.bmcs.deed(id).try_lock_owned() else {
+    let Some(_alone) = service.bmcs.deed(id).try_lock().await else {
         return Ok(Looked::Over(Next::At(later(now, BUSY))));
     };
     // An update that was begun until a moment ago is not to be switched into.
     let Some(record) = service.store.machine_get(id).await? else { return Ok(Looked::Over(Next::Now)) };
     match considered(service, &record) {
-        Decision::Act(effect) => Ok(Looked::after(act(service, &record, effect).await?)),
+        Decision::Act(effect) => {
+            // It would have to be over before the lease; which is renewed in a moment, or another one's.
+            if let Err(why) = service.may_begin() {
+                tracing::debug!(machine = record.name, %why, "a deed is put off");
+                return Ok(Looked::Over(Next::At(later(now, PUT_OFF))));
+            }
+            Ok(Looked::after(act(service, &record, effect).await?))
+        }
         _ => Ok(Looked::after(Some(record))),
     }
 }
@@ -248,7 +259,7 @@ fn considered(service: &Service, record: &MachineRecord) -> Decision {
 
 /// Performs an effect, and settles what came of it. Answers what the machine is like then, if that is known.
 async fn act(
-    service: &Service,
+    service: &Led,
     record: &MachineRecord,
     effect: Effect,
 ) -> Result<Option<MachineRecord>, ServiceError> {

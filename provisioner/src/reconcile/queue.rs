@@ -62,6 +62,11 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         Self { objects: HashMap::new(), due: BTreeSet::new(), lines: BTreeMap::new(), numbers: 0 }
     }
 
+    /// All that are known.
+    pub(super) fn known(&self) -> Vec<K> {
+        self.objects.keys().copied().collect()
+    }
+
     /// Whether it is known.
     pub(super) fn knows(&self, key: K) -> bool {
         self.objects.contains_key(&key)

@@ -12,6 +12,7 @@ mod migration;
 mod pages;
 mod postgres;
 mod schema;
+mod turn;
 
 use super::*;
 use crate::{

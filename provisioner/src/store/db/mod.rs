@@ -10,8 +10,9 @@ mod dialect;
 mod error;
 mod lanes;
 mod migrations;
+mod notify;
+mod own;
 mod row;
-mod serve_lock;
 mod statement;
 mod target;
 
@@ -21,8 +22,10 @@ pub(in crate::store) use dialect::{machines_alone, now_text};
 pub(crate) use error::{DbError, DbErrorKind};
 pub(in crate::store) use lanes::{Isolation, Lanes, Lent};
 pub(in crate::store) use migrations::{is_migrated, migrate};
+pub(crate) use notify::Ears;
+pub(in crate::store) use notify::say;
+pub(in crate::store) use own::{Locks, Own};
 pub(in crate::store) use row::Row;
-pub(in crate::store) use serve_lock::ServeLock;
 pub(in crate::store) use statement::{Statement, Value, sql};
 pub(in crate::store) use target::Target;
 
