@@ -2,33 +2,36 @@
 
 mod boot;
 mod database;
+mod prune;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub(crate) use prune::prune;
 
 use crate::{
     api,
     bmcs::Bmcs,
     clock,
-    config::{Config, History},
+    config::Config,
     console::{Consoles, Lines},
     directory::BootDirectory,
-    first_start,
+    elsewhere, first_start,
     hub::Hub,
     keys::sha256_hex,
-    leases,
+    leader, leases,
     listener::TlsListener,
+    locks::Lock,
     permits::PermitSigner,
     progress::ProgressBoard,
-    reconcile,
-    service::{BootServer, Service},
+    replicas::{self, Replica},
+    service::{BootServer, Parts, Service},
     sessions::Sessions,
-    store::{Store, StoreError},
+    store::Store,
     tls,
-    trace::{self, TraceWriter, Traces},
+    trace::{TraceWriter, Traces},
     works::{self, Works},
 };
 use anyhow::Context;
-use jiff::{SignedDuration, Timestamp};
 use provisioner_api::Secret;
 use std::{
     fs::{File, TryLockError},
@@ -44,14 +47,11 @@ use tokio_util::sync::CancellationToken;
 /// How long requests in flight may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How often what is out of date is thrown away and the certificate looked at.
+/// How often the certificate and the consoles' records are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
 
-/// How long a boot window that nobody claimed is remembered after its end, so that a late claim is told why.
-const CLOSED_WINDOWS: SignedDuration = SignedDuration::from_hours(1);
-
-/// How long claimed boot windows, and with them agent sessions, are remembered.
-const WINDOWS: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a leader may take to end what it has under way, and to give its turn up.
+const FAREWELL: Duration = Duration::from_secs(15);
 
 /// The service with all sockets bound and nothing running yet.
 pub struct App {
@@ -83,11 +83,13 @@ impl App {
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
         let (key, store) = database::open(&config).await?;
+        replicas::check_key(&store, &key, &config.data).await?;
         let permits = PermitSigner::new(&key)?;
         permits.publish(&config.data)?;
         let hostname = tls::hostname();
         let identity =
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
+        replicas::check_site(&store, &key, &identity, &config.data).await?;
         let images = images::import::Store::open(&config.data.join("images"))?;
         let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
             format!(
@@ -101,23 +103,26 @@ impl App {
             &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
         )?;
         let counters = Arc::new(pxe::Counters::new());
-        let (leases, keeper) = leases::open(&store, &config).await?;
+        let replica = Replica::open(&config, api_port)?;
+        replica.settle(&store, &config.data).await?;
+        let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
         let works = Works::open(&store, config.database.is_none()).await?;
         let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data, &config.bmc));
-        let service = Arc::new(Service {
+        let parts = Parts {
+            replica,
+            standing: Default::default(),
             consoles: Consoles::new(
                 Arc::clone(&bmcs) as Arc<dyn Lines>,
                 config.data.join("consoles"),
                 config.console.record,
             ),
             bmcs,
-            store,
             key,
             permits,
             images: Arc::new(images),
-            image_names: tokio::sync::Mutex::default(),
+            image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
             api_port,
@@ -134,7 +139,8 @@ impl App {
             first_polls: Default::default(),
             stopping: CancellationToken::new(),
             config,
-        });
+        };
+        let service = Arc::new(Service::new(store, parts));
         let traces = TraceWriter::new(Arc::clone(&service), observed);
         let directory = BootDirectory::new(Arc::clone(&service), Arc::clone(&files));
         let routes = api::phone_home_router(Arc::clone(&service));
@@ -173,36 +179,48 @@ impl App {
         self.service.permits.public_key()
     }
 
-    /// Serves until cancelled, then lets requests end, closes BMC sessions and the database.
+    /// Serves until cancelled, then gives the turn up, lets requests end, closes BMC sessions and the database.
     ///
     /// # Errors
     /// When a part ends that must not.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let Self { service, identity, listener, boot, keeper, traces, lock: _lock, .. } = self;
+        // Who leads ends first; till then the others go on.
+        let serving = CancellationToken::new();
         let tls = TlsListener::new(listener, identity.server_config()?)?;
-        let stop = shutdown.clone();
+        let stop = serving.clone();
         // The router is made ready once here: given as it is, axum would make all its routes anew for each connection.
         let routes = api::router(Arc::clone(&service)).into_make_service();
         let serve = axum::serve(tls, routes).with_graceful_shutdown(async move { stop.cancelled().await });
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(async move { serve.await.context("the API server failed") });
-        tasks.spawn(run_boot(boot, shutdown.clone()));
-        let stop = shutdown.clone();
+        tasks.spawn(run_boot(boot, serving.clone()));
+        let stop = serving.clone();
         tasks.spawn(async move {
             keeper.run(stop).await;
             Ok(())
         });
-        let reconciler = reconcile::run(Arc::clone(&service), shutdown.clone());
-        tasks.spawn(async move { reconciler.await.context("the reconciler failed") });
-        tasks.spawn(housekeeping(Arc::clone(&service), identity, shutdown.clone()));
-        tasks.spawn(run_traces(traces, shutdown.clone()));
-        tasks.spawn(works::follow(Arc::clone(&service), shutdown.clone()));
-        tasks.spawn(database::alone(Arc::clone(&service.store), shutdown.clone()));
-        let ended = supervise(&mut tasks, &shutdown).await;
+        tasks.spawn(housekeeping(Arc::clone(&service), identity, serving.clone()));
+        tasks.spawn(run_traces(traces, serving.clone()));
+        tasks.spawn(works::follow(Arc::clone(&service), serving.clone()));
+        let words = elsewhere::run(Arc::clone(&service), serving.clone());
+        tasks.spawn(async move {
+            words.await;
+            Ok(())
+        });
+        let leading = leader::run(Arc::clone(&service), shutdown.clone());
+        let mut leader: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        leader.spawn(async move { leading.await.context("the reconciler failed") });
+        let ended = tokio::select! {
+            ended = supervise(&mut tasks, &shutdown) => ended,
+            ended = supervise(&mut leader, &shutdown) => ended,
+        };
+        drain(&mut leader, FAREWELL).await;
+        serving.cancel();
         // Answers that follow a console would never end by themselves.
         service.consoles.close();
         service.stopping.cancel();
-        drain(&mut tasks).await;
+        drain(&mut tasks, DRAIN).await;
         service.bmcs.close().await;
         service.store.close().await;
         ended
@@ -231,9 +249,9 @@ async fn supervise(
 }
 
 /// Agents wait in long polls: requests get a moment to end, and are cut off then. Nothing is lost by that.
-async fn drain(tasks: &mut JoinSet<anyhow::Result<()>>) {
+async fn drain(tasks: &mut JoinSet<anyhow::Result<()>>, patience: Duration) {
     let all = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, all).await.is_err() {
+    if tokio::time::timeout(patience, all).await.is_err() {
         tracing::info!("requests in flight are cut off");
     }
     tasks.shutdown().await;
@@ -264,25 +282,12 @@ async fn housekeeping(
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the server's certificate can't be made anew"),
         }
-        if let Err(error) = prune(&service.store, &service.config.history, now).await {
-            tracing::error!(%error, "what is out of date can't be thrown away");
-        }
         prune_consoles(&service).await;
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(HOUSEKEEPING) => {}
         }
     }
-}
-
-/// Throws away what would grow without end.
-async fn prune(store: &Store, history: &History, now: Timestamp) -> Result<(), StoreError> {
-    let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-    store.window_prune(before(CLOSED_WINDOWS), before(WINDOWS)).await?;
-    store.event_prune(before(history.events), history.most).await?;
-    let oldest = u64::try_from(before(history.boots).as_millisecond()).unwrap_or(0);
-    store.boot_trace_prune(trace::first_id(oldest), trace::STORED).await?;
-    store.job_prune(before(history.events)).await
 }
 
 /// Records of machines that were forgotten go with them; a crash may have left some.

@@ -17,6 +17,7 @@ pub(crate) use rotation::Change as PasswordChange;
 use crate::{
     clock, config,
     keys::{KeyError, Sealed, SiteKey},
+    locks::Lock,
     service::ServiceError,
     store::{MachineRecord, NewEvent, NewSecret, Store, Swap},
 };
@@ -92,12 +93,12 @@ impl Bmcs {
         let drivers =
             Drivers::new(Settings { sessions: Some(data.join("ipmi-sessions")), virsh, vboxmanage });
         Self {
+            turns: Locks::new(Arc::clone(&store), "password"),
+            deeds: Locks::new(Arc::clone(&store), "deed"),
             store,
             key,
             drivers,
             known: Mutex::default(),
-            turns: Locks::default(),
-            deeds: Locks::default(),
         }
     }
 
@@ -117,7 +118,7 @@ impl Bmcs {
             return Ok(Some(Arc::clone(&known.driver)));
         }
         // Somebody is about to change the password, or finds out already.
-        let Ok(_turn) = self.turn(id).try_lock_owned() else { return Ok(Some(Arc::clone(&known.driver))) };
+        let Some(_turn) = self.turn(id).try_lock().await else { return Ok(Some(Arc::clone(&known.driver))) };
         if self.secrets(id).await?.as_ref() != Some(&secrets) {
             return Ok(Some(Arc::clone(&known.driver)));
         }
@@ -168,7 +169,7 @@ impl Bmcs {
     }
 
     /// Whose turn it is to change a machine's password. Whoever holds it keeps others from finding out meanwhile.
-    pub(crate) fn turn(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, id: MachineId) -> Lock {
         self.turns.of(id)
     }
 
@@ -179,7 +180,7 @@ impl Bmcs {
 
     /// Whose deed is under way at a machine: what a job, an operator's button and a firmware update do must not cross.
     /// Whoever takes it looks at the machine again before acting.
-    pub(crate) fn deed(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn deed(&self, id: MachineId) -> Lock {
         self.deeds.of(id)
     }
 

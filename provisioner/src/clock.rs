@@ -1,8 +1,7 @@
 //! The one place of the service that reads clocks.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
-use std::time::Duration;
 
 /// Now, in whole microseconds, which is what the database keeps.
 pub(crate) fn now() -> Timestamp {
@@ -10,12 +9,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
-/// How long this host runs: a clock that nobody sets, and that goes on while the host is suspended.
-pub(crate) fn since_boot() -> Duration {
-    // Linux has it since 2.6.39; with the time of day in its place no leap is seen, and nothing is younger than it is.
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or_else(|_| wall(), Duration::from)
-}
-
-fn wall() -> Duration {
-    Duration::from_micros(u64::try_from(now().as_microsecond()).unwrap_or(0))
+/// What has passed since the host was started, on a clock that nobody sets and that runs while the host is suspended.
+pub(crate) fn since_boot() -> SignedDuration {
+    // Every kernel since 2.6.39 has that clock, so that asking for it can't fail.
+    let at = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the kernel has CLOCK_BOOTTIME");
+    SignedDuration::new(at.tv_sec(), i32::try_from(at.tv_nsec()).unwrap_or(0))
 }

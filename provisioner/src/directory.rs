@@ -21,6 +21,9 @@ use std::{net::Ipv4Addr, sync::Arc};
 /// How long a chain that failed is not tried again while there is another, in milliseconds: a week.
 const LEARNT: u64 = 7 * 24 * 3600 * 1000;
 
+/// How many other replicas an agent is told of at most: a kernel's command line has 2048 bytes.
+const OTHERS: usize = 4;
+
 /// What the boot server asks.
 pub(crate) struct BootDirectory {
     service: Arc<Service>,
@@ -91,6 +94,14 @@ impl BootDirectory {
         self.service.config.networks.iter().find(|network| network.name == name)
     }
 
+    /// Where an agent on this network finds the service: here, and at the other replicas.
+    fn urls(&self, network: &Network) -> String {
+        let ours = format!("https://{}:{}", network.address, self.service.api_port);
+        let others = self.service.standing.others();
+        let theirs = others.iter().filter_map(|other| other.networks.get(&network.name)).take(OTHERS);
+        theirs.fold(ours, |all, other| format!("{all},{other}"))
+    }
+
     async fn boot_script(&self, mac: Mac, from: Ipv4Addr) -> Result<BootScript, ServiceError> {
         let text = format_mac(mac);
         let network = self.service.config.networks.iter().find(|network| network.contains(from));
@@ -102,9 +113,8 @@ impl BootDirectory {
             Leave::Discovery => windows::discovery_window(&self.service, &text).await?,
         };
         let Some(window) = window else { return Ok(BootScript::Disk) };
-        let url = format!("https://{}:{}", network.address, self.service.api_port);
         let mut parameters = vec![
-            ("billet.url".to_owned(), url),
+            ("billet.url".to_owned(), self.urls(network)),
             ("billet.token".to_owned(), windows::claim_token(&self.service.key, &window)),
             // A machine whose battery died would find every certificate not valid yet.
             ("billet.now".to_owned(), clock::now().as_second().to_string()),

@@ -1,5 +1,7 @@
 //! Pokes: "look at this object again". They carry an id only, and a lost one is made good by a timer.
 //!
+//! Other replicas are told of them, too (`elsewhere`): only one of them reconciles, and agents wait at all of them.
+//!
 //! Two listen. The reconciler takes whatever was poked since it last asked, each object once, however often it was poked
 //! meanwhile: so it can't lag behind. An agent's long poll watches its own machine only: were it woken by every poke,
 //! a thousand agents that wait would cost a thousand wake-ups for each step of each of them.
@@ -22,8 +24,27 @@ pub(crate) enum Poke {
     Pending,
     /// Every machine that waits for leave to be wiped.
     Wiping,
-    /// Everything: a freeze is over.
+    /// All there is: a freeze is over, or pokes of other replicas may have been lost.
     All,
+}
+
+/// What other replicas are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Word {
+    /// A poke.
+    Poke(Poke),
+    /// Who watches this machine is to look at it; its leader need not.
+    Rouse(MachineId),
+    /// The turn is to be had.
+    Turn,
+}
+
+/// What waits to be told to other replicas.
+#[derive(Default)]
+struct Outbox {
+    /// Somebody passes it on; else nothing is kept.
+    open: bool,
+    words: HashSet<Word>,
 }
 
 /// Passes pokes to the reconciler and to those who watch a machine.
@@ -33,6 +54,11 @@ pub(crate) struct Hub {
     due: Mutex<HashSet<Poke>>,
     /// Rung after `due` was added to.
     bell: Notify,
+    outbox: Mutex<Outbox>,
+    /// Rung after the outbox was added to.
+    post: Notify,
+    /// Rung when another replica gave up the turn.
+    turn: Notify,
     watched: Arc<Mutex<Watched>>,
 }
 
@@ -40,10 +66,63 @@ pub(crate) struct Hub {
 type Watched = HashMap<MachineId, watch::Sender<()>>;
 
 impl Hub {
-    /// Pokes. It is no error when nobody listens.
+    /// Pokes, here and elsewhere. It is no error when nobody listens.
     pub(crate) fn poke(&self, poke: Poke) {
+        self.poke_here(poke);
+        self.tell(Word::Poke(poke));
+    }
+
+    /// Wakes those who watch a machine, but not the reconciler: for what it did itself and goes on from.
+    pub(crate) fn rouse(&self, id: MachineId) {
+        self.rouse_here(id);
+        self.tell(Word::Rouse(id));
+    }
+
+    /// Tells other replicas that this one gave up the turn.
+    pub(crate) fn give_up_turn(&self) {
+        self.tell(Word::Turn);
+    }
+
+    /// Waits until another replica gives up the turn, from when this is first asked.
+    pub(crate) async fn turn_given_up(&self) {
+        self.turn.notified().await;
+    }
+
+    /// From now on what is poked is kept for other replicas.
+    pub(crate) fn open_outbox(&self) {
+        held(&self.outbox).open = true;
+    }
+
+    /// What other replicas are to be told since this was last asked, at least one; waits for it. For one alone.
+    pub(crate) async fn outgoing(&self) -> HashSet<Word> {
+        loop {
+            let words = std::mem::take(&mut held(&self.outbox).words);
+            if !words.is_empty() {
+                return words;
+            }
+            self.post.notified().await;
+        }
+    }
+
+    /// Another replica said that.
+    pub(crate) fn heard(&self, word: Word) {
+        match word {
+            Word::Poke(poke) => self.poke_here(poke),
+            Word::Rouse(id) => self.rouse_here(id),
+            Word::Turn => self.turn.notify_waiters(),
+        }
+    }
+
+    fn tell(&self, word: Word) {
+        let mut outbox = held(&self.outbox);
+        if outbox.open && outbox.words.insert(word) {
+            self.post.notify_one();
+        }
+    }
+
+    fn poke_here(&self, poke: Poke) {
         match poke {
-            Poke::Machine(id) => self.rouse(id),
+            Poke::Machine(id) => self.rouse_here(id),
             Poke::All => held(&self.watched).values().for_each(|sender| sender.send_replace(())),
             Poke::Instance(_) | Poke::Pending | Poke::Wiping => {}
         }
@@ -52,8 +131,7 @@ impl Hub {
         }
     }
 
-    /// Wakes those who watch a machine, but not the reconciler: for what it did itself and goes on from.
-    pub(crate) fn rouse(&self, id: MachineId) {
+    fn rouse_here(&self, id: MachineId) {
         if let Some(sender) = held(&self.watched).get(&id) {
             sender.send_replace(());
         }

@@ -1,10 +1,10 @@
-//! The lease store of the boot server: the database, and who we are among its replicas.
+//! The lease store of the boot server: the database, as one of its replicas sees it.
 //!
 //! What to answer is decided in `pxe::leases`; the statements are in `store`.
 
 use crate::{
     config::{Config, Network},
-    secret_file::{self, Readers, SecretFileError},
+    replicas::Replica,
     service::Service,
     store::{Store, StoreError},
     text::parse_mac_bytes,
@@ -14,31 +14,20 @@ use pxe::leases::{
     Beat, Block, CLAIM, Claimed, Elsewhere, Keeper, LeaseStore, Leases, NetworkWrite, Plan, StoreFailure,
     SubnetPlan, SystemClock,
 };
-use std::{net::Ipv4Addr, path::Path, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc};
 
 #[cfg(test)]
 mod tests;
 
-/// Why leases can't be served.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LeaseError {
-    /// The store failed.
-    #[error("the leases can't be read")]
-    Store(#[from] StoreFailure),
-    /// The file that says who we are.
-    #[error("the id of this replica can't be read or written")]
-    Id(#[from] SecretFileError),
-    /// No randomness.
-    #[error("the system gives no random numbers")]
-    Random(#[from] getrandom::Error),
-}
-
 /// Takes up the leases of all networks. The keeper has to be run.
-pub(crate) async fn open(store: &Arc<Store>, config: &Config) -> Result<(Leases, Keeper), LeaseError> {
-    let owner = owner(&config.data)?;
-    let store = Arc::new(DatabaseLeases { store: Arc::clone(store), owner });
+pub(crate) async fn open(
+    store: &Arc<Store>,
+    replica: &Replica,
+    config: &Config,
+) -> Result<(Leases, Keeper), StoreFailure> {
+    let store = Arc::new(DatabaseLeases { store: Arc::clone(store), owner: replica.owner.clone() });
     let plans = config.networks.iter().map(|network| (network.name.clone(), plan(network))).collect();
-    Ok(Leases::open(store, plans, Arc::new(SystemClock::start())).await?)
+    Leases::open(store, plans, Arc::new(SystemClock::start())).await
 }
 
 /// The address that a client has, or had last.
@@ -71,23 +60,6 @@ fn own(network: &Network, routers: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
         .chain(routers.iter().copied())
         .chain(relays)
         .collect()
-}
-
-/// Who we are: made at the first start, kept in the data folder, so that what was ours before a restart is ours
-/// again at once. Only one service works with a data folder at a time.
-fn owner(data: &Path) -> Result<String, LeaseError> {
-    let path = data.join("replica.id");
-    if let Some(id) = secret_file::read_public(&path)? {
-        let id = id.trim();
-        if !id.is_empty() {
-            return Ok(id.to_owned());
-        }
-    }
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    let id = hex::encode(bytes);
-    secret_file::write(&path, id.as_bytes(), Readers::All)?;
-    Ok(id)
 }
 
 /// The leases in the database, as one replica sees them.

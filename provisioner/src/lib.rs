@@ -18,17 +18,21 @@ mod console;
 #[cfg(debug_assertions)]
 mod die;
 mod directory;
+mod elsewhere;
 mod first_start;
 mod hub;
 mod keys;
+mod leader;
 mod leases;
 mod listener;
+mod locks;
 mod metrics;
 mod older;
 mod permits;
 mod progress;
 mod reconcile;
 pub mod restore;
+mod replicas;
 #[cfg(test)]
 mod samples;
 mod secret_file;

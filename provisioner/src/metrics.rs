@@ -41,6 +41,15 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     works(&mut text, service).await?;
     let help = "Machines and instances whose records can't be read";
     single(&mut text, "billet_damaged", "gauge", help, service.damaged.load(Ordering::Relaxed));
+    let help = "Whether this replica decides and acts; the others only answer";
+    single(&mut text, "billet_leads", "gauge", help, u8::from(service.standing.leads()));
+    single(
+        &mut text,
+        "billet_term",
+        "gauge",
+        "The highest term that this replica knows of",
+        service.standing.term(),
+    );
     text.push_str(END);
     Ok(text)
 }

@@ -133,7 +133,7 @@ async fn into_server(
 ) -> anyhow::Result<(Restored, Option<PathBuf>)> {
     let why = || format!("can't use the database {server}; `database` sets it");
     let options = server.options().context("`database_password_file` can't be read")?;
-    let store = Store::open_server(&options).await.with_context(why)?;
+    let store = Store::open_server_alone(&options).await.with_context(why)?;
     let done = async {
         let saved = save(place, &store).await?;
         Ok((store.refill(&mut contents, place.now).await?, saved))

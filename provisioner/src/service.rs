@@ -9,18 +9,22 @@ use crate::{
     console::Consoles,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
+    leader::Standing,
+    locks::Lock,
     permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
+    replicas::Replica,
     sessions::Sessions,
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
-    works::{Standing, Works},
+    works::{Gate, Works},
 };
 use jiff::Timestamp;
 use provisioner_api::{MachineId, MachineState};
 use provisioner_lifecycle::{Erasing, Fact, Machine, Refusal, Reported, Request, admit};
 use std::{
+    ops::Deref,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -60,10 +64,21 @@ pub(crate) enum ServiceError {
     },
 }
 
-/// What every part of the service shares.
+/// What every part of the service shares. A clone is the same service; the leader's (`leader::Led`) has a store of its own,
+/// which writes nothing once it leads no more.
+#[derive(Clone)]
 pub(crate) struct Service {
     /// The database.
     pub(crate) store: Arc<Store>,
+    parts: Arc<Parts>,
+}
+
+/// What is there once in a process.
+pub(crate) struct Parts {
+    /// Who this replica is.
+    pub(crate) replica: Replica,
+    /// What is known of whose turn it is.
+    pub(crate) standing: Standing,
     /// The site key.
     pub(crate) key: Arc<SiteKey>,
     /// What signs permits.
@@ -75,7 +90,7 @@ pub(crate) struct Service {
     /// The chunk store.
     pub(crate) images: Arc<images::import::Store>,
     /// Held while a name is given to a manifest, and while one that has no name any more is removed.
-    pub(crate) image_names: tokio::sync::Mutex<()>,
+    pub(crate) image_names: Lock,
     /// Held while a subnet is searched for BMCs: one search at a time.
     pub(crate) scanning: tokio::sync::Mutex<()>,
     /// Where uploads rest until they are imported.
@@ -145,13 +160,42 @@ impl Change {
 pub(crate) const TRIES: u32 = 20;
 
 impl ServiceError {
+    /// Whether another process leads by now.
+    pub(crate) fn is_not_leading(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_not_leading())
+    }
+
     /// Whether records can't be read, while the database works.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_damage())
     }
 }
 
+impl Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Service {
+    /// A service with this database.
+    pub(crate) fn new(store: Arc<Store>, parts: Parts) -> Self {
+        Self { store, parts: Arc::new(parts) }
+    }
+
+    /// The parts, while nobody else has them.
+    #[cfg(test)]
+    pub(crate) fn parts_mut(&mut self) -> Option<&mut Parts> {
+        Arc::get_mut(&mut self.parts)
+    }
+
+    /// The same in the hands of the leader of this term.
+    pub(crate) fn led(&self, term: u64) -> Self {
+        Self { store: Arc::new(self.store.led(term)), parts: Arc::clone(&self.parts) }
+    }
+
     /// A machine by name or id.
     pub(crate) async fn machine(&self, key: &str) -> Result<MachineRecord, ServiceError> {
         let found = self.store.machine_find(key).await?;
@@ -303,8 +347,8 @@ impl Service {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Option<Change> {
-        let (machine, told) = match self.works.standing() {
-            Standing::Open => books::observed(&record.machine, facts, &self.config.limits, now),
+        let (machine, told) = match self.works.gate() {
+            Gate::Open => books::observed(&record.machine, facts, &self.config.limits, now),
             _ => (books::seen(&record.machine, facts, now), Vec::new()),
         };
         if machine == record.machine && events.is_empty() {

@@ -118,6 +118,11 @@ impl Identity {
         self.authority.sha256()
     }
 
+    /// SHA-256 of the CA's public key, hex: what a CA is to those who trust it.
+    pub(crate) fn ca_key_sha256(&self) -> String {
+        self.authority.key_sha256()
+    }
+
     /// The settings of a TLS server: TLS 1.2 and 1.3, HTTP/1.1. They always show the newest certificate.
     ///
     /// # Errors
@@ -149,6 +154,11 @@ impl Identity {
         self.current.set(key);
         Ok(true)
     }
+}
+
+/// Whether there is a CA under a data folder.
+pub(crate) fn has_authority(data: &Path) -> bool {
+    data.join("tls").join("ca.key").exists()
 }
 
 /// Makes, writes and reads back the server's certificate.

@@ -40,12 +40,12 @@ pub(crate) struct Works {
 struct Known {
     freeze: Option<Arc<Freeze>>,
     /// When the question was sent, since the host started.
-    asked: Duration,
+    asked: SignedDuration,
 }
 
 /// Whether anybody may work, as far as is known without asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Gate {
     /// Everybody may.
     Open,
     /// Nobody may.
@@ -71,18 +71,18 @@ impl Works {
     }
 
     /// What is known without asking.
-    pub(crate) fn standing(&self) -> Standing {
-        self.standing_at(clock::since_boot())
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate_at(clock::since_boot())
     }
 
-    fn standing_at(&self, now: Duration) -> Standing {
+    fn gate_at(&self, now: SignedDuration) -> Gate {
         let known = held(&self.known);
-        let age = SignedDuration::try_from(now.saturating_sub(known.asked)).unwrap_or(SignedDuration::MAX);
+        let age = now.saturating_sub(known.asked);
         match &known.freeze {
             // Whoever goes by one that is over only begins later.
-            Some(freeze) => Standing::Frozen(Arc::clone(freeze)),
-            None if self.alone || age <= Pace::default().leave => Standing::Open,
-            None => Standing::Unknown,
+            Some(freeze) => Gate::Frozen(Arc::clone(freeze)),
+            None if self.alone || age <= Pace::default().leave => Gate::Open,
+            None => Gate::Unknown,
         }
     }
 
@@ -102,7 +102,7 @@ impl Works {
     }
 
     /// Takes down what was read. Answers whether that ends a freeze; none: something newer is known.
-    fn take(&self, freeze: Option<Freeze>, asked: Duration) -> Option<bool> {
+    fn take(&self, freeze: Option<Freeze>, asked: SignedDuration) -> Option<bool> {
         let mut known = held(&self.known);
         if asked < known.asked {
             return None;
@@ -116,10 +116,10 @@ impl Works {
 impl Service {
     /// Whether everything is frozen; asks if it is not known.
     pub(crate) async fn frozen(&self) -> Result<Option<Arc<Freeze>>, ServiceError> {
-        match self.works.standing() {
-            Standing::Open => Ok(None),
-            Standing::Frozen(freeze) => Ok(Some(freeze)),
-            Standing::Unknown => self.frozen_by_row().await,
+        match self.works.gate() {
+            Gate::Open => Ok(None),
+            Gate::Frozen(freeze) => Ok(Some(freeze)),
+            Gate::Unknown => self.frozen_by_row().await,
         }
     }
 
@@ -172,7 +172,7 @@ impl Service {
     }
 
     /// Takes down what is known of the row. When a freeze is over, whoever waited for that is woken.
-    fn knows(&self, freeze: Option<Freeze>, asked: Duration) {
+    fn knows(&self, freeze: Option<Freeze>, asked: SignedDuration) {
         if self.works.take(freeze, asked) == Some(true) {
             self.hub.poke(Poke::All);
         }

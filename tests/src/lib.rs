@@ -6,6 +6,7 @@
 //! are network namespaces, for the boot server and real network clients.
 
 pub mod ask;
+mod cluster;
 mod image;
 mod lab_site;
 mod machine;
@@ -14,6 +15,7 @@ mod process_site;
 mod site;
 mod socket_door;
 
+pub use cluster::{Cluster, serve};
 pub use image::{TestImage, gpt_image};
 pub use lab_site::{LabSite, artifacts, can_run, has_arm64};
 pub use machine::{Protocol, Sim, SimOptions};

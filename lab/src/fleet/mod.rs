@@ -29,6 +29,7 @@ mod site;
 mod wire;
 
 pub use bmc::{BmcFault, NoSuchBmcFault};
+pub use check::{Claimed, Deed, History, NEVER, Wrong, judge};
 pub use disk::{Blocks, DiskFault, DiskSpec, NoSuchDiskFault};
 pub use entry::{DiskTruth, Entry, MachineTruth, Seen, SeenKind, Snapshot, Usage, Violation, What};
 pub use eyes::Eyes;

@@ -2,12 +2,53 @@
 //!
 //! The agent dials out; nothing dials in. Every request but the claim carries `Authorization: Bearer <session>`.
 //! An order names job, epoch, step and attempt; a report names them again, so that it is idempotent. The agent
-//! keeps the highest epoch that it saw for the machine and refuses older orders. Where an order destroys, it carries a
+//! keeps the highest epoch that it saw for the machine and refuses older orders. Each answer to a question for orders and
+//! to a report carries a [`Fence`] in the header [`FENCE_HEADER`]. Where an order destroys, it carries a
 //! permit (`permit`) that answers the challenge of the agent's question.
 
 use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, Secret, permit::SignedPermit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The header of answers to agents with their [`Fence`]. An answer without it is of an older service, and is not checked.
+pub const FENCE_HEADER: &str = "billet-fence";
+
+/// What an agent compares: the highest that it heard of, with that of an answer. A replica that was stopped with an answer
+/// in its hand, or that lost its turn, is not obeyed any more. Written `<term>.<epoch>`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence {
+    /// The term of the turn at the works: raised each time that another process takes it.
+    pub term: u64,
+    /// The epoch of the machine's job, 0 before its first.
+    pub epoch: u64,
+}
+
+impl Fence {
+    /// Whether an agent that heard of `highest` obeys.
+    #[must_use]
+    pub fn passes(self, highest: Self) -> bool {
+        self >= highest
+    }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.term, self.epoch)
+    }
+}
+
+impl FromStr for Fence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            text.split_once('.').and_then(|(term, epoch)| Some((term.parse().ok()?, epoch.parse().ok()?)));
+        let (term, epoch) = parts
+            .ok_or_else(|| format!("`{text}` is no fence: two numbers with a dot between them are needed"))?;
+        Ok(Self { term, epoch })
+    }
+}
 
 /// `POST /agent/v1/claim`: the first call after boot. The token works once; a repeat with the same `nonce` gets
 /// the same answer, so that a lost reply is harmless.

@@ -23,6 +23,7 @@ pub mod paths;
 pub mod permit;
 mod placement;
 mod progress;
+mod replica;
 mod secret;
 mod timeline;
 mod works;
@@ -67,6 +68,7 @@ pub use network::{
 };
 pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
 pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Remedy, Waiting, Why, WhyMachine};
+pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
 pub use timeline::{Timeline, TimelineEntry};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

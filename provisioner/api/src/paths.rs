@@ -123,6 +123,8 @@ pub const WORKS: &str = "/v1/works";
 pub const WORKS_FREEZE: &str = "/v1/works/freeze";
 /// `POST` (without a body) ends the freeze, if there is one.
 pub const WORKS_UNFREEZE: &str = "/v1/works/unfreeze";
+/// `GET` the replicas.
+pub const REPLICAS: &str = "/v1/replicas";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

@@ -1,24 +1,36 @@
 //! The agent's side of its protocol (`provisioner_api::agent`): one method for each call.
 //!
-//! Stateless: the session that a claim gave is an argument of every other call. When to repeat, how long to wait
-//! and what an answer means is the agent's business, not this file's.
+//! The session that a claim gave is an argument of every other call. When to repeat, how long to wait and what an answer
+//! means is the agent's business, not this file's. What is remembered: which of several replicas answers (`turn`), and the
+//! highest fence of all answers, below which none counts.
+
+mod fence;
+mod turn;
 
 use crate::{ClientError, TlsSettings, answer, tls, url};
 use bytes::Bytes;
+use fence::Highest;
 use provisioner_api::{
     Secret,
-    agent::{ClaimRequest, ClaimResponse, Order, Report, ReportResponse},
+    agent::{ClaimRequest, ClaimResponse, FENCE_HEADER, Order, Report, ReportResponse},
     paths,
     permit::CHALLENGE_HEADER,
 };
-use reqwest::{Method, RequestBuilder, StatusCode, Url, header};
-use std::{net::IpAddr, time::Duration};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use turn::Turns;
 
 /// How long a call may take beyond the time that it was asked to wait.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same where another replica can be asked.
+const CALL_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(10);
+
 /// How long fetching one chunk or manifest may take: 4 MiB over a line of 300 kbit/s.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The same where another replica can be asked: one that was stopped takes connections and says nothing.
+const FETCH_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(20);
 
 /// The largest order that is taken, in bytes: a seed's user data is the big part.
 const ORDER_LIMIT: usize = 16 * 1024 * 1024;
@@ -26,19 +38,20 @@ const ORDER_LIMIT: usize = 16 * 1024 * 1024;
 /// The largest manifest that is taken, in bytes: enough for 1 TiB without one empty chunk.
 const MANIFEST_LIMIT: usize = 64 * 1024 * 1024;
 
-/// A client of the agent's protocol. Cheap to clone; connections are shared.
+/// A client of the agent's protocol, for one machine. Cheap to clone; connections and what is remembered are shared.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
     http: reqwest::Client,
-    base: Url,
+    replicas: Arc<Turns>,
+    highest: Arc<Highest>,
 }
 
 impl AgentClient {
-    /// Makes a client for the service at `base_url` (`https://10.77.0.1:7443`); `ca_pem` is the only CA that it
-    /// trusts. Does no I/O.
+    /// Makes a client for the service at `base_url` (`https://10.77.0.1:7443`; of several replicas all of them, with
+    /// commas between); `ca_pem` is the only CA that it trusts. Does no I/O.
     ///
     /// # Errors
-    /// When the address or the CA certificate can't be used.
+    /// When an address or the CA certificate can't be used.
     pub fn new(base_url: &str, ca_pem: &[u8]) -> Result<Self, ClientError> {
         Self::with_tls(base_url, &TlsSettings::new(ca_pem)?, None)
     }
@@ -47,13 +60,18 @@ impl AgentClient {
     /// connections and TLS sessions of its own. `local`: the address of ours that it calls from.
     ///
     /// # Errors
-    /// When the address can't be used.
+    /// When an address can't be used.
     pub fn with_tls(
         base_url: &str,
         settings: &TlsSettings,
         local: Option<IpAddr>,
     ) -> Result<Self, ClientError> {
-        Ok(Self { http: tls::http_client_from(settings, CALL_TIMEOUT, local)?, base: url::base(base_url)? })
+        let bases = base_url.split(',').map(url::base).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            http: tls::http_client_from(settings, CALL_TIMEOUT, local)?,
+            replicas: Arc::new(Turns::new(bases)),
+            highest: Arc::default(),
+        })
     }
 
     /// Trades the boot window's token for a session. A repeat with the same nonce gets the same answer.
@@ -61,8 +79,9 @@ impl AgentClient {
     /// # Errors
     /// See `ClientError`; so for every method below. 401 and 403: the token is unknown, used or too old.
     pub async fn claim(&self, claim: &ClaimRequest) -> Result<ClaimResponse, ClientError> {
-        let url = url::call(&self.base, paths::AGENT_CLAIM, &[])?;
-        answer::json(self.http.post(url).json(claim)).await
+        let turn = self.replicas.turn();
+        let url = url::call(turn.base(), paths::AGENT_CLAIM, &[])?;
+        turn.end(answer::json(self.http.post(url).json(claim).timeout(self.patience())).await)
     }
 
     /// Asks for an order; the service answers at once when there is one, and with none after `wait` (whole seconds). A
@@ -73,47 +92,73 @@ impl AgentClient {
         challenge: &str,
         wait: Duration,
     ) -> Result<Option<Order>, ClientError> {
-        let mut url = url::call(&self.base, paths::AGENT_ORDERS, &[])?;
+        let turn = self.replicas.turn();
+        let mut url = url::call(turn.base(), paths::AGENT_ORDERS, &[])?;
         url.query_pairs_mut().append_pair("wait", &wait.as_secs().to_string());
-        let request = self.http.get(url).header(CHALLENGE_HEADER, challenge).timeout(wait + CALL_TIMEOUT);
-        let response = answer::send(authorised(request, session)?).await?;
+        let request = self.http.get(url).header(CHALLENGE_HEADER, challenge).timeout(wait + self.patience());
+        let response = turn.end(self.fenced(answer::send(authorised(request, session)?).await))?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }
+        let url = origin(&response);
         let body = answer::bytes(response, ORDER_LIMIT).await?;
-        let garbled = |error: serde_json::Error| ClientError::Garbled {
-            url: self.base.origin().ascii_serialization(),
-            why: error.to_string(),
-        };
+        let garbled = |error: serde_json::Error| ClientError::Garbled { url, why: error.to_string() };
         serde_json::from_slice(&body).map(Some).map_err(garbled)
     }
 
     /// Reports on an order. Idempotent by job, epoch, step and attempt.
     pub async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ClientError> {
-        answer::json(self.request(Method::POST, paths::AGENT_REPORTS, &[], session)?.json(report)).await
+        let turn = self.replicas.turn();
+        let url = url::call(turn.base(), paths::AGENT_REPORTS, &[])?;
+        let request = authorised(self.http.post(url), session)?.json(report).timeout(self.patience());
+        let response = turn.end(self.fenced(answer::send(request).await))?;
+        let url = origin(&response);
+        let body = answer::bytes(response, ORDER_LIMIT).await?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Garbled { url, why: error.to_string() })
     }
 
     /// The manifest with this SHA-256 (hex), unchecked.
     pub async fn manifest(&self, session: &Secret, sha256: &str) -> Result<Bytes, ClientError> {
-        let request = self.request(Method::GET, paths::AGENT_MANIFEST, &[sha256], session)?;
-        answer::bytes(answer::send(request.timeout(FETCH_TIMEOUT)).await?, MANIFEST_LIMIT).await
+        self.fetch(session, paths::AGENT_MANIFEST, sha256, MANIFEST_LIMIT).await
     }
 
     /// The stored bytes of the chunk with this SHA-256 (hex), unchecked; at most `limit` bytes are taken.
     pub async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ClientError> {
-        let request = self.request(Method::GET, paths::AGENT_CHUNK, &[sha256], session)?;
-        answer::bytes(answer::send(request.timeout(FETCH_TIMEOUT)).await?, limit).await
+        self.fetch(session, paths::AGENT_CHUNK, sha256, limit).await
     }
 
-    fn request(
+    async fn fetch(
         &self,
-        method: Method,
-        path: &str,
-        names: &[&str],
         session: &Secret,
-    ) -> Result<RequestBuilder, ClientError> {
-        authorised(self.http.request(method, url::call(&self.base, path, names)?), session)
+        path: &str,
+        sha256: &str,
+        limit: usize,
+    ) -> Result<Bytes, ClientError> {
+        let turn = self.replicas.turn();
+        let patience = if self.replicas.are_several() { FETCH_TIMEOUT_OF_SEVERAL } else { FETCH_TIMEOUT };
+        let url = url::call(turn.base(), path, &[sha256])?;
+        let request = authorised(self.http.request(Method::GET, url), session)?.timeout(patience);
+        let fetched = async { answer::bytes(answer::send(request).await?, limit).await };
+        turn.end(fetched.await)
     }
+
+    fn patience(&self) -> Duration {
+        if self.replicas.are_several() { CALL_TIMEOUT_OF_SEVERAL } else { CALL_TIMEOUT }
+    }
+
+    /// An answer, unless it was read before another one that was heard already.
+    fn fenced(&self, answer: Result<Response, ClientError>) -> Result<Response, ClientError> {
+        let answer = answer?;
+        // What is no text is no fence either, and told as that.
+        let fence = answer.headers().get(FENCE_HEADER).map(|value| value.to_str().unwrap_or_default());
+        self.highest.hear(fence, || origin(&answer))?;
+        Ok(answer)
+    }
+}
+
+/// Who answered.
+fn origin(answer: &Response) -> String {
+    answer.url().origin().ascii_serialization()
 }
 
 /// The request with the session as its bearer.

@@ -63,6 +63,16 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// It was read before another answer that was heard already.
+    #[error("{url} is behind: its answer is of {fence}, and another replica's was of {highest}")]
+    Late {
+        /// Who answered.
+        url: String,
+        /// What it read.
+        fence: provisioner_api::agent::Fence,
+        /// What was heard before.
+        highest: provisioner_api::agent::Fence,
+    },
     /// The answer did not come in time.
     #[error("{url} did not answer in time; it may be overloaded, see its log")]
     TimedOut {
@@ -138,7 +148,9 @@ impl ClientError {
     /// machine's BMC: whether that is to be repeated is for a person to say.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } | Self::Late { .. } => {
+                true
+            }
             Self::Problem(problem) if problem.kind.starts_with("bmc-") => false,
             _ => matches!(self.status(), Some(429 | 502..=504)),
         }

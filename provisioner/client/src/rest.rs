@@ -8,8 +8,8 @@ use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
     InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, InstanceUpdate,
     Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why,
-    paths,
+    MachineUpdate, Network, NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret,
+    Timeline, TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -443,6 +443,11 @@ impl Client {
     /// The networks, by name.
     pub async fn networks(&self) -> Result<Vec<Network>, ClientError> {
         Ok(self.get::<NetworkList>(paths::NETWORKS, &[]).await?.items)
+    }
+
+    /// The replicas of the service, by id.
+    pub async fn replicas(&self) -> Result<Vec<Replica>, ClientError> {
+        Ok(self.get::<ReplicaList>(paths::REPLICAS, &[]).await?.items)
     }
 
     /// A network by name.

@@ -1,40 +1,43 @@
-//! A replica's turn at a machine's work: whose it is, until when, and what one may do with it.
+//! Whose turn it is to work, of several replicas: until when, and what one may do with it.
 //!
-//! Replicas talk through the database alone. Each machine's row has a [`Turn`]: a term that rises with each taking, who
-//! took it, and until when by the database's clock. The rules, and why:
+//! Replicas talk through the database alone. There is one [`Turn`] for the whole works: a term that rises with each
+//! taking, who took it, and until when by the database's clock. Its holder, the leader, decides and acts; the others serve.
+//! The rules, and why:
 //!
 //! 1. **Time is the database's.** A replica's clock may be wrong by minutes. The one use of its own is to count what has
 //!    passed since a question to the database was *sent*, on a clock that nobody sets and that runs while it is stopped.
-//! 2. **Taking is read, decide, write.** Turn, freeze and clock are read by one statement, [`may_take`] decides, and the
-//!    write has the condition of [`Taking::lands`]: term and end of the lease are those that were read, and nothing is
-//!    frozen. `UPDATE … WHERE until < now()` alone would take a machine although somebody froze the works since. The term
-//!    alone would cut the lease of a holder short that renewed it since, and may be in the midst of an effect.
-//! 3. **Every write of a machine compares `term` besides `version`** ([`Seen::lands`]). Taking leaves the version as it
-//!    is; so with the version alone, a replica that was stopped for longer than its lease would still get a write in,
-//!    between the successor's look and its first write, while the successor acts on what it saw.
-//! 4. **Who took a turn knows nothing**: it reads the machine again before it decides. What was committed and not
+//! 2. **Taking is read, decide, write.** Turn and clock are read by one statement, [`may_take`] decides, and the write has
+//!    the condition of [`Taking::lands`]: term and end of the lease are those that were read. The term alone would cut the
+//!    lease of a holder short that renewed it since, and may be in the midst of an effect. A freeze hinders nobody: who
+//!    takes the turn finds it, and what it forbids is asked for where it is begun ([`may_order`]). Else a works that is
+//!    restarted while it is frozen would tell nobody anything.
+//! 3. **Every write of the leader compares `term` besides `version`** ([`Seen::lands`]), in one transaction with the write.
+//!    Taking leaves versions as they are; so with the version alone, a replica that was stopped for longer than its lease
+//!    would still get a write in, between the successor's look and its first write, while the successor acts on what it saw.
+//! 4. **Who took a turn knows nothing**: it reads everything again before it decides. What was committed and not
 //!    answered may have happened; it is read again, never repeated and never taken for refused.
-//! 5. **The job's epoch stays.** Windows, sessions and reports name it, and an agent at work goes on through the death of
+//! 5. **A job's epoch stays.** Windows, sessions and reports name it, and an agent at work goes on through the death of
 //!    a replica. What fences the old holder off is the [`Fence`] of every answer to an agent: the term, then the epoch.
 //!    An agent refuses what is lower than the highest that it heard of.
 //! 6. **An effect is begun only if it is over before the lease** ([`may_begin`]): so the successor's comes after it. The
-//!    limit is of one exchange with a BMC, not of the step, which is made of many.
+//!    limit is of one exchange with a BMC, not of the step, which is made of many; one that takes longer is cut off.
 //! 7. **Who destroys asks first.** An agent counts from when it *sent* its question, and begins within [`Pace::leave`] of
 //!    that or asks again. So a freeze is in force ([`Works::in_force`]) that long after it was committed, whoever is
 //!    stopped with an answer in hand.
 //! 8. **A holder is a process, not a place.** A process that is started anew takes a new term when the old lease is
 //!    over, because what its predecessor sent may still be under way.
-//! 9. **A restored database is frozen, its turns are [`restored`], and its epochs [`lifted`]** above all that the lost
+//! 9. **A restored database is frozen, its turn is [`restored`], and its epochs [`lifted`]** above all that the lost
 //!    history can have given: two holders of one term, and an agent that refuses everything, would be the price else.
-//!    Nobody takes a turn for the length of a lease: the processes of the lost history may be in the midst of effects.
+//!    Nobody takes the turn for the length of a lease: the processes of the lost history may be in the midst of effects.
 //!
 //! What these rules do not give: a process that is stopped between its look at the clock and the call that sends a
 //! datagram to a BMC sends it late. Agents refuse what is late; a BMC has no fence. Effects on it name an end, and who
 //! set it reads it back. `tests/model` checks the rules against each other, and shows this.
 //!
-//! Deliberately not here: SQL, who looks when, and what is done with a turn. The service has no turns yet.
+//! Deliberately not here: SQL, who looks when, and what is done with a turn (`provisioner/src/leader.rs`).
 
 use jiff::{SignedDuration, Timestamp};
+pub use provisioner_api::agent::Fence;
 
 /// How long things last. All processes at one database must agree on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// A dead replica's machines go on after 12 s and a look (2 s), which is within 15 s; an exchange with a BMC and its
+    /// A dead leader's work goes on after 12 s and a look (2 s), which is within 15 s; an exchange with a BMC and its
     /// repetitions take less than 8 s, and who renews each 4 s can always begin one.
     fn default() -> Self {
         Self {
@@ -66,7 +69,7 @@ impl Pace {
     }
 }
 
-/// Whose turn it is at a machine. `R` tells processes apart.
+/// Whose turn it is. `R` tells processes apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Turn<R> {
     /// Raised by each taking, never lowered.
@@ -101,14 +104,14 @@ impl Works {
 /// Why something may not be done now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
-    /// Nothing is taken and nothing destroyed.
+    /// Nothing is destroyed.
     #[error("everything is frozen since {since}; `billet unfreeze` ends that")]
     Frozen {
         /// Since when.
         since: Timestamp,
     },
     /// Somebody's lease lasts.
-    #[error("a process works on it until {until}")]
+    #[error("a process has the turn until {until}")]
     Taken {
         /// Until when.
         until: Timestamp,
@@ -144,25 +147,16 @@ pub struct Taking<R> {
 
 impl<R> Taking<R> {
     /// The condition of the write, by what is in the database when it is written.
-    pub fn lands(&self, now: &Turn<R>, works: &Works) -> bool {
-        now.term == self.seen && now.until == self.seen_until && works.frozen.is_none()
+    pub fn lands(&self, now: &Turn<R>) -> bool {
+        now.term == self.seen && now.until == self.seen_until
     }
 }
 
-/// Decides whether `me` may take a turn, by turn, freeze and clock as one statement read them.
+/// Decides whether `me` may take the turn, by turn and clock as one statement read them.
 ///
 /// # Errors
-/// While everything is frozen, and while a lease lasts, one's own too: that is [`renew`]ed.
-pub fn may_take<R: Copy>(
-    turn: &Turn<R>,
-    me: R,
-    works: &Works,
-    clock: Timestamp,
-    pace: &Pace,
-) -> Result<Taking<R>, NotNow> {
-    if let Some(since) = works.frozen {
-        return Err(NotNow::Frozen { since });
-    }
+/// While a lease lasts, one's own too: that is [`renew`]ed.
+pub fn may_take<R: Copy>(turn: &Turn<R>, me: R, clock: Timestamp, pace: &Pace) -> Result<Taking<R>, NotNow> {
     if clock < turn.until {
         return Err(NotNow::Taken { until: turn.until });
     }
@@ -223,29 +217,15 @@ pub fn may_begin<R: PartialEq>(
 pub fn may_order<R>(turn: &Turn<R>, epoch: u64, works: &Works) -> Result<Fence, NotNow> {
     match works.frozen {
         Some(since) => Err(NotNow::Frozen { since }),
-        None => Ok(Fence::of(turn, epoch)),
+        None => Ok(turn.fence(epoch)),
     }
 }
 
-/// What an agent compares: the highest that it heard of, with that of an answer. As both parts never fall in the
-/// database, of two answers the one that was read later has the higher fence, or the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fence {
-    /// The term of the turn.
-    pub term: u64,
-    /// The job's epoch.
-    pub epoch: u64,
-}
-
-impl Fence {
-    /// The fence of what is answered by this turn and this epoch. "There is nothing to do" carries it as well.
-    pub fn of<R>(turn: &Turn<R>, epoch: u64) -> Self {
-        Self { term: turn.term, epoch }
-    }
-
-    /// Whether an agent that heard of `highest` obeys.
-    pub fn passes(self, highest: Self) -> bool {
-        self >= highest
+impl<R> Turn<R> {
+    /// The fence of what is answered by this turn and this epoch. "There is nothing to do" carries it as well. As both
+    /// parts never fall in the database, of two answers the one that was read later has the higher fence, or the same.
+    pub fn fence(&self, epoch: u64) -> Fence {
+        Fence { term: self.term, epoch }
     }
 }
 
@@ -259,7 +239,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// The condition of every write of a machine, by what is in the database when it is written.
+    /// The condition of every write of the leader, by what is in the database when it is written.
     pub fn lands(self, now: Self) -> bool {
         self == now
     }
@@ -272,7 +252,7 @@ pub fn lifted(number: u64, clock: Timestamp) -> u64 {
     number.saturating_add(1).max(floor)
 }
 
-/// The turn of a machine in a database that was restored at this moment: nobody's, and nobody takes it before the last
+/// The turn in a database that was restored at this moment: nobody's, and nobody takes it before the last
 /// holder of the lost history has ended, who may have renewed its lease just now.
 pub fn restored<R>(turn: &Turn<R>, clock: Timestamp, pace: &Pace) -> Turn<R> {
     Turn { term: lifted(turn.term, clock), holder: None, until: turn.until.max(after(clock, pace.lease)) }

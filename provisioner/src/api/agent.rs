@@ -20,7 +20,10 @@ use axum::{
 };
 use provisioner_api::{
     InstanceId, Inventory, JobId, MachineId, MachineSpec,
-    agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
+    agent::{
+        Action, ClaimRequest, ClaimResponse, FENCE_HEADER, Fence, Order, Outcome, Report, ReportResponse,
+        SeedFile,
+    },
     permit::{self, PermitMethod},
 };
 use provisioner_lifecycle::{
@@ -278,6 +281,8 @@ pub(crate) async fn orders(
     let heard_of = Duration::try_from(service.config.limits.agent_silence / 4).unwrap_or_default();
     let wait = Duration::from_secs(poll.wait.min(LONGEST_POLL)).min(heard_of);
     let end = tokio::time::Instant::now() + wait;
+    // Before each look: so it is not of a later term than what is read.
+    let mut term = service.standing.term();
     let mut record = service.store.machine_get(session.machine).await?;
     if let Some(found) = record {
         record = heard(&service, &session, found).await?;
@@ -286,13 +291,25 @@ pub(crate) async fn orders(
         if let Some(record) = &record
             && let Some(order) = standing_order(&service, &session, record, challenge).await?
         {
-            return Ok(Json(order).into_response());
+            return Ok(fenced(term, Work::of(record).epoch, Json(order)));
         }
         if tokio::time::timeout_at(end, watch.poked()).await.is_err() {
-            return Ok(StatusCode::NO_CONTENT.into_response());
+            let Some(record) = &record else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+            return Ok(fenced(term, Work::of(record).epoch, StatusCode::NO_CONTENT));
         }
+        term = service.standing.term();
         record = service.store.machine_get(session.machine).await?;
     }
+}
+
+/// An answer with what an agent compares, so that it obeys nobody who read earlier than another one that it heard.
+fn fenced(term: u64, epoch: u64, answer: impl IntoResponse) -> Response {
+    ([(FENCE_HEADER, Fence { term, epoch }.to_string())], answer).into_response()
+}
+
+/// What a report of a machine that nobody knows any more is answered: nothing stands, and nothing comes later.
+fn forgotten() -> Response {
+    Json(ReportResponse { stands: false }).into_response()
 }
 
 /// An agent of an earlier boot that still asks must not hide that the one that is waited for fell silent.
@@ -448,9 +465,10 @@ pub(crate) async fn report(
     State(service): State<Arc<Service>>,
     Extension(session): Extension<Session>,
     Body(report): Body<Report>,
-) -> Result<Json<ReportResponse>, ApiError> {
-    let answer = |stands| Ok(Json(ReportResponse { stands }));
-    let Some(work) = service.store.machine_work(session.machine).await? else { return answer(false) };
+) -> Result<Response, ApiError> {
+    let term = service.standing.term();
+    let Some(work) = service.store.machine_work(session.machine).await? else { return Ok(forgotten()) };
+    let answer = |stands| Ok(fenced(term, work.epoch, Json(ReportResponse { stands })));
     let step: StepName = report.step.parse().map_err(|why: String| ApiError::field("step", why))?;
     if session.window.job.is_none() && report.job == NO_JOB {
         return answer(true);
@@ -483,7 +501,7 @@ pub(crate) async fn report(
     if is_progress && !to_be_noted(&service, work.heard) {
         return answer(stands);
     }
-    let Some(record) = service.store.machine_get(session.machine).await? else { return answer(false) };
+    let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(forgotten()) };
     let stands = Work::of(&record).job == of && !stopped;
     let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
     let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     bmcs, clock,
+    locks::Held,
     service::{Change, Service, ServiceError},
     store::{EventsOf, ListedMachine, MachineFilter, MachineRecord, NewEvent, NewSecret, Swap},
     text::word,
@@ -30,7 +31,6 @@ use provisioner_lifecycle::{
 };
 use serde::Deserialize;
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 /// What a list may be narrowed to, and which page of it.
@@ -179,7 +179,10 @@ pub(crate) async fn update(
     let none = (body.bmc.is_some() && another && !logs_in).then(Secret::default);
     let password = body.bmc_password.as_ref().or(none.as_ref());
     let secrets = new_secrets(&service, record.id(), password, body.bmc_key.as_ref())?;
-    let _turn = password.is_some().then(|| turn(&service, &record)).transpose()?;
+    let _turn = match password {
+        Some(_) => Some(turn(&service, &record).await?),
+        None => None,
+    };
     let body = MachineUpdate { macs, ..body };
     let changed = service
         .machine_change(record.id(), |record, now| {
@@ -193,8 +196,8 @@ pub(crate) async fn update(
 
 /// Who is changing the password at the BMC just now has stored it already: another one that is given meanwhile would
 /// take the place of the only one that the BMC knows then.
-fn turn(service: &Service, record: &MachineRecord) -> Result<OwnedMutexGuard<()>, ApiError> {
-    service.bmcs.turn(record.id()).try_lock_owned().map_err(|_| {
+async fn turn(service: &Service, record: &MachineRecord) -> Result<Held, ApiError> {
+    service.bmcs.turn(record.id()).try_lock().await.ok_or_else(|| {
         let detail = format!(
             "the password of the BMC of machine `{}` is being changed just now; try again in a minute",
             record.name

@@ -19,6 +19,7 @@ mod metrics;
 mod networks;
 mod pages;
 mod phone_home;
+mod replicas;
 mod reservations;
 mod timeline;
 mod validate;
@@ -134,6 +135,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::RESERVATION, delete(reservations::remove))
         .route(paths::BOOT_TRACE, get(boot_trace::show))
         .route(paths::BACKUP, get(backup::show))
+        .route(paths::REPLICAS, get(replicas::list))
         .route(paths::METRICS, get(metrics::show))
         .merge(works().route_layer(middleware::from_fn(to_the_end)))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));

@@ -9,7 +9,6 @@ use crate::{
 use anyhow::Context;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How long a server is waited for that is not there, or not yet: one that is restarted, or starts beside us. Whoever
 /// wrote a wrong address reads the warning meanwhile.
@@ -57,16 +56,6 @@ where
             }
             answer => return answer,
         }
-    }
-}
-
-/// Ends when another process may serve from the database: then this one must stop.
-pub(super) async fn alone(store: Arc<Store>, shutdown: CancellationToken) -> anyhow::Result<()> {
-    tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        error = store.lost() => Err(anyhow::Error::new(error).context(
-            "the connection to the database that shows that this process serves broke; it has to be started again",
-        )),
     }
 }
 

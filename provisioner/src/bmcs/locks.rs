@@ -1,29 +1,42 @@
 //! One lock for each machine, made when it is first asked for.
 
+use crate::{locks::Lock, store::Store};
 use provisioner_api::MachineId;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The locks of all machines, for one purpose.
-#[derive(Default)]
-pub(super) struct Locks(Mutex<HashMap<MachineId, Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Locks {
+    store: Arc<Store>,
+    purpose: &'static str,
+    known: Mutex<HashMap<MachineId, Lock>>,
+}
 
 impl Locks {
-    /// A machine's.
-    pub(super) fn of(&self, id: MachineId) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default())
+    /// Held by nobody.
+    pub(super) fn new(store: Arc<Store>, purpose: &'static str) -> Self {
+        Self { store, purpose, known: Mutex::default() }
     }
 
-    /// Whether somebody holds a machine's.
+    /// A machine's.
+    pub(super) fn of(&self, id: MachineId) -> Lock {
+        let new = || Lock::new(Arc::clone(&self.store), format!("{} {id}", self.purpose));
+        self.known().entry(id).or_insert_with(new).clone()
+    }
+
+    /// Whether somebody in this process holds a machine's.
     pub(super) fn is_held(&self, id: MachineId) -> bool {
-        let locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.get(&id).is_some_and(|lock| lock.try_lock().is_err())
+        self.known().get(&id).is_some_and(Lock::is_held_here)
     }
 
     /// Of a machine that is gone.
     pub(super) fn forget(&self, id: MachineId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.known().remove(&id);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<MachineId, Lock>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -109,6 +109,9 @@ pub(super) enum Command {
     /// Networks that are served, their leases and reservations
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// The replicas of the service: the processes that serve from one database
+    #[command(subcommand)]
+    Replica(ReplicaCommand),
     /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
     BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it
@@ -139,6 +142,13 @@ pub(super) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// `billet replica …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ReplicaCommand {
+    /// List the replicas, and which of them leads
+    List,
 }
 
 /// `billet boot-trace`.

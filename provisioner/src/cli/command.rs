@@ -18,12 +18,13 @@ mod why;
 mod works;
 
 use super::{
-    args::{Cli, Command},
+    args::{Cli, Command, ReplicaCommand},
     connection,
     environment::Environment,
     error::CliError,
     text::Context,
     ui::Ui,
+    view,
 };
 use authorities::authorities;
 pub(super) use backup::check as check_backup;
@@ -51,6 +52,10 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Instance(command) => instance::run(&mut session, command).await,
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
+        Command::Replica(ReplicaCommand::List) => {
+            let replicas = session.client.replicas().await?;
+            session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))
+        }
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,

@@ -9,6 +9,7 @@ mod job;
 mod layout;
 mod machine;
 mod network;
+mod replica;
 mod why;
 mod works;
 
@@ -25,6 +26,7 @@ pub(super) use instance::{instance, instances};
 pub(super) use job::{current, phase};
 pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
+pub(super) use replica::replicas;
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

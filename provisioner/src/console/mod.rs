@@ -283,6 +283,12 @@ impl Consoles {
         tokio::task::spawn_blocking(prune).await.map_err(io::Error::other)?
     }
 
+    /// Another replica records from now on: a BMC has one console for all.
+    pub(crate) fn record_no_more(&self) {
+        let stations: Vec<_> = self.lock().values().cloned().collect();
+        stations.iter().for_each(|station| station.set_recorded(&self.shared, false));
+    }
+
     /// Ends all consoles, and with them the answers that follow them.
     pub(crate) fn close(&self) {
         self.shared.end.cancel();

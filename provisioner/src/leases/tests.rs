@@ -4,6 +4,7 @@ use super::*;
 use pxe::leases::{Ask, Keep, LeaseClock, LeaseState, Reservation};
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},

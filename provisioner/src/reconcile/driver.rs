@@ -10,12 +10,7 @@ use super::{
     queue::{Because, Queue},
     sweep,
 };
-use crate::{
-    clock,
-    hub::Poke,
-    service::{Service, ServiceError},
-    text::chain,
-};
+use crate::{clock, hub::Poke, leader::Led, service::ServiceError, text::chain};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::MachineId;
 use std::{
@@ -60,13 +55,13 @@ const LEAP: SignedDuration = SignedDuration::from_mins(5);
 const ASLEEP: SignedDuration = SignedDuration::from_secs(15);
 
 struct Driver {
-    service: Arc<Service>,
+    service: Arc<Led>,
     limits: Arc<Limits>,
     began: Instant,
     /// When it was last known to run, by the clock that silence is counted by.
     awake: Timestamp,
     /// The same by a clock that nobody sets.
-    awake_since_boot: Duration,
+    awake_since_boot: SignedDuration,
     queue: Queue<Key>,
     /// What the last looks at machines left for the next ones.
     glances: HashMap<MachineId, machine::Glance>,
@@ -96,9 +91,12 @@ enum Left {
 }
 
 /// Reconciles until cancelled. What is being done then is given up where it is: every effect can be repeated.
-pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> Result<(), ServiceError> {
+pub(crate) async fn run(service: Arc<Led>, shutdown: CancellationToken) -> Result<(), ServiceError> {
     // Nobody could be heard while the service was down: silence counts from now.
-    let working = service.store.machines_listen(clock::now()).await?;
+    let working = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        working = service.store.machines_listen(clock::now()) => working?,
+    };
     let mut driver = Driver {
         limits: Arc::default(),
         began: Instant::now(),
@@ -137,6 +135,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
             () = until(due) => {}
             () = tokio::time::sleep(TICK) => {}
         }
+    }
+    if let Some(patience) = service.farewell() {
+        // Whoever leads next need not find what was done to half.
+        let ends = async { while driver.looks.join_next().await.is_some() {} };
+        _ = tokio::time::timeout(patience, ends).await;
     }
     driver.looks.shutdown().await;
     Ok(())
@@ -187,7 +190,10 @@ impl Driver {
                 self.queue.wake(Key::Allocation, at);
             }
             Poke::Wiping => self.queue.wake(Key::Wiping, now + GATHER),
-            Poke::All => self.queue.wake_all(now),
+            Poke::All => {
+                self.queue.wake(Key::Sweep, now);
+                self.queue.wake_all(now);
+            }
         }
     }
 
@@ -303,6 +309,11 @@ impl Driver {
                 tracing::error!(?key, error = chain(&error), "it can't be looked at: records are damaged");
                 self.queue.rests(key, now + AFTER_BUG);
             }
+            Err(error) if error.is_not_leading() => {
+                tracing::info!(?key, error = chain(&error), "what was decided is not written");
+                self.queue.rests(key, now + AFTER_ERROR);
+                self.service.lost();
+            }
             Err(error) => {
                 tracing::error!(?key, error = chain(&error), "reconciling failed; it is tried again");
                 self.queue.rests(key, now + AFTER_ERROR);
@@ -319,8 +330,7 @@ fn slept(awake: Timestamp, now: Timestamp) -> bool {
 
 /// By how much the clock was set while so much time passed by it and by one that nobody sets, if that is much. A host
 /// that was suspended has run by both.
-fn leap(by_day: SignedDuration, passed: Duration) -> Option<SignedDuration> {
-    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+fn leap(by_day: SignedDuration, passed: SignedDuration) -> Option<SignedDuration> {
     let leap = by_day.checked_sub(passed).unwrap_or(SignedDuration::MIN);
     (leap.unsigned_abs() > LEAP.unsigned_abs()).then_some(SignedDuration::from_secs(leap.as_secs()))
 }
@@ -331,7 +341,7 @@ fn pause(at: Timestamp, now: Timestamp) -> Duration {
 }
 
 async fn look_at_machine(
-    service: Arc<Service>,
+    service: Arc<Led>,
     id: MachineId,
     slots: Slots,
     mut glance: Option<machine::Glance>,
@@ -350,7 +360,7 @@ async fn look_at_machine(
 }
 
 /// Gives machines to those that wait, unless everything is frozen.
-async fn allocation(service: &Service, memory: &mut allocate::Memory) -> Result<Next, ServiceError> {
+async fn allocation(service: &Led, memory: &mut allocate::Memory) -> Result<Next, ServiceError> {
     match service.frozen().await? {
         None => allocate::pass(&service.store, &service.hub, memory).await,
         Some(_) => Ok(after(IDLE)),
@@ -363,7 +373,7 @@ fn after(pause: Duration) -> Next {
     Next::At(now.saturating_add(pause).unwrap_or(now))
 }
 
-async fn look_around(service: Arc<Service>, first: bool) -> Looked {
+async fn look_around(service: Arc<Led>, first: bool) -> Looked {
     let (next, found) = match sweep::look(&service, first).await {
         Ok(found) => (Ok(sweep::next(clock::now())), found),
         Err(error) => (Err(error), Vec::new()),
@@ -388,10 +398,10 @@ mod tests {
             (600, 1, Some(599)),
             (1, 600, Some(-599)),
         ] {
-            let passed = Duration::from_mins(passed);
+            let passed = SignedDuration::from_mins(passed);
             assert_eq!(leap(minutes(by_day), passed), expected.map(minutes), "{by_day} {passed:?}");
         }
-        assert!(leap(SignedDuration::MIN, Duration::MAX).is_some());
+        assert!(leap(SignedDuration::MIN, SignedDuration::MAX).is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     bmcs, clock,
+    leader::Led,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
     windows,
@@ -33,7 +34,7 @@ pub(super) struct Shown {
 
 /// Performs an effect. The error is our own (database).
 pub(super) async fn perform(
-    service: &Service,
+    service: &Led,
     record: &MachineRecord,
     effect: Effect,
 ) -> Result<(Done, Option<Shown>), ServiceError> {

@@ -41,7 +41,7 @@ pub(super) async fn follow(
         return Ok(Some(due));
     }
     // Whoever asks the BMC for it just now does a deed; what comes of it is not known yet.
-    if service.bmcs.deed(record.id()).try_lock().is_err() {
+    if service.bmcs.deed(record.id()).try_lock().await.is_none() {
         return Ok(Some(next));
     }
     let (after, told) = match service.bmcs.driver(record).await {

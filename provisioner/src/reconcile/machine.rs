@@ -9,9 +9,10 @@ use crate::{
     books::{self, position},
     clock,
     hub::Poke,
+    leader::Led,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
-    works::Standing,
+    works::Gate,
 };
 use bmc::PowerState;
 use jiff::{SignedDuration, Timestamp};
@@ -39,6 +40,9 @@ const POLL_REFUSED: SignedDuration = SignedDuration::from_mins(30);
 /// How soon a deed is tried again that another one at the same machine stands in the way of.
 const BUSY: SignedDuration = SignedDuration::from_secs(1);
 
+/// How soon a deed is tried again that might outlast the lease.
+const PUT_OFF: SignedDuration = SignedDuration::from_millis(100);
+
 /// How often a machine is considered anew in one turn, with what was just written of it.
 const ROUNDS: usize = 8;
 
@@ -64,7 +68,7 @@ struct Idle {
 
 /// Looks at a machine until there is nothing to do at once.
 pub(super) async fn reconcile(
-    service: &Service,
+    service: &Led,
     id: MachineId,
     slots: &Slots,
     glance: &mut Option<Glance>,
@@ -107,7 +111,7 @@ impl Looked {
 }
 
 async fn look(
-    service: &Service,
+    service: &Led,
     record: MachineRecord,
     slots: &Slots,
     glance: &mut Glance,
@@ -225,7 +229,7 @@ pub(super) async fn glance(
 
 /// Performs what is to be done, if nobody else is at the BMC.
 async fn act_alone(
-    service: &Service,
+    service: &Led,
     id: MachineId,
     slots: &Slots,
     now: Timestamp,
@@ -234,13 +238,20 @@ async fn act_alone(
         return Ok(Looked::Over(Next::Crowded(Turn::Deed, later(now, POLL))));
     };
     // An operator switches it just now, or has its firmware updated.
-    let Ok(_alone) = service.bmcs.deed(id).try_lock_owned() else {
+    let Some(_alone) = service.bmcs.deed(id).try_lock().await else {
         return Ok(Looked::Over(Next::At(later(now, BUSY))));
     };
     // An update that was begun until a moment ago is not to be switched into.
     let Some(record) = service.store.machine_get(id).await? else { return Ok(Looked::Over(Next::Now)) };
     match considered(service, &record).await? {
-        Decision::Act(effect) => Ok(Looked::after(act(service, &record, effect).await?)),
+        Decision::Act(effect) => {
+            // It would have to be over before the lease; which is renewed in a moment, or another one's.
+            if let Err(why) = service.may_begin() {
+                tracing::debug!(machine = record.name, %why, "a deed is put off");
+                return Ok(Looked::Over(Next::At(later(now, PUT_OFF))));
+            }
+            Ok(Looked::after(act(service, &record, effect).await?))
+        }
         _ => Ok(Looked::after(Some(record))),
     }
 }
@@ -257,7 +268,7 @@ async fn considered(service: &Service, record: &MachineRecord) -> Result<Decisio
 
 /// Performs an effect, and settles what came of it. Answers what the machine is like then, if that is known.
 async fn act(
-    service: &Service,
+    service: &Led,
     record: &MachineRecord,
     effect: Effect,
 ) -> Result<Option<MachineRecord>, ServiceError> {
@@ -352,8 +363,8 @@ fn settled(
 ) -> Change {
     let seen = shown.map(|shown| observe(&record.machine, &shown.fact, now));
     let seen = seen.as_ref().unwrap_or(&record.machine);
-    let (machine, told) = match service.works.standing() {
-        Standing::Open => books::settled(seen, outcome, &service.config.limits, now),
+    let (machine, told) = match service.works.gate() {
+        Gate::Open => books::settled(seen, outcome, &service.config.limits, now),
         _ => books::settled_alone(seen, outcome, now),
     };
     let mut events = shown.map_or_else(Vec::new, |shown| shown.events.clone());

@@ -10,7 +10,7 @@
 
 use super::{
     Swap,
-    db::{AGAIN, DbError, DbErrorKind, Isolation, Lanes, Statement},
+    db::{AGAIN, Conn, DbError, DbErrorKind, Isolation, Lanes, Statement, sql},
 };
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
@@ -215,20 +215,32 @@ fn is_trouble(error: &rusqlite::Error) -> bool {
 
 /// Commits a batch by itself, on a server's database: others come to it at the same time, and what a batch has to change is
 /// compared by the statement that changes it.
-pub(super) async fn commit_alone(lanes: &Lanes, batch: &Batch) -> Result<Written, Failed> {
+pub(super) async fn commit_alone(lanes: &Lanes, term: Option<u64>, batch: &Batch) -> Result<Written, Failed> {
     let mut again = AGAIN;
     loop {
-        match commit_once(lanes, batch).await {
+        match commit_once(lanes, term, batch).await {
             Err(failed) if again > 0 && failed.error.kind() == DbErrorKind::Conflict => again -= 1,
             done => return done,
         }
     }
 }
 
-async fn commit_once(lanes: &Lanes, batch: &Batch) -> Result<Written, Failed> {
+/// The term of the turn must be this one, and stays so until the transaction ends: whoever takes the turn waits for that.
+/// To be said first in it. Renewing the lease changes no column of a key, so that it neither waits nor is waited for.
+pub(super) async fn fence(conn: &mut Conn, term: Option<u64>) -> Result<(), DbError> {
+    let Some(term) = term else { return Ok(()) };
+    let now: i64 = sql("SELECT term FROM works FOR KEY SHARE").scalar(conn).await?;
+    if now as u64 == term {
+        return Ok(());
+    }
+    let words = format!("it was term {term}, and is another process's turn by now, of term {now}");
+    Err(DbError::new(DbErrorKind::NotLeading, words))
+}
+
+async fn commit_once(lanes: &Lanes, term: Option<u64>, batch: &Batch) -> Result<Written, Failed> {
     let rest = |error| Failed { part: Part::Rest, error };
     // One statement commits itself.
-    if let [Step { part, swaps, statement }] = &*batch.steps {
+    if let ([Step { part, swaps, statement }], None) = (&*batch.steps, term) {
         let mut lent = lanes.get().await.map_err(rest)?;
         let done = statement.clone().execute(&mut lent).await;
         let rows = done.map_err(|error| Failed { part: *part, error: error.at_commit() })?;
@@ -236,6 +248,7 @@ async fn commit_once(lanes: &Lanes, batch: &Batch) -> Result<Written, Failed> {
     }
     let mut written = Written { swap: Swap::Updated, rows: 0 };
     let mut lent = lanes.begin(Isolation::Committed).await.map_err(rest)?;
+    fence(&mut lent, term).await.map_err(rest)?;
     for Step { part, swaps, statement } in &batch.steps {
         let done = statement.clone().execute(&mut lent).await;
         written.rows = done.map_err(|error| Failed { part: *part, error })?;

@@ -69,12 +69,9 @@ impl Store {
 
     /// Forgets what is older than an id, and all but the newest `most` entries.
     pub(crate) async fn boot_trace_prune(&self, before: u64, most: u32) -> Result<(), StoreError> {
-        sql("DELETE FROM boot_trace WHERE id < $1 OR id <=
-             (SELECT id FROM boot_trace ORDER BY id DESC LIMIT 1 OFFSET $2)")
-        .bind(before as i64)
-        .bind(most)
-        .execute(&mut *self.writer.get().await?)
-        .await?;
+        let old = "DELETE FROM boot_trace WHERE id < $1 OR id <=
+             (SELECT id FROM boot_trace ORDER BY id DESC LIMIT 1 OFFSET $2)";
+        self.writer.run(sql(old).bind(before as i64).bind(most)).await?;
         Ok(())
     }
 }

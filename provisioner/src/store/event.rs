@@ -128,8 +128,7 @@ impl Store {
     pub(crate) async fn event_prune(&self, before: Timestamp, keep: u32) -> Result<(), StoreError> {
         let old =
             "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < $1 ORDER BY id LIMIT $2 + 0)";
-        while sql(old).bind(first_id(before)).bind(SLICE).execute(&mut *self.writer.get().await?).await? > 0 {
-        }
+        while self.writer.run(sql(old).bind(first_id(before)).bind(SLICE)).await? > 0 {}
         self.event_prune_of("machine", keep).await?;
         self.event_prune_of("instance", keep).await
     }
@@ -148,14 +147,8 @@ impl Store {
         );
         let full: Vec<String> = sql(full).bind(keep).scalars(&mut *self.reader.get().await?).await?;
         for id in full {
-            while sql(forget.clone())
-                .bind(&id)
-                .bind(keep)
-                .bind(SLICE)
-                .execute(&mut *self.writer.get().await?)
-                .await?
-                > 0
-            {}
+            let some = || sql(forget.clone()).bind(&id).bind(keep).bind(SLICE);
+            while self.writer.run(some()).await? > 0 {}
         }
         Ok(())
     }

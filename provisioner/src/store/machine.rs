@@ -223,10 +223,9 @@ impl Store {
 
     /// Forgets jobs that ended before a time, but for the last one of each machine.
     pub(crate) async fn job_prune(&self, before: Timestamp) -> Result<(), StoreError> {
-        sql("DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)")
-            .bind(micros(before))
-            .execute(&mut *self.writer.get().await?)
-            .await?;
+        let old =
+            "DELETE FROM job WHERE ended < $1 AND id NOT IN (SELECT job FROM machine WHERE job IS NOT NULL)";
+        self.writer.run(sql(old).bind(micros(before))).await?;
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Work {
     pub(crate) job: Option<(JobId, u64)>,
     /// When its agent was heard, as it is stored.
     pub(crate) heard: Option<Timestamp>,
+    /// The epoch of its last job, running or not.
+    pub(crate) epoch: u64,
 }
 
 impl Work {
@@ -28,7 +30,8 @@ impl Work {
     pub(crate) fn of(record: &MachineRecord) -> Self {
         let machine = &record.machine;
         let job = machine.running_job().filter(|_| machine.state.hold.is_none());
-        Self { job: job.map(|job| (job.id, job.epoch)), heard: machine.facts.agent_seen }
+        let epoch = machine.state.epoch;
+        Self { job: job.map(|job| (job.id, job.epoch)), heard: machine.facts.agent_seen, epoch }
     }
 }
 

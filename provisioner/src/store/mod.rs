@@ -25,8 +25,10 @@ mod recent;
 mod replica;
 mod reservation;
 mod secret;
+mod site;
 mod timeline;
 mod token;
+mod turn;
 mod window;
 mod works;
 mod writer;
@@ -36,18 +38,21 @@ mod tests;
 
 pub(crate) use boot_trace::Numbered;
 pub(crate) use copy::{Restored, SCHEMA};
-pub(crate) use db::{DbError, DbErrorKind};
+pub(crate) use db::{DbError, DbErrorKind, Ears};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{InstanceRecord, InstanceStanding};
 pub(crate) use lease::LeaseCounts;
 pub(crate) use machine::MachineRecord;
 pub(crate) use memory::Work;
 pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
+pub(crate) use replica::ReplicaAbout;
 pub(crate) use secret::NewSecret;
+pub(crate) use site::SitePrint;
+pub(crate) use turn::TurnSeen;
 pub(crate) use window::Window;
 
 use crate::boot_index::BootIndex;
-use db::{Lanes, ServeLock, Target};
+use db::{Lanes, Locks, Own, Target};
 use jiff::Timestamp;
 use memory::Memory;
 use sqlx::postgres::PgConnectOptions;
@@ -65,9 +70,17 @@ pub(crate) enum StoreError {
         "the connection to the database broke while this was written, so nobody knows whether it was; look before you repeat it"
     )]
     Unknown(#[source] DbError),
-    /// Another process serves from this database.
-    #[error("another `billet serve` works with this database; stop it, or set another `database`")]
+    /// An older process, which knows no replicas, serves from this database.
+    #[error(
+        "a `billet serve` of an older version works with this database and shares it with nobody; stop it, or set another `database`"
+    )]
     Served,
+    /// Processes serve from this database that is to be replaced.
+    #[error("a `billet serve` works with this database; stop all of them first (`billet replica list`)")]
+    InService,
+    /// Another process has taken the turn, so that what this one decided was not written.
+    #[error("another process leads by now; nothing was written")]
+    NotLeading(#[source] DbError),
     /// A migration failed.
     #[error("the database can't be brought up to date; it may be newer than this program")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -115,6 +128,11 @@ impl StoreError {
         matches!(self, Self::Database(error) if error.kind() == DbErrorKind::Lost)
     }
 
+    /// Whether another process leads by now.
+    pub(crate) fn is_not_leading(&self) -> bool {
+        matches!(self, Self::NotLeading(_))
+    }
+
     /// Whether nobody knows if it was written.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_))
@@ -125,6 +143,7 @@ impl From<DbError> for StoreError {
     fn from(error: DbError) -> Self {
         match error.kind() {
             DbErrorKind::Unknown => Self::Unknown(error),
+            DbErrorKind::NotLeading => Self::NotLeading(error),
             _ => Self::Database(error),
         }
     }
@@ -139,11 +158,25 @@ pub(crate) enum Swap {
     Stale,
 }
 
-/// How long another process that serves from the same database, and may just be ending, is waited for. A server takes 25 s
-/// to find that a host is gone.
+/// How long a process of an older version that serves from the same database, and may just be ending, is waited for. A
+/// server takes 25 s to find that a host is gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The store: writers, readers, and what is remembered.
+/// What there is of a server alone.
+#[derive(Clone)]
+struct Server {
+    /// Locks that other processes see.
+    locks: Arc<Locks>,
+    /// Where the turn is read and written.
+    turn: Arc<Own>,
+    /// Where other processes are told something.
+    voice: Arc<Own>,
+    /// For whoever makes connections of its own kind.
+    options: PgConnectOptions,
+}
+
+/// The store: writers, readers, and what is remembered. A clone is the same store.
+#[derive(Clone)]
 pub(crate) struct Store {
     writer: Writer,
     reader: Lanes,
@@ -153,41 +186,56 @@ pub(crate) struct Store {
     recent: Arc<Memory>,
     /// What booting clients are answered from.
     pub(crate) boot_index: Arc<BootIndex>,
-    /// When a process last listened before this one.
+    /// Whether this process listens.
     alive: alive::Alive,
-    /// On a server: that nobody else serves from this database.
-    serve_lock: Option<ServeLock>,
+    /// On a server, which others may use.
+    server: Option<Server>,
     /// What the database's clock shows, in milliseconds since 1970; zero for the time of day.
     #[cfg(test)]
-    pub(crate) clock: std::sync::atomic::AtomicI64,
+    pub(crate) clock: Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl Store {
     /// Opens a file, or makes it, and brings it up to date.
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         let target = Target::file(path);
-        let mut migrating = db::migrate(target.clone()).await?;
-        let alive = alive::Alive::open(&mut migrating).await?;
-        migrating.close().await?;
+        db::migrate(target.clone()).await?.close().await?;
         let recent = Arc::new(Memory::default());
         let writer = Writer::groups(Lanes::open(target.clone(), 1).await?, path, Arc::clone(&recent));
         let readers = [Lanes::open(target.reading(), 4).await?, Lanes::open(target.reading(), 2).await?];
-        Ok(Self::new(writer, readers, recent, alive, None))
+        Ok(Self::new(writer, readers, recent, None))
     }
 
-    /// Opens a database of a server, once nobody else serves from it, and brings it up to date. Nothing is remembered:
-    /// others may come to write there.
+    /// Opens a database of a server, and brings it up to date. Nothing is remembered: others write there, too.
     pub(crate) async fn open_server(options: &PgConnectOptions) -> Result<Self, StoreError> {
         let target = Target::server(options);
-        let serve_lock = ServeLock::take(target.clone(), PATIENCE).await?.ok_or(StoreError::Served)?;
-        let mut migrating = db::migrate(target.clone()).await?;
-        let alive = alive::Alive::open(&mut migrating).await?;
-        migrating.close().await?;
+        let locks = Locks::open(target.clone(), PATIENCE).await?.ok_or(StoreError::Served)?;
+        Self::on_server(target, locks, options).await
+    }
+
+    /// The same for whoever replaces all of it: nobody serves from it meanwhile.
+    pub(crate) async fn open_server_alone(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let target = Target::server(options);
+        let locks = Locks::open_alone(target.clone(), PATIENCE).await?.ok_or(StoreError::InService)?;
+        let store = Self::on_server(target, locks, options).await?;
+        // The lock of one that serves goes with a connection that breaks; its signs of life stay for their time.
+        if store.replica_list().await?.iter().any(|replica| replica.alive) {
+            store.close().await;
+            return Err(StoreError::InService);
+        }
+        Ok(store)
+    }
+
+    async fn on_server(target: Target, locks: Locks, options: &PgConnectOptions) -> Result<Self, StoreError> {
+        db::migrate(target.clone()).await?.close().await?;
+        let turn = Arc::new(Own::new(target.clone()));
+        let voice = Arc::new(Own::new(target.clone()));
+        let server = Server { locks: Arc::new(locks), turn, voice, options: options.clone() };
         let recent = Arc::new(Memory::none());
         let writer =
             Writer::each(Lanes::open(target.clone(), 1).await?, Lanes::open(target.clone(), 8).await?);
         let readers = [Lanes::open(target.reading(), 6).await?, Lanes::open(target.reading(), 4).await?];
-        Ok(Self::new(writer, readers, recent, alive, Some(serve_lock)))
+        Ok(Self::new(writer, readers, recent, Some(server)))
     }
 
     /// Whether there is something of ours in a database of a server already.
@@ -199,8 +247,7 @@ impl Store {
         writer: Writer,
         [reader, api_reader]: [Lanes; 2],
         recent: Arc<Memory>,
-        alive: alive::Alive,
-        serve_lock: Option<ServeLock>,
+        server: Option<Server>,
     ) -> Self {
         Self {
             writer,
@@ -208,19 +255,10 @@ impl Store {
             api_reader,
             recent,
             boot_index: Arc::default(),
-            alive,
-            serve_lock,
+            alive: Default::default(),
+            server,
             #[cfg(test)]
             clock: Default::default(),
-        }
-    }
-
-    /// Answers when another process may serve from this database: then this one must do nothing more. Never, where that
-    /// can't be.
-    pub(crate) async fn lost(&self) -> DbError {
-        match &self.serve_lock {
-            Some(lock) => lock.lost().await,
-            None => std::future::pending().await,
         }
     }
 
@@ -237,8 +275,10 @@ impl Store {
         self.api_reader.close().await;
         self.reader.close().await;
         self.writer.close().await;
-        if let Some(lock) = &self.serve_lock {
-            lock.let_go().await;
+        if let Some(server) = &self.server {
+            server.turn.close().await;
+            server.voice.close().await;
+            server.locks.close().await;
         }
     }
 }

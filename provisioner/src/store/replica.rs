@@ -6,14 +6,88 @@
 use super::{
     Store, StoreError,
     db::{Conn, DbError, Row, again, now_text, sql},
+    document, json,
     lease::{address_of, from_row, mac_of, range_text},
 };
-use pxe::leases::{Beat, Block, Claimed, Elsewhere};
+use jiff::{SignedDuration, Timestamp};
+use pxe::leases::{Beat, Block, CLAIM, Claimed, Elsewhere};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// How long the row of a replica that died is remembered, in milliseconds.
 const REMEMBERED: i64 = 24 * 3600 * 1000;
 
+/// What a replica tells the others of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReplicaAbout {
+    /// The host that it runs on.
+    pub(crate) host: String,
+    /// Where its API is, `https://…`.
+    pub(crate) url: String,
+    /// The same as the machines of each network reach it.
+    #[serde(default)]
+    pub(crate) networks: BTreeMap<String, String>,
+    /// Which data folder it works with: another one on another host or file system.
+    pub(crate) place: String,
+    /// When the process began.
+    pub(crate) since: Timestamp,
+}
+
+/// A replica as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReplicaRow {
+    /// The id in its data folder.
+    pub(crate) owner: String,
+    /// Its process.
+    pub(crate) process: Option<Uuid>,
+    /// Its last beat, by the database's clock.
+    pub(crate) beat: Timestamp,
+    /// Whether it counts as alive.
+    pub(crate) alive: bool,
+    /// What it told; none: it is of an older version.
+    pub(crate) about: Option<ReplicaAbout>,
+}
+
 impl Store {
+    /// The replicas that there are, or were lately, by id.
+    pub(crate) async fn replica_list(&self) -> Result<Vec<ReplicaRow>, StoreError> {
+        let mut lent = self.reader.get().await?;
+        let now = now_text(lent.is_postgres());
+        let text = format!("SELECT owner, until, process, about, {now} AS clock FROM replica ORDER BY owner");
+        let rows = sql(text).bind(self.test_clock()).fetch_all(&mut lent).await?;
+        let row = |row: &Row| {
+            let (owner, until, clock): (String, i64, i64) =
+                (row.try_get("owner")?, row.try_get("until")?, row.try_get("clock")?);
+            let about: Option<String> = row.try_get("about")?;
+            let about = about.map(|about| document(|| format!("replica {owner}"), &about)).transpose()?;
+            let process: Option<String> = row.try_get("process")?;
+            let end = Timestamp::from_millisecond(until).unwrap_or(Timestamp::MAX);
+            Ok(ReplicaRow {
+                process: process.and_then(|process| process.parse().ok()),
+                // Each beat is good for so long.
+                beat: end.saturating_sub(SignedDuration::from_millis(CLAIM as i64)).unwrap_or(end),
+                alive: until > clock,
+                about,
+                owner,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Writes down which process speaks for a replica from now on, and what it tells of itself.
+    pub(crate) async fn replica_tell(
+        &self,
+        owner: &str,
+        process: Uuid,
+        about: &ReplicaAbout,
+    ) -> Result<(), StoreError> {
+        let text = "INSERT INTO replica (owner, until, process, about) VALUES ($1, 0, $2, $3)
+                    ON CONFLICT (owner) DO UPDATE SET process = excluded.process, about = excluded.about";
+        self.writer.run(sql(text).bind(owner).bind(process.to_string()).bind(json(about))).await?;
+        Ok(())
+    }
+
     /// Says that a replica is alive for so many milliseconds, and looks around. `reservations` is the version that it
     /// knows.
     pub(crate) async fn replica_beat(
@@ -133,7 +207,7 @@ impl Store {
         network: &str,
     ) -> Result<Vec<Elsewhere>, StoreError> {
         let mut lent = self.reader.get().await?;
-        let now = now_text(&lent);
+        let now = now_text(lent.is_postgres());
         let rows = sql(format!(
             "SELECT address, mac, expires FROM lease WHERE network = $2 AND state = 0 AND expires > {now}
              AND NOT EXISTS (SELECT 1 FROM lease_block WHERE lease_block.network = lease.network
@@ -168,7 +242,7 @@ impl Store {
     }
 
     pub(super) async fn database_now(&self, conn: &mut Conn) -> Result<i64, StoreError> {
-        let text = format!("SELECT {}", now_text(conn));
+        let text = format!("SELECT {}", now_text(conn.is_postgres()));
         Ok(sql(text).bind(self.test_clock()).scalar(conn).await?)
     }
 }

@@ -14,6 +14,7 @@ mod pages;
 mod postgres;
 mod schema;
 mod works;
+mod turn;
 
 use super::*;
 use crate::{

@@ -3,7 +3,7 @@
 use super::{
     MachineRecord, NewEvent, Store, StoreError, Swap,
     batch::{Batch, Part},
-    db::{Row, sql},
+    db::{Row, again, sql},
     document, event, machine,
     memory::Touched,
     micros, time,
@@ -153,17 +153,20 @@ impl Store {
     /// Forgets windows that closed before `closed` without a claim, those whose job ended before `closed` (no agent gets
     /// an order in them any more), and those whose session began before `began`.
     pub(crate) async fn window_prune(&self, closed: Timestamp, began: Timestamp) -> Result<(), StoreError> {
-        let touched = Touched::default().any_window();
-        let mut lent = self.writer.get().await?;
-        self.recent.begin(&touched);
-        sql("DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
-             OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)")
-        .bind(micros(closed))
-        .bind(micros(began))
-        .execute(lent.conn())
-        .await?;
-        self.recent.end(touched, true);
-        Ok(())
+        again!({
+            let touched = Touched::default().any_window();
+            let mut transaction = self.writer.begin().await?;
+            self.recent.begin(&touched);
+            sql("DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
+                 OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)")
+            .bind(micros(closed))
+            .bind(micros(began))
+            .execute(&mut transaction)
+            .await?;
+            transaction.commit_held().await?;
+            self.recent.end(touched, true);
+            Ok(())
+        })
     }
 }
 

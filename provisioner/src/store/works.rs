@@ -27,7 +27,7 @@ impl Store {
     ) -> Result<(Freeze, bool), StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
-            let now = now_text(&transaction);
+            let now = now_text(transaction.is_postgres());
             let text = format!(
                 "UPDATE works SET frozen = {now}, frozen_by = $2, frozen_why = $3 WHERE one = 1 AND frozen IS NULL"
             );

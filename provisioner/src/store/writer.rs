@@ -7,11 +7,12 @@
 //! the groups for that time.
 //!
 //! On PostgreSQL a write is a transaction of its own, and so is what takes several questions: they run beside each other,
-//! and what came between is a [`DbErrorKind::Conflict`].
+//! and what came between is a [`DbErrorKind::Conflict`]. What the leader writes there begins with a look at the term
+//! ([`Writer::led`]): this is the only place where that could be forgotten.
 
 use super::{
     batch::{self, Batch, Failed, Part, Written},
-    db::{DbError, DbErrorKind, Isolation, Lanes, Lent},
+    db::{DbError, DbErrorKind, Isolation, Lanes, Lent, Statement},
     memory::{Memory, Touched},
 };
 use crate::boot_index::Changing;
@@ -72,6 +73,7 @@ impl From<Batch> for Write {
 }
 
 /// Who writes.
+#[derive(Clone)]
 pub(super) struct Writer {
     /// For transactions of several questions. Of a file there is one connection: whoever has it is the only one who
     /// writes.
@@ -80,6 +82,8 @@ pub(super) struct Writer {
     groups: Option<Arc<Shared>>,
     /// Of a server: where each write is a transaction of its own.
     each: Option<Lanes>,
+    /// Nothing is written unless this is the term of the turn: then it is for the leader alone.
+    term: Option<u64>,
 }
 
 struct Shared {
@@ -155,7 +159,7 @@ impl Writer {
     /// Each write is committed by itself, on `each`. The one connection of `lanes` lets transactions of several questions
     /// follow each other: beside each other they would be conflicts most of the time.
     pub(super) fn each(lanes: Lanes, each: Lanes) -> Self {
-        Self { lanes, groups: None, each: Some(each) }
+        Self { lanes, groups: None, each: Some(each), term: None }
     }
 
     /// Writes through the one connection of `lanes`, and a second one to the same file.
@@ -168,17 +172,41 @@ impl Writer {
             #[cfg(test)]
             groups: std::sync::atomic::AtomicU64::new(0),
         };
-        Self { lanes, groups: Some(Arc::new(shared)), each: None }
+        Self { lanes, groups: Some(Arc::new(shared)), each: None, term: None }
     }
 
-    /// The connection for more than one question, as soon as nobody else writes.
+    /// The same for the leader of this term: whatever is written so lands while the term lasts, or not at all. A file's
+    /// lasts for ever.
+    pub(super) fn led(&self, term: u64) -> Self {
+        Self { term: self.each.is_some().then_some(term), ..self.clone() }
+    }
+
+    /// The connection for one question, as soon as nobody else writes. Not for the leader: it has to look at the term in
+    /// the same transaction.
     pub(super) async fn get(&self) -> Result<Lent, DbError> {
-        self.lanes.get().await
+        match self.term {
+            None => self.lanes.get().await,
+            Some(_) => Err(DbError::new(DbErrorKind::Other, "a leader writes in transactions only")),
+        }
     }
 
     /// Begins a transaction that takes several questions. It is taken back unless it is committed.
     pub(super) async fn begin(&self) -> Result<Lent, DbError> {
-        self.lanes.begin(Isolation::Alone).await
+        let mut lent = self.lanes.begin(Isolation::Alone).await?;
+        batch::fence(&mut lent, self.term).await?;
+        Ok(lent)
+    }
+
+    /// Runs one statement, which is a transaction of its own. How many rows it changed.
+    pub(super) async fn run(&self, statement: Statement) -> Result<u64, DbError> {
+        if self.term.is_none() {
+            return statement.execute(&mut *self.lanes.get().await?).await.map_err(DbError::at_commit);
+        }
+        let mut lent = self.lanes.begin(Isolation::Committed).await?;
+        batch::fence(&mut lent, self.term).await?;
+        let rows = statement.execute(&mut lent).await?;
+        lent.commit().await?;
+        Ok(rows)
     }
 
     /// Does what is handed in, or nothing of it. The answer comes after the commit.
@@ -187,7 +215,10 @@ impl Writer {
         let member = Member { write: write.into(), answer };
         match &self.groups {
             Some(shared) => self.hand_in(shared, member),
-            None => _ = tokio::spawn(commit_alone(self.each.as_ref().unwrap_or(&self.lanes).clone(), member)),
+            None => {
+                let lanes = self.each.as_ref().unwrap_or(&self.lanes).clone();
+                tokio::spawn(commit_alone(lanes, self.term, member));
+            }
         }
         // Nobody answers when the runtime ends.
         let gone = |_| Err(Failed { part: Part::Rest, error: nobody_answers() });
@@ -355,12 +386,12 @@ fn nobody_answers() -> DbError {
 }
 
 /// Commits one write on a database that takes many at once. What booting clients are told changes once it is done.
-async fn commit_alone(lanes: Lanes, Member { write, answer }: Member) {
+async fn commit_alone(lanes: Lanes, term: Option<u64>, Member { write, answer }: Member) {
     let Write { batch, touched: _, changing } = write;
     if answer.is_closed() {
         return;
     }
-    let done = batch::commit_alone(&lanes, &batch).await;
+    let done = batch::commit_alone(&lanes, term, &batch).await;
     drop(changing);
     // Whoever waited may be gone.
     let _ = answer.send(done);

@@ -109,6 +109,11 @@ impl Authority {
         &self.path
     }
 
+    /// SHA-256 of its public key, hex.
+    pub(super) fn key_sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.issuer.key().subject_public_key_info()))
+    }
+
     /// SHA-256 of its certificate, hex.
     pub(super) fn sha256(&self) -> String {
         hex::encode(Sha256::digest(&self.certificate))

@@ -4,7 +4,6 @@ use crate::World;
 use crate::act::Action;
 use crate::scene::{Fault, PACE};
 use crate::site::{Agent, Answer, Broken, Site, Step, at};
-use provisioner_lifecycle::Fence;
 
 impl World {
     pub(crate) fn agent_can(&self, site: &Site, all: &mut Vec<Action>) {
@@ -27,7 +26,7 @@ impl World {
 
     /// Once in each epoch. The answer names the fence, so that the agent knows it before its first order.
     pub(crate) fn claim_window(&self, site: &mut Site) {
-        let fence = Fence::of(&site.row.turn, site.row.epoch);
+        let fence = site.row.turn.fence(site.row.epoch);
         site.row.window = Some(site.row.epoch);
         site.row.version += 1;
         let mut highest = fence;

@@ -10,8 +10,9 @@
 //! A [`Scene`] says how much of what may go wrong, so that its states can be counted; a [`Fault`] in the design breaks one
 //! rule, and the tests require that each of them is found, so that a check that finds nothing says something.
 //!
-//! What is made small: one machine, one job of two steps (switch it on by the BMC, wipe it by the agent), whole seconds,
-//! a lease of three. Deliberately not here: SQL (the store's tests have it), and how the real service schedules itself.
+//! What is made small: one machine, so that the turn stands in its row, one job of two steps (switch it on by the BMC, wipe
+//! it by the agent), whole seconds, a lease of three. Deliberately not here: SQL (the store's tests have it), and how the
+//! real service schedules itself.
 
 mod act;
 mod agent;
@@ -48,7 +49,6 @@ fn kept(broken: Broken) -> Property<World> {
     let holds: fn(&World, &Site) -> bool = match broken {
         Broken::TermTwice => |_, site| !site.broken.contains(&Broken::TermTwice),
         Broken::OldTerm => |_, site| !site.broken.contains(&Broken::OldTerm),
-        Broken::TakenFrozen => |_, site| !site.broken.contains(&Broken::TakenFrozen),
         Broken::Overlap => |_, site| !site.broken.contains(&Broken::Overlap),
         Broken::Twice => |_, site| !site.broken.contains(&Broken::Twice),
         Broken::Late => |_, site| !site.broken.contains(&Broken::Late),

@@ -61,7 +61,7 @@ impl World {
         }
         Self::spend(site, commit);
         site.replicas[place].view = None;
-        let landed = commit != Commit::Lost && self.lands(site, &view.row);
+        let landed = commit != Commit::Lost && self.lands_of_anybody(site, &view.row);
         if landed {
             site.row.owner = Some(me);
             site.row.version += 1;
@@ -82,7 +82,7 @@ impl World {
             return;
         }
         Self::spend(site, commit);
-        let landed = commit != Commit::Lost && self.lands(site, &view.row);
+        let landed = commit != Commit::Lost && self.lands_of_anybody(site, &view.row);
         if landed {
             site.row.owner = None;
             site.row.version += 1;

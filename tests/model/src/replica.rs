@@ -5,7 +5,7 @@ use crate::act::{Action, Commit};
 use crate::scene::{Fault, PACE};
 use crate::site::{Answer, Broken, Deed, Move, Replica, Row, Site, Step, View, at};
 use jiff::SignedDuration;
-use provisioner_lifecycle::{Fence, may_begin, may_order, may_take, renew, still_mine};
+use provisioner_lifecycle::{may_begin, may_order, may_take, renew, still_mine};
 
 /// How fast the clock of the last replica is, in worlds where it goes by its own.
 const FAST: i64 = 3;
@@ -42,7 +42,7 @@ impl World {
     fn work_can(&self, site: &Site, place: usize, view: &View, all: &mut Vec<Action>) {
         let replica = &site.replicas[place];
         let (turn, me) = (&view.row.turn, replica.id);
-        if may_take(turn, me, &self.works(view), at(view.read), &PACE).is_ok() {
+        if may_take(turn, me, at(view.read), &PACE).is_ok() {
             all.extend(Self::commits(site).iter().map(|commit| Action::Take(place, *commit)));
         }
         if !still_mine(turn, &me, turn.term) {
@@ -95,28 +95,17 @@ impl World {
         site.replicas[place].view = Some(self.view(site, place));
     }
 
-    /// What a taker knows of a freeze.
-    fn works(&self, view: &View) -> provisioner_lifecycle::Works {
-        if self.has(Fault::TakenWhateverIsFrozen) { Default::default() } else { view.works }
-    }
-
     pub(crate) fn take(&self, site: &mut Site, place: usize, commit: Commit) {
         Self::spend(site, commit);
         let me = site.replicas[place].id;
         let Some(view) = site.replicas[place].view.take() else { return };
-        let Ok(taking) = may_take(&view.row.turn, me, &self.works(&view), at(view.read), &PACE) else {
-            return;
-        };
+        let Ok(taking) = may_take(&view.row.turn, me, at(view.read), &PACE) else { return };
         let mut now = site.row.turn;
         if self.has(Fault::RenewalNotCompared) {
             now.until = taking.seen_until;
         }
-        let works = if self.has(Fault::TakenWhateverIsFrozen) { Default::default() } else { site.works };
-        if commit == Commit::Lost || !taking.lands(&now, &works) {
+        if commit == Commit::Lost || !taking.lands(&now) {
             return;
-        }
-        if site.works.frozen.is_some() {
-            site.broken.insert(Broken::TakenFrozen);
         }
         let term = taking.turn.term;
         if site.past.taken.iter().any(|(taken, by)| *taken == term && *by != me) {
@@ -137,7 +126,13 @@ impl World {
         }
     }
 
-    /// Whether a write that was decided by this row lands now.
+    /// Whether a write of any process, leader or not, that was decided by this row lands now: what people ask for goes by
+    /// the version alone.
+    pub(crate) fn lands_of_anybody(&self, site: &Site, decided: &Row) -> bool {
+        self.has(Fault::VersionNotCompared) || decided.version == site.row.version
+    }
+
+    /// Whether a write of a leader that was decided by this row lands now.
     pub(crate) fn lands(&self, site: &mut Site, decided: &Row) -> bool {
         let (mut seen, now) = (decided.seen(), site.row.seen());
         if self.has(Fault::TermNotCompared) {
@@ -196,7 +191,7 @@ impl World {
         if view.read < asked || view.row.window != Some(session) {
             return None;
         }
-        let meant = Fence::of(&view.row.turn, view.row.epoch);
+        let meant = view.row.turn.fence(view.row.epoch);
         let order = may_order(&view.row.turn, view.row.epoch, &view.works).ok().filter(|_| view.row.wipes());
         let mut fence = order.unwrap_or(meant);
         if self.has(Fault::FenceNotRaised) {

@@ -56,8 +56,6 @@ pub enum Fault {
     VersionNotCompared,
     /// Taking compares the term and not the end of the lease, which a renewal moves.
     RenewalNotCompared,
-    /// Taking is one statement that does not look at the freeze.
-    TakenWhateverIsFrozen,
     /// A replica decides by its own clock, which is three seconds fast.
     OwnClock,
     /// An effect is begun however little is left of the lease.

@@ -33,7 +33,7 @@ pub struct Site {
     pub(crate) broken: BTreeSet<Broken>,
 }
 
-/// The machine in the database.
+/// The machine in the database, and the turn, which is the works': a world has one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub(crate) version: u64,
@@ -186,8 +186,6 @@ pub enum Broken {
     TermTwice,
     /// A write landed that was decided in an older term.
     OldTerm,
-    /// A turn was taken while everything was frozen.
-    TakenFrozen,
     /// Effects of two processes were under way at the BMC at once.
     Overlap,
     /// The agent wiped twice in one epoch.
@@ -208,10 +206,9 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::TermTwice,
         Self::OldTerm,
-        Self::TakenFrozen,
         Self::Overlap,
         Self::Twice,
         Self::Late,
@@ -228,7 +225,6 @@ impl Broken {
         match self {
             Self::TermTwice => "a term has one holder",
             Self::OldTerm => "no write of an old term lands",
-            Self::TakenFrozen => "nothing is taken while all is frozen",
             Self::Overlap => "effects of two processes are never under way at once",
             Self::Twice => "nothing is wiped twice in one epoch",
             Self::Late => "an agent that heard of a later term or epoch begins nothing of an earlier one",
@@ -249,7 +245,7 @@ impl Site {
             let turn = Turn { term: 1, holder: Some(0), until: at(1 + PACE.lease.as_secs()) };
             site.past.taken.insert((1, 0));
             site.row = Row { turn, step: Step::Wipe, intent: true, window: Some(1), ..site.row };
-            let fence = Fence::of(&turn, 1);
+            let fence = turn.fence(1);
             site.agent = Agent { session: Some(1), highest: fence, meant: fence, ..Agent::default() };
         }
         site

@@ -15,26 +15,37 @@ pub(super) struct Span {
 }
 
 /// Later than everything.
-pub(super) const NEVER: u64 = u64::MAX;
+pub const NEVER: u64 = u64::MAX;
 
 /// What was asked, and answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Deed {
+pub enum Deed {
     /// A machine for an instance. Repeated tries are one claim.
-    Claim { instance: String, answer: Claimed },
+    Claim {
+        /// Which.
+        instance: String,
+        /// What came of it.
+        answer: Claimed,
+    },
     /// The end of an instance; it may have been done or not where `done` is false.
-    Release { instance: String, done: bool },
+    Release {
+        /// Which.
+        instance: String,
+        /// Whether it surely ended.
+        done: bool,
+    },
     /// Whose a machine is.
-    Read { machine: String, owner: Option<String> },
+    Read {
+        /// Which.
+        machine: String,
+        /// The instance that has it.
+        owner: Option<String>,
+    },
 }
 
 /// What came of a claim.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the fleet's journal does not name the machine in an answer")
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Claimed {
+pub enum Claimed {
     /// This machine.
     Granted(String),
     /// None, and that is final for this try.
@@ -45,7 +56,7 @@ pub(super) enum Claimed {
 
 /// Deeds in any order.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub struct History {
     deeds: Vec<(Span, Deed)>,
 }
 
@@ -92,8 +103,8 @@ pub(super) struct Empty<'a> {
 }
 
 impl History {
-    /// Adds a deed.
-    pub(super) fn add(&mut self, asked: u64, answered: u64, deed: Deed) {
+    /// Adds a deed, with when it was asked for and answered ([`NEVER`]: nobody answered).
+    pub fn add(&mut self, asked: u64, answered: u64, deed: Deed) {
         self.deeds.push((Span { asked, answered }, deed));
     }
 

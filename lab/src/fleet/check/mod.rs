@@ -24,7 +24,9 @@ mod story;
 mod twice;
 mod writes;
 
+pub use history::{Claimed, Deed, History, NEVER};
 pub(crate) use leftovers::steady_memory;
+pub use owners::{Wrong, judge};
 
 use super::entry::{Entry, Snapshot, Violation};
 use super::scenario::Limits;

@@ -30,11 +30,11 @@ use std::collections::BTreeMap;
 
 /// What is wrong with a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub struct Wrong {
     /// The machine or instance.
-    pub(super) about: String,
+    pub about: String,
     /// In a sentence.
-    pub(super) why: String,
+    pub why: String,
 }
 
 /// The time for which a machine surely was an instance's: after `from` and before `to`.
@@ -46,7 +46,8 @@ struct Core<'a> {
 }
 
 /// What is wrong with a history; nothing: there is an order that explains it.
-pub(super) fn judge(history: &History) -> Vec<Wrong> {
+#[must_use]
+pub fn judge(history: &History) -> Vec<Wrong> {
     let lives = history.lives();
     let mut wrong: Vec<_> = lives.iter().filter_map(|(instance, life)| by_itself(instance, life)).collect();
     let mut cores: BTreeMap<&str, Vec<Core<'_>>> = BTreeMap::new();

@@ -18,18 +18,16 @@ fn held(term: u64, holder: u8, until: i64) -> Turn<u8> {
 
 #[test]
 fn a_turn_is_taken_when_it_is_nobodys_or_its_lease_is_over() {
-    let frozen = Works { frozen: Some(at(90)) };
     let cases = [
-        ("nobody ever took it", Turn::default(), OPEN, Ok((0, 1))),
-        ("the lease is over", held(7, 2, 99), OPEN, Ok((7, 8))),
-        ("it ends just now", held(7, 2, 100), OPEN, Ok((7, 8))),
-        ("one's own is over", held(7, 1, 99), OPEN, Ok((7, 8))),
-        ("another's lasts", held(7, 2, 101), OPEN, Err(NotNow::Taken { until: at(101) })),
-        ("one's own lasts", held(7, 1, 101), OPEN, Err(NotNow::Taken { until: at(101) })),
-        ("all is frozen", Turn::default(), frozen, Err(NotNow::Frozen { since: at(90) })),
+        ("nobody ever took it", Turn::default(), Ok((0, 1))),
+        ("the lease is over", held(7, 2, 99), Ok((7, 8))),
+        ("it ends just now", held(7, 2, 100), Ok((7, 8))),
+        ("one's own is over", held(7, 1, 99), Ok((7, 8))),
+        ("another's lasts", held(7, 2, 101), Err(NotNow::Taken { until: at(101) })),
+        ("one's own lasts", held(7, 1, 101), Err(NotNow::Taken { until: at(101) })),
     ];
-    for (what, turn, works, expected) in cases {
-        let taken = may_take(&turn, 1, &works, at(100), &PACE);
+    for (what, turn, expected) in cases {
+        let taken = may_take(&turn, 1, at(100), &PACE);
         let expected =
             expected.map(|(seen, term)| Taking { seen, seen_until: turn.until, turn: held(term, 1, 112) });
         assert_eq!(taken, expected, "{what}");
@@ -37,12 +35,11 @@ fn a_turn_is_taken_when_it_is_nobodys_or_its_lease_is_over() {
 }
 
 #[test]
-fn a_taking_lands_on_what_was_read_and_on_nothing_frozen() {
-    let taking = may_take(&held(7, 2, 99), 1, &OPEN, at(100), &PACE).unwrap();
-    assert!(taking.lands(&held(7, 2, 99), &OPEN));
-    assert!(!taking.lands(&held(7, 2, 112), &OPEN), "its holder renewed it since");
-    assert!(!taking.lands(&held(8, 3, 99), &OPEN), "somebody was quicker");
-    assert!(!taking.lands(&held(7, 2, 99), &Works { frozen: Some(at(100)) }), "frozen since it was read");
+fn a_taking_lands_on_what_was_read() {
+    let taking = may_take(&held(7, 2, 99), 1, at(100), &PACE).unwrap();
+    assert!(taking.lands(&held(7, 2, 99)));
+    assert!(!taking.lands(&held(7, 2, 112)), "its holder renewed it since");
+    assert!(!taking.lands(&held(8, 3, 99)), "somebody was quicker");
 }
 
 #[test]
@@ -61,8 +58,8 @@ fn a_restored_turn_is_nobodys_and_above_what_was_given() {
     let micros = 100_000_000;
     let turn = restored(&held(7, 2, 50), at(100), &PACE);
     assert_eq!(turn, Turn { term: micros, holder: None, until: at(112) });
-    assert_eq!(may_take(&turn, 1, &OPEN, at(111), &PACE), Err(NotNow::Taken { until: at(112) }));
-    assert!(may_take(&turn, 1, &OPEN, at(112), &PACE).is_ok());
+    assert_eq!(may_take(&turn, 1, at(111), &PACE), Err(NotNow::Taken { until: at(112) }));
+    assert!(may_take(&turn, 1, at(112), &PACE).is_ok());
     // The same backup once more, a second later, after a thousand takings.
     assert!(lifted(7, at(101)) > micros + 1000);
     // A clock that was set back lowers nothing.
@@ -163,8 +160,8 @@ proptest! {
                 }
                 Deed::Take(who) => {
                     let (turn, read) = views[usize::from(who)];
-                    if let Ok(taking) = may_take(&turn, who, &OPEN, read, &PACE)
-                        && taking.lands(&row, &OPEN)
+                    if let Ok(taking) = may_take(&turn, who, read, &PACE)
+                        && taking.lands(&row)
                     {
                         prop_assert!(row.holder.is_none() || row.until <= clock, "a lease was cut short");
                         row = taking.turn;

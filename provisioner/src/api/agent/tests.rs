@@ -41,8 +41,14 @@ async fn says(service: &Arc<Service>, session: &Session, outcome: Outcome) -> bo
     let step = StepName::WriteImage.to_string();
     let said = Report { job: JOB, epoch: 3, step, attempt: 1, outcome };
     let answer = report(State(Arc::clone(service)), Extension(session.clone()), Body(said)).await;
-    let Ok(Json(answer)) = answer else { panic!("it is not answered") };
-    answer.stands
+    let Ok(answer) = answer else { panic!("it is not answered") };
+    let fence: Fence = answer.headers()[FENCE_HEADER].to_str().unwrap().parse().unwrap();
+    assert_eq!(
+        fence.epoch,
+        service.store.machine_get(session.machine).await.unwrap().unwrap().machine.state.epoch
+    );
+    let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+    serde_json::from_slice::<ReportResponse>(&body).unwrap().stands
 }
 
 #[tokio::test]

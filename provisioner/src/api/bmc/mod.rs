@@ -30,7 +30,9 @@ pub(super) use users::{add_user, remove_user, rotate_password, update_user, user
 
 use super::{error::ApiError, works::check_open};
 use crate::{
-    bmcs, clock, reconcile,
+    bmcs, clock,
+    locks::Held,
+    reconcile,
     service::{Service, ServiceError},
     store::{MachineRecord, NewEvent},
     text::{without_secrets, word},
@@ -40,7 +42,6 @@ use bmc::{Bmc, BmcError};
 use provisioner_api::JobKind;
 use provisioner_lifecycle::{Refusal, StepName};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::OwnedMutexGuard;
 
 /// How long a BMC may take for all that one request needs. A full event log of a slow BMC takes minutes.
 const PATIENCE: Duration = Duration::from_secs(200);
@@ -56,7 +57,7 @@ struct Reached {
     address: String,
     service: Arc<Service>,
     /// Held where nobody else may switch the machine meanwhile.
-    _alone: Option<OwnedMutexGuard<()>>,
+    _alone: Option<Held>,
 }
 
 impl Reached {
@@ -98,8 +99,8 @@ async fn reach_alone(service: &Arc<Service>, key: &str) -> Result<Reached, ApiEr
     check_open(service).await?;
     // Whoever would be refused anyhow doesn't wait.
     undisturbed(&record)?;
-    let deed = service.bmcs.deed(record.id()).lock_owned();
-    let alone = tokio::time::timeout(TURN, deed).await.map_err(|_| {
+    let deed = service.bmcs.deed(record.id());
+    let alone = tokio::time::timeout(TURN, deed.lock()).await.map_err(|_| {
         let detail =
             format!("machine `{}` is being switched or set just now; ask again in a minute", record.name);
         ApiError::new(StatusCode::CONFLICT, "refused", detail)

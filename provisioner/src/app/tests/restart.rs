@@ -2,6 +2,7 @@
 
 use super::app;
 use crate::{
+    leader::Led,
     reconcile,
     samples::{self, NOW},
     service::Service,
@@ -70,7 +71,7 @@ async fn what_was_begun_goes_on_however_often_the_service_is_killed() {
     let mut seen = String::new();
     for _ in 0..60 {
         // Long before the minute is over in which all objects are looked at.
-        let run = reconcile::run(Arc::clone(&service), CancellationToken::new());
+        let run = reconcile::run(Arc::new(Led::alone(&service)), CancellationToken::new());
         assert!(
             tokio::time::timeout(Duration::from_millis(150), run).await.is_err(),
             "it runs until it is killed"

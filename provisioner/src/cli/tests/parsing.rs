@@ -51,6 +51,7 @@ const GOOD: &[&str] = &[
     "machine add m1 --mac 52:54:00:00:00:01 --bmc ipmi://a@h --boot-chain uki",
     "boot-trace m1 --watch",
     "metrics",
+    "replica list -o wide",
     "boot-trace 52:54:00:00:00:01 -o yaml",
     "network leases lan --all",
     "network reservation list lan",

@@ -111,7 +111,7 @@ impl Resting {
     }
 
     async fn look(&mut self) -> Next {
-        reconcile(&self.service, self.id, &self.slots, &mut self.left).await.unwrap()
+        reconcile(&Led::alone(&self.service), self.id, &self.slots, &mut self.left).await.unwrap()
     }
 
     /// The first look asks its BMC; what that shows pokes, and the second finds nothing to do.

@@ -24,6 +24,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("boot_window", "a window, and the session of the agent that claimed it, is of a boot of then"),
     ("lease_block", "which process hands out which addresses now"),
     ("replica", "which processes are alive now"),
+    ("site", "whose key and CA the first process that serves takes down anew"),
 ];
 
 /// Tables in which a service writes by itself, so that a database that holds nothing else is nobody's.

@@ -49,7 +49,7 @@ macro_rules! on_either {
 impl Conn {
     // Boxed, because what a trait's method answers with is not known to be `Send` for every lifetime
     // (rust-lang/rust#100013).
-    pub(super) fn open(target: Target) -> BoxFuture<'static, Result<Self, DbError>> {
+    pub(in crate::store) fn open(target: Target) -> BoxFuture<'static, Result<Self, DbError>> {
         Box::pin(async move {
             let link = match target {
                 Target::Sqlite(options) => Link::Sqlite(SqliteConnection::connect_with(&options).await?),

@@ -3,8 +3,8 @@
 use super::{Conn, DbError};
 
 /// The database's clock in milliseconds since 1970. The parameter is what a test sets it to, else NULL.
-pub(in crate::store) fn now_text(conn: &Conn) -> &'static str {
-    if conn.is_postgres() {
+pub(in crate::store) fn now_text(is_postgres: bool) -> &'static str {
+    if is_postgres {
         "COALESCE($1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT))"
     } else {
         "COALESCE($1, CAST(unixepoch('subsec') * 1000 AS INTEGER))"

@@ -24,6 +24,8 @@ pub(crate) enum DbErrorKind {
     Lost,
     /// The connection broke while it was committed: nobody knows whether it was written.
     Unknown,
+    /// Another process leads by now; nothing was written.
+    NotLeading,
     /// Anything else.
     Other,
 }

@@ -34,11 +34,13 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     9 "0009_machine_inventory",
     10 "0010_event_order",
     11 "0011_works",
+    12 "0012_replicas",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     10 "0010_start",
     11 "0011_works",
+    12 "0012_replicas",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

@@ -10,9 +10,10 @@ mod dialect;
 mod error;
 mod lanes;
 mod migrations;
+mod notify;
+mod own;
 mod row;
 mod schema;
-mod serve_lock;
 mod statement;
 mod target;
 
@@ -22,9 +23,11 @@ pub(in crate::store) use dialect::{machines_alone, now_text};
 pub(crate) use error::{DbError, DbErrorKind};
 pub(in crate::store) use lanes::{Isolation, Lanes, Lent};
 pub(in crate::store) use migrations::{NEWEST, is_migrated, migrate, migrate_to};
+pub(crate) use notify::Ears;
+pub(in crate::store) use notify::say;
+pub(in crate::store) use own::{Locks, Own};
 pub(in crate::store) use row::Row;
 pub(in crate::store) use schema::{Column, Table, tables};
-pub(in crate::store) use serve_lock::ServeLock;
 pub(in crate::store) use statement::{Statement, Value, sql};
 pub(in crate::store) use target::Target;
 

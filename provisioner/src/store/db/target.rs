@@ -10,6 +10,10 @@ use std::{path::Path, time::Duration};
 /// How many texts a connection to PostgreSQL keeps prepared: there is one for each set of columns that change together.
 const PREPARED: usize = 256;
 
+/// How long a process may say nothing in the midst of a transaction. Less than a lease (`turn`): one that is stopped there
+/// must not keep others from taking its turn.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(8);
+
 /// What a connection is made to.
 #[derive(Clone)]
 pub(in crate::store) enum Target {
@@ -33,10 +37,11 @@ impl Target {
     /// A database of a server.
     pub(in crate::store) fn server(options: &PgConnectOptions) -> Self {
         let milliseconds = (STATEMENT_SECONDS * 1000).to_string();
+        let idle = IDLE_IN_TRANSACTION.as_millis().to_string();
         let options =
             options.clone().statement_cache_capacity(PREPARED).application_name("billet").options([
                 ("statement_timeout", &*milliseconds),
-                ("idle_in_transaction_session_timeout", &*milliseconds),
+                ("idle_in_transaction_session_timeout", &*idle),
                 // One that lost its power can't say that it is gone.
                 ("tcp_keepalives_idle", "10"),
                 ("tcp_keepalives_interval", "5"),

@@ -26,11 +26,6 @@ fn a_renewal_is_not_compared() {
 }
 
 #[test]
-fn a_turn_is_taken_by_one_statement() {
-    is_found(Fault::TakenWhateverIsFrozen, Scene { freezes: 1, ..Scene::QUIET }, Broken::TakenFrozen);
-}
-
-#[test]
 fn a_replica_goes_by_its_own_clock() {
     is_found(Fault::OwnClock, Scene::QUIET, Broken::Overlap);
 }
