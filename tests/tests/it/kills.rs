@@ -302,6 +302,7 @@ impl Stage {
     async fn end(&mut self, work: Work, since: u64) -> Result<()> {
         let client = self.site.client()?;
         eventually("the job is over", async || {
+            ensure!(self.site.ended().is_none(), "the service ended by itself");
             let Ok(machine) = client.machine("m1").await else { return Ok(None) };
             ensure!(machine.status.held.is_none(), "it is held: {:?}", machine.status.held);
             let over = |job: &Job| job.epoch >= since && job.ended.is_some();

@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use images_agent::PermitKey;
 use provisioner_api::Secret;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::net::{SocketAddrV4, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// What a scenario wants of the service.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,10 @@ impl From<&Scenario> for ServiceOptions {
 /// The lowest port that is taken: below are those of others' services.
 const LOWEST: u16 = 10_000;
 
+/// The ports that were taken for services of this process: one that is killed must find its own again, whoever looks for
+/// ports meanwhile.
+static OURS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// The service's ports.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ports {
@@ -49,8 +55,11 @@ impl Ports {
         // Runs that begin together begin to look at different places (Knuth's multiplicative hash).
         let hash = (std::process::id().wrapping_add(turn)).wrapping_mul(2_654_435_761) >> 16;
         let start = u16::try_from(hash % u32::from(room)).unwrap_or(0);
-        let mut candidates =
-            (0..room).map(|step| LOWEST + (start.wrapping_add(step) % room)).filter(|port| is_free(*port));
+        // A panic elsewhere leaves the set whole.
+        let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut candidates = (0..room)
+            .map(|step| LOWEST + (start.wrapping_add(step) % room))
+            .filter(|port| is_free(*port) && ours.insert(*port));
         let mut next = || candidates.next().context("no port is free below those of outgoing connections");
         Ok(Self { api: next()?, http: next()?, dhcp: next()?, tftp: next()? })
     }
@@ -220,6 +229,12 @@ mod tests {
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{ports:?}");
         let taken = TcpListener::bind(("0.0.0.0", all[0])).unwrap();
         assert!(!is_free(all[0]), "{taken:?} has it");
+        let again = Ports::free(0).unwrap();
+        let again = [again.api, again.http, again.dhcp, again.tftp];
+        assert!(
+            again.iter().all(|port| !all.contains(port)),
+            "{again:?} are those of a service that may be dead"
+        );
     }
 
     #[test]
