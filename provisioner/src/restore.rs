@@ -104,7 +104,7 @@ async fn into_file(place: &Place<'_>, mut contents: Contents) -> anyhow::Result<
         let store = Store::open(&path).await.with_context(mend)?;
         let done = save(place, &store).await;
         store.close().await;
-        saved = done.with_context(mend)?;
+        saved = done?;
         // What is left there would be taken for a part of the new one.
         let left = fs::metadata(beside(&path, "-wal")).is_ok_and(|wal| wal.len() > 0);
         ensure!(!left, "{} is still in use: somebody else has it open", path.display());

@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -170,6 +170,30 @@ impl Site {
         })
         .await?;
         self.launch().await
+    }
+
+    /// Puts a backup in the place of its database while it is stopped, and starts it again.
+    ///
+    /// # Errors
+    /// When it is refused, or the service doesn't start.
+    pub async fn restore(&mut self, backup: &Path) -> Result<()> {
+        self.kill();
+        eventually("the backup is restored", async || {
+            let now = jiff::Timestamp::now();
+            match provisioner::restore::restore(&self.config, backup, true, now).await {
+                Ok(_) => Ok(Some(())),
+                // Its connections close a moment after its tasks are dropped.
+                Err(error) if error.to_string().contains("still in use") => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+        self.restart().await
+    }
+
+    /// The file of its database.
+    pub fn database(&self) -> PathBuf {
+        self.config.data.join("billet.db")
     }
 
     /// A client with the administrator's token.

@@ -53,7 +53,9 @@ async fn a_backup_takes_the_place_of_what_was_there_which_is_saved() {
     let (config, backup) = site(folder.path()).await;
     let error = refused(&config, &backup, false).await;
     assert!(
-        error.contains("not empty") && error.contains("machine 1") && error.contains("--replace"),
+        error.starts_with("the database is not empty")
+            && error.contains("machine 1")
+            && error.contains("--replace"),
         "{error}"
     );
     // One that was killed in the midst of it left this behind.

@@ -21,6 +21,8 @@ mod outage;
 mod placement;
 mod postgres;
 mod replicas;
+
+mod restored;
 mod simple_bmc;
 mod story;
 mod tidy;

@@ -315,3 +315,38 @@ async fn restored_machines_at_rest_are_confirmed_at_once() {
     let wrong = user.run("machine confirm --state deploying").await;
     assert!(wrong.code == 2 && wrong.err.contains("choose"), "{wrong:?}");
 }
+
+#[test]
+fn a_restore_says_what_somebody_has_to_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("b.backup");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let service = Running::start(folder.path()).await;
+        let mut user = User::of(&service.connection);
+        user.password = Some("hunter2".to_owned());
+        ok(user.run("machine add m1 --mac 52:54:00:00:00:01 --bmc redfish://admin@127.0.0.1:1").await);
+        until_job(&user, |ended| !ended).await;
+        ok(user.run(&format!("backup --file {}", backup.display())).await);
+        service.end().await;
+    });
+    drop(runtime);
+    let (out, err) = (super::Kept::default(), super::Kept::default());
+    let mut ui = Ui::new(Box::new(out.clone()), Box::new(err.clone()), Output::Table);
+    let config = folder.path().join("billet.toml");
+    let asked = |replace| crate::cli::args::Restore { file: backup.clone(), config: config.clone(), replace };
+    let refused = crate::cli::restore::restore(&asked(false), &mut ui).unwrap_err();
+    assert_eq!(refused.code(), 1);
+    let sentence = refused.sentence().unwrap();
+    assert!(sentence.starts_with("nothing was restored: the database is not empty"), "{sentence}");
+    crate::cli::restore::restore(&asked(true), &mut ui).unwrap();
+    for words in [
+        "is restored (billet ",
+        "what was there before is in ",
+        "machines that were at work (1): m1 (inspect)\n",
+        "1 machines are held until somebody confirmed",
+        "before `billet unfreeze`",
+    ] {
+        assert!(out.text().contains(words), "{words}: {}", out.text());
+    }
+}
