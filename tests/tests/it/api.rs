@@ -26,6 +26,7 @@ async fn nothing_without_a_token() -> Result<()> {
         "/v1/networks/loopback/reservations",
         "/v1/networks/loopback/leases",
         "/v1/boot-traces/x",
+        "/v1/works",
         "/metrics",
         "/v1/machines/x",
         "/agent/v1/orders",
