@@ -406,7 +406,7 @@ mod tests {
             let mut service = app::tests::service(folder.path()).await;
             Arc::get_mut(&mut service).expect("nothing of it runs").config.freeze_on_clock_leap = wanted;
             let mut driver = Driver::new(Arc::clone(&service));
-            driver.awake = driver.awake - SignedDuration::from_hours(1);
+            driver.awake -= SignedDuration::from_hours(1);
             driver.wakes().await.unwrap();
             let freeze = service.frozen_by_row().await.unwrap();
             assert_eq!(freeze.is_some(), wanted);
