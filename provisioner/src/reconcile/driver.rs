@@ -97,20 +97,7 @@ pub(crate) async fn run(service: Arc<Led>, shutdown: CancellationToken) -> Resul
         () = shutdown.cancelled() => return Ok(()),
         working = service.store.machines_listen(clock::now()) => working?,
     };
-    let mut driver = Driver {
-        limits: Arc::default(),
-        began: Instant::now(),
-        awake: clock::now(),
-        awake_since_boot: clock::since_boot(),
-        queue: Queue::new(),
-        glances: HashMap::new(),
-        allocation: allocate::Memory::default(),
-        damaged: HashSet::new(),
-        swept: false,
-        looks: JoinSet::new(),
-        tasks: HashMap::new(),
-        service: Arc::clone(&service),
-    };
+    let mut driver = Driver::new(Arc::clone(&service));
     for id in working {
         driver.queue.wake(Key::Machine(id), Duration::ZERO);
     }
@@ -153,6 +140,23 @@ async fn until(due: Option<Instant>) {
 }
 
 impl Driver {
+    fn new(service: Arc<Led>) -> Self {
+        Self {
+            limits: Arc::default(),
+            began: Instant::now(),
+            awake: clock::now(),
+            awake_since_boot: clock::since_boot(),
+            queue: Queue::new(),
+            glances: HashMap::new(),
+            allocation: allocate::Memory::default(),
+            damaged: HashSet::new(),
+            swept: false,
+            looks: JoinSet::new(),
+            tasks: HashMap::new(),
+            service,
+        }
+    }
+
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -384,6 +388,7 @@ async fn look_around(service: Arc<Led>, first: bool) -> Looked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{app, service::Service};
 
     #[test]
     fn only_a_clock_that_is_set_leaps() {
@@ -402,6 +407,26 @@ mod tests {
             assert_eq!(leap(minutes(by_day), passed), expected.map(minutes), "{by_day} {passed:?}");
         }
         assert!(leap(SignedDuration::MIN, SignedDuration::MAX).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_freezes_everything_where_that_is_wanted() {
+        for wanted in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut service = app::tests::service(folder.path()).await;
+            let parts = Arc::get_mut(&mut service).and_then(Service::parts_mut);
+            parts.expect("nothing of it runs").config.freeze_on_clock_leap = wanted;
+            let mut driver = Driver::new(Arc::new(Led::alone(&service)));
+            driver.awake -= SignedDuration::from_hours(1);
+            driver.wakes().await.unwrap();
+            let freeze = service.frozen_by_row().await.unwrap();
+            assert_eq!(freeze.is_some(), wanted);
+            if let Some(freeze) = freeze {
+                let why = freeze.why.clone().unwrap_or_default();
+                // Some moments passed by both clocks.
+                assert!(freeze.by == "billet" && why.starts_with("the clock was set by"), "{freeze}");
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ async fn nothing_without_a_token() -> Result<()> {
         "/v1/networks/loopback/leases",
         "/v1/boot-traces/x",
         "/v1/backup",
+        "/v1/works",
+        "/v1/replicas",
         "/metrics",
         "/v1/machines/x",
         "/agent/v1/orders",

@@ -21,7 +21,6 @@ mod outage;
 mod placement;
 mod postgres;
 mod replicas;
-
 mod restored;
 mod simple_bmc;
 mod story;

@@ -120,7 +120,15 @@ async fn while_everything_is_frozen_nothing_is_switched() -> Result<()> {
     let site = Site::start().await?;
     let client = site.client()?;
     let sim = Sim::start(&site, "m1", 1, SimOptions::default()).await?;
-    client.freeze(&FreezeRequest::default()).await?;
+    assert_eq!(client.unfreeze().await?.frozen, None, "there is nothing to end, and that is no error");
+    for why in ["x".repeat(201), "two\nlines".into()] {
+        let wrong = client.freeze(&FreezeRequest { why: Some(why) }).await.unwrap_err();
+        assert!(wrong.status() == Some(422) && wrong.to_string().contains("why"), "{wrong}");
+    }
+    assert_eq!(client.works().await?.frozen, None);
+    let frozen = client.freeze(&FreezeRequest::default()).await?.frozen;
+    let again = client.freeze(&FreezeRequest { why: Some("again".into()) }).await?.frozen;
+    assert!(frozen.is_some() && again == frozen, "it stays as it is: {again:?}");
     client.add_machine(&sim.enrolment()).await?;
     // Looking goes on.
     eventually("its power is seen", async || {
