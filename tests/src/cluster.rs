@@ -12,6 +12,7 @@ use provisioner_api::{
 };
 use provisioner_client::{Client, Connection};
 use serde::Deserialize;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -309,7 +310,8 @@ impl Drop for Cluster {
         // A journey that ends with an error does not panic: whoever asks gets the logs anyhow.
         if std::thread::panicking() || std::env::var_os("BILLET_TEST_LOGS").is_some() {
             for number in 0..self.nodes.len() {
-                eprintln!("--- replica {number}\n{}", self.log(number).unwrap_or_default());
+                let log = self.log(number).unwrap_or_default();
+                _ = writeln!(std::io::stderr(), "--- replica {number}\n{log}");
             }
         }
     }

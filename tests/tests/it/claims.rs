@@ -10,9 +10,10 @@ use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::{Cluster, Sim, SimOptions, eventually, gpt_image};
 use tests_postgres::Server;
+use tokio::time::Instant;
 
 /// How long clients claim and release.
 const LASTS: Duration = Duration::from_secs(60);

@@ -4,9 +4,10 @@ use anyhow::{Context, Result, ensure};
 use lab::fleet::Eyes;
 use nix::sys::signal::Signal;
 use provisioner_api::{DeleteInstance, InstanceState, MachineState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::{Cluster, Sim, SimOptions, TestImage, eventually, gpt_image};
 use tests_postgres::{Database, Server};
+use tokio::time::Instant;
 
 /// How long work may rest after its leader died.
 const TAKEN_OVER: Duration = Duration::from_secs(15);
@@ -134,7 +135,7 @@ async fn a_leader_that_was_stopped_does_nothing_more_when_it_goes_on() -> Result
     };
     let (events, terms) = (told().await?, term(cluster, other).await?);
     // Longer than any lease: it must not go by what it knew.
-    tokio::time::sleep_until((stopped + Duration::from_secs(30)).into()).await;
+    tokio::time::sleep_until(stopped + Duration::from_secs(30)).await;
     cluster.signal(scene.leader, Signal::SIGCONT)?;
     eventually("it knows that it leads no more", async || {
         Ok(cluster.log(scene.leader)?.contains("leads no more").then_some(()))
