@@ -36,6 +36,8 @@ pub struct SimOptions {
     pub profile: redfish::Profile,
     /// MiB of its disk.
     pub disk_mib: u64,
+    /// Disks beside that one, of the same size.
+    pub data_disks: u32,
     /// Whether its firmware tries the network before the disk when nothing else is set.
     pub network_first: bool,
     /// The key Kg that is set in its BMC, if it speaks IPMI.
@@ -48,6 +50,7 @@ impl Default for SimOptions {
             protocol: Protocol::Redfish,
             profile: redfish::Profile::default(),
             disk_mib: 128,
+            data_disks: 0,
             network_first: false,
             bmc_key: None,
         }
@@ -60,7 +63,7 @@ pub struct Sim {
     pub name: String,
     /// Its MAC address, which goes with its number.
     pub mac: String,
-    /// The serial number of its disk.
+    /// The serial number of its disk, of the first one that is for systems.
     pub serial: String,
     machine: Arc<lab::fleet::Sim>,
     serial_port: Arc<SerialDevice>,
@@ -82,8 +85,8 @@ impl Sim {
     pub async fn start(site: &Site, name: &str, number: u8, options: SimOptions) -> Result<Self> {
         let machine = machine(site, name, number, &options).await?;
         let (mac, serial_port) = (machine.mac(), machine.serial_port());
-        let [disk] = &machine.host().inventory()?.disks[..] else { anyhow::bail!("it has one disk") };
-        let serial = disk.serial.clone().context("its disk has a serial number")?;
+        let inventory = machine.host().inventory()?;
+        let serial = inventory.disks[0].serial.clone().context("its disk has a serial number")?;
         let end = CancellationToken::new();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (mut control, mut controls) = (None, None);
@@ -165,6 +168,27 @@ impl Sim {
         Ok(self.machine.host().content())
     }
 
+    /// What its disk for data holds.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn data(&self) -> Result<Vec<u8>> {
+        self.machine.host().data_content().context("it has a disk for data")
+    }
+
+    /// Somebody's data is on its disk for data.
+    pub fn put_on_data(&self, bytes: &[u8]) {
+        self.machine.host().put_on_data(bytes);
+    }
+
+    /// Where the system on its disk reports in.
+    ///
+    /// # Errors
+    /// When there is no system.
+    pub fn phone_home(&self) -> Result<String> {
+        Ok(self.machine.host().found_on_disk().context("there is a system")?.url)
+    }
+
     /// Somebody's data is on its disk, from before it came here.
     pub fn put_on_disk(&self, bytes: &[u8]) {
         self.machine.host().put_on_disk(bytes);
@@ -220,7 +244,8 @@ async fn machine(site: &Site, name: &str, number: u8, options: &SimOptions) -> R
     };
     let pace =
         Pace { idle: RETRY, retry_first: RETRY, retry_most: Duration::from_millis(500), ..Pace::default() };
-    let disk = DiskSpec::new(options.disk_mib, 0.0, 0, 1);
+    let mut disk = DiskSpec::new(options.disk_mib, 0.0, 0, 1);
+    disk.data = options.data_disks;
     let eyes = Eyes::new(None);
     let mac = lab::fleet::Sim::mac_of(number);
     let host = SimHost::new(number, &mac, &disk, Blocks::new(), None, Arc::clone(&eyes));
