@@ -88,9 +88,7 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
         Outcome::Moved { change: Move::Now, .. } => {
             event("step", format!("{step} is tried again now, as an operator asks"))
         }
-        Outcome::Moved { change: Move::CutShort { because }, .. } => {
-            event("step", format!("{because}: the machine is switched off"))
-        }
+        Outcome::Moved { change: Move::CutShort { because }, .. } => event("step", because.clone()),
         Outcome::Performed(Err(failure)) => {
             let mut events = event("step", format!("{step} failed: {}", failure.why));
             if after.state.hold.is_some() && before.state.hold.is_none() {

@@ -52,7 +52,7 @@ pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
-    InstanceList, InstanceSpec, InstanceState, InstanceStatus,
+    InstanceList, InstanceReinstall, InstanceSpec, InstanceState, InstanceStatus,
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{

@@ -287,6 +287,8 @@ pub enum JobKind {
     Inspect,
     /// Writing an operating system.
     Deploy,
+    /// Writing an operating system anew, over the one of the same instance; other disks than its root disk stay.
+    Reinstall,
     /// Taking back and wiping.
     Release,
 }

@@ -93,6 +93,8 @@ pub const INSTANCES: &str = "/v1/instances";
 pub const INSTANCE: &str = "/v1/instances/{instance}";
 /// `POST` an action.
 pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";
+/// `POST` an `InstanceReinstall`: its root disk is written anew.
+pub const INSTANCE_REINSTALL: &str = "/v1/instances/{instance}/reinstall";
 /// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
 /// `GET` all that is known of it and, from when it was asked for, of its machine; as of a machine.

@@ -6,10 +6,10 @@ use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;
 use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
-    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, InstanceUpdate,
-    Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why,
-    paths,
+    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceState,
+    InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate,
+    MachineList, MachineState, MachineUpdate, Network, NetworkList, Reservation, ReservationList, Secret,
+    Timeline, TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -359,6 +359,19 @@ impl Client {
     pub async fn instance_action(&self, name: &str, action: InstanceAction) -> Result<(), ClientError> {
         let request = self.request(Method::POST, paths::INSTANCE_ACTIONS, &[name])?;
         answer::send(request.json(&InstanceActionRequest { action })).await.map(drop)
+    }
+
+    /// Asks for an instance to be installed anew on its machine.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn reinstall_instance(
+        &self,
+        name: &str,
+        reinstall: &InstanceReinstall,
+    ) -> Result<Instance, ClientError> {
+        let request = self.request(Method::POST, paths::INSTANCE_REINSTALL, &[name])?;
+        answer::json(request.json(reinstall)).await
     }
 
     /// The instances, by name: all of them, page by page.

@@ -4,9 +4,10 @@ use crate::{
     choice::{awaits_report, choose, skip_disk},
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
+    reinstall::{NoRootDisk, reinstall},
     wipe::{left_out, unwiped},
 };
-use provisioner_api::{Choice, ErasePolicy, InstanceId, MachineState};
+use provisioner_api::{Choice, ErasePolicy, InstanceId, JobKind, MachineState};
 
 /// What somebody asks of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub enum Request {
         /// How its disks are to be wiped.
         erase: ErasePolicy,
     },
+    /// Write the root disk of its instance anew.
+    Reinstall(Reinstall),
     /// Forget the owner whose release is done.
     Disown {
         /// Which instance.
@@ -65,6 +68,19 @@ pub enum Request {
     Protected(bool),
     /// It is to get no new instance, or to get them again.
     Retired(bool),
+}
+
+/// What an instance is to be installed with anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reinstall {
+    /// Which instance; another's request is refused.
+    pub instance: InstanceId,
+    /// SHA-256 of the image's manifest, hex.
+    pub manifest: String,
+    /// Bytes of the disk that the image makes.
+    pub disk_bytes: u64,
+    /// The root disk's serial number, for a machine of which it is not known.
+    pub root_disk_serial: Option<String>,
 }
 
 /// Why a request is refused. Display says what would mend it.
@@ -133,6 +149,19 @@ pub enum Refusal {
         "an instance has this machine, and its disks are about to be written, which protection would not stop; `billet machine cancel NAME` first, then protect it"
     )]
     ToBeWritten,
+    /// It is written anew already.
+    #[error(
+        "its instance is being installed anew already; wait for its end, or stop it with `billet machine cancel NAME`"
+    )]
+    Reinstalling,
+    /// It is too late to go back.
+    #[error(
+        "the reinstallation is stopped already, and the old system is gone: its root disk was written to; `billet machine retry NAME` writes it anew, `billet instance delete` gives the machine back"
+    )]
+    OldSystemGone,
+    /// It is not known, or another one than was said, which disk is the root disk.
+    #[error(transparent)]
+    RootDisk(#[from] NoRootDisk),
     /// This disk can't be left out.
     #[error("disk `{disk}` can't be left out of what is held now; {}", disks_in_words(.there))]
     NoSkip {
@@ -242,6 +271,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             }
             _ => return Err(Refusal::NotYours),
         },
+        Request::Reinstall(asked) => reinstall(&mut next, asked)?,
         Request::Disown { instance } => disown(&mut next, *instance)?,
         Request::Bmc(has) => {
             if !has && machine.running_job().is_some() {
@@ -283,9 +313,14 @@ fn tried(machine: &Machine) -> Result<u64, Refusal> {
 fn check_protect(machine: &Machine) -> Result<(), Refusal> {
     match &machine.want.owner {
         Some(owner) if owner.release.is_some() => Err(Refusal::GivenBack),
-        Some(_) if !machine.want.protected && !machine.state.dirty => Err(Refusal::ToBeWritten),
+        Some(_) if !machine.want.protected && to_be_written(machine) => Err(Refusal::ToBeWritten),
         _ => Ok(()),
     }
+}
+
+/// Whether its root disk is about to be written, for the first time or anew.
+fn to_be_written(machine: &Machine) -> bool {
+    !machine.state.dirty || machine.reinstalls() && !machine.is_written()
 }
 
 /// Whether the step in hand failed, and waits for its next try.
@@ -298,11 +333,26 @@ fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
     let wipes = machine.state.dirty
         && machine.state.hold.is_none()
         && machine.running_job().is_some_and(|job| job.begun(StepName::Erase));
+    let goes_back = machine.running_job().is_some_and(|job| job.kind == JobKind::Reinstall);
+    let returns = machine.running_job().is_some_and(Job::only_returns);
+    let gone = machine.is_written() && machine.state.hold.is_some();
     let (want, state) = (&mut machine.want, &machine.state);
     match (state.name, &mut want.owner) {
         (MachineState::Inspecting, _) => {
             // One that was cut short is cancelled already.
             if !machine.job.as_ref().is_some_and(Job::only_rests) {
+                want.cancel = want.cancel.max(state.cancel + 1);
+            }
+        }
+        // Its job did not begin yet.
+        (MachineState::Deployed, Some(owner)) if owner.installation > state.installation => {
+            owner.installation = state.installation;
+        }
+        (MachineState::Deploying, Some(owner)) if goes_back && owner.release.is_none() => {
+            if gone {
+                return Err(Refusal::OldSystemGone);
+            }
+            if !returns {
                 want.cancel = want.cancel.max(state.cancel + 1);
             }
         }

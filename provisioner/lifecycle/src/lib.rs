@@ -18,11 +18,12 @@ mod machine;
 mod observe;
 mod order;
 mod plan;
+mod reinstall;
 mod settle;
 mod turn;
 mod wipe;
 
-pub use admit::{Refusal, Request, admit};
+pub use admit::{Refusal, Reinstall, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
 pub use choice::{WayOut, awaits_report, choices, ways_out};
 pub use deadline::{Deadline, Limits, Then};
@@ -36,6 +37,7 @@ pub use machine::{
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName};
+pub use reinstall::NoRootDisk;
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use turn::{
     Fence, NotNow, Pace, Seen, Taking, Turn, Works, lifted, may_begin, may_order, may_take, renew, restored,

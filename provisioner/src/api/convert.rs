@@ -199,6 +199,7 @@ pub(crate) fn instance(
         waiting: own_wait.or(machines_wait),
         held: record.standing.held.clone().or(machines_hold),
         addresses,
+        installation: record.standing.installation,
         phoned_home: record.standing.phoned_home,
         host_keys: record.standing.host_keys.clone(),
     };

@@ -361,7 +361,7 @@ pub(crate) async fn act(
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
         MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
         MachineAction::Cancel => (
-            Request::Cancel { erase: erase_of(&service, &record, true).await? },
+            Request::Cancel { erase: erase_of(&service, &record, !record.machine.reinstalls()).await? },
             "an operator cancels what runs",
         ),
         MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
@@ -391,7 +391,7 @@ pub(crate) async fn choose(
         }
         (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
         (_, None) => {
-            let ends = matches!(choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon)
+            let ends = matches!(choice, Choice::GiveBack | Choice::Abandon)
                 || choice == Choice::Retry && awaits_report(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }

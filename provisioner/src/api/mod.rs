@@ -18,6 +18,7 @@ mod metrics;
 mod networks;
 mod pages;
 mod phone_home;
+mod reinstall;
 mod reservations;
 mod timeline;
 mod validate;
@@ -92,6 +93,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::INSTANCE, get(instances::show).patch(instance_update::update).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
         .route(paths::INSTANCE_ACTIONS, post(instances::act))
+        .route(paths::INSTANCE_REINSTALL, post(reinstall::reinstall))
         .route(paths::INSTANCE_TIMELINE, get(timeline::of_instance))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }

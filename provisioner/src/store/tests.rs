@@ -11,6 +11,7 @@ mod memory;
 mod migration;
 mod pages;
 mod postgres;
+mod reinstall;
 mod schema;
 
 use super::*;

@@ -17,6 +17,7 @@ mod lists;
 mod network;
 mod placement;
 mod postgres;
+mod reinstall;
 mod simple_bmc;
 mod story;
 mod tidy;

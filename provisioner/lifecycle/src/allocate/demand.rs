@@ -64,6 +64,7 @@ impl Pending {
             name: OwnerName { name: self.name.clone(), group: self.group().map(Into::into) },
             manifest: self.manifest.clone(),
             disk_bytes: self.disk_bytes,
+            installation: 0,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
         }

@@ -17,6 +17,9 @@ pub(super) fn decide(machine: &Machine) -> Decision {
         (MachineState::Available, None) if inspect_wanted => {
             start(JobKind::Inspect, "an inspection was asked for")
         }
+        (MachineState::Deployed, Some(false)) if machine.reinstalls() => {
+            start(JobKind::Reinstall, "the instance is to be installed anew")
+        }
         (MachineState::Deployed, Some(true)) => start(JobKind::Release, "the instance is given back"),
         (MachineState::Available | MachineState::Deployed, _) => Decision::Done,
         // A working state without a job can't come about by `settle`; if it does, a person must look at it.

@@ -4,6 +4,7 @@ mod allocation;
 mod person;
 mod placement;
 mod properties;
+mod reinstall;
 mod story;
 mod transitions;
 mod world;

@@ -2,7 +2,7 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
@@ -31,6 +31,7 @@ fn situations() -> Vec<(String, World)> {
     let mut given_back = World::deployed();
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
+    reinstallations(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
     unwritten.request(&release()).unwrap();
@@ -41,6 +42,9 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Deploy, StepName::Agent, "deploying, held before writing"),
         (JobKind::Deploy, StepName::WriteImage, "deploying, held while writing"),
         (JobKind::Deploy, StepName::PhoneHome, "deploying, held while booting"),
+        (JobKind::Reinstall, StepName::Agent, "reinstalling, held before writing"),
+        (JobKind::Reinstall, StepName::WriteImage, "reinstalling, held while writing"),
+        (JobKind::Reinstall, StepName::PhoneHome, "reinstalling, held while booting"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
     ] {
         let mut world = World::at(kind, step);
@@ -78,6 +82,16 @@ fn situations() -> Vec<(String, World)> {
     list
 }
 
+fn reinstallations(list: &mut Vec<(String, World)>) {
+    let mut asked = World::deployed();
+    asked.request(&reinstall()).unwrap();
+    list.push(("deployed, to be installed anew".into(), asked));
+    steps(list, JobKind::Reinstall, "reinstalling");
+    for step in [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn] {
+        list.push((format!("reinstalling, cancelled: {step}"), World::cancelled_reinstallation(step)));
+    }
+}
+
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
     let first = World::at(kind, StepName::PowerOff);
     for step in &first.machine.job.as_ref().unwrap().steps {
@@ -94,6 +108,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("power", Request::Power { on: true }),
         ("assign", Request::Assign(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
+        ("reinstall", reinstall()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
         ("protect", Request::Protected(true)),
@@ -111,7 +126,11 @@ fn facts() -> Vec<(&'static str, MakeFact)> {
         ("what is waited for", World::good_answer),
         ("the agent failed", |world| world.report(Reported::Failed("x".into()))),
         ("the agent refused", |world| world.report(Reported::Refused("x".into()))),
-        ("the OS phoned home", |_| Some(Fact::PhonedHome { instance: INSTANCE })),
+        ("the OS phoned home", |world| Some(world.phones_home())),
+        ("an older OS phoned home", |world| {
+            let older = world.machine.state.installed.checked_sub(1)?;
+            Some(Fact::PhonedHome { instance: INSTANCE, installation: older })
+        }),
         ("an unexpected netboot", |_| Some(Fact::Netboot)),
         ("power is on", |_| Some(Fact::Power { on: true })),
         ("power is off", |_| Some(Fact::Power { on: false })),
@@ -147,7 +166,7 @@ fn say(world: &World) -> String {
         Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
         Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
         Decision::Move(Move::Now) => "try now".into(),
-        Decision::Move(Move::CutShort { .. }) => "cut the job short: only rest".into(),
+        Decision::Move(Move::CutShort { .. }) => "cut the job short".into(),
         Decision::Hold { .. } => "hold".into(),
         Decision::Done => "rest".into(),
     }

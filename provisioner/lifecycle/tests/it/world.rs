@@ -7,7 +7,7 @@ use provisioner_api::{
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome, Owner,
-    Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
+    Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -71,6 +71,11 @@ impl World {
         let mut world = match kind {
             JobKind::Inspect => Self::added(),
             JobKind::Deploy => Self::assigned(),
+            JobKind::Reinstall => {
+                let mut world = Self::deployed();
+                world.request(&reinstall()).unwrap();
+                world
+            }
             JobKind::Release => {
                 let mut world = Self::deployed();
                 world.request(&release()).unwrap();
@@ -85,6 +90,15 @@ impl World {
             world.live();
         }
         panic!("{kind:?} never comes to {step}");
+    }
+
+    /// A reinstallation that was cancelled before it wrote, at the moment when this step is in hand and begun.
+    pub(crate) fn cancelled_reinstallation(step: StepName) -> Self {
+        let mut world = Self::at(JobKind::Reinstall, StepName::Agent);
+        world.request(&cancel()).unwrap();
+        world.reconcile(|_| Ok(String::new()));
+        world.run_to(step);
+        world
     }
 
     pub(crate) fn request(&mut self, request: &Request) -> Result<(), provisioner_lifecycle::Refusal> {
@@ -190,10 +204,15 @@ impl World {
             (StepName::Agent, _) => {
                 Some(Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory_of(&self.disks) })
             }
-            (StepName::PhoneHome, _) => Some(Fact::PhonedHome { instance: INSTANCE }),
+            (StepName::PhoneHome, _) => Some(self.phones_home()),
             (_, StepKind::Order) => self.report(self.good_word()),
             _ => None,
         }
+    }
+
+    /// The system that is on the disk reports in.
+    pub(crate) fn phones_home(&self) -> Fact {
+        Fact::PhonedHome { instance: INSTANCE, installation: self.machine.state.installed }
     }
 
     fn good_word(&self) -> Reported {
@@ -246,6 +265,7 @@ pub(crate) fn owner() -> Owner {
         manifest: "f00d".into(),
         disk_bytes: 1000,
         root_disk_serial: None,
+        installation: 0,
         name: Default::default(),
         release: None,
     }
@@ -271,6 +291,16 @@ pub(crate) fn release() -> Request {
 
 pub(crate) fn inventory() -> Inventory {
     inventory_of(&["root", "data"])
+}
+
+/// The instance is to be installed anew with another image.
+pub(crate) fn reinstall() -> Request {
+    Request::Reinstall(Reinstall {
+        instance: INSTANCE,
+        manifest: "beef".into(),
+        disk_bytes: 1500,
+        root_disk_serial: None,
+    })
 }
 
 /// What an agent finds that sees these disks.

@@ -235,6 +235,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         name: Default::default(),
         manifest: "ab".into(),
         disk_bytes: 1,
+        installation: 0,
         root_disk_serial: None,
         release: None,
     });

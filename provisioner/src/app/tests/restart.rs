@@ -22,6 +22,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         instance: owner.id,
         manifest: "f00d".into(),
         disk_bytes: 10,
+        installation: 0,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

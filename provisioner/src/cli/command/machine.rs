@@ -15,7 +15,8 @@ use crate::cli::{
     wait::{Goal, Watch, machine_look, until},
 };
 use provisioner_api::{
-    BmcProtocol, BmcSpec, Choice, Machine, MachineAction, MachineCreate, MachineState, MachineUpdate, Secret,
+    BmcProtocol, BmcSpec, Choice, JobKind, Machine, MachineAction, MachineCreate, MachineState,
+    MachineUpdate, Secret,
 };
 use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
@@ -125,7 +126,10 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
 /// Asks whether it is meant, if that ends a deployment.
 fn sure(session: &mut Session<'_>, machine: &Machine, verb: &str, yes: bool) -> Result<(), CliError> {
     let status = &machine.status;
-    let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available);
+    let running = status.job.as_ref().filter(|job| job.ended.is_none());
+    // Stopped in time it leads back to the old system, and else to a hold.
+    let reinstalls = verb == "cancel" && running.is_some_and(|job| job.kind == JobKind::Reinstall);
+    let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available) && !reinstalls;
     let Some(instance) = status.instance_name.as_deref().filter(|_| deploys && !yes) else { return Ok(()) };
     let question = Question {
         what: &format!("{verb} what machine {} does", machine.name),

@@ -36,6 +36,8 @@ const GOOD: &[&str] = &[
     "machine set m1 --protected on --retired off",
     "instance cancel web --yes",
     "instance retry web",
+    "instance reinstall web --image os --user-data /u --network-config /n --root-disk-serial X --yes --wait",
+    "instance reinstall web --user ops --ssh-key /k",
     "machine power on m1",
     "machine power off m1",
     "machine set m1 --maintenance on --label a=b --remove-label c",

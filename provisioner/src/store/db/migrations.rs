@@ -34,11 +34,13 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     9 "0009_machine_inventory",
     10 "0010_event_order",
     11 "0011_works",
+    14 "0014_reinstall",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     10 "0010_start",
     11 "0011_works",
+    14 "0014_reinstall",
 };
 
 /// What runs these steps.

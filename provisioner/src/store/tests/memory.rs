@@ -294,6 +294,7 @@ impl Site {
             instance: instance.id,
             manifest: String::new(),
             disk_bytes: 1,
+            installation: 0,
             root_disk_serial: None,
             name: Default::default(),
             release: None,
