@@ -65,7 +65,10 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
     let event = |kind, message: String| vec![NewEvent::machine(id, kind, message)];
     let step = position(before).map_or("", |(_, _, step, _)| step.word());
     match outcome {
-        Outcome::Moved { change: Move::Start { because, .. } | Move::Finish { because, .. }, .. } => {
+        Outcome::Moved {
+            change: Move::Start { because, .. } | Move::Finish { because, .. } | Move::Adopt { because },
+            ..
+        } => {
             let (from, to) = (word(&before.state.name), word(&after.state.name));
             event("state", format!("{from} → {to}: {because}"))
         }

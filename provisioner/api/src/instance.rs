@@ -26,7 +26,8 @@ pub struct Instance {
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceSpec {
-    /// The image's name.
+    /// The image's name; empty of one that was adopted and not installed anew since.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// A machine's name or id, when exactly that one is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -57,7 +57,7 @@ pub use instance::{
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
     BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
-    MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,
+    MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };
 pub use network::{

@@ -8,6 +8,8 @@ pub const MACHINES: &str = "/v1/machines";
 pub const MACHINE: &str = "/v1/machines/{machine}";
 /// `POST` an action.
 pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
+/// `POST` a `MachineAdopt`: what runs on it becomes an instance.
+pub const MACHINE_ADOPT: &str = "/v1/machines/{machine}/adopt";
 /// `POST` a `ChooseRequest`: what is to be done about held work.
 pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
 /// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the

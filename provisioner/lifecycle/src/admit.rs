@@ -1,6 +1,7 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
 use crate::{
+    adopt::{adopt, is_to_be_adopted},
     choice::{awaits_report, choose, skip_disk},
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
@@ -39,6 +40,8 @@ pub enum Request {
     },
     /// Give it to an instance.
     Assign(Owner),
+    /// Give it to an instance that runs on it already.
+    Adopt(Owner),
     /// The instance gives it back.
     Release {
         /// Which instance; another's request is refused.
@@ -259,11 +262,16 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             check_assign(machine)?;
             want.owner = Some(owner.clone());
         }
+        Request::Adopt(owner) => adopt(&mut next, owner)?,
         Request::Release { instance, erase } => match &mut want.owner {
             // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
             Some(owner) if owner.instance == *instance => {
                 if machine.want.protected && owner.release.is_none() {
                     return Err(Refusal::Protected);
+                }
+                // What may be on its disks is not in the books yet.
+                if is_to_be_adopted(machine) {
+                    return Err(Refusal::State { state: Word(machine.state.name) });
                 }
                 if owner.release.is_none() || machine.state.hold.is_some() {
                     owner.release = Some(*erase);
@@ -335,6 +343,7 @@ fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
         && machine.running_job().is_some_and(|job| job.begun(StepName::Erase));
     let goes_back = machine.running_job().is_some_and(|job| job.kind == JobKind::Reinstall);
     let returns = machine.running_job().is_some_and(Job::only_returns);
+    let to_be_adopted = is_to_be_adopted(machine);
     let gone = machine.is_written() && machine.state.hold.is_some();
     let (want, state) = (&mut machine.want, &machine.state);
     match (state.name, &mut want.owner) {
@@ -356,6 +365,7 @@ fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
                 want.cancel = want.cancel.max(state.cancel + 1);
             }
         }
+        _ if to_be_adopted => return Err(Refusal::NothingToCancel),
         (MachineState::Available | MachineState::Deploying, Some(owner)) => {
             // What was not written yet stays as it is: it is only switched off.
             if want.protected && state.dirty && owner.release.is_none() {

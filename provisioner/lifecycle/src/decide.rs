@@ -129,6 +129,11 @@ pub enum Move {
     Lift,
     /// What waits to be tried again is tried now.
     Now,
+    /// The machine is deployed with what runs on it already.
+    Adopt {
+        /// Why.
+        because: String,
+    },
     /// The job is cut short under a new epoch: it only ends in good order.
     CutShort {
         /// Why.

@@ -2,7 +2,10 @@
 //!
 //! How a machine is deployed is the machine's job; an instance only follows it.
 
-use crate::machine::{Machine, Owner};
+use crate::{
+    adopt::is_to_be_adopted,
+    machine::{Machine, Owner},
+};
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, InstanceId, InstanceState, MachineId, MachineState};
 
@@ -101,6 +104,7 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
                 false => move_to(InstanceState::Running),
             }
         }
+        (Some(_), None) if is_to_be_adopted(machine) => move_to(InstanceState::Running),
         (Some(_), None) if instance.reinstalls => move_to(InstanceState::Reinstalling),
         (Some(_), None) => move_to(InstanceState::Deploying),
     }

@@ -8,6 +8,7 @@
 //! No I/O, no clock, no randomness, no table here. `transitions.md` beside this crate is printed by a test.
 
 mod admit;
+mod adopt;
 mod allocate;
 mod choice;
 mod deadline;

@@ -107,6 +107,9 @@ pub struct Owner {
     /// Which installation of it is wanted: raised by each request to install it anew.
     #[serde(default)]
     pub installation: u32,
+    /// It ran here before Billet knew of it: nobody deployed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The owner gives it back; its disks are to be wiped so.
     pub release: Option<ErasePolicy>,
 }

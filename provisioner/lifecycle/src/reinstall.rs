@@ -19,6 +19,11 @@ pub enum NoRootDisk {
         /// The disk with its system.
         there: String,
     },
+    /// Its system was adopted.
+    #[error(
+        "it is not known which disk holds the system that was adopted; name the one to write with `root_disk_serial` (`--root-disk-serial`)"
+    )]
+    Unknown,
     /// It can't hold the image, or what is known of the machine's disks names none.
     #[error(transparent)]
     Unfit(#[from] NoDisk),
@@ -63,9 +68,13 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
 /// the agent calls in.
 fn root_disk(machine: &Machine, asked: &Reinstall) -> Result<String, NoRootDisk> {
     let inventory = machine.facts.inventory.as_deref();
-    let disk = match &machine.state.root_disk {
-        Some(disk) => disk.clone(),
-        None => chosen_before(machine)?,
+    let adopted = machine.want.owner.as_ref().is_some_and(|owner| owner.adopted);
+    let disk = match (&machine.state.root_disk, &asked.root_disk_serial) {
+        (Some(disk), _) => disk.clone(),
+        // Where somebody else put the system nobody can guess.
+        (None, Some(said)) if adopted => said.clone(),
+        (None, None) if adopted => return Err(NoRootDisk::Unknown),
+        (None, _) => chosen_before(machine)?,
     };
     if asked.root_disk_serial.as_ref().is_some_and(|said| *said != disk) {
         return Err(NoRootDisk::Other { there: disk });

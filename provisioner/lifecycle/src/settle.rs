@@ -1,6 +1,7 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
+    adopt::adopted,
     deadline::{Limits, back_off},
     decide::{Decision, Move, decide},
     disk::choose_root_disk,
@@ -150,6 +151,7 @@ fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
                 step.not_before = None;
             }
         }
+        Move::Adopt { .. } => adopted(machine, now),
         Move::CutShort { .. } => {
             machine.state.hold = None;
             machine.state.cancel = machine.want.cancel;

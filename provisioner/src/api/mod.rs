@@ -1,6 +1,7 @@
 //! The HTTP API: one line for each route. Handlers load, put a request or a fact to the lifecycle, and answer;
 //! none of them acts or changes a state.
 
+mod adopt;
 mod agent;
 mod auth;
 mod bmc;
@@ -85,6 +86,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINES, get(machines::list).post(machines::create))
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
+        .route(paths::MACHINE_ADOPT, post(adopt::adopt))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))

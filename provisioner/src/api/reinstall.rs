@@ -93,7 +93,10 @@ impl Asked {
         let both = body.user_data.is_some() && (body.user.is_some() || body.ssh_keys.is_some());
         fields.check(!both, "user_data", "give either user_data or user and ssh_keys, not both");
         let image = service.store.image_find(&spec.image).await.map_err(ServiceError::from)?;
-        let no_image = format!("there is no image `{}`; `billet image list` shows what there is", spec.image);
+        let no_image = match spec.image.as_str() {
+            "" => "the instance was adopted and has no image; say which one is to be written".to_owned(),
+            name => format!("there is no image `{name}`; `billet image list` shows what there is"),
+        };
         fields.check(image.is_some(), "image", no_image);
         let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
         if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {

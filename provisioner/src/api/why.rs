@@ -181,6 +181,7 @@ mod tests {
             manifest: String::new(),
             disk_bytes: 1,
             installation: 0,
+            adopted: false,
             root_disk_serial: None,
             release: None,
         });

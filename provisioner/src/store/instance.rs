@@ -338,6 +338,7 @@ mod tests {
             disk_bytes: 1,
             root_disk_serial: None,
             installation: 0,
+            adopted: false,
             release: Some(ErasePolicy::Metadata),
         });
         assert_eq!(record.given_back(Some(&own)), Some(ErasePolicy::Metadata), "it was cancelled there");

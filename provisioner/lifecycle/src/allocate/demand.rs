@@ -65,6 +65,7 @@ impl Pending {
             manifest: self.manifest.clone(),
             disk_bytes: self.disk_bytes,
             installation: 0,
+            adopted: false,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
         }

@@ -1,11 +1,16 @@
 //! Decisions while no job runs.
 
 use super::{Decision, Effect, Move, Patience};
-use crate::machine::Machine;
+use crate::{adopt::is_to_be_adopted, machine::Machine};
 use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
 pub(super) fn decide(machine: &Machine) -> Decision {
+    // Before anything is done to it.
+    if is_to_be_adopted(machine) {
+        let because = "it runs an instance already, which was adopted".into();
+        return Decision::Move(Move::Adopt { because });
+    }
     if let Some(effect) = power_wish(machine) {
         return Decision::Act(effect);
     }

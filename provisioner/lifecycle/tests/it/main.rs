@@ -1,5 +1,6 @@
 //! The lifecycle as its callers use it: the printed table, the story, and what holds whatever happens.
 
+mod adopt;
 mod allocation;
 mod person;
 mod placement;

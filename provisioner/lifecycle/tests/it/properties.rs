@@ -51,6 +51,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Request::Assign(owner())),
         Just(release()),
         Just(reinstall()),
+        Just(Request::Adopt(owner())),
         Just(Request::Disown { instance: INSTANCE }),
         any::<bool>().prop_map(Request::Bmc),
         any::<bool>().prop_map(Request::Maintenance),
@@ -408,7 +409,7 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..5,
+        from in 0..6,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
@@ -416,6 +417,7 @@ proptest! {
             1 => World::deployed(),
             2 => World::at(JobKind::Reinstall, StepName::Agent),
             3 => World::at(JobKind::Reinstall, StepName::WriteImage),
+            4 => World::adopted(),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();

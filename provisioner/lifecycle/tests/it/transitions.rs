@@ -25,6 +25,10 @@ fn situations() -> Vec<(String, World)> {
     list.push(("discovered, inspection cancelled".into(), cancelled));
     steps(&mut list, JobKind::Inspect, "inspecting");
     list.push(("available".into(), World::available()));
+    let mut adopted = World::new();
+    adopted.request(&Request::Adopt(owner())).unwrap();
+    list.push(("discovered, to be adopted".into(), adopted));
+    list.push(("adopted".into(), World::adopted()));
     list.push(("available, given to an instance".into(), World::assigned()));
     steps(&mut list, JobKind::Deploy, "deploying");
     list.push(("deployed".into(), World::deployed()));
@@ -107,6 +111,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("cancel", cancel()),
         ("power", Request::Power { on: true }),
         ("assign", Request::Assign(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
+        ("adopt", Request::Adopt(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
         ("reinstall", reinstall()),
         ("disown", Request::Disown { instance: INSTANCE }),
@@ -166,6 +171,7 @@ fn say(world: &World) -> String {
         Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
         Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
         Decision::Move(Move::Now) => "try now".into(),
+        Decision::Move(Move::Adopt { .. }) => "→ deployed, as it is".into(),
         Decision::Move(Move::CutShort { .. }) => "cut the job short".into(),
         Decision::Hold { .. } => "hold".into(),
         Decision::Done => "rest".into(),

@@ -45,6 +45,16 @@ impl World {
         world
     }
 
+    /// A machine that nobody accepted before it was adopted, and of which nothing is known but its BMC.
+    pub(crate) fn adopted() -> Self {
+        let mut world = Self::new();
+        world.request(&Request::Bmc(true)).unwrap();
+        world.request(&Request::Adopt(owner())).unwrap();
+        world.run_to_rest();
+        assert_eq!(world.machine.state.name, MachineState::Deployed);
+        world
+    }
+
     pub(crate) fn assigned() -> Self {
         let mut world = Self::available();
         world.request(&Request::Assign(owner())).unwrap();
@@ -266,6 +276,7 @@ pub(crate) fn owner() -> Owner {
         disk_bytes: 1000,
         root_disk_serial: None,
         installation: 0,
+        adopted: false,
         name: Default::default(),
         release: None,
     }

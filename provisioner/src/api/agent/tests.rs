@@ -236,6 +236,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         manifest: "ab".into(),
         disk_bytes: 1,
         installation: 0,
+        adopted: false,
         root_disk_serial: None,
         release: None,
     });

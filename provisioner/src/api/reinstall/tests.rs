@@ -28,6 +28,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         manifest: String::new(),
         disk_bytes: 10,
         installation: 0,
+        adopted: false,
         root_disk_serial: None,
         release: None,
     });

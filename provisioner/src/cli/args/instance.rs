@@ -21,6 +21,8 @@ pub(in crate::cli) enum InstanceCommand {
     Show(Named),
     /// Put an operating system on a machine. What is on that machine's root disk is lost
     Create(Box<Create>),
+    /// Make an instance of what runs on a machine already. The machine is not touched: not switched, not booted, not written
+    Adopt(Adopt),
     /// Stop what is done for an instance: without a machine it is gone, a deployment is given back, a wiping pauses, and
     /// of a reinstallation that wrote nothing yet the old system boots again
     Cancel(Cancel),
@@ -73,6 +75,23 @@ pub(in crate::cli) struct Create {
     pub(in crate::cli) erase: Option<ErasePolicy>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+}
+
+/// `billet instance adopt`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Adopt {
+    /// The new instance's name: lower-case letters, digits and `-`
+    #[arg(value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) name: String,
+    /// The machine, by name or id
+    #[arg(long)]
+    pub(in crate::cli) machine: String,
+    /// Let it be deleted without taking a protection away first
+    #[arg(long)]
+    pub(in crate::cli) unprotected: bool,
+    /// What becomes of the disks when it is deleted: metadata or overwrite [default: metadata]
+    #[arg(long, value_name = "HOW", value_parser = erase)]
+    pub(in crate::cli) erase: Option<ErasePolicy>,
 }
 
 /// `billet instance reinstall`.

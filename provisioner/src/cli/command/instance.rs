@@ -8,7 +8,7 @@ use super::{
     timeline,
 };
 use crate::cli::{
-    args::{Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait},
+    args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait},
     error::CliError,
     selector::Selector,
     validate, view,
@@ -16,7 +16,7 @@ use crate::cli::{
 };
 use provisioner_api::{
     DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,
-    InstanceUpdate, Minimum, Spread,
+    InstanceUpdate, MachineAdopt, Minimum, Spread,
 };
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         }
         InstanceCommand::Create(create) => create_instance(session, *create).await,
         InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
+        InstanceCommand::Adopt(asked) => adopt(session, asked).await,
         InstanceCommand::Reinstall(reinstall) => reinstall_instance(session, reinstall).await,
         InstanceCommand::Retry(named) => {
             session.client.instance_action(&named.name, InstanceAction::Retry).await?;
@@ -153,6 +154,19 @@ fn text(path: &Path) -> Result<String, CliError> {
         return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
     }
     std::fs::read_to_string(path).map_err(error)
+}
+
+async fn adopt(session: &mut Session<'_>, asked: Adopt) -> Result<(), CliError> {
+    let adopt = MachineAdopt {
+        name: asked.name,
+        protected: !asked.unprotected,
+        erase: asked.erase.unwrap_or_default(),
+    };
+    let instance = session.client.adopt_machine(&asked.machine, &adopt).await?;
+    let machine = instance.status.machine_name.as_deref().unwrap_or(&asked.machine);
+    let sentence =
+        format!("instance {} is adopted: it runs on {machine}, which was not touched", instance.name);
+    session.ui.outcome(&instance, &sentence)
 }
 
 async fn reinstall_instance(session: &mut Session<'_>, asked: Reinstall) -> Result<(), CliError> {

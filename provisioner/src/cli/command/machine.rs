@@ -15,8 +15,8 @@ use crate::cli::{
     wait::{Goal, Watch, machine_look, until},
 };
 use provisioner_api::{
-    BmcProtocol, BmcSpec, Choice, JobKind, Machine, MachineAction, MachineCreate, MachineState,
-    MachineUpdate, Secret,
+    BmcProtocol, BmcSpec, Choice, ErasePolicy, JobKind, Machine, MachineAction, MachineAdopt, MachineCreate,
+    MachineState, MachineUpdate, Secret,
 };
 use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
@@ -114,8 +114,18 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         labels: add.labels.into_iter().collect(),
         zone: add.zone,
         rack: add.rack,
+        accept: add.adopt_as.is_none(),
     };
     let machine = session.client.add_machine(&create).await?;
+    if let Some(name) = add.adopt_as {
+        let adopt = MachineAdopt { name, protected: true, erase: ErasePolicy::default() };
+        // If that fails, it is a machine that nobody accepted: nothing is done to it.
+        let instance = session.client.adopt_machine(&machine.name, &adopt).await?;
+        let (machine, instance_name) = (&machine.name, &instance.name);
+        let sentence =
+            format!("machine {machine} is added, and was not touched; instance {instance_name} runs on it");
+        return session.ui.outcome(&instance, &sentence);
+    }
     if !add.wait.wait {
         let sentence = format!("machine {0} is added; see `billet why {0}`", machine.name);
         return session.ui.outcome(&machine, &sentence);

@@ -36,6 +36,8 @@ const GOOD: &[&str] = &[
     "machine set m1 --protected on --retired off",
     "instance cancel web --yes",
     "instance retry web",
+    "instance adopt web --machine m1 --unprotected --erase overwrite",
+    "machine add m1 --mac 52:54:00:00:00:01 --bmc manual: --adopt-as web",
     "instance reinstall web --image os --user-data /u --network-config /n --root-disk-serial X --yes --wait",
     "instance reinstall web --user ops --ssh-key /k",
     "machine power on m1",

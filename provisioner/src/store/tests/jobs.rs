@@ -125,6 +125,7 @@ async fn who_owns_a_machine_is_told_by_name() {
         manifest: String::new(),
         disk_bytes: 1,
         installation: 0,
+        adopted: false,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

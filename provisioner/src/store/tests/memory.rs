@@ -295,6 +295,7 @@ impl Site {
             manifest: String::new(),
             disk_bytes: 1,
             installation: 0,
+            adopted: false,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

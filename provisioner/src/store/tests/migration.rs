@@ -59,6 +59,7 @@ fn machine() -> Machine {
         manifest: "00".repeat(32),
         disk_bytes: 1 << 30,
         installation: 0,
+        adopted: false,
         root_disk_serial: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),

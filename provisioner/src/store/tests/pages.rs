@@ -130,6 +130,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         manifest: String::new(),
         disk_bytes: 1,
         installation: 0,
+        adopted: false,
         root_disk_serial: None,
         name: Default::default(),
         release: None,
