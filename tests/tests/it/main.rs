@@ -1,5 +1,6 @@
 //! Journeys across packages, in this process: no root, no firmware, minutes at most.
 
+mod adopt;
 mod api;
 mod bmc;
 mod bmc_audit;

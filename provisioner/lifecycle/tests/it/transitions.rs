@@ -25,10 +25,7 @@ fn situations() -> Vec<(String, World)> {
     list.push(("discovered, inspection cancelled".into(), cancelled));
     steps(&mut list, JobKind::Inspect, "inspecting");
     list.push(("available".into(), World::available()));
-    let mut adopted = World::new();
-    adopted.request(&Request::Adopt(owner())).unwrap();
-    list.push(("discovered, to be adopted".into(), adopted));
-    list.push(("adopted".into(), World::adopted()));
+    adoptions(&mut list);
     list.push(("available, given to an instance".into(), World::assigned()));
     steps(&mut list, JobKind::Deploy, "deploying");
     list.push(("deployed".into(), World::deployed()));
@@ -84,6 +81,13 @@ fn situations() -> Vec<(String, World)> {
         list.push((name.into(), world));
     }
     list
+}
+
+fn adoptions(list: &mut Vec<(String, World)>) {
+    let mut adopted = World::new();
+    adopted.request(&Request::Adopt(owner())).unwrap();
+    list.push(("discovered, to be adopted".into(), adopted));
+    list.push(("adopted".into(), World::adopted()));
 }
 
 fn reinstallations(list: &mut Vec<(String, World)>) {
