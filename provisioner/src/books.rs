@@ -78,7 +78,10 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
     let event = |kind, message: String| vec![NewEvent::machine(id, kind, message)];
     let step = position(before).map_or("", |(_, _, step, _)| step.word());
     match outcome {
-        Outcome::Moved { change: Move::Start { because, .. } | Move::Finish { because, .. }, .. } => {
+        Outcome::Moved {
+            change: Move::Start { because, .. } | Move::Finish { because, .. } | Move::Adopt { because },
+            ..
+        } => {
             let (from, to) = (word(&before.state.name), word(&after.state.name));
             event("state", format!("{from} → {to}: {because}"))
         }
@@ -101,9 +104,7 @@ fn tell(before: &Machine, after: &Machine, outcome: &Outcome) -> Vec<NewEvent> {
         Outcome::Moved { change: Move::Now, .. } => {
             event("step", format!("{step} is tried again now, as an operator asks"))
         }
-        Outcome::Moved { change: Move::CutShort { because }, .. } => {
-            event("step", format!("{because}: the machine is switched off"))
-        }
+        Outcome::Moved { change: Move::CutShort { because }, .. } => event("step", because.clone()),
         Outcome::Performed(Err(failure)) => {
             let mut events = event("step", format!("{step} failed: {}", failure.why));
             if after.state.hold.is_some() && before.state.hold.is_none() {

@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 use provisioner_api::StepPhase;
-use provisioner_lifecycle::{Job, StepName};
+use provisioner_lifecycle::{Job, StepName, steps_of};
 use std::{io::Write as _, sync::LazyLock};
 
 /// The moment, if one is named: `JOB/STEP/MOMENT`, with a moment of [`Side`].
@@ -73,10 +73,11 @@ fn moments(side: Side, before: Option<&Job>, after: &Job) -> Vec<String> {
     names
 }
 
-/// A job's name: its kind, and whether it is the short form that only switches off.
+/// A job's name: its kind, and whether it is the short form that only ends it in good order.
 fn word(job: &Job) -> String {
     let kind = crate::text::word(&job.kind);
-    let short = job.steps.iter().all(|step| step.name == StepName::Rest);
+    let short = steps_of(job.kind, true);
+    let short = short != steps_of(job.kind, false) && job.steps.iter().map(|step| &step.name).eq(short);
     if short { format!("{kind}-short") } else { kind }
 }
 
@@ -85,7 +86,6 @@ mod tests {
     use super::*;
     use crate::samples;
     use provisioner_api::JobKind;
-    use provisioner_lifecycle::steps_of;
 
     fn release(phases: &[StepPhase]) -> Job {
         let phases = phases.iter().copied().chain(std::iter::repeat(StepPhase::Todo));

@@ -31,8 +31,8 @@ mod older;
 mod permits;
 mod progress;
 mod reconcile;
-pub mod restore;
 mod replicas;
+pub mod restore;
 #[cfg(test)]
 mod samples;
 mod secret_file;

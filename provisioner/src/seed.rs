@@ -26,7 +26,7 @@ pub(crate) struct Seed<'a> {
 pub(crate) fn files(seed: &Seed<'_>) -> Vec<SeedFile> {
     let spec = &seed.instance.spec;
     let hostname = spec.hostname.as_deref().unwrap_or(&seed.instance.name);
-    let meta = json!({ "instance-id": seed.instance.id.to_string(), "local-hostname": hostname });
+    let meta = json!({ "instance-id": instance_id(seed.instance), "local-hostname": hostname });
     let vendor =
         json!({ "phone_home": { "url": seed.phone_home, "post": "all", "tries": PHONE_HOME_TRIES } });
     let file = |name: &str, content: String| SeedFile { name: name.to_owned(), content };
@@ -39,6 +39,15 @@ pub(crate) fn files(seed: &Seed<'_>) -> Vec<SeedFile> {
         file("network-config", spec.network_config.clone().unwrap_or_else(|| network_config(seed.mac))),
         file("vendor-data", format!("#cloud-config\n{}", yaml(&vendor))),
     ]
+}
+
+/// By another id cloud-init knows that it is to configure everything anew, also where its folder is on a disk that is kept.
+/// The first installation has the instance's own id.
+fn instance_id(instance: &InstanceRecord) -> String {
+    match instance.standing.installation {
+        0 => instance.id.to_string(),
+        number => format!("{}.{number}", instance.id),
+    }
 }
 
 fn user_data(instance: &InstanceRecord, hostname: &str) -> String {

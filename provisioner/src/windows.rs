@@ -141,14 +141,24 @@ pub(crate) async fn window_of_session(
     Ok(genuine.then_some(window))
 }
 
-/// The last part of an instance's phone-home address. All that it is good for is to say that the instance runs.
-pub(crate) fn phone_home_token(key: &SiteKey, instance: InstanceId) -> String {
-    key.token(PHONE_HOME, &instance.to_string(), "")
+/// The last part of an instance's phone-home address. All that it is good for is to say that this installation of the
+/// instance runs. The first installation is named by the instance alone, as earlier versions named it.
+pub(crate) fn phone_home_token(key: &SiteKey, instance: InstanceId, installation: u32) -> String {
+    let subject = match installation {
+        0 => instance.to_string(),
+        number => format!("{instance}_{number}"),
+    };
+    key.token(PHONE_HOME, &subject, "")
 }
 
-/// The instance that a phone-home token names, if the token is genuine.
-pub(crate) fn instance_of_phone_home(key: &SiteKey, token: &str) -> Option<InstanceId> {
-    key.verify(PHONE_HOME, token, "").then(|| subject(token).parse().ok()).flatten()
+/// The instance that a phone-home token names, and which installation of it, if the token is genuine.
+pub(crate) fn instance_of_phone_home(key: &SiteKey, token: &str) -> Option<(InstanceId, u32)> {
+    if !key.verify(PHONE_HOME, token, "") {
+        return None;
+    }
+    let subject = subject(token);
+    let (instance, installation) = subject.split_once('_').unwrap_or((subject, "0"));
+    Some((instance.parse().ok()?, installation.parse().ok()?))
 }
 
 fn subject(token: &str) -> &str {

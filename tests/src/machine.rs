@@ -37,6 +37,8 @@ pub struct SimOptions {
     pub profile: redfish::Profile,
     /// MiB of its disk.
     pub disk_mib: u64,
+    /// Disks beside that one, of the same size.
+    pub data_disks: u32,
     /// Whether its firmware tries the network before the disk when nothing else is set.
     pub network_first: bool,
     /// The key Kg that is set in its BMC, if it speaks IPMI.
@@ -55,6 +57,7 @@ impl Default for SimOptions {
             protocol: Protocol::Redfish,
             profile: redfish::Profile::default(),
             disk_mib: 128,
+            data_disks: 0,
             network_first: false,
             bmc_key: None,
             canaries: 0,
@@ -70,7 +73,7 @@ pub struct Sim {
     pub name: String,
     /// Its MAC address, which goes with its number.
     pub mac: String,
-    /// The serial number of its disk.
+    /// The serial number of its disk, of the first one that is for systems.
     pub serial: String,
     machine: Arc<lab::fleet::Sim>,
     serial_port: Arc<SerialDevice>,
@@ -197,6 +200,27 @@ impl Sim {
         self.machine.truth()
     }
 
+    /// What its disk for data holds.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn data(&self) -> Result<Vec<u8>> {
+        self.machine.host().data_content().context("it has a disk for data")
+    }
+
+    /// Somebody's data is on its disk for data.
+    pub fn put_on_data(&self, bytes: &[u8]) {
+        self.machine.host().put_on_data(bytes);
+    }
+
+    /// Where the system on its disk reports in.
+    ///
+    /// # Errors
+    /// When there is no system.
+    pub fn phone_home(&self) -> Result<String> {
+        Ok(self.machine.host().found_on_disk().context("there is a system")?.url)
+    }
+
     /// Somebody's data is on its disk, from before it came here.
     pub fn put_on_disk(&self, bytes: &[u8]) {
         self.machine.host().put_on_disk(bytes);
@@ -263,7 +287,8 @@ fn machine(
     };
     let pace =
         Pace { idle: RETRY, retry_first: RETRY, retry_most: Duration::from_millis(500), ..Pace::default() };
-    let disk = DiskSpec::new(options.disk_mib, options.disk_speed, options.canaries, 1);
+    let mut disk = DiskSpec::new(options.disk_mib, options.disk_speed, options.canaries, 1);
+    disk.data = options.data_disks;
     let mac = lab::fleet::Sim::mac_of(number);
     let host = SimHost::new(number, &mac, &disk, Blocks::new(), options.image.clone(), Arc::clone(&eyes));
     // Dice decide nothing here: no time spreads, and nobody asks by DHCP.

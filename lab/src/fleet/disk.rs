@@ -30,6 +30,8 @@ pub struct DiskSpec {
     pub mib_per_second: f64,
     /// Disks besides the one that is written, which must never be: by turns removable and read-only.
     pub canaries: u32,
+    /// Disks besides those, which may be written: for what is kept when the system is installed anew.
+    pub data: u32,
     /// How many disks are written at once.
     writers: Arc<Semaphore>,
     /// How many disks are open at once: a few more, which fetch what they write next. Each takes a chunk's memory.
@@ -42,7 +44,7 @@ impl DiskSpec {
     pub fn new(mib: u64, mib_per_second: f64, canaries: u32, writers: usize) -> Self {
         let permits = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         let (open, writers) = (permits(writers.saturating_add((writers / 4).max(1))), permits(writers));
-        Self { mib, mib_per_second, canaries, writers, open }
+        Self { mib, mib_per_second, canaries, data: 0, writers, open }
     }
 
     /// Bytes of each disk.

@@ -35,7 +35,7 @@ struct Machine {
     blocks: Arc<Blocks>,
     /// What is on canaries.
     canary: Content,
-    /// The first is for systems, the others are canaries.
+    /// The first is for systems, then come the canaries, then those for data.
     disks: Vec<Arc<Platter>>,
     state: Mutex<State>,
 }
@@ -64,8 +64,9 @@ impl SimHost {
         eyes: Arc<Eyes>,
     ) -> Self {
         let canary = canary(&blocks, if spec.canaries > 0 { spec.bytes() } else { 0 });
-        let contents =
-            std::iter::once(Content::blank(&blocks)).chain((0..spec.canaries).map(|_| canary.clone()));
+        let contents = std::iter::once(Content::blank(&blocks))
+            .chain((0..spec.canaries).map(|_| canary.clone()))
+            .chain((0..spec.data).map(|_| Content::blank(&blocks)));
         let disks = contents.map(|content| Arc::new(Platter::new(spec.bytes(), content))).collect();
         let state = Mutex::new(State { order: 1, ..State::default() });
         let (mac, spec, image) = (mac.into(), spec.clone(), image.into());
@@ -90,7 +91,17 @@ impl SimHost {
     /// Every byte of the disk for systems.
     #[must_use]
     pub fn content(&self) -> Vec<u8> {
-        let content = self.0.disks[0].inner().content.clone();
+        self.content_of(0)
+    }
+
+    /// Every byte of the first disk for data. None: it has no such disk.
+    #[must_use]
+    pub fn data_content(&self) -> Option<Vec<u8>> {
+        self.0.data().next().map(|at| self.content_of(at))
+    }
+
+    fn content_of(&self, at: usize) -> Vec<u8> {
+        let content = self.0.disks[at].inner().content.clone();
         let mut bytes = vec![0; usize::try_from(self.0.spec.bytes()).unwrap_or(usize::MAX)];
         content.read(&mut bytes, 0);
         bytes
@@ -99,8 +110,17 @@ impl SimHost {
     /// Somebody's data is on the beginning of the disk for systems, from before it came here. What has no room is left
     /// out.
     pub fn put_on_disk(&self, bytes: &[u8]) {
+        self.put(0, bytes);
+    }
+
+    /// The same on the beginning of each disk for data.
+    pub fn put_on_data(&self, bytes: &[u8]) {
+        self.0.data().for_each(|at| self.put(at, bytes));
+    }
+
+    fn put(&self, at: usize, bytes: &[u8]) {
         let room = usize::try_from(self.0.spec.bytes()).unwrap_or(usize::MAX);
-        let mut inner = self.0.disks[0].inner();
+        let mut inner = self.0.disks[at].inner();
         inner.content.write(&bytes[..bytes.len().min(room)], 0);
         inner.changed = true;
     }
@@ -165,14 +185,34 @@ fn canary(blocks: &Arc<Blocks>, bytes: u64) -> Content {
 }
 
 impl Machine {
+    /// The places of the disks for data.
+    fn data(&self) -> std::ops::Range<usize> {
+        1 + self.spec.canaries as usize..self.disks.len()
+    }
+
+    fn is_canary(&self, at: usize) -> bool {
+        at > 0 && at < self.data().start
+    }
+
     /// What a disk says of itself.
     fn about(&self, at: usize) -> Disk {
-        let canary = at > 0;
+        let (canary, data) = (self.is_canary(at), self.data().contains(&at));
+        let word = if canary {
+            "CANARY"
+        } else if data {
+            "DATA"
+        } else {
+            "DISK"
+        };
         // An SMBIOS-like number: unique in the fleet, the same after a restart.
-        let serial = format!("{}{:06}-{at}", if canary { "CANARY" } else { "DISK" }, self.number);
+        let serial = format!("{word}{:06}-{at}", self.number);
         Disk {
             // By name, the canaries come first: who guesses takes the wrong one.
-            name: if canary { format!("sd{}", letter(at - 1)) } else { "vda".into() },
+            name: match at.checked_sub(self.data().start) {
+                Some(data) => format!("vd{}", letter(data + 1)),
+                None if canary => format!("sd{}", letter(at - 1)),
+                None => "vda".into(),
+            },
             serial: Some(serial),
             wwn: None,
             model: Some("simulated disk".into()),
@@ -208,6 +248,10 @@ impl Machine {
     fn truth(&self, at: usize) -> DiskTruth {
         let serial = self.about(at).serial.unwrap_or_default();
         let content = self.disks[at].inner().content.clone();
+        if self.data().contains(&at) {
+            let blank = content.is_blank();
+            return DiskTruth { serial, intact: true, blank, ..DiskTruth::default() };
+        }
         if at > 0 {
             let intact = content == self.canary;
             return DiskTruth { serial, canary: true, intact, ..DiskTruth::default() };
@@ -244,7 +288,9 @@ impl Witness for Watch {
     fn wrote(&self) {
         let step = lock(&self.machine.state).step.as_deref().map(ToOwned::to_owned);
         let disk = self.machine.about(self.at).serial.unwrap_or_default();
-        self.machine.eyes.see(self.machine.number, Seen::Wrote { disk, step, canary: self.at > 0 });
+        self.machine
+            .eyes
+            .see(self.machine.number, Seen::Wrote { disk, step, canary: self.machine.is_canary(self.at) });
     }
 
     fn flushed(&self) {

@@ -26,7 +26,8 @@ pub struct Instance {
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceSpec {
-    /// The image's name.
+    /// The image's name; empty of one that was adopted and not installed anew since.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// A machine's name or id, when exactly that one is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +150,31 @@ pub struct DeleteInstance {
     pub erase: Option<ErasePolicy>,
 }
 
+/// `POST /v1/instances/{instance}/reinstall`: its root disk is written anew, and no other disk is touched. What is left
+/// out stays as it was.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceReinstall {
+    /// Another image, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Another user to make, with sudo. Takes the place of raw user data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Other SSH public keys. Take the place of raw user data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_keys: Option<Vec<String>>,
+    /// Other raw cloud-init user data. Takes the place of `user` and `ssh_keys`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+    /// Another cloud-init network-config version 2, as YAML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_config: Option<String>,
+    /// The serial number of the root disk. Only where Billet does not know it: what it wrote once it writes again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk_serial: Option<String>,
+}
+
 /// `POST /v1/instances/{instance}/actions`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -162,7 +188,8 @@ pub struct InstanceActionRequest {
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceAction {
     /// Stop what is done for it. Without a machine it is gone; a deployment is given back, and what was written is wiped; a
-    /// wiping pauses. One that runs is deleted, not cancelled.
+    /// wiping pauses; of a reinstallation that wrote nothing yet the old system boots again. One that runs is deleted, not
+    /// cancelled.
     Cancel,
     /// Try again what is held, or what waits to be tried again.
     Retry,
@@ -178,6 +205,8 @@ pub enum InstanceState {
     Deploying,
     /// The operating system reported in.
     Running,
+    /// Its root disk is being written anew; it keeps its machine.
+    Reinstalling,
     /// Its machine is being taken back.
     Releasing,
 }
@@ -201,6 +230,9 @@ pub struct InstanceStatus {
     /// Why it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// How often it was asked to be installed anew.
+    #[serde(default)]
+    pub installation: u32,
     /// IPv4 addresses that it has.
     #[serde(default)]
     pub addresses: Vec<String>,

@@ -54,12 +54,12 @@ pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
-    InstanceList, InstanceSpec, InstanceState, InstanceStatus,
+    InstanceList, InstanceReinstall, InstanceSpec, InstanceState, InstanceStatus,
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
     BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
-    MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineSpec, MachineState,
+    MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };
 pub use network::{

@@ -1,6 +1,6 @@
 //! Machines: the server, its BMC, its inventory and what is being done to it.
 
-use crate::{BootChain, Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
+use crate::{BootChain, ErasePolicy, Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -287,6 +287,8 @@ pub enum JobKind {
     Inspect,
     /// Writing an operating system.
     Deploy,
+    /// Writing an operating system anew, over the one of the same instance; other disks than its root disk stay.
+    Reinstall,
     /// Taking back and wiping.
     Release,
 }
@@ -471,6 +473,9 @@ pub struct MachineCreate {
     /// Its rack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rack: Option<String>,
+    /// Whether it is taken in, and with that inspected at once, which switches it off. Not so of one that is to be adopted.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub accept: bool,
 }
 
 impl MachineCreate {
@@ -488,8 +493,31 @@ impl MachineCreate {
             labels: BTreeMap::new(),
             zone: None,
             rack: None,
+            accept: true,
         }
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// `POST /v1/machines/{machine}/adopt`: what runs on it becomes an instance, and the machine is not touched.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct MachineAdopt {
+    /// The instance's name, a DNS label.
+    pub name: String,
+    /// Whether deleting the instance is refused until this is taken away.
+    #[serde(default = "yes")]
+    pub protected: bool,
+    /// What becomes of the disks once it is released.
+    #[serde(default)]
+    pub erase: ErasePolicy,
 }
 
 /// `PATCH /v1/machines/{machine}`: only what is given changes. Needs `If-Match`.

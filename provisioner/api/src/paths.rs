@@ -8,6 +8,8 @@ pub const MACHINES: &str = "/v1/machines";
 pub const MACHINE: &str = "/v1/machines/{machine}";
 /// `POST` an action.
 pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
+/// `POST` a `MachineAdopt`: what runs on it becomes an instance.
+pub const MACHINE_ADOPT: &str = "/v1/machines/{machine}/adopt";
 /// `POST` a `ChooseRequest`: what is to be done about held work.
 pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
 /// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the
@@ -93,6 +95,8 @@ pub const INSTANCES: &str = "/v1/instances";
 pub const INSTANCE: &str = "/v1/instances/{instance}";
 /// `POST` an action.
 pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";
+/// `POST` an `InstanceReinstall`: its root disk is written anew.
+pub const INSTANCE_REINSTALL: &str = "/v1/instances/{instance}/reinstall";
 /// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
 /// `GET` all that is known of it and, from when it was asked for, of its machine; as of a machine.

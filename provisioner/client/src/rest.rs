@@ -6,10 +6,10 @@ use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;
 use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
-    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceState, InstanceUpdate,
-    Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineCreate, MachineList, MachineState,
-    MachineUpdate, Network, NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret,
-    Timeline, TimelineEntry, Why, paths,
+    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceState,
+    InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineAdopt,
+    MachineCreate, MachineList, MachineState, MachineUpdate, Network, NetworkList, Replica, ReplicaList,
+    Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -359,6 +359,28 @@ impl Client {
     pub async fn instance_action(&self, name: &str, action: InstanceAction) -> Result<(), ClientError> {
         let request = self.request(Method::POST, paths::INSTANCE_ACTIONS, &[name])?;
         answer::send(request.json(&InstanceActionRequest { action })).await.map(drop)
+    }
+
+    /// Makes an instance of what runs on a machine already.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn adopt_machine(&self, name: &str, adopt: &MachineAdopt) -> Result<Instance, ClientError> {
+        let request = self.request(Method::POST, paths::MACHINE_ADOPT, &[name])?;
+        answer::json(request.json(adopt)).await
+    }
+
+    /// Asks for an instance to be installed anew on its machine.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn reinstall_instance(
+        &self,
+        name: &str,
+        reinstall: &InstanceReinstall,
+    ) -> Result<Instance, ClientError> {
+        let request = self.request(Method::POST, paths::INSTANCE_REINSTALL, &[name])?;
+        answer::json(request.json(reinstall)).await
     }
 
     /// The instances, by name: all of them, page by page.

@@ -1,14 +1,16 @@
 //! Requests: may this be asked of that machine now? Changes `want` only.
 
 use crate::{
+    adopt::{adopt, is_to_be_adopted},
     choice::{awaits_report, choose, skip_disk},
     confirm::is_unconfirmed,
     erasure::Erasing,
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
+    reinstall::{NoRootDisk, reinstall},
     wipe::{left_out, unwiped},
 };
-use provisioner_api::{Choice, ErasePolicy, InstanceId, MachineState};
+use provisioner_api::{Choice, ErasePolicy, InstanceId, JobKind, MachineState};
 
 /// What somebody asks of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum Request {
     },
     /// Give it to an instance.
     Assign(Owner),
+    /// Give it to an instance that runs on it already.
+    Adopt(Owner),
     /// The instance gives it back.
     Release {
         /// Which instance; another's request is refused.
@@ -47,6 +51,8 @@ pub enum Request {
         /// How its disks are to be wiped.
         erase: ErasePolicy,
     },
+    /// Write the root disk of its instance anew.
+    Reinstall(Reinstall),
     /// Forget the owner whose release is done.
     Disown {
         /// Which instance.
@@ -67,6 +73,19 @@ pub enum Request {
     Protected(bool),
     /// It is to get no new instance, or to get them again.
     Retired(bool),
+}
+
+/// What an instance is to be installed with anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reinstall {
+    /// Which instance; another's request is refused.
+    pub instance: InstanceId,
+    /// SHA-256 of the image's manifest, hex.
+    pub manifest: String,
+    /// Bytes of the disk that the image makes.
+    pub disk_bytes: u64,
+    /// The root disk's serial number, for a machine of which it is not known.
+    pub root_disk_serial: Option<String>,
 }
 
 /// Why a request is refused. Display says what would mend it.
@@ -135,6 +154,19 @@ pub enum Refusal {
         "an instance has this machine, and its disks are about to be written, which protection would not stop; `billet machine cancel NAME` first, then protect it"
     )]
     ToBeWritten,
+    /// It is written anew already.
+    #[error(
+        "its instance is being installed anew already; wait for its end, or stop it with `billet machine cancel NAME`"
+    )]
+    Reinstalling,
+    /// It is too late to go back.
+    #[error(
+        "the reinstallation is stopped already, and the old system is gone: its root disk was written to; `billet machine retry NAME` writes it anew, `billet instance delete` gives the machine back"
+    )]
+    OldSystemGone,
+    /// It is not known, or another one than was said, which disk is the root disk.
+    #[error(transparent)]
+    RootDisk(#[from] NoRootDisk),
     /// This disk can't be left out.
     #[error("disk `{disk}` can't be left out of what is held now; {}", disks_in_words(.there))]
     NoSkip {
@@ -240,11 +272,16 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             check_assign(machine)?;
             want.owner = Some(owner.clone());
         }
+        Request::Adopt(owner) => adopt(&mut next, owner)?,
         Request::Release { instance, erase } => match &mut want.owner {
             // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
             Some(owner) if owner.instance == *instance => {
                 if machine.want.protected && owner.release.is_none() {
                     return Err(Refusal::Protected);
+                }
+                // What may be on its disks is not in the books yet.
+                if is_to_be_adopted(machine) {
+                    return Err(Refusal::State { state: Word(machine.state.name) });
                 }
                 if owner.release.is_none() || machine.state.hold.is_some() {
                     owner.release = Some(*erase);
@@ -252,6 +289,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             }
             _ => return Err(Refusal::NotYours),
         },
+        Request::Reinstall(asked) => reinstall(&mut next, asked)?,
         Request::Disown { instance } => disown(&mut next, *instance)?,
         Request::Bmc(has) => {
             if !has && machine.running_job().is_some() {
@@ -294,9 +332,14 @@ fn tried(machine: &Machine) -> Result<u64, Refusal> {
 fn check_protect(machine: &Machine) -> Result<(), Refusal> {
     match &machine.want.owner {
         Some(owner) if owner.release.is_some() => Err(Refusal::GivenBack),
-        Some(_) if !machine.want.protected && !machine.state.dirty => Err(Refusal::ToBeWritten),
+        Some(_) if !machine.want.protected && to_be_written(machine) => Err(Refusal::ToBeWritten),
         _ => Ok(()),
     }
+}
+
+/// Whether its root disk is about to be written, for the first time or anew.
+fn to_be_written(machine: &Machine) -> bool {
+    !machine.state.dirty || machine.reinstalls() && !machine.is_written()
 }
 
 /// Whether the step in hand failed, and waits for its next try.
@@ -309,6 +352,10 @@ fn waits_to_try(machine: &Machine) -> bool {
 pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Refusal> {
     // One that waits for leave to wipe is as good as wiping: its turn may come at any moment.
     let wipes = machine.state.dirty && Erasing::of_machine(machine).is_some();
+    let goes_back = machine.running_job().is_some_and(|job| job.kind == JobKind::Reinstall);
+    let returns = machine.running_job().is_some_and(Job::only_returns);
+    let to_be_adopted = is_to_be_adopted(machine);
+    let gone = machine.is_written() && machine.state.hold.is_some();
     let (want, state) = (&mut machine.want, &machine.state);
     match (state.name, &mut want.owner) {
         (MachineState::Inspecting, _) => {
@@ -317,6 +364,19 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
                 want.cancel = want.cancel.max(state.cancel + 1);
             }
         }
+        // Its job did not begin yet.
+        (MachineState::Deployed, Some(owner)) if owner.installation > state.installation => {
+            owner.installation = state.installation;
+        }
+        (MachineState::Deploying, Some(owner)) if goes_back && owner.release.is_none() => {
+            if gone {
+                return Err(Refusal::OldSystemGone);
+            }
+            if !returns {
+                want.cancel = want.cancel.max(state.cancel + 1);
+            }
+        }
+        _ if to_be_adopted => return Err(Refusal::NothingToCancel),
         (MachineState::Available | MachineState::Deploying, Some(owner)) => {
             // What was not written yet stays as it is: it is only switched off.
             if want.protected && state.dirty && owner.release.is_none() {

@@ -87,27 +87,41 @@ pub(crate) fn choose(
         return Err(Refusal::OtherHold { asked: number, stands: hold.number });
     }
     let job = machine.running_job();
-    let cancelled = || {
-        let mut next = machine.clone();
-        cancel(&mut next, erase)?;
+    let changed = |asked: Result<Machine, Refusal>| {
+        let mut next = asked?;
         // Nothing else would end this hold.
         next.want.retry += u64::from(hold.restored && next != *machine);
         Ok(next)
+    };
+    let cancelled = || {
+        let mut next = machine.clone();
+        changed(cancel(&mut next, erase).map(|()| next))
+    };
+    let given_back = || match &machine.want.owner {
+        Some(owner) => changed(admit(machine, &Request::Release { instance: owner.instance, erase })),
+        None => Err(Refusal::NotYours),
     };
     match (choice, job.map(|job| job.kind)) {
         (Choice::Retry, _) => admit(machine, &Request::Retry),
         (Choice::Abandon, _) if hold.restored => admit(machine, &Request::Maintenance(true)),
         (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
+        // Whether anything was written since the backup nobody knows.
+        (Choice::Cancel, Some(JobKind::Reinstall)) if !hold.restored => cancelled(),
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
-        (Choice::ItRuns, Some(JobKind::Deploy)) if may_run(machine) => {
+        (Choice::GiveBack, Some(JobKind::Reinstall)) => given_back(),
+        (Choice::ItRuns, Some(JobKind::Deploy | JobKind::Reinstall)) if may_run(machine) => {
             let mut next = machine.clone();
             next.want.vouched = Some(number);
             Ok(next)
         }
         (Choice::Abandon, Some(kind)) => {
             // What is to be wiped stays as it is: it is neither clean nor anybody's.
-            let ended = if kind == JobKind::Release { Ok(machine.clone()) } else { cancelled() };
-            admit(&ended?, &Request::Maintenance(true))
+            let ended = match kind {
+                JobKind::Release => machine.clone(),
+                JobKind::Reinstall => given_back()?,
+                JobKind::Inspect | JobKind::Deploy => cancelled()?,
+            };
+            admit(&ended, &Request::Maintenance(true))
         }
         _ => Err(Refusal::NoChoice { choice, offered: offered(machine) }),
     }
@@ -133,6 +147,13 @@ fn offered(machine: &Machine) -> String {
             &[Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Deploy) => &[Choice::Retry, Choice::GiveBack, Choice::Abandon],
+        Some(JobKind::Reinstall) if may_run(machine) => {
+            &[Choice::Retry, Choice::ItRuns, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Reinstall) if machine.is_written() => {
+            &[Choice::Retry, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Reinstall) => &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
         None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
         None => &[Choice::Retry],
@@ -145,25 +166,33 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
     if let Some(what) = confirm::what(machine, choice).filter(|_| is_unconfirmed(machine)) {
         return what;
     }
-    match (choice, machine.running_job().map(|job| job.kind)) {
+    let job = machine.running_job();
+    let writes = job.is_some_and(|job| !job.only_returns());
+    match (choice, job.map(|job| job.kind)) {
         (Choice::Retry, Some(JobKind::Release)) => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew"
         }
-        (Choice::Retry, Some(JobKind::Deploy)) => {
+        (Choice::Retry, Some(JobKind::Deploy | JobKind::Reinstall)) if writes => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew: the disk is written again"
         }
         (Choice::Retry, _) => "mend the cause, then `billet machine retry {machine}`",
         (Choice::ItRuns, _) => {
             "if you see on its console that the system runs: `billet machine choose {machine} it-runs`"
         }
+        (Choice::Cancel, Some(JobKind::Reinstall)) => {
+            "`billet machine cancel {machine}` ends the reinstallation: nothing was written yet, and the old system boots from its disk again"
+        }
         (Choice::Cancel, _) => "`billet machine cancel {machine}` ends the inspection",
+        (Choice::GiveBack, Some(JobKind::Reinstall)) => {
+            "`billet instance delete {instance}` gives the machine back: the instance ends, and all disks are wiped"
+        }
         (Choice::GiveBack, _) => {
             "`billet machine cancel {machine}` or `billet instance delete {instance}` gives the machine back: the instance ends, and what was written is wiped"
         }
         (Choice::Abandon, Some(JobKind::Release)) => {
             "`billet machine choose {machine} abandon` sets the machine aside: in maintenance, unwiped, and held until somebody tries again"
         }
-        (Choice::Abandon, Some(JobKind::Deploy)) => {
+        (Choice::Abandon, Some(JobKind::Deploy | JobKind::Reinstall)) => {
             "`billet machine choose {machine} abandon` gives it back and sets the machine aside: in maintenance, so that nobody gets it"
         }
         // Told for each disk.

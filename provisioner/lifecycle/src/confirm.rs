@@ -6,6 +6,7 @@
 //! what the service as a whole may do while it is frozen.
 
 use crate::{
+    adopt::is_to_be_adopted,
     decide::{Decision, Move},
     machine::{Hold, Job, Machine},
     turn::lifted,
@@ -73,7 +74,8 @@ fn then(machine: &Machine) -> &'static str {
 /// says that it runs.
 pub(crate) fn runs(machine: &Machine, job: &Job, hold: &Hold) -> Option<Decision> {
     // One that is to be given back would be wiped next: that is another choice.
-    if job.kind != JobKind::Deploy || given_back(machine) {
+    let installs = matches!(job.kind, JobKind::Deploy | JobKind::Reinstall);
+    if !installs || given_back(machine) {
         return None;
     }
     let owner = machine.want.owner.as_ref().map(|owner| owner.instance);
@@ -111,17 +113,26 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::Retry, MachineState::Available) if machine.want.owner.is_none() => {
             "if nobody has used it since: `billet machine retry {machine}` lets instances have it again; its disks are not wiped before"
         }
+        (Choice::Retry, _) if is_to_be_adopted(machine) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` lets that have it as it is; nothing is done to it"
+        }
         (Choice::Retry, MachineState::Available) => {
             "if nobody has used it since: `billet machine retry {machine}` deploys it, which writes its disk"
         }
         (Choice::Retry, MachineState::Deployed) if given_back => {
             "if it is still that of instance {instance}, which is to be given back: `billet machine retry {machine}` wipes its disks"
         }
+        (Choice::Retry, MachineState::Deployed) if machine.reinstalls() => {
+            "if it is still that of instance {instance}, which is to be installed anew: `billet machine retry {machine}` writes its root disk"
+        }
         (Choice::Retry, MachineState::Deployed) => {
             "if instance {instance} still runs on it: `billet machine retry {machine}` confirms it; nothing is done to it"
         }
         (Choice::Retry, MachineState::Deploying) if given_back => {
             "if it is nobody else's by now: `billet machine retry {machine}` gives it back: its disks are wiped"
+        }
+        (Choice::Retry, MachineState::Deploying) if machine.running_job().is_some_and(Job::only_returns) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
         }
         (Choice::Retry, MachineState::Deploying) => {
             "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: the disk is written again"

@@ -6,6 +6,7 @@ mod resting;
 pub use job::silent_in_line;
 
 use crate::{
+    choice::awaits_report,
     deadline::{Limits, Then},
     machine::Machine,
     plan::StepName,
@@ -130,7 +131,12 @@ pub enum Move {
     Lift,
     /// What waits to be tried again is tried now.
     Now,
-    /// The job is cut short under a new epoch: the machine is switched off, and that is all.
+    /// The machine is deployed with what runs on it already.
+    Adopt {
+        /// Why.
+        because: String,
+    },
+    /// The job is cut short under a new epoch: it only ends in good order.
     CutShort {
         /// Why.
         because: String,
@@ -167,21 +173,35 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     }
 }
 
-/// What a person's later word stops, even when it is held: an inspection that was cancelled, a wiping that is to pause, a
-/// deployment whose instance is given back.
+/// What a person's later word stops, even when it is held: an inspection or a reinstallation that was cancelled, a wiping
+/// that is to pause, a deployment whose instance is given back.
 fn interrupt(machine: &Machine) -> Option<Decision> {
     let job = machine.running_job()?;
     // Earlier versions did not write it down: of a job that one of them began, its steps tell.
     let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
     if machine.want.cancel > machine.state.cancel {
-        let because = "the inspection was cancelled".into();
+        let because = "the inspection was cancelled";
         let to = came_from(machine);
         match job.kind {
+            JobKind::Reinstall if machine.is_written() => {
+                let why = if awaits_report(machine) {
+                    "an operator stopped the reinstallation: the new system is written, and did not report in yet"
+                } else {
+                    "an operator stopped the reinstallation: its root disk holds neither the old system nor all of the new one"
+                };
+                return Some(Decision::Hold { why: why.into(), advice: Vec::new() });
+            }
+            JobKind::Reinstall => {
+                let why = "the reinstallation was cancelled before anything was written";
+                return Some(cut_short(format!("{why}: its old system boots from the disk again")));
+            }
             // Who gets it next has to find it off.
             JobKind::Inspect if to == MachineState::Available && switched_on => {
-                return Some(Decision::Move(Move::CutShort { because }));
+                return Some(cut_short(format!("{because}: the machine is switched off")));
             }
-            JobKind::Inspect => return Some(Decision::Move(Move::Finish { to, because })),
+            JobKind::Inspect => {
+                return Some(Decision::Move(Move::Finish { to, because: because.into() }));
+            }
             JobKind::Release if machine.state.dirty => {
                 let why =
                     "an operator paused the wiping: what is on the disks may be there, whole or in part"
@@ -192,7 +212,7 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
         }
     }
     let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
-    if job.kind != JobKind::Deploy || !given_back {
+    if !matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) || !given_back {
         return None;
     }
     let before = "the instance was given back before anything was written";
@@ -203,6 +223,10 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
         (false, true) => release(format!("{before}: the machine is switched off again")),
         (false, false) => Move::Finish { to: MachineState::Available, because: before.into() },
     }))
+}
+
+fn cut_short(because: String) -> Decision {
+    Decision::Move(Move::CutShort { because })
 }
 
 /// What a machine is again whose inspection is cancelled.

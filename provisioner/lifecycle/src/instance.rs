@@ -2,7 +2,10 @@
 //!
 //! How a machine is deployed is the machine's job; an instance only follows it.
 
-use crate::machine::{Machine, Owner};
+use crate::{
+    adopt::is_to_be_adopted,
+    machine::{Machine, Owner},
+};
 use jiff::Timestamp;
 use provisioner_api::{ErasePolicy, InstanceId, InstanceState, MachineId, MachineState};
 
@@ -17,6 +20,10 @@ pub struct Instance {
     pub machine: Option<MachineId>,
     /// It is to be given back; how its disks are wiped.
     pub release: Option<ErasePolicy>,
+    /// Which installation of it was asked for last.
+    pub installation: u32,
+    /// Its root disk is to be written anew, of which the end was not taken down yet.
+    pub reinstalls: bool,
     /// By when it has to have a machine.
     pub deadline: Option<Timestamp>,
 }
@@ -42,6 +49,8 @@ pub enum InstanceDecision {
     },
     /// Its state is another now.
     Move(InstanceState),
+    /// Its reinstallation was cancelled before anything was written: it is again what it was before.
+    Restore,
     /// It is gone: forget it, and its machine forgets it too.
     Gone,
     /// Nothing will ever come of it without a change; a person must decide.
@@ -87,9 +96,25 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
         }
         (Some(_), Some(_)) if machine.state.name == MachineState::Available => InstanceDecision::Gone,
         (Some(_), Some(_)) => move_to(InstanceState::Releasing),
-        (Some(_), None) if machine.state.name == MachineState::Deployed => move_to(InstanceState::Running),
+        (Some(owner), None) if is_restored(instance, machine, owner) => InstanceDecision::Restore,
+        (Some(_), None) if machine.state.name == MachineState::Deployed && !machine.reinstalls() => {
+            match instance.reinstalls {
+                // There is something to take down even if it was not seen to begin.
+                true => InstanceDecision::Move(InstanceState::Running),
+                false => move_to(InstanceState::Running),
+            }
+        }
+        (Some(_), None) if is_to_be_adopted(machine) => move_to(InstanceState::Running),
+        (Some(_), None) if instance.reinstalls => move_to(InstanceState::Reinstalling),
         (Some(_), None) => move_to(InstanceState::Deploying),
     }
+}
+
+/// Whether a reinstallation ended with the old system.
+fn is_restored(instance: &Instance, machine: &Machine, owner: &Owner) -> bool {
+    let rests = machine.state.name == MachineState::Deployed && !machine.reinstalls();
+    let written = owner.installation == instance.installation && machine.is_written();
+    instance.reinstalls && rests && !written
 }
 
 #[cfg(test)]
@@ -105,6 +130,8 @@ mod tests {
             state: InstanceState::Pending,
             machine: None,
             release: None,
+            installation: 0,
+            reinstalls: false,
             deadline: Some(at(10)),
         };
         for (second, decision) in [

@@ -8,6 +8,7 @@
 //! No I/O, no clock, no randomness, no table here. `transitions.md` beside this crate is printed by a test.
 
 mod admit;
+mod adopt;
 mod allocate;
 mod choice;
 mod confirm;
@@ -21,12 +22,13 @@ mod machine;
 mod observe;
 mod order;
 mod plan;
+mod reinstall;
 mod settle;
 mod shell;
 mod turn;
 mod wipe;
 
-pub use admit::{Refusal, Request, admit};
+pub use admit::{Refusal, Reinstall, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
 pub use choice::{WayOut, awaits_report, choices, ways_out};
 pub use confirm::confirm_first;
@@ -43,6 +45,7 @@ pub use machine::{
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName, steps_of};
+pub use reinstall::NoRootDisk;
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

@@ -102,8 +102,14 @@ pub struct Owner {
     pub manifest: String,
     /// Bytes of the disk that the image makes.
     pub disk_bytes: u64,
-    /// The disk that the user named.
+    /// The disk that the user named, or that holds its system and is written anew.
     pub root_disk_serial: Option<String>,
+    /// Which installation of it is wanted: raised by each request to install it anew.
+    #[serde(default)]
+    pub installation: u32,
+    /// It ran here before Billet knew of it: nobody deployed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The owner gives it back; its disks are to be wiped so.
     pub release: Option<ErasePolicy>,
 }
@@ -275,6 +281,15 @@ pub struct State {
     /// Disks that were left out of a wiping and not wiped since. They must not be in a machine that is given to anybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwiped: Vec<String>,
+    /// The last installation of its owner whose job began.
+    #[serde(default)]
+    pub installation: u32,
+    /// The installation of its owner that its root disk holds, at least in part: the last whose writing began.
+    #[serde(default)]
+    pub installed: u32,
+    /// The disk that an image was written to last. Not told by earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk: Option<String>,
     /// Whether a job switched it on, and none switched it off since.
     #[serde(default)]
     pub switched_on: bool,
@@ -388,6 +403,12 @@ impl Job {
         !self.steps.is_empty() && self.steps.iter().all(|step| step.name == StepName::Rest)
     }
 
+    /// Whether it only leads back to the system that is on the disk: a reinstallation that was cancelled in time.
+    pub(crate) fn only_returns(&self) -> bool {
+        let writes = self.steps.iter().any(|step| step.name == StepName::WriteImage);
+        self.kind == JobKind::Reinstall && !self.steps.is_empty() && !writes
+    }
+
     /// Whether a claim or a report is of this job in this epoch.
     pub(crate) fn is(&self, id: JobId, epoch: u64) -> bool {
         self.id == id && self.epoch == epoch
@@ -414,6 +435,9 @@ impl Machine {
                 owed: Vec::new(),
                 unwiped: Vec::new(),
                 dirty: false,
+                installation: 0,
+                installed: 0,
+                root_disk: None,
                 switched_on: false,
                 epoch: 0,
             },
@@ -424,6 +448,18 @@ impl Machine {
     /// The job that is running.
     pub fn running_job(&self) -> Option<&Job> {
         self.job.as_ref().filter(|job| job.ended.is_none())
+    }
+
+    /// Whether its root disk is being, or about to be, written anew for the instance that it has.
+    pub fn reinstalls(&self) -> bool {
+        let asked =
+            self.want.owner.as_ref().is_some_and(|owner| owner.installation > self.state.installation);
+        asked || self.running_job().is_some_and(|job| job.kind == JobKind::Reinstall && !job.only_returns())
+    }
+
+    /// Whether the installation that is wanted has begun to be written: what was there before is gone.
+    pub(crate) fn is_written(&self) -> bool {
+        self.want.owner.as_ref().is_some_and(|owner| owner.installation == self.state.installed)
     }
 
     /// The agent's last word on exactly this try of this step.

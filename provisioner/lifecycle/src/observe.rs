@@ -39,6 +39,8 @@ pub enum Fact {
     PhonedHome {
         /// As which instance.
         instance: InstanceId,
+        /// As which installation of it.
+        installation: u32,
     },
     /// The firmware asked to boot from the network.
     Netboot,
@@ -96,7 +98,9 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             found(facts, inventory);
             facts.agent_seen = Some(now);
         }
-        Fact::PhonedHome { instance } => facts.phoned_home = Some((*instance, now)),
+        // A system that is written over, or was never begun to be written, is not the one that is waited for.
+        Fact::PhonedHome { installation, .. } if *installation != machine.state.installed => {}
+        Fact::PhonedHome { instance, .. } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
         Fact::Listening { last } => {
             let started = machine.running_job().and_then(Job::current).and_then(|step| step.started);

@@ -116,14 +116,15 @@ impl FromStr for StepName {
     }
 }
 
-/// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped
-/// or an inspection that was cancelled.
+/// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped,
+/// an inspection that was cancelled, or a reinstallation that was cancelled before it wrote.
 pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],
+        JobKind::Reinstall if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
-        JobKind::Deploy => &[
+        JobKind::Deploy | JobKind::Reinstall => &[
             S::PowerOff,
             S::BootNetwork,
             S::PowerOn,

@@ -1,8 +1,10 @@
 //! What was done is taken down. Changes `state` and `job` only.
 
 use crate::{
+    adopt::adopted,
     deadline::{Limits, back_off},
     decide::{Decision, Move, decide},
+    disk::choose_root_disk,
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
     wipe::{serials, skipped},
@@ -76,7 +78,9 @@ fn owe(machine: &mut Machine) {
     let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
     let owes = |disk: &String| match machine.running_job() {
         // Nothing is written while one that was left unwiped is there: it is on record as that.
-        Some(job) if job.kind == JobKind::Deploy => dirty && !unwiped.contains(disk),
+        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) => {
+            dirty && !unwiped.contains(disk)
+        }
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
         _ => false,
     };
@@ -149,6 +153,7 @@ fn apply(machine: &mut Machine, change: &Move, fresh: JobId, now: Timestamp) {
                 step.not_before = None;
             }
         }
+        Move::Adopt { .. } => adopted(machine, now),
         Move::CutShort { .. } => {
             machine.state.hold = None;
             machine.state.cancel = machine.want.cancel;
@@ -167,15 +172,18 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         machine.state.inspect = machine.want.inspect;
         machine.state.came_from = Some(machine.state.name);
     }
+    if matches!(kind, JobKind::Deploy | JobKind::Reinstall) {
+        machine.state.installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
+    }
     // Only a deployment knows that it wrote nothing: what was deployed is wiped, whatever else is on record.
     let unwritten = machine.state.name == MachineState::Deploying && !machine.state.dirty;
     let name = match kind {
         JobKind::Inspect => MachineState::Inspecting,
-        JobKind::Deploy => MachineState::Deploying,
+        JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
     };
-    // A release takes over what its deployment saw; `owe` adds what is there now.
-    if kind != JobKind::Release || unwritten {
+    // A release takes over what its deployments saw; `owe` adds what is there now.
+    if matches!(kind, JobKind::Inspect | JobKind::Deploy) || unwritten {
         machine.state.owed.clear();
     }
     enter(machine, name, now);
@@ -203,6 +211,9 @@ fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
     if matches!(name, StepName::WriteImage | StepName::WriteSeed) {
         machine.state.dirty = true;
     }
+    if name == StepName::WriteImage {
+        write(machine);
+    }
     if name == StepName::PowerOn {
         machine.state.switched_on = true;
     }
@@ -211,6 +222,15 @@ fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
         step.not_before = None;
         step.started.get_or_insert(now);
     }
+}
+
+/// From here on the root disk holds the installation that is wanted, at least in part.
+fn write(machine: &mut Machine) {
+    let Some(owner) = &machine.want.owner else { return };
+    let (inventory, named) = (machine.facts.inventory.as_deref(), owner.root_disk_serial.as_deref());
+    machine.state.installed = owner.installation;
+    // `decide` held it if there is none.
+    machine.state.root_disk = choose_root_disk(inventory, named, owner.disk_bytes).ok();
 }
 
 /// What was there is wiped, but for what an operator left out.
@@ -225,6 +245,7 @@ fn wiped(machine: &mut Machine) {
     state.unwiped.sort();
     state.unwiped.dedup();
     state.dirty = false;
+    state.root_disk = None;
 }
 
 fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
@@ -258,6 +279,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     let short = match job.kind {
         JobKind::Release => !job.wipes() && !machine.state.dirty,
         JobKind::Inspect | JobKind::Deploy => job.only_rests(),
+        JobKind::Reinstall => job.only_returns(),
     };
     renew(machine, short);
     let Some(job) = machine.job.as_mut() else { return };
@@ -294,8 +316,9 @@ fn enter(machine: &mut Machine, name: MachineState, now: Timestamp) {
 fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     let retry = machine.want.retry;
     machine.state.retry = retry;
-    // A wiping that is held does pause.
-    if machine.running_job().is_some_and(|job| job.kind == JobKind::Release) {
+    // A wiping or a writing that is held does pause.
+    let pauses = |job: &Job| matches!(job.kind, JobKind::Release | JobKind::Reinstall);
+    if machine.running_job().is_some_and(pauses) {
         machine.state.cancel = machine.want.cancel;
     }
     machine.state.holds += 1;

@@ -2,7 +2,7 @@
 
 use super::{
     error::{ApiError, Body, Query},
-    instances::{USER_DATA, secret_owner},
+    instances::{secret_owner, user_data_place},
 };
 use crate::{
     clock, progress, seed,
@@ -433,14 +433,15 @@ async fn seed_files(
 ) -> Result<Option<Vec<SeedFile>>, ServiceError> {
     let Some(instance) = service.store.instance_get(instance).await? else { return Ok(None) };
     let owner = secret_owner(instance.id);
+    let place = user_data_place(instance.standing.second_user_data);
     let sealed = match instance.standing.user_data_bytes {
-        Some(_) => service.store.secret_get(&owner, USER_DATA).await?,
+        Some(_) => service.store.secret_get(&owner, place).await?,
         None => None,
     };
-    let user_data = sealed.map(|sealed| service.key.open_sealed(&owner, USER_DATA, &sealed)).transpose()?;
+    let user_data = sealed.map(|sealed| service.key.open_sealed(&owner, place, &sealed)).transpose()?;
     let mac = record.spec.macs.first().map_or("", String::as_str);
     let address = our_address(service, mac).await?;
-    let token = windows::phone_home_token(&service.key, instance.id);
+    let token = windows::phone_home_token(&service.key, instance.id, instance.standing.installation);
     let port = service.http_port.get().copied().unwrap_or(service.config.boot.http_port);
     let phone_home = format!("http://{address}:{port}/boot/phone-home/{token}");
     let seed = seed::Seed {

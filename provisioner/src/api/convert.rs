@@ -229,6 +229,7 @@ pub(crate) fn instance(
         waiting: frozen.or(own_wait).or(machines_wait),
         held: stopped,
         addresses,
+        installation: record.standing.installation,
         phoned_home: record.standing.phoned_home,
         host_keys: record.standing.host_keys.clone(),
     };

@@ -33,7 +33,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// The name of an instance's user data among its secrets.
-pub(crate) const USER_DATA: &str = "user-data";
+const USER_DATA: &str = "user-data";
+
+/// The name of the place for the user data of an instance. There are two: while a reinstallation may be cancelled, what the
+/// system that runs was made with has to stay.
+pub(super) fn user_data_place(second: bool) -> &'static str {
+    if second { "user-data-2" } else { USER_DATA }
+}
 
 /// Under which name an instance's secrets are kept.
 pub(crate) fn secret_owner(id: InstanceId) -> String {
@@ -117,7 +123,8 @@ pub(crate) async fn create(
         state: InstanceState::Pending,
         since: now,
         machine: None,
-        image: image.id,
+        image: Some(image.id),
+        image_before: None,
         spec,
         standing,
         created: now,
@@ -195,7 +202,9 @@ pub(crate) async fn act(
     Body(body): Body<InstanceActionRequest>,
 ) -> Result<Response, ApiError> {
     let ListedInstance { record, machine } = find(&service, &key).await?;
-    if body.action == InstanceAction::Cancel && record.standing.release.is_none() {
+    // Who stops a reinstallation takes nothing away.
+    let reinstalls = machine.as_ref().is_some_and(|own| own.machine.reinstalls());
+    if body.action == InstanceAction::Cancel && record.standing.release.is_none() && !reinstalls {
         check_unprotected(&record)?;
     }
     match (body.action, &machine) {

@@ -98,8 +98,12 @@ pub(crate) async fn create(
     fields.done()?;
     let now = clock::now();
     let id = MachineId(Uuid::now_v7());
-    // Added by an operator: accepted at birth. Neither request can be refused for a machine that nobody owns.
-    let core = admit(&Core::new(id, now), &Request::Accept).map_err(ServiceError::from)?;
+    // Added by an operator: accepted at birth, if it is not to be adopted. Neither request can be refused for a machine that
+    // nobody owns.
+    let mut core = Core::new(id, now);
+    if body.accept {
+        core = admit(&core, &Request::Accept).map_err(ServiceError::from)?;
+    }
     let core = admit(&core, &Request::Bmc(true)).map_err(ServiceError::from)?;
     let spec = MachineSpec {
         pool,
@@ -107,7 +111,7 @@ pub(crate) async fn create(
         bmc: Some(body.bmc),
         boot_mode: body.boot_mode,
         boot_chain: body.boot_chain,
-        accepted: true,
+        accepted: body.accept,
         maintenance: false,
         protected: false,
         retired: false,
@@ -364,7 +368,7 @@ pub(crate) async fn act(
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
         MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
         MachineAction::Cancel => (
-            Request::Cancel { erase: erase_of(&service, &record, true).await? },
+            Request::Cancel { erase: erase_of(&service, &record, !record.machine.reinstalls()).await? },
             "an operator cancels what runs",
         ),
         MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
@@ -394,7 +398,7 @@ pub(crate) async fn choose(
         }
         (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
         (_, None) => {
-            let ends = matches!(choice, Choice::Cancel | Choice::GiveBack | Choice::Abandon)
+            let ends = matches!(choice, Choice::GiveBack | Choice::Abandon)
                 || choice == Choice::Retry && awaits_report(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }

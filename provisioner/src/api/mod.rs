@@ -1,6 +1,7 @@
 //! The HTTP API: one line for each route. Handlers load, put a request or a fact to the lifecycle, and answer;
 //! none of them acts or changes a state.
 
+mod adopt;
 mod agent;
 mod auth;
 mod backup;
@@ -19,6 +20,7 @@ mod metrics;
 mod networks;
 mod pages;
 mod phone_home;
+mod reinstall;
 mod replicas;
 mod reservations;
 mod timeline;
@@ -87,6 +89,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINES, get(machines::list).post(machines::create))
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
+        .route(paths::MACHINE_ADOPT, post(adopt::adopt))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))
@@ -95,6 +98,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::INSTANCE, get(instances::show).patch(instance_update::update).delete(instances::delete))
         .route(paths::INSTANCE_EVENTS, get(instances::events))
         .route(paths::INSTANCE_ACTIONS, post(instances::act))
+        .route(paths::INSTANCE_REINSTALL, post(reinstall::reinstall))
         .route(paths::INSTANCE_TIMELINE, get(timeline::of_instance))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }

@@ -37,7 +37,7 @@ async fn report_in(
     Form(form): Form<BTreeMap<String, String>>,
 ) -> Result<&'static str, ApiError> {
     let unknown = || ApiError::not_found("instance", "by this token");
-    let id = windows::instance_of_phone_home(&service.key, &token).ok_or_else(unknown)?;
+    let (id, installation) = windows::instance_of_phone_home(&service.key, &token).ok_or_else(unknown)?;
     let host_keys: Vec<_> = form
         .iter()
         .filter(|(name, key)| name.starts_with("pub_key_") && key.len() < 2048 && !key.contains('\0'))
@@ -46,15 +46,16 @@ async fn report_in(
         .collect();
     let hostname = form.get("hostname").map_or("a host without name", String::as_str);
     let message = format!("the operating system reports in as {}", printable(hostname));
-    let record = take_down(&service, id, &host_keys, &message).await?.ok_or_else(unknown)?;
-    tracing::info!(instance = record.name, at = %clock::now(), "phoned home");
+    let record = take_down(&service, (id, installation), &host_keys, &message).await?.ok_or_else(unknown)?;
+    tracing::info!(instance = record.name, installation, at = %clock::now(), "phoned home");
     Ok("ok\n")
 }
 
-/// Takes it down of the instance and of its machine, in one.
+/// Takes it down of the instance and of its machine, in one. What is written over, or was, may say what it likes: nothing
+/// of that is taken down.
 async fn take_down(
     service: &Service,
-    id: InstanceId,
+    (id, installation): (InstanceId, u32),
     host_keys: &[String],
     message: &str,
 ) -> Result<Option<InstanceRecord>, ServiceError> {
@@ -69,8 +70,13 @@ async fn take_down(
             Some(machine) => service.store.machine_get(machine).await?,
             None => None,
         };
+        let is_there = |machine: &MachineRecord| machine.machine.state.installed == installation;
+        if !machine.as_ref().is_none_or(is_there) {
+            tracing::info!(instance = record.name, installation, "a system that is written over phones home");
+            return Ok(Some(record));
+        }
         let swap = match &machine {
-            Some(machine) => and_machine(service, &next, machine, message, now).await?,
+            Some(machine) => and_machine(service, (&next, installation), machine, message, now).await?,
             None => service.store.instance_update(&next, &told, now).await?,
         };
         if swap == Swap::Updated {
@@ -83,14 +89,14 @@ async fn take_down(
 
 async fn and_machine(
     service: &Service,
-    instance: &InstanceRecord,
+    (instance, installation): (&InstanceRecord, u32),
     machine: &MachineRecord,
     message: &str,
     now: Timestamp,
 ) -> Result<Swap, ServiceError> {
     let events =
         [NewEvent::instance(instance.id, "os", message), NewEvent::machine(machine.id(), "os", message)];
-    let fact = Fact::PhonedHome { instance: instance.id };
+    let fact = Fact::PhonedHome { instance: instance.id, installation };
     let change = service.observed(machine, &[fact], &events, now);
     // There always is: the events are to be written.
     let change = change.unwrap_or_else(|| Change::new(machine.clone(), events.to_vec()));
@@ -127,6 +133,8 @@ mod tests {
             instance: plain.id,
             manifest: String::new(),
             disk_bytes: 1,
+            installation: 0,
+            adopted: false,
             root_disk_serial: None,
             name: Default::default(),
             release: None,
@@ -148,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let service = app::tests::service(folder.path()).await;
         let (before, machine) = waiting(&service).await;
-        let told = take_down(&service, before.id, &["key".into()], "it runs").await.unwrap();
+        let told = take_down(&service, (before.id, 0), &["key".into()], "it runs").await.unwrap();
         assert!(told.unwrap().standing.phoned_home.is_some());
         let after = service.store.instance_get(before.id).await.unwrap().unwrap();
         assert_eq!((after.version, after.standing.host_keys), (before.version + 1, vec!["key".to_owned()]));
@@ -162,7 +170,7 @@ mod tests {
         );
         assert_eq!(service.store.event_newest(EventsOf::Instance(before.id), 9).await.unwrap().len(), 1);
         let nobody = InstanceId(uuid::Uuid::nil());
-        assert!(take_down(&service, nobody, &[], "it runs").await.unwrap().is_none());
+        assert!(take_down(&service, (nobody, 0), &[], "it runs").await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -172,7 +180,7 @@ mod tests {
         service.store.image_insert(&samples::image()).await.unwrap();
         let plain = samples::instance(1);
         service.store.instance_insert(&plain, None, &[], samples::NOW).await.unwrap();
-        take_down(&service, plain.id, &[], "it runs").await.unwrap();
+        take_down(&service, (plain.id, 0), &[], "it runs").await.unwrap();
         let after = service.store.instance_get(plain.id).await.unwrap().unwrap();
         assert!(after.standing.phoned_home.is_some());
     }

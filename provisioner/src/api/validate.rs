@@ -221,43 +221,62 @@ impl Fields {
         if let Some(hostname) = &spec.hostname {
             self.name("spec.hostname", hostname);
         }
+        self.root_disk("spec.root_disk_serial", spec.root_disk_serial.as_deref());
+        self.system("spec.", spec);
+    }
+
+    /// What an instance is to be installed with anew.
+    pub(crate) fn reinstalled(&mut self, spec: &InstanceSpec, root_disk_serial: Option<&str>) {
+        self.root_disk("root_disk_serial", root_disk_serial);
+        self.system("", spec);
+    }
+
+    fn root_disk(&mut self, field: &str, serial: Option<&str>) {
+        self.check(
+            serial.is_none_or(|serial| !serial.trim().is_empty()),
+            field,
+            "no disk without a serial number is ever written; leave it out for the smallest disk that fits",
+        );
+    }
+
+    /// What an operating system is told of itself; `at` is where its fields are.
+    fn system(&mut self, at: &str, spec: &InstanceSpec) {
         if let Some(user) = &spec.user {
             let good = user.len() <= 32
                 && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
                 && user.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
             self.check(
                 good,
-                "spec.user",
+                &format!("{at}user"),
                 format!("`{user}` is not a user name: a-z, 0-9, `_`, `-`, a letter first"),
             );
             self.check(
                 user != "root",
-                "spec.user",
+                &format!("{at}user"),
                 "root can't be made; leave `user` out to use the image's own user",
             );
         }
-        self.check(
-            spec.root_disk_serial.as_ref().is_none_or(|serial| !serial.trim().is_empty()),
-            "spec.root_disk_serial",
-            "no disk without a serial number is ever written; leave it out for the smallest disk that fits",
-        );
         for (index, key) in spec.ssh_keys.iter().enumerate() {
             self.check(
                 is_ssh_key(key),
-                &format!("spec.ssh_keys[{index}]"),
+                &format!("{at}ssh_keys[{index}]"),
                 "one line of an OpenSSH public key is needed: `ssh-ed25519 AAAA… comment`",
             );
         }
         if let Some(data) = &spec.user_data {
             let own = spec.user.is_some() || !spec.ssh_keys.is_empty();
-            self.check(!own, "spec.user_data", "give either user_data or user and ssh_keys, not both");
+            self.check(
+                !own,
+                &format!("{at}user_data"),
+                "give either user_data or user and ssh_keys, not both",
+            );
             let known = ["#", "Content-Type:", "MIME-Version:"].iter().any(|start| data.starts_with(start));
             self.check(
                 known,
-                "spec.user_data",
+                &format!("{at}user_data"),
                 "cloud-init needs a first line such as `#cloud-config` or `#!/bin/sh`",
             );
-            self.check(data.len() <= 512 * 1024, "spec.user_data", "at most 512 KiB fit the seed");
+            self.check(data.len() <= 512 * 1024, &format!("{at}user_data"), "at most 512 KiB fit the seed");
         }
         if let Some(config) = &spec.network_config {
             let version = serde_yaml_ng::from_str::<serde_yaml_ng::Value>(config).ok().and_then(|value| {
@@ -265,7 +284,7 @@ impl Fields {
             });
             self.check(
                 version.is_some(),
-                "spec.network_config",
+                &format!("{at}network_config"),
                 "cloud-init's network-config as YAML with `version: 2` is needed",
             );
         }

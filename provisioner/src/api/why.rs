@@ -67,7 +67,10 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
                 format!("billet machine retry {name}"),
                 "once the cause is mended: do the job anew from its first step",
             ),
-            Choice::Cancel => end(choices, JobKind::Inspect, name, instance),
+            Choice::Cancel => {
+                let kind = core.running_job().map_or(JobKind::Inspect, |job| job.kind);
+                end(choices, kind, name, instance);
+            }
             Choice::GiveBack => end(choices, JobKind::Deploy, name, instance),
             Choice::ItRuns => choices.add(
                 format!("billet machine choose {name} it-runs"),
@@ -100,6 +103,10 @@ fn end(choices: &mut Choices, kind: JobKind, name: &str, instance: Option<&str>)
             choices.add(format!("billet machine cancel {name}"), "end the deployment and wipe the machine");
         }
         (JobKind::Inspect, _) => choices.add(format!("billet machine cancel {name}"), "end the inspection"),
+        (JobKind::Reinstall, _) => choices.add(
+            format!("billet machine cancel {name}"),
+            "stop the reinstallation: while nothing is written, the old system boots again",
+        ),
         (JobKind::Release, _) => {
             choices
                 .add(format!("billet machine cancel {name}"), "let the wiping pause until somebody retries");
@@ -163,7 +170,7 @@ mod tests {
         record.machine.job = Some(job(1, kind, vec![step(name, 1, StepPhase::Intent)]));
         record.machine.state.name = match kind {
             JobKind::Inspect => MachineState::Inspecting,
-            JobKind::Deploy => MachineState::Deploying,
+            JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
             JobKind::Release => MachineState::Releasing,
         };
         record
@@ -175,6 +182,8 @@ mod tests {
             name: Default::default(),
             manifest: String::new(),
             disk_bytes: 1,
+            installation: 0,
+            adopted: false,
             root_disk_serial: None,
             release: None,
         });

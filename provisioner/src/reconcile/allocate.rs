@@ -126,10 +126,12 @@ impl Pass<'_> {
             if record.standing.release.is_some() || is_overdue(record.spec.deadline, self.now) {
                 continue;
             }
-            let image = match images.entry(record.image) {
+            // An adopted one never waits.
+            let Some(id) = record.image else { continue };
+            let image = match images.entry(id) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
-                    let image = self.store.image_get(record.image).await;
+                    let image = self.store.image_get(id).await;
                     new.insert(legible(image, "an image")?.flatten())
                 }
             };

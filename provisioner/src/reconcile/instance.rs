@@ -21,10 +21,10 @@ use crate::{
     clock,
     hub::Poke,
     service::{Service, ServiceError},
-    store::{InstanceRecord, MachineRecord, NewEvent},
+    store::{Before, InstanceRecord, MachineRecord, NewEvent},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{Held, InstanceId, InstanceState};
+use provisioner_api::{Held, InstanceId, InstanceSpec, InstanceState};
 use provisioner_lifecycle::{Instance, InstanceDecision, Request, admit, decide_instance};
 
 /// How often an instance is looked at even if nothing happens.
@@ -43,14 +43,7 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
     if service.frozen().await?.is_some() {
         return Ok(rest);
     }
-    let view = Instance {
-        id,
-        state: record.state,
-        machine: record.machine,
-        release: record.standing.release,
-        deadline: record.spec.deadline,
-    };
-    match decide_instance(&view, own.as_ref().map(|own| &own.machine), now) {
+    match decide_instance(&view(&record), own.as_ref().map(|own| &own.machine), now) {
         InstanceDecision::Allocate => {
             service.hub.poke(Poke::Pending);
             Ok(record.spec.deadline.map_or(rest, |deadline| Next::At(deadline.min(again))))
@@ -82,6 +75,14 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
             change(service, &record, |record| enter(record, state, now), event).await?;
             Ok(Next::Now)
         }
+        InstanceDecision::Restore => {
+            let why =
+                "its reinstallation was cancelled before anything was written: its old system runs again";
+            let event = NewEvent::instance(id, "state", why);
+            change(service, &record, |record| enter(restored(record), InstanceState::Running, now), event)
+                .await?;
+            Ok(Next::Now)
+        }
         InstanceDecision::Gone => {
             forget(service, &record, own.as_ref(), now).await?;
             Ok(Next::Now)
@@ -98,6 +99,19 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
             Ok(rest)
         }
         InstanceDecision::Done => Ok(rest),
+    }
+}
+
+/// What deciding needs to know of it.
+fn view(record: &InstanceRecord) -> Instance {
+    Instance {
+        id: record.id,
+        state: record.state,
+        machine: record.machine,
+        release: record.standing.release,
+        installation: record.standing.installation,
+        reinstalls: record.standing.before.is_some(),
+        deadline: record.spec.deadline,
     }
 }
 
@@ -170,7 +184,25 @@ fn not_held(mut record: InstanceRecord) -> InstanceRecord {
     record
 }
 
+/// What it was before a reinstallation that came to nothing.
+fn restored(mut record: InstanceRecord) -> InstanceRecord {
+    let Some(before) = record.standing.before.take() else { return record };
+    let Before { spec, phoned_home, host_keys, user_data_bytes, second_user_data } = *before;
+    // What was changed of it meanwhile stays changed.
+    let InstanceSpec { protected, deadline, .. } = record.spec;
+    record.spec = InstanceSpec { protected, deadline, ..spec };
+    record.image = record.image_before.take();
+    let standing = &mut record.standing;
+    (standing.phoned_home, standing.host_keys) = (phoned_home, host_keys);
+    (standing.user_data_bytes, standing.second_user_data) = (user_data_bytes, second_user_data);
+    record
+}
+
 fn enter(mut record: InstanceRecord, state: InstanceState, now: Timestamp) -> InstanceRecord {
+    if state == InstanceState::Running {
+        // What it was before can't come back any more.
+        (record.standing.before, record.image_before) = (None, None);
+    }
     if record.state != state {
         record.state = state;
         record.since = now;
@@ -183,6 +215,7 @@ fn word(state: InstanceState) -> &'static str {
         InstanceState::Pending => "pending",
         InstanceState::Deploying => "deploying",
         InstanceState::Running => "running",
+        InstanceState::Reinstalling => "reinstalling",
         InstanceState::Releasing => "releasing",
     }
 }

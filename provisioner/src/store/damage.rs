@@ -10,7 +10,7 @@ use super::{
     time,
 };
 use jiff::Timestamp;
-use provisioner_api::{Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId, MachineSpec};
+use provisioner_api::{Held, InstanceId, InstanceSpec, InstanceState, MachineId, MachineSpec};
 use provisioner_lifecycle::{Hold, Machine};
 use std::error::Error;
 
@@ -75,7 +75,8 @@ pub(super) fn illegible_instance(row: &Row, error: &StoreError) -> InstanceRecor
         state: serde_json::from_str(&format!("\"{}\"", text("state"))).unwrap_or(InstanceState::Pending),
         since,
         machine: text("machine").parse().ok(),
-        image: text("image").parse().unwrap_or(ImageId(uuid::Uuid::nil())),
+        image: text("image").parse().ok(),
+        image_before: None,
         spec: InstanceSpec::new(text("image")),
         standing: InstanceStanding { held: Some(held), ..InstanceStanding::default() },
         created: at("created"),

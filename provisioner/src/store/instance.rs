@@ -29,8 +29,10 @@ pub(crate) struct InstanceRecord {
     pub(crate) since: Timestamp,
     /// Its machine.
     pub(crate) machine: Option<MachineId>,
-    /// Its image.
-    pub(crate) image: ImageId,
+    /// Its image; none of one that was adopted.
+    pub(crate) image: Option<ImageId>,
+    /// The image that it had before a reinstallation which may still be cancelled.
+    pub(crate) image_before: Option<ImageId>,
     /// What was asked for, without `user_data`, which is a secret.
     pub(crate) spec: InstanceSpec,
     /// The rest of what is so.
@@ -74,11 +76,36 @@ pub(crate) struct InstanceStanding {
     pub(crate) host_keys: Vec<String>,
     /// Bytes of its user data; the data itself is among the secrets.
     pub(crate) user_data_bytes: Option<u64>,
+    /// Whether its user data is in the second of the two places for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) second_user_data: bool,
+    /// Which installation of it was asked for last.
+    #[serde(default)]
+    pub(crate) installation: u32,
+    /// What it was before a reinstallation of which the end was not taken down yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Box<Before>>,
+}
+
+/// What an instance was before it was to be installed anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// What was asked for.
+    pub(crate) spec: InstanceSpec,
+    /// When its operating system reported in.
+    pub(crate) phoned_home: Option<Timestamp>,
+    /// SSH host keys that it reported.
+    pub(crate) host_keys: Vec<String>,
+    /// Bytes of its user data.
+    pub(crate) user_data_bytes: Option<u64>,
+    /// In which of the two places that is.
+    pub(crate) second_user_data: bool,
 }
 
 /// The columns of an instance, as [`from_row`] reads them.
 pub(super) const INSTANCE: &str = "instance.id AS id, instance.name AS name, instance.version AS version,
     instance.state AS state, instance.since AS since, instance.machine AS machine, instance.image AS image,
+    instance.image_before AS image_before,
     instance.spec AS spec, instance.standing AS standing, instance.created AS created";
 
 /// The columns of [`INSTANCE`] of instances that are given by the rest of the statement.
@@ -226,9 +253,9 @@ pub(super) async fn update_on_conn(conn: &mut Conn, record: &InstanceRecord) -> 
 }
 
 /// The statement that adds an instance.
-fn push_insert(query: &mut Statement, record: &InstanceRecord) {
+pub(super) fn push_insert(query: &mut Statement, record: &InstanceRecord) {
     query.push(
-        "INSERT INTO instance (id, name, version, state, since, image, spec, standing, created) VALUES ",
+        "INSERT INTO instance (id, name, version, state, since, machine, image, spec, standing, created) VALUES ",
     );
     query.push_row([
         record.id.to_string().into(),
@@ -236,14 +263,15 @@ fn push_insert(query: &mut Statement, record: &InstanceRecord) {
         (record.version as i64).into(),
         word(&record.state).into(),
         micros(record.since).into(),
-        record.image.to_string().into(),
+        record.machine.map(|id| id.to_string()).into(),
+        record.image.map(|id| id.to_string()).into(),
         json(&record.spec).into(),
         json(&record.standing).into(),
         micros(record.created).into(),
     ]);
 }
 
-fn insert_refused(error: DbError, record: &InstanceRecord) -> StoreError {
+pub(super) fn insert_refused(error: DbError, record: &InstanceRecord) -> StoreError {
     match taken(error, "name", || format!("the instance name `{}`", record.name)) {
         // The only row that it refers to.
         StoreError::InUse { .. } => StoreError::ImageGone { image: record.spec.image.clone() },
@@ -260,6 +288,8 @@ fn push_update(query: &mut Statement, record: &InstanceRecord) {
     query.push("UPDATE instance SET version = version + 1, state = ").push_bind(word(&record.state));
     query.push(", since = ").push_bind(micros(record.since));
     query.push(", machine = ").push_bind(record.machine.map(|id| id.to_string()));
+    query.push(", image = ").push_bind(record.image.map(|id| id.to_string()));
+    query.push(", image_before = ").push_bind(record.image_before.map(|id| id.to_string()));
     query.push(", spec = ").push_bind(json(&record.spec));
     query.push(", standing = ").push_bind(json(&record.standing));
     query.push(" WHERE id = ").push_bind(record.id.to_string());
@@ -273,6 +303,10 @@ pub(super) fn from_row(row: &Row) -> Result<InstanceRecord, StoreError> {
     let quoted = |column: &str| row.try_get::<String>(column).map(|text| format!("\"{text}\""));
     let machine: Option<String> = row.try_get("machine")?;
     let machine = machine.map(|id| document(|| place("machine"), &format!("\"{id}\""))).transpose()?;
+    let image = |column: &str| {
+        let id: Option<String> = row.try_get(column)?;
+        id.map(|id| document(|| place(column), &format!("\"{id}\""))).transpose()
+    };
     let version: i64 = row.try_get("version")?;
     Ok(InstanceRecord {
         id: document(|| place("id"), &quoted("id")?)?,
@@ -281,7 +315,8 @@ pub(super) fn from_row(row: &Row) -> Result<InstanceRecord, StoreError> {
         state: document(|| place("state"), &quoted("state")?)?,
         since: time(row.try_get("since")?),
         machine,
-        image: document(|| place("image"), &quoted("image")?)?,
+        image: image("image")?,
+        image_before: image("image_before")?,
         spec: document(|| place("spec"), row.try_get("spec")?)?,
         standing: document(|| place("standing"), row.try_get("standing")?)?,
         created: time(row.try_get("created")?),
@@ -306,6 +341,8 @@ mod tests {
             manifest: String::new(),
             disk_bytes: 1,
             root_disk_serial: None,
+            installation: 0,
+            adopted: false,
             release: Some(ErasePolicy::Metadata),
         });
         assert_eq!(record.given_back(Some(&own)), Some(ErasePolicy::Metadata), "it was cancelled there");

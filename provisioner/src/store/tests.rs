@@ -12,9 +12,10 @@ mod memory;
 mod migration;
 mod pages;
 mod postgres;
+mod reinstall;
 mod schema;
-mod works;
 mod turn;
+mod works;
 
 use super::*;
 use crate::{

@@ -8,8 +8,8 @@
 use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
 use provisioner_api::{
-    DeleteInstance, ErasePolicy, InstanceCreate, InstanceSpec, InstanceState, Job, JobKind, Machine,
-    MachineAction, MachineState, StepPhase,
+    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, Job,
+    JobKind, Machine, MachineAction, MachineState, StepPhase,
 };
 use provisioner_lifecycle::{StepName, steps_of};
 use std::collections::{BTreeMap, VecDeque};
@@ -34,7 +34,8 @@ impl Work {
         // A new kind doesn't compile here until it is in this chain.
         let after = |kind: JobKind| match kind {
             JobKind::Inspect => Some(JobKind::Deploy),
-            JobKind::Deploy => Some(JobKind::Release),
+            JobKind::Deploy => Some(JobKind::Reinstall),
+            JobKind::Reinstall => Some(JobKind::Release),
             JobKind::Release => None,
         };
         let forms = |kind| [Self { kind, short: false }, Self { kind, short: true }];
@@ -175,6 +176,10 @@ impl Stage {
     /// Brings the machine to where this work begins.
     async fn make_ready(&mut self, work: Work) -> Result<()> {
         match (work.kind, &self.instance) {
+            (JobKind::Reinstall, None) => {
+                self.create().await?;
+                self.is_deployed().await
+            }
             (JobKind::Release, None) if !work.short => {
                 self.create().await?;
                 self.is_deployed().await
@@ -187,7 +192,7 @@ impl Stage {
                 self.give_back(&instance.clone()).await?;
                 self.is_free().await
             }
-            (JobKind::Inspect | JobKind::Deploy | JobKind::Release, _) => Ok(()),
+            (JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Release, _) => Ok(()),
         }
     }
 
@@ -202,6 +207,11 @@ impl Stage {
             }
             (JobKind::Inspect, true) => {
                 self.without_an_agent(async |stage| stage.act(MachineAction::Inspect).await).await?;
+                self.act(MachineAction::Cancel).await
+            }
+            (JobKind::Reinstall, false) => self.reinstall().await,
+            (JobKind::Reinstall, true) => {
+                self.without_an_agent(async |stage| stage.reinstall().await).await?;
                 self.act(MachineAction::Cancel).await
             }
             (JobKind::Release, true) => {
@@ -248,6 +258,16 @@ impl Stage {
             .await?;
         self.instance = Some(name);
         Ok(())
+    }
+
+    async fn reinstall(&self) -> Result<()> {
+        let instance = self.instance.as_deref().context("it was made ready")?;
+        let client = self.site.client()?;
+        let anew = InstanceReinstall::default();
+        self.heard("the wish to install it anew was heard", async || {
+            client.reinstall_instance(instance, &anew).await.is_ok()
+        })
+        .await
     }
 
     /// By turns wiped where it matters, and everywhere.
@@ -311,6 +331,11 @@ impl Stage {
         .await?;
         match work.kind {
             JobKind::Deploy => self.is_deployed().await,
+            JobKind::Reinstall => {
+                self.is_deployed().await?;
+                // The old system only has to boot.
+                eventually("a system runs", async || Ok(self.sim.truth().runs.is_some().then_some(()))).await
+            }
             JobKind::Inspect | JobKind::Release => self.is_free().await,
         }
     }
@@ -339,7 +364,7 @@ impl Stage {
         let MachineTruth { on, runs, disks, .. } = self.sim.truth();
         let [disk, canaries @ ..] = &disks[..] else { anyhow::bail!("it has disks") };
         ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
-        if work.kind == JobKind::Deploy {
+        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall) {
             ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
             return ensure_same(&disk.instance, &runs);
         }

@@ -1,5 +1,6 @@
 //! Journeys across packages, in this process: no root, no firmware, minutes at most.
 
+mod adopt;
 mod api;
 mod bmc;
 mod bmc_audit;
@@ -20,6 +21,7 @@ mod network;
 mod outage;
 mod placement;
 mod postgres;
+mod reinstall;
 mod replicas;
 mod restored;
 mod simple_bmc;

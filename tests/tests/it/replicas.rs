@@ -44,7 +44,9 @@ impl Scene {
         let mut sims = Vec::new();
         for (number, from) in (1..).zip(boot_from) {
             let wires = self.cluster.wires(*from).await?;
-            let sim = Sim::start_on(wires, Eyes::new(None), &format!("m{number}"), number, SimOptions::default()).await?;
+            let sim =
+                Sim::start_on(wires, Eyes::new(None), &format!("m{number}"), number, SimOptions::default())
+                    .await?;
             self.cluster.client(self.others[1])?.add_machine(&sim.enrolment()).await?;
             sims.push(sim);
         }

@@ -171,12 +171,8 @@ async fn of_a_hundred_that_are_given_back_at_once_no_more_are_wiped_than_may_be(
     site.import("test-os", &image).await?;
     let mut sims = Vec::new();
     for number in 1..=MACHINES {
-        let options = SimOptions {
-            protocol: Protocol::Ipmi,
-            disk_mib: 16,
-            disk_speed: 200.0,
-            ..SimOptions::default()
-        };
+        let options =
+            SimOptions { protocol: Protocol::Ipmi, disk_mib: 16, disk_speed: 200.0, ..SimOptions::default() };
         let sim = Sim::start(&site, &format!("m{number}"), number, options).await?;
         client.add_machine(&sim.enrolment()).await?;
         site.create(&format!("os{number}"), "test-os", Some(&sim.name)).await?;

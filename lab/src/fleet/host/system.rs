@@ -54,7 +54,9 @@ fn phone_home(volume: Slice<'_>) -> Option<PhoneHome> {
         let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
         serde_json::from_str::<serde_json::Value>(found).ok()
     };
-    let instance = value(file("meta-data")?, "instance-id")?.as_str()?.to_owned();
+    let id = value(file("meta-data")?, "instance-id")?.as_str()?.to_owned();
+    // Behind the id stands which installation of it this is, from the second on.
+    let instance = id.split('.').next()?.to_owned();
     let url = value(file("vendor-data")?, "phone_home")?.get("url")?.as_str()?.to_owned();
     Some(PhoneHome { url, instance })
 }

@@ -64,6 +64,8 @@ impl Pending {
             name: OwnerName { name: self.name.clone(), group: self.group().map(Into::into) },
             manifest: self.manifest.clone(),
             disk_bytes: self.disk_bytes,
+            installation: 0,
+            adopted: false,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
         }

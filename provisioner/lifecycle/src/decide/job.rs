@@ -108,7 +108,10 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
             (came_from(machine), "its inspection was cancelled, and it is switched off")
         }
         JobKind::Inspect => (MachineState::Available, "it was inspected"),
-        JobKind::Deploy => (MachineState::Deployed, "its operating system reported in"),
+        JobKind::Reinstall if job.only_returns() => {
+            (MachineState::Deployed, "its reinstallation was cancelled, and its old system boots")
+        }
+        JobKind::Deploy | JobKind::Reinstall => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
         JobKind::Release => (MachineState::Available, "it is switched off, and nothing was written"),
     };

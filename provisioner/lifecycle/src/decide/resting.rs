@@ -1,11 +1,16 @@
 //! Decisions while no job runs.
 
 use super::{Decision, Effect, Move, Patience};
-use crate::machine::Machine;
+use crate::{adopt::is_to_be_adopted, machine::Machine};
 use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
 pub(super) fn decide(machine: &Machine) -> Decision {
+    // Before anything is done to it.
+    if is_to_be_adopted(machine) {
+        let because = "it runs an instance already, which was adopted".into();
+        return Decision::Move(Move::Adopt { because });
+    }
     if let Some(effect) = power_wish(machine) {
         return Decision::Act(effect);
     }
@@ -16,6 +21,9 @@ pub(super) fn decide(machine: &Machine) -> Decision {
         (MachineState::Available, Some(false)) => start(JobKind::Deploy, "an instance is to be deployed"),
         (MachineState::Available, None) if inspect_wanted => {
             start(JobKind::Inspect, "an inspection was asked for")
+        }
+        (MachineState::Deployed, Some(false)) if machine.reinstalls() => {
+            start(JobKind::Reinstall, "the instance is to be installed anew")
         }
         (MachineState::Deployed, Some(true)) => start(JobKind::Release, "the instance is given back"),
         (MachineState::Available | MachineState::Deployed, _) => Decision::Done,

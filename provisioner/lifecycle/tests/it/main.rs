@@ -1,9 +1,11 @@
 //! The lifecycle as its callers use it: the printed table, the story, and what holds whatever happens.
 
+mod adopt;
 mod allocation;
 mod person;
 mod placement;
 mod properties;
+mod reinstall;
 mod restored;
 mod story;
 mod transitions;

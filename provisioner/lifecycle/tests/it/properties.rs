@@ -1,6 +1,6 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use provisioner_api::{
@@ -50,6 +50,8 @@ fn event() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(|on| Request::Power { on }),
         Just(Request::Assign(owner())),
         Just(release()),
+        Just(reinstall()),
+        Just(Request::Adopt(owner())),
         Just(Request::Disown { instance: INSTANCE }),
         any::<bool>().prop_map(Request::Bmc),
         any::<bool>().prop_map(Request::Maintenance),
@@ -71,7 +73,7 @@ fn event() -> impl Strategy<Value = Event> {
             Fact::Listening { last: ago.map(|ago| begin + SignedDuration::from_secs(ago)) }
         }),
         Just(Fact::Inventory(inventory())),
-        Just(Fact::PhonedHome { instance: INSTANCE }),
+        (0_u32..3).prop_map(|installation| Fact::PhonedHome { instance: INSTANCE, installation }),
         Just(Fact::Claimed { job: None, inventory: inventory() }),
         Just(Fact::Claimed { job: Some((JobId(Uuid::from_u128(101)), 1)), inventory: inventory() }),
     ];
@@ -115,7 +117,8 @@ fn leave_of(task: &Task) -> Option<&Leave> {
 fn disks_come_and_go() -> impl Strategy<Value = Event> {
     let skip = (1_u64..4, proptest::sample::select(&DISKS[..]))
         .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() });
-    let request = prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 2 => skip];
+    let request =
+        prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 1 => Just(reinstall()), 2 => skip];
     prop_oneof![
         8 => Just(Event::Reconcile),
         6 => Just(Event::GoodAnswer),
@@ -143,6 +146,12 @@ fn check_order(world: &World) {
         assert_eq!((leave.step, leave.attempt), (draft.step.name, draft.step.attempt));
         assert!(!leave.disks.is_empty() && leave.now == world.now && leave.expires > world.now);
         assert!(world.machine.want.owner.is_some(), "somebody asked for it");
+        let named: Vec<_> = leave.disks.iter().map(|disk| disk.serial.as_str()).collect();
+        let root = world.machine.state.root_disk.as_deref();
+        assert!(
+            job.kind != JobKind::Reinstall || named == [root.unwrap()],
+            "only the root disk is written anew"
+        );
     }
 }
 
@@ -156,6 +165,11 @@ fn check(world: &World, before: &Machine) {
             let left = machine.state.unwiped.iter().any(|unwiped| unwiped == disk);
             assert!(!left || skipped.contains(&disk), "{disk} was left unwiped, and nobody said so");
         }
+    }
+    // Whatever is done to it, until it is given back its system stays where it is.
+    let deployed = matches!(machine.state.name, MachineState::Deployed);
+    if deployed && before.state.name == MachineState::Deploying && before.state.root_disk.is_some() {
+        assert_eq!(machine.state.root_disk, before.state.root_disk);
     }
     if machine.state.name == MachineState::Available {
         assert!(!machine.state.dirty, "an available machine is clean");
@@ -367,6 +381,8 @@ proptest! {
         let ended = match before.state.name {
             MachineState::Inspecting => matches!(state.name, MachineState::Discovered | MachineState::Available),
             MachineState::Releasing => state.hold.is_some() || !state.dirty,
+            // Back to the old system, or on: the new one may have reported in just before.
+            _ if before.reinstalls() => state.name == MachineState::Deployed,
             _ => state.name == MachineState::Available,
         };
         prop_assert!(ended || state.hold.is_some() && state.hold != hold, "{:?}", world.machine);
@@ -394,12 +410,15 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..3,
+        from in 0..6,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
             0 => World::at(JobKind::Deploy, StepName::Agent),
             1 => World::deployed(),
+            2 => World::at(JobKind::Reinstall, StepName::Agent),
+            3 => World::at(JobKind::Reinstall, StepName::WriteImage),
+            4 => World::adopted(),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();

@@ -1,10 +1,10 @@
 //! A machine out of a restored database: nothing is done to it before somebody confirmed what is known of it.
 
-use super::world::{INSTANCE, World, choose, owner, release};
+use super::world::{World, choose, owner, release};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
-    Decision, Fact, Move, Refusal, Request, StepName, choices, confirm_first, order, ways_out,
+    Decision, Move, Refusal, Request, StepName, choices, confirm_first, order, ways_out,
 };
 
 /// The world's machine as the database gives it back that was restored an hour later.
@@ -86,7 +86,8 @@ fn a_system_that_runs_is_taken_for_deployed_by_an_operators_word_or_its_own() {
         let (mut said, mut reported, mut old) = (world.clone(), world.clone(), world);
         said.request(&choose(&said.machine, Choice::ItRuns)).unwrap();
         reported.pass(SignedDuration::from_secs(1));
-        reported.fact(&Fact::PhonedHome { instance: INSTANCE });
+        let fact = reported.phones_home();
+        reported.fact(&fact);
         for world in [&mut said, &mut reported] {
             let decision = world.reconcile(|_| panic!("nothing is switched"));
             assert!(
@@ -103,7 +104,8 @@ fn a_system_that_runs_is_taken_for_deployed_by_an_operators_word_or_its_own() {
         }
         // What the backup had heard says nothing of now.
         old.now = Timestamp::from_second(1_700_000_000).unwrap();
-        old.fact(&Fact::PhonedHome { instance: INSTANCE });
+        let fact = old.phones_home();
+        old.fact(&fact);
         assert_eq!(old.decide(), Decision::Done, "{step}");
     }
 }

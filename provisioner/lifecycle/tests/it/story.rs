@@ -515,7 +515,7 @@ fn what_was_not_ordered_yet_is_not_done_already() {
 fn a_system_of_an_earlier_epoch_does_not_report_in_for_the_next() {
     let mut world = World::at(JobKind::Deploy, StepName::PhoneHome);
     let change = Move::Restart { why: "test".into() };
-    world.fact(&Fact::PhonedHome { instance: owner().instance });
+    world.fact(&Fact::PhonedHome { instance: owner().instance, installation: 0 });
     world.settle(&Outcome::Moved { change, fresh: provisioner_api::JobId(uuid::Uuid::nil()) });
     while world.machine.job.as_ref().unwrap().current().unwrap().name != StepName::PhoneHome {
         world.live();
@@ -533,7 +533,7 @@ fn a_late_report_of_the_system_ends_the_hold_without_writing_again() {
     assert!(world.machine.state.hold.is_some());
     let epoch = world.machine.state.epoch;
     world.request(&Request::Retry).unwrap();
-    world.fact(&Fact::PhonedHome { instance: owner().instance });
+    world.fact(&Fact::PhonedHome { instance: owner().instance, installation: 0 });
     world.run_to_rest();
     assert_eq!((world.machine.state.name, world.machine.state.epoch), (MachineState::Deployed, epoch));
     assert_eq!(world.machine.state.hold, None);

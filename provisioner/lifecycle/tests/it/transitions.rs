@@ -2,7 +2,7 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
@@ -25,12 +25,14 @@ fn situations() -> Vec<(String, World)> {
     list.push(("discovered, inspection cancelled".into(), cancelled));
     steps(&mut list, JobKind::Inspect, "inspecting");
     list.push(("available".into(), World::available()));
+    adoptions(&mut list);
     list.push(("available, given to an instance".into(), World::assigned()));
     steps(&mut list, JobKind::Deploy, "deploying");
     list.push(("deployed".into(), World::deployed()));
     let mut given_back = World::deployed();
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
+    reinstallations(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
@@ -42,6 +44,9 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Deploy, StepName::Agent, "deploying, held before writing"),
         (JobKind::Deploy, StepName::WriteImage, "deploying, held while writing"),
         (JobKind::Deploy, StepName::PhoneHome, "deploying, held while booting"),
+        (JobKind::Reinstall, StepName::Agent, "reinstalling, held before writing"),
+        (JobKind::Reinstall, StepName::WriteImage, "reinstalling, held while writing"),
+        (JobKind::Reinstall, StepName::PhoneHome, "reinstalling, held while booting"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
     ] {
         let mut world = World::at(kind, step);
@@ -93,6 +98,23 @@ fn restored(list: &mut Vec<(String, World)>) {
     }
 }
 
+fn adoptions(list: &mut Vec<(String, World)>) {
+    let mut adopted = World::new();
+    adopted.request(&Request::Adopt(owner())).unwrap();
+    list.push(("discovered, to be adopted".into(), adopted));
+    list.push(("adopted".into(), World::adopted()));
+}
+
+fn reinstallations(list: &mut Vec<(String, World)>) {
+    let mut asked = World::deployed();
+    asked.request(&reinstall()).unwrap();
+    list.push(("deployed, to be installed anew".into(), asked));
+    steps(list, JobKind::Reinstall, "reinstalling");
+    for step in [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn] {
+        list.push((format!("reinstalling, cancelled: {step}"), World::cancelled_reinstallation(step)));
+    }
+}
+
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
     let first = World::at(kind, StepName::PowerOff);
     for step in &first.machine.job.as_ref().unwrap().steps {
@@ -108,7 +130,9 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("cancel", cancel()),
         ("power", Request::Power { on: true }),
         ("assign", Request::Assign(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
+        ("adopt", Request::Adopt(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
+        ("reinstall", reinstall()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
         ("protect", Request::Protected(true)),
@@ -127,7 +151,11 @@ fn facts() -> Vec<(&'static str, MakeFact)> {
         ("the agent failed", |world| world.report(Reported::Failed("x".into()))),
         ("the agent refused", |world| world.report(Reported::Refused("x".into()))),
         ("the agent is outdated", |world| world.report(Reported::Outdated("x".into()))),
-        ("the OS phoned home", |_| Some(Fact::PhonedHome { instance: INSTANCE })),
+        ("the OS phoned home", |world| Some(world.phones_home())),
+        ("an older OS phoned home", |world| {
+            let older = world.machine.state.installed.checked_sub(1)?;
+            Some(Fact::PhonedHome { instance: INSTANCE, installation: older })
+        }),
         ("an unexpected netboot", |_| Some(Fact::Netboot)),
         ("power is on", |_| Some(Fact::Power { on: true })),
         ("power is off", |_| Some(Fact::Power { on: false })),
@@ -163,7 +191,8 @@ fn say(world: &World) -> String {
         Decision::Move(Move::Finish { to, .. }) => format!("→ {}", state(to)),
         Decision::Move(Move::Lift) => "lift the hold, job anew".into(),
         Decision::Move(Move::Now) => "try now".into(),
-        Decision::Move(Move::CutShort { .. }) => "cut the job short: only rest".into(),
+        Decision::Move(Move::Adopt { .. }) => "→ deployed, as it is".into(),
+        Decision::Move(Move::CutShort { .. }) => "cut the job short".into(),
         Decision::Hold { .. } => "hold".into(),
         Decision::Done => "rest".into(),
     }

@@ -7,7 +7,8 @@ use provisioner_api::{
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
-    Owner, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle, settle_on,
+    Owner, Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle,
+    settle_on,
 };
 use uuid::Uuid;
 
@@ -45,6 +46,16 @@ impl World {
         world
     }
 
+    /// A machine that nobody accepted before it was adopted, and of which nothing is known but its BMC.
+    pub(crate) fn adopted() -> Self {
+        let mut world = Self::new();
+        world.request(&Request::Bmc(true)).unwrap();
+        world.request(&Request::Adopt(owner())).unwrap();
+        world.run_to_rest();
+        assert_eq!(world.machine.state.name, MachineState::Deployed);
+        world
+    }
+
     pub(crate) fn assigned() -> Self {
         let mut world = Self::available();
         world.request(&Request::Assign(owner())).unwrap();
@@ -71,6 +82,11 @@ impl World {
         let mut world = match kind {
             JobKind::Inspect => Self::added(),
             JobKind::Deploy => Self::assigned(),
+            JobKind::Reinstall => {
+                let mut world = Self::deployed();
+                world.request(&reinstall()).unwrap();
+                world
+            }
             JobKind::Release => {
                 let mut world = Self::deployed();
                 world.request(&release()).unwrap();
@@ -93,6 +109,15 @@ impl World {
         world.good_answer().iter().for_each(|fact| world.fact(fact));
         world.reconcile(|_| Ok("done".into()));
         assert_eq!(Erasing::of_machine(&world.machine), Some(Erasing::Waits));
+        world
+    }
+
+    /// A reinstallation that was cancelled before it wrote, at the moment when this step is in hand and begun.
+    pub(crate) fn cancelled_reinstallation(step: StepName) -> Self {
+        let mut world = Self::at(JobKind::Reinstall, StepName::Agent);
+        world.request(&cancel()).unwrap();
+        world.reconcile(|_| Ok(String::new()));
+        world.run_to(step);
         world
     }
 
@@ -199,10 +224,15 @@ impl World {
             (StepName::Agent, _) => {
                 Some(Fact::Claimed { job: Some((job.id, job.epoch)), inventory: inventory_of(&self.disks) })
             }
-            (StepName::PhoneHome, _) => Some(Fact::PhonedHome { instance: INSTANCE }),
+            (StepName::PhoneHome, _) => Some(self.phones_home()),
             (_, StepKind::Order) => self.report(self.good_word()),
             _ => None,
         }
+    }
+
+    /// The system that is on the disk reports in.
+    pub(crate) fn phones_home(&self) -> Fact {
+        Fact::PhonedHome { instance: INSTANCE, installation: self.machine.state.installed }
     }
 
     fn good_word(&self) -> Reported {
@@ -255,6 +285,8 @@ pub(crate) fn owner() -> Owner {
         manifest: "f00d".into(),
         disk_bytes: 1000,
         root_disk_serial: None,
+        installation: 0,
+        adopted: false,
         name: Default::default(),
         release: None,
     }
@@ -280,6 +312,16 @@ pub(crate) fn release() -> Request {
 
 pub(crate) fn inventory() -> Inventory {
     inventory_of(&["root", "data"])
+}
+
+/// The instance is to be installed anew with another image.
+pub(crate) fn reinstall() -> Request {
+    Request::Reinstall(Reinstall {
+        instance: INSTANCE,
+        manifest: "beef".into(),
+        disk_bytes: 1500,
+        root_disk_serial: None,
+    })
 }
 
 /// What an agent finds that sees these disks.

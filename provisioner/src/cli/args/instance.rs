@@ -21,8 +21,13 @@ pub(in crate::cli) enum InstanceCommand {
     Show(Named),
     /// Put an operating system on a machine. What is on that machine's root disk is lost
     Create(Box<Create>),
-    /// Stop what is done for an instance: without a machine it is gone, a deployment is given back, a wiping pauses
+    /// Make an instance of what runs on a machine already. The machine is not touched: not switched, not booted, not written
+    Adopt(Adopt),
+    /// Stop what is done for an instance: without a machine it is gone, a deployment is given back, a wiping pauses, and
+    /// of a reinstallation that wrote nothing yet the old system boots again
     Cancel(Cancel),
+    /// Write an instance's root disk anew; it keeps its machine, its addresses and what is on all other disks
+    Reinstall(Reinstall),
     /// Try again what is held, or what waits to be tried again
     Retry(Named),
     /// Change what is said of one; only what is given changes
@@ -68,6 +73,53 @@ pub(in crate::cli) struct Create {
     /// (every sector is written) [default: metadata]
     #[arg(long, value_name = "HOW", value_parser = erase)]
     pub(in crate::cli) erase: Option<ErasePolicy>,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}
+
+/// `billet instance adopt`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Adopt {
+    /// The new instance's name: lower-case letters, digits and `-`
+    #[arg(value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) name: String,
+    /// The machine, by name or id
+    #[arg(long)]
+    pub(in crate::cli) machine: String,
+    /// Let it be deleted without taking a protection away first
+    #[arg(long)]
+    pub(in crate::cli) unprotected: bool,
+    /// What becomes of the disks when it is deleted: metadata or overwrite [default: metadata]
+    #[arg(long, value_name = "HOW", value_parser = erase)]
+    pub(in crate::cli) erase: Option<ErasePolicy>,
+}
+
+/// `billet instance reinstall`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Reinstall {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// Another image [default: the one that it has]
+    #[arg(long)]
+    pub(in crate::cli) image: Option<String>,
+    /// Another user to make, with sudo; takes the place of user data
+    #[arg(long, value_parser = validate::user)]
+    pub(in crate::cli) user: Option<String>,
+    /// File with other SSH public keys for that user; may be given more than once; takes the place of user data
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    pub(in crate::cli) ssh_keys: Vec<PathBuf>,
+    /// File with other cloud-init user data; takes the place of --user and --ssh-key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "ssh_keys"])]
+    pub(in crate::cli) user_data: Option<PathBuf>,
+    /// File with another cloud-init network configuration, version 2
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) network_config: Option<PathBuf>,
+    /// Serial number of the root disk, where Billet does not know it
+    #[arg(long, value_name = "SERIAL")]
+    pub(in crate::cli) root_disk_serial: Option<String>,
+    /// Don't ask; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
 }

@@ -25,7 +25,7 @@ pub(in crate::cli) enum MachineCommand {
     },
     /// Show one: what it is, what is being done to it, what it waits for
     Show(Named),
-    /// Add a machine by its BMC; it is inspected at once, its disks are not touched
+    /// Add a machine by its BMC; it is inspected at once, which switches it off (not with --adopt-as), its disks are not touched
     Add(Box<Add>),
     /// Take in a machine that was discovered: from now on Billet may change it
     Accept(NamedWait),
@@ -160,6 +160,9 @@ pub(in crate::cli) struct Add {
     /// How it gets from UEFI to the agent: auto, snponly, ipxe or uki; as its network says if not given
     #[arg(long, value_name = "CHAIN", value_parser = validate::boot_chain)]
     pub(in crate::cli) boot_chain: Option<BootChain>,
+    /// It runs somebody's system already: don't touch it, and make an instance of this name of what runs there
+    #[arg(long, value_name = "INSTANCE", conflicts_with = "wait", value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) adopt_as: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
 }

@@ -8,18 +8,18 @@ use super::{
     timeline,
 };
 use crate::cli::{
-    args::{Cancel, Create, Delete, InstanceCommand, SetInstance, Switch, Wait},
+    args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait},
     error::CliError,
     selector::Selector,
     validate, view,
     wait::{Goal, Look, Watch, instance_look, until},
 };
 use provisioner_api::{
-    DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceSpec, InstanceState, InstanceUpdate,
-    Minimum, Spread,
+    DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,
+    InstanceUpdate, MachineAdopt, Minimum, Spread,
 };
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most that is sent of a file with user data or a network configuration.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -34,6 +34,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         }
         InstanceCommand::Create(create) => create_instance(session, *create).await,
         InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
+        InstanceCommand::Adopt(asked) => adopt(session, asked).await,
+        InstanceCommand::Reinstall(reinstall) => reinstall_instance(session, reinstall).await,
         InstanceCommand::Retry(named) => {
             session.client.instance_action(&named.name, InstanceAction::Retry).await?;
             let name = named.name;
@@ -96,12 +98,7 @@ async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<()
 
 /// The request, with the files that it names.
 fn read(create: Create) -> Result<InstanceCreate, CliError> {
-    let mut ssh_keys = Vec::new();
-    for path in &create.ssh_keys {
-        let keys = validate::ssh_keys(&text(path)?)
-            .map_err(|detail| CliError::Input(format!("{} {detail}", path.display())))?;
-        ssh_keys.extend(keys);
-    }
+    let ssh_keys = keys(&create.ssh_keys)?;
     let user_data = create.user_data.as_deref().map(text).transpose()?;
     let network_config = create.network_config.as_deref().map(text).transpose()?;
     let asked = create.placement;
@@ -139,6 +136,17 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
     Ok(InstanceCreate { name: create.name, spec })
 }
 
+/// The SSH public keys in files.
+fn keys(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
+    let mut all = Vec::new();
+    for path in paths {
+        let keys = validate::ssh_keys(&text(path)?)
+            .map_err(|detail| CliError::Input(format!("{} {detail}", path.display())))?;
+        all.extend(keys);
+    }
+    Ok(all)
+}
+
 /// A file of a sensible size.
 fn text(path: &Path) -> Result<String, CliError> {
     let error = |source| CliError::File { what: "read", path: path.to_owned(), source };
@@ -146,6 +154,51 @@ fn text(path: &Path) -> Result<String, CliError> {
         return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
     }
     std::fs::read_to_string(path).map_err(error)
+}
+
+async fn adopt(session: &mut Session<'_>, asked: Adopt) -> Result<(), CliError> {
+    let adopt = MachineAdopt {
+        name: asked.name,
+        protected: !asked.unprotected,
+        erase: asked.erase.unwrap_or_default(),
+    };
+    let instance = session.client.adopt_machine(&asked.machine, &adopt).await?;
+    let machine = instance.status.machine_name.as_deref().unwrap_or(&asked.machine);
+    let sentence =
+        format!("instance {} is adopted: it runs on {machine}, which was not touched", instance.name);
+    session.ui.outcome(&instance, &sentence)
+}
+
+async fn reinstall_instance(session: &mut Session<'_>, asked: Reinstall) -> Result<(), CliError> {
+    let reinstall = InstanceReinstall {
+        image: asked.image,
+        user: asked.user,
+        ssh_keys: Some(keys(&asked.ssh_keys)?).filter(|keys| !keys.is_empty()),
+        user_data: asked.user_data.as_deref().map(text).transpose()?,
+        network_config: asked.network_config.as_deref().map(text).transpose()?,
+        root_disk_serial: asked.root_disk_serial,
+    };
+    let before = session.client.instance(&asked.name).await?;
+    let name = before.name.as_str();
+    let machine = before.status.machine_name.as_deref().unwrap_or("its machine");
+    if !asked.yes {
+        let question = Question {
+            what: &format!("install instance {name} anew"),
+            undone: &format!("instance {name} was not installed anew"),
+            consequence: &format!(
+                "machine {machine} is switched off now, and what is on its root disk is lost; its other disks stay"
+            ),
+        };
+        confirm(session.environment, session.ui, &question)?;
+    }
+    let instance = session.client.reinstall_instance(name, &reinstall).await?;
+    if !asked.wait.wait {
+        let sentence = format!("instance {name} is being installed anew; see `billet why instance/{name}`");
+        return session.ui.outcome(&instance, &sentence);
+    }
+    wait_for(session, name, Goal::Running, &asked.wait, None).await?;
+    let instance = session.client.instance(name).await?;
+    session.ui.outcome(&instance, &format!("instance {name} is running on {machine}, installed anew"))
 }
 
 async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(), CliError> {
@@ -164,6 +217,11 @@ async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(
     let sentence = match (instance.status.state, &instance.status.machine_name) {
         (InstanceState::Releasing, Some(machine)) => {
             format!("the wiping of machine {machine} pauses; see `billet why {machine}`")
+        }
+        (InstanceState::Reinstalling, Some(machine)) => {
+            format!(
+                "the reinstallation of instance {name} on machine {machine} is stopped; see `billet why {machine}`"
+            )
         }
         (_, Some(machine)) => format!("instance {name} ends, and machine {machine} is given back"),
         (_, None) => format!("instance {name} had no machine yet, and is gone"),

@@ -15,7 +15,8 @@ use crate::cli::{
     wait::{Goal, Watch, machine_look, until},
 };
 use provisioner_api::{
-    BmcProtocol, BmcSpec, Choice, Machine, MachineAction, MachineCreate, MachineState, MachineUpdate, Secret,
+    BmcProtocol, BmcSpec, Choice, ErasePolicy, JobKind, Machine, MachineAction, MachineAdopt, MachineCreate,
+    MachineState, MachineUpdate, Secret,
 };
 use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
@@ -114,8 +115,18 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         labels: add.labels.into_iter().collect(),
         zone: add.zone,
         rack: add.rack,
+        accept: add.adopt_as.is_none(),
     };
     let machine = session.client.add_machine(&create).await?;
+    if let Some(name) = add.adopt_as {
+        let adopt = MachineAdopt { name, protected: true, erase: ErasePolicy::default() };
+        // If that fails, it is a machine that nobody accepted: nothing is done to it.
+        let instance = session.client.adopt_machine(&machine.name, &adopt).await?;
+        let (machine, instance_name) = (&machine.name, &instance.name);
+        let sentence =
+            format!("machine {machine} is added, and was not touched; instance {instance_name} runs on it");
+        return session.ui.outcome(&instance, &sentence);
+    }
     if !add.wait.wait {
         let sentence = format!("machine {0} is added; see `billet why {0}`", machine.name);
         return session.ui.outcome(&machine, &sentence);
@@ -126,7 +137,10 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
 /// Asks whether it is meant, if that ends a deployment.
 fn sure(session: &mut Session<'_>, machine: &Machine, verb: &str, yes: bool) -> Result<(), CliError> {
     let status = &machine.status;
-    let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available);
+    let running = status.job.as_ref().filter(|job| job.ended.is_none());
+    // Stopped in time it leads back to the old system, and else to a hold.
+    let reinstalls = verb == "cancel" && running.is_some_and(|job| job.kind == JobKind::Reinstall);
+    let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available) && !reinstalls;
     let Some(instance) = status.instance_name.as_deref().filter(|_| deploys && !yes) else { return Ok(()) };
     let question = Question {
         what: &format!("{verb} what machine {} does", machine.name),

@@ -18,6 +18,12 @@ impl HasName for Instance {
     }
 }
 
+/// The image's name.
+fn image(instance: &Instance) -> &str {
+    let name = &instance.spec.image;
+    if name.is_empty() { "none (adopted)" } else { name }
+}
+
 /// A table of instances.
 pub(in crate::cli) fn instances(instances: &[Instance], wide: bool, context: &Context) -> String {
     let narrow = |instance: &Instance| {
@@ -26,7 +32,7 @@ pub(in crate::cli) fn instances(instances: &[Instance], wide: bool, context: &Co
             instance.name.clone(),
             state(instance),
             context.age(status.since),
-            instance.spec.image.clone(),
+            image(instance).to_owned(),
             machine(instance),
             status.addresses.join(","),
             job::cell(status.waiting.as_ref(), status.held.as_ref()),
@@ -80,7 +86,7 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
     page.line("Machine", machine(instance));
     page.line("Addresses", status.addresses.join(", "));
     page.line("Phoned home", status.phoned_home.map(|at| context.time_and_age(at)).unwrap_or_default());
-    page.line("Image", &spec.image);
+    page.line("Image", image(instance));
     page.line("Hostname", hostname(instance));
     let wanted = match (&spec.machine, &spec.pool) {
         (Some(machine), _) => format!("machine {machine}"),

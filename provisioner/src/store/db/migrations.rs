@@ -35,12 +35,14 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     10 "0010_event_order",
     11 "0011_works",
     12 "0012_replicas",
+    14 "0014_reinstall",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     10 "0010_start",
     11 "0011_works",
     12 "0012_replicas",
+    14 "0014_reinstall",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

@@ -105,11 +105,7 @@ impl Locks {
         Self::served("SELECT pg_try_advisory_lock($1) AS done", target, patience).await
     }
 
-    async fn served(
-        text: &'static str,
-        target: Target,
-        patience: Duration,
-    ) -> Result<Option<Self>, DbError> {
+    async fn served(text: &'static str, target: Target, patience: Duration) -> Result<Option<Self>, DbError> {
         let locks = Self(Own::new(target));
         let until = Instant::now() + patience;
         loop {

@@ -38,6 +38,8 @@ fn owner(instance: InstanceId) -> Owner {
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        installation: 0,
+        adopted: false,
     }
 }
 

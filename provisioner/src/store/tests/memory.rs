@@ -294,6 +294,8 @@ impl Site {
             instance: instance.id,
             manifest: String::new(),
             disk_bytes: 1,
+            installation: 0,
+            adopted: false,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

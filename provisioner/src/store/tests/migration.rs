@@ -58,6 +58,8 @@ fn machine() -> Machine {
         instance: InstanceId(Uuid::from_u128(9)),
         manifest: "00".repeat(32),
         disk_bytes: 1 << 30,
+        installation: 0,
+        adopted: false,
         root_disk_serial: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),

@@ -129,6 +129,8 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         instance: bound.id,
         manifest: String::new(),
         disk_bytes: 1,
+        installation: 0,
+        adopted: false,
         root_disk_serial: None,
         name: Default::default(),
         release: None,
