@@ -201,17 +201,15 @@ impl Lease {
 /// Leads whenever it may, until cancelled.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> Result<(), ServiceError> {
     if !service.store.is_shared() {
-        service.standing.heard(1);
+        // Of a backup of a server's, the term is above those that agents heard of.
+        service.standing.heard(service.store.works_term().await?.max(1));
         service.standing.leads.store(true, Ordering::SeqCst);
         return work(Arc::new(Led::alone(&service)), shutdown).await;
     }
     let pace = Pace::default();
     while !shutdown.is_cancelled() {
         match take(&service, &pace).await {
-            Ok(Some(lease)) => {
-                lead(&service, lease, &shutdown).await?;
-                continue;
-            }
+            Ok(Some(lease)) => lead(&service, lease, &shutdown).await?,
             Ok(None) => {}
             Err(error) => tracing::warn!(error = chain(&error), "whose turn it is can't be read or written"),
         }
@@ -311,8 +309,14 @@ async fn keep(service: &Service, lease: &Lease) -> Result<(), StoreError> {
 
 /// What the leader does.
 async fn work(led: Arc<Led>, stop: CancellationToken) -> Result<(), ServiceError> {
-    let pruning = prune(Arc::clone(&led), stop.clone());
-    let (reconciled, ()) = tokio::join!(reconcile::run(led, stop), pruning);
+    // One that could not begin must not seem to lead because the other goes on.
+    let both = stop.child_token();
+    let reconciling = async {
+        let ended = reconcile::run(Arc::clone(&led), both.clone()).await;
+        both.cancel();
+        ended
+    };
+    let (reconciled, ()) = tokio::join!(reconciling, prune(Arc::clone(&led), both.clone()));
     reconciled
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     adopt::{adopt, is_to_be_adopted},
-    choice::{awaits_report, choose, skip_disk},
-    confirm::is_unconfirmed,
+    choice::{choose, may_write_over, skip_disk},
+    confirm::{given_back, is_unconfirmed},
     erasure::Erasing,
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
@@ -257,7 +257,10 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         }
         Request::Retry => want.retry = want.retry.max(tried(machine)? + 1),
         Request::Cancel { erase } => {
-            check_confirmed(machine)?;
+            // A reinstallation that did not begin is only a wish.
+            if !wishes_to_reinstall(machine) {
+                check_confirmed(machine)?;
+            }
             cancel(&mut next, *erase)?;
         }
         Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
@@ -317,11 +320,14 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
 /// Up to which request to try again all are dealt with, if another one may come. Writing again what may run by now is
 /// no mend for a machine whose disks are to stay as they are.
 fn tried(machine: &Machine) -> Result<u64, Refusal> {
-    let may_run = awaits_report(machine) || is_unconfirmed(machine) && machine.running_job().is_some();
-    if machine.want.protected && may_run {
+    if machine.want.protected && may_write_over(machine) {
         return Err(Refusal::Protected);
     }
     match &machine.state.hold {
+        // What is confirmed with it is not what it was; that is another choice.
+        Some(hold) if hold.restored && machine.running_job().is_none() && given_back(machine) => {
+            Err(Refusal::Unconfirmed)
+        }
         Some(hold) => Ok(hold.retry),
         None if waits_to_try(machine) => Ok(machine.state.retry),
         None => Err(Refusal::NotHeld),
@@ -391,8 +397,15 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
     Ok(())
 }
 
-fn check_confirmed(machine: &Machine) -> Result<(), Refusal> {
+pub(crate) fn check_confirmed(machine: &Machine) -> Result<(), Refusal> {
     if is_unconfirmed(machine) { Err(Refusal::Unconfirmed) } else { Ok(()) }
+}
+
+/// Whether it is to be installed anew, and no job of that began.
+fn wishes_to_reinstall(machine: &Machine) -> bool {
+    let asked =
+        machine.want.owner.as_ref().is_some_and(|owner| owner.installation > machine.state.installation);
+    asked && machine.state.name == MachineState::Deployed
 }
 
 fn check_free(machine: &Machine) -> Result<(), Refusal> {

@@ -6,13 +6,14 @@
 
 use crate::{
     admit::{Refusal, Request, admit, cancel},
+    adopt::is_to_be_adopted,
     confirm::{self, given_back, is_unconfirmed},
     machine::{Job, Machine, Skipped},
     plan::StepName,
     shell::shell_word,
     wipe::skippable,
 };
-use provisioner_api::{Choice, ErasePolicy, JobKind};
+use provisioner_api::{Choice, ErasePolicy, JobKind, MachineState};
 
 /// A way out of a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +102,15 @@ pub(crate) fn choose(
         Some(owner) => changed(admit(machine, &Request::Release { instance: owner.instance, erase })),
         None => Err(Refusal::NotYours),
     };
+    // Whoever confirms that an instance runs must not have it wiped because it was given back a moment before.
+    let to_go = hold.restored && job.is_none() && confirm::given_back(machine);
     match (choice, job.map(|job| job.kind)) {
-        (Choice::Retry, _) => admit(machine, &Request::Retry),
+        (Choice::GiveBack, None) if to_go => {
+            let mut next = machine.clone();
+            next.want.retry = hold.retry + 1;
+            Ok(next)
+        }
+        (Choice::Retry, _) if !to_go => admit(machine, &Request::Retry),
         (Choice::Abandon, _) if hold.restored => admit(machine, &Request::Maintenance(true)),
         (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
         // Whether anything was written since the backup nobody knows.
@@ -133,6 +141,15 @@ pub fn awaits_report(machine: &Machine) -> bool {
     step.is_some_and(|step| step.name == StepName::PhoneHome)
 }
 
+/// Whether trying again may write over a system that runs.
+pub fn may_write_over(machine: &Machine) -> bool {
+    let given = machine.state.name == MachineState::Available
+        && machine.want.owner.is_some()
+        && !is_to_be_adopted(machine);
+    let begins = machine.running_job().is_some() || machine.reinstalls() || given;
+    awaits_report(machine) || is_unconfirmed(machine) && begins
+}
+
 /// Whether it may run without having reported in.
 fn may_run(machine: &Machine) -> bool {
     if is_unconfirmed(machine) { !given_back(machine) } else { awaits_report(machine) }
@@ -155,6 +172,7 @@ fn offered(machine: &Machine) -> String {
         }
         Some(JobKind::Reinstall) => &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
+        None if is_unconfirmed(machine) && given_back(machine) => &[Choice::GiveBack, Choice::Abandon],
         None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
         None => &[Choice::Retry],
     };

@@ -25,6 +25,9 @@ pub fn confirm_first(machine: &Machine, backup: Timestamp, clock: Timestamp) -> 
     }
     next.state.power_wish = next.want.power.map_or(next.state.power_wish, |wish| wish.number);
     next.state.cancel = next.want.cancel;
+    if machine.state.name == MachineState::Available {
+        next.state.inspect = next.want.inspect;
+    }
     next.state.retry = next.want.retry;
     // An image may have been written since; a release that follows has to wipe.
     next.state.dirty |= may_be_written(machine);
@@ -119,9 +122,6 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::Retry, MachineState::Available) => {
             "if nobody has used it since: `billet machine retry {machine}` deploys it, which writes its disk"
         }
-        (Choice::Retry, MachineState::Deployed) if given_back => {
-            "if it is still that of instance {instance}, which is to be given back: `billet machine retry {machine}` wipes its disks"
-        }
         (Choice::Retry, MachineState::Deployed) if machine.reinstalls() => {
             "if it is still that of instance {instance}, which is to be installed anew: `billet machine retry {machine}` writes its root disk"
         }
@@ -143,7 +143,12 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::ItRuns, _) => {
             "if the system of instance {instance} runs on it: `billet machine choose {machine} it-runs` takes it for deployed; nothing is written"
         }
-        (Choice::Cancel, _) => "`billet machine choose {machine} cancel` ends the inspection",
+        (Choice::Cancel, _) => {
+            "if nobody has used it since: `billet machine choose {machine} cancel` ends the inspection; one that was available is switched off, and instances may have it without a wiping before"
+        }
+        (Choice::GiveBack, MachineState::Deployed) => {
+            "if it is still that of instance {instance}, which is to be given back: `billet machine choose {machine} give-back` wipes its disks"
+        }
         (Choice::GiveBack, _) => {
             "if nothing that matters runs on it: `billet machine choose {machine} give-back` gives the machine back: the instance ends, and the disks are wiped"
         }

@@ -30,7 +30,7 @@ mod wipe;
 
 pub use admit::{Refusal, Reinstall, Request, admit};
 pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
-pub use choice::{WayOut, awaits_report, choices, ways_out};
+pub use choice::{WayOut, awaits_report, choices, may_write_over, ways_out};
 pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide, silent_in_line};

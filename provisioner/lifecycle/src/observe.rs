@@ -1,6 +1,9 @@
 //! Facts: what was observed of a machine. Changes `facts` only; never refuses, never decides.
 
-use crate::machine::{AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Job, Machine, Reported};
+use crate::{
+    confirm::is_unconfirmed,
+    machine::{AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Job, Machine, Reported},
+};
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
 use std::{ops::Range, sync::Arc};
@@ -99,7 +102,8 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             facts.agent_seen = Some(now);
         }
         // A system that is written over, or was never begun to be written, is not the one that is waited for.
-        Fact::PhonedHome { installation, .. } if *installation != machine.state.installed => {}
+        Fact::PhonedHome { installation, .. }
+            if *installation != machine.state.installed && !is_lost(machine, *installation) => {}
         Fact::PhonedHome { instance, .. } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
         Fact::Listening { last } => {
@@ -160,4 +164,11 @@ fn newer(known: Option<&AgentReport>, report: &AgentReport) -> bool {
     use Reported::Progress;
     let Some(known) = known else { return true };
     !same_try(known, report) || matches!(known.said, Progress(_)) || !matches!(report.said, Progress(_))
+}
+
+/// Whether the database lost that this installation was written: it is the one that is wanted, and nobody confirmed yet what
+/// was restored.
+fn is_lost(machine: &Machine, installation: u32) -> bool {
+    let wanted = machine.want.owner.as_ref().is_some_and(|owner| owner.installation == installation);
+    wanted && is_unconfirmed(machine)
 }

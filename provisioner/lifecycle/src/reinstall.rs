@@ -2,7 +2,7 @@
 //! what else is in the seed are the service's.
 
 use crate::{
-    admit::{Refusal, Reinstall, Word},
+    admit::{Refusal, Reinstall, Word, check_confirmed},
     disk::{NoDisk, choose_root_disk},
     machine::Machine,
 };
@@ -49,6 +49,7 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
         Some(_) => {}
         None => return Err(Refusal::NotYours),
     }
+    check_confirmed(machine)?;
     if want.protected {
         return Err(Refusal::Protected);
     }

@@ -302,6 +302,13 @@ fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
         job.ended.get_or_insert(now);
     }
     machine.state.cancel = machine.want.cancel;
+    // What is taken for deployed though nobody saw it written is the installation that was wanted.
+    let vouched =
+        machine.state.hold.as_ref().is_some_and(|hold| hold.restored) && to == MachineState::Deployed;
+    let returns = machine.job.as_ref().is_some_and(Job::only_returns);
+    if let Some(owner) = machine.want.owner.as_ref().filter(|_| vouched && !returns) {
+        machine.state.installed = owner.installation;
+    }
     machine.state.hold = None;
     enter(machine, to, now);
 }
@@ -317,7 +324,9 @@ fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     let retry = machine.want.retry;
     machine.state.retry = retry;
     // A wiping or a writing that is held does pause.
-    let pauses = |job: &Job| matches!(job.kind, JobKind::Release | JobKind::Reinstall);
+    let written = machine.is_written();
+    // One that wrote nothing yet still goes back.
+    let pauses = |job: &Job| job.kind == JobKind::Release || job.kind == JobKind::Reinstall && written;
     if machine.running_job().is_some_and(pauses) {
         machine.state.cancel = machine.want.cancel;
     }

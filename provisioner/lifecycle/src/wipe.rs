@@ -25,7 +25,8 @@ pub(crate) fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
 
 /// The disks that an operator may leave out of the wiping that is held.
 pub fn skippable(machine: &Machine) -> Vec<String> {
-    let held = machine.state.hold.is_some();
+    // Whose disks they are by now is the first question there.
+    let held = machine.state.hold.as_ref().is_some_and(|hold| !hold.restored);
     let wipes = machine.running_job().and_then(Job::current).is_some_and(|step| step.name == StepName::Erase);
     if !held || !wipes {
         return Vec::new();

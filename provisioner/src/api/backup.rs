@@ -4,11 +4,16 @@
 //! keep a snapshot of the database open, and one that is told of a failure has no half of a backup.
 
 use super::error::ApiError;
-use crate::{clock, service::Service};
+use crate::{
+    backup::BackupError,
+    clock,
+    service::{Service, ServiceError},
+    store::CopyError,
+};
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use std::{
@@ -31,10 +36,10 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response
     // Nobody closes it.
     let making = MAKING.acquire().await.ok();
     let now = clock::now();
-    let failed = |error: io::Error| ApiError::internal(&error);
+    let failed = |error: io::Error| refused(&service, CopyError::Backup(error.into()));
     let file = unnamed(&service.uploads).map_err(failed)?;
     let dumped = service.store.dump(file, service.key.fingerprint(), now).await;
-    let (mut file, _) = dumped.map_err(|error| ApiError::internal(&error))?;
+    let (mut file, _) = dumped.map_err(|error| refused(&service, error))?;
     drop(making);
     let length = file.metadata().and_then(|metadata| file.seek(SeekFrom::Start(0)).map(|_| metadata.len()));
     let length = length.map_err(failed)?;
@@ -51,6 +56,19 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response
         Ok::<_, io::Error>((read > 0).then(|| (Bytes::from(piece), file)))
     });
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// Why there is no backup.
+fn refused(service: &Service, error: CopyError) -> ApiError {
+    match error {
+        CopyError::Store(error) => ServiceError::from(error).into(),
+        CopyError::Backup(BackupError::File(error)) if error.kind() == io::ErrorKind::StorageFull => {
+            let folder = service.uploads.display();
+            let detail = format!("there is no room for a backup in {folder}, where it is made; make some");
+            ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "no-room", detail)
+        }
+        error => ApiError::internal(&error),
+    }
 }
 
 /// A file that is gone when it is closed.

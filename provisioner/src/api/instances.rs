@@ -27,7 +27,7 @@ use provisioner_api::{
     DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
     InstanceList, InstanceState, Why, WhyMachine,
 };
-use provisioner_lifecycle::{Refusal, Request, awaits_report, is_overdue};
+use provisioner_lifecycle::{Refusal, Request, is_overdue, may_write_over};
 use serde::Deserialize;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -220,7 +220,11 @@ pub(crate) async fn act(
         }
         (InstanceAction::Cancel, None) => cancel_wish(&service, &record).await?,
         (InstanceAction::Retry, Some(own)) => {
-            if awaits_report(&own.machine) {
+            // By now the machine may be another's: only who names it confirms that it is not.
+            if own.machine.state.hold.as_ref().is_some_and(|hold| hold.restored) {
+                return Err(ServiceError::from(Refusal::Unconfirmed).into());
+            }
+            if may_write_over(&own.machine) {
                 check_unprotected(&record)?;
             }
             let event = format!("for instance {} it is to be tried again", record.name);

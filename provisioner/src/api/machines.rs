@@ -27,7 +27,7 @@ use provisioner_api::{
     MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
 };
 use provisioner_lifecycle::{
-    Fact, Machine as Core, Refusal, Request, admit, awaits_report, observe, unwiped,
+    Fact, Machine as Core, Refusal, Request, admit, may_write_over, observe, unwiped,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -360,7 +360,10 @@ pub(crate) async fn act(
     Body(body): Body<MachineActionRequest>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
-    if body.action == MachineAction::Retry && awaits_report(&record.machine) {
+    if body.action == MachineAction::Retry {
+        check_known(&service, &record).await?;
+    }
+    if body.action == MachineAction::Retry && may_write_over(&record.machine) {
         erase_of(&service, &record, true).await?;
     }
     let (request, event) = match body.action {
@@ -398,8 +401,11 @@ pub(crate) async fn choose(
         }
         (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
         (_, None) => {
+            if choice == Choice::Retry {
+                check_known(&service, &record).await?;
+            }
             let ends = matches!(choice, Choice::GiveBack | Choice::Abandon)
-                || choice == Choice::Retry && awaits_report(&record.machine);
+                || choice == Choice::Retry && may_write_over(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }
     };
@@ -483,4 +489,22 @@ fn tagged(machine: Machine) -> Response {
 
 pub(super) fn etag(version: u64) -> String {
     format!("\"{version}\"")
+}
+
+/// Whether a machine of a restored database knows already that its instance is to be given back: who confirms that it runs
+/// must not have it wiped by that.
+async fn check_known(service: &Service, record: &MachineRecord) -> Result<(), ApiError> {
+    let restored = record.machine.state.hold.as_ref().is_some_and(|hold| hold.restored);
+    let owner = record.machine.want.owner.as_ref().filter(|owner| restored && owner.release.is_none());
+    let Some(owner) = owner else { return Ok(()) };
+    match service.store.instance_get(owner.instance).await.map_err(ServiceError::from)? {
+        Some(instance) if instance.standing.release.is_some() => {
+            let detail = format!(
+                "instance `{0}` was asked to be given back, which its machine does not know yet; `billet unfreeze` if everything is frozen (it is held all the same), then `billet why machine/{1}` says what comes of trying again",
+                instance.name, record.name
+            );
+            Err(ApiError::new(StatusCode::CONFLICT, "refused", detail))
+        }
+        _ => Ok(()),
+    }
 }

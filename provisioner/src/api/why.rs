@@ -15,7 +15,14 @@ pub(crate) fn of_machine(record: &MachineRecord, instance: Option<&str>) -> Vec<
     let held = core.state.hold.as_ref().is_some_and(|hold| core.want.retry <= hold.retry);
     let mut choices = Choices::default();
     if !core.want.accepted {
-        choices.add(format!("billet machine accept {name}"), "take it in: from then on Billet may change it");
+        choices.add(
+            format!("billet machine accept {name}"),
+            "take it in: it is inspected, which switches it off and on",
+        );
+        choices.add(
+            format!("billet instance adopt NAME --machine {name}"),
+            "if it runs a system that is to stay: take it in untouched",
+        );
     }
     trouble(&mut choices, core, name);
     if held {
@@ -61,6 +68,9 @@ impl Choices {
 
 /// What may be chosen about a hold.
 fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str>) {
+    if core.state.hold.as_ref().is_some_and(|hold| hold.restored) {
+        return at_restored(choices, core, name);
+    }
     for choice in offered(core) {
         match choice {
             Choice::Retry => choices.add(
@@ -89,6 +99,27 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
             format!("billet machine choose {name} skip-disk --disk {}", shell_word(&disk)),
             "if that disk is dead or gone: leave it out unwiped, and retire the machine",
         );
+    }
+}
+
+/// The same of a machine out of a restored database: what each choice does there is said with the hold.
+fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
+    for choice in offered(core) {
+        let what = match choice {
+            Choice::Retry if core.running_job().is_some() => {
+                "if it is nobody else's by now: do the job anew from its first step, which may write or wipe its disks"
+            }
+            Choice::Retry => "if it is as the backup says: confirm that, and what is asked for goes on",
+            Choice::ItRuns => {
+                "if the system of its instance runs on it: take it for deployed; nothing is written"
+            }
+            Choice::GiveBack => "if nothing that matters runs on it: give it back; its disks are wiped",
+            Choice::Cancel => "if it is nobody else's by now: end the inspection, which switches it off",
+            Choice::Abandon => "set it aside as it is, untouched, in maintenance",
+            // Told for each disk.
+            Choice::SkipDisk => continue,
+        };
+        choices.add(format!("billet machine choose {name} {}", choice.word()), what);
     }
 }
 
@@ -156,7 +187,7 @@ mod tests {
     use super::*;
     use crate::samples::{NOW, instance, job, machine, step};
     use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
-    use provisioner_lifecycle::{Hold, Owner};
+    use provisioner_lifecycle::{Hold, Owner, confirm_first};
     use uuid::Uuid;
 
     fn commands(choices: Vec<Remedy>) -> Vec<String> {
@@ -195,6 +226,11 @@ mod tests {
         record
     }
 
+    fn restored(mut record: MachineRecord) -> MachineRecord {
+        record.machine = confirm_first(&record.machine, NOW, NOW);
+        record
+    }
+
     #[test]
     fn each_way_of_waiting_has_its_commands() {
         let follow = "billet machine timeline m1 --follow";
@@ -204,13 +240,14 @@ mod tests {
         (resting.machine.want.accepted, resting.machine.want.bmc) = (true, true);
         let mut asked_last = at(JobKind::Release, StepName::Rest);
         asked_last.machine.job.as_mut().unwrap().steps[0].asked = Some(NOW);
-        let table: [(&str, MachineRecord, &[&str]); 8] = [
+        let table: [(&str, MachineRecord, &[&str]); 9] = [
             ("it rests", resting, &[]),
             (
                 "discovered",
                 machine(1),
                 &[
                     "billet machine accept m1",
+                    "billet instance adopt NAME --machine m1",
                     "billet machine set m1 --bmc ipmi://USER@HOST --bmc-password-file FILE",
                 ],
             ),
@@ -238,6 +275,16 @@ mod tests {
                 "an inspection is held",
                 held(at(JobKind::Inspect, StepName::Agent)),
                 &["billet machine retry m1", "billet machine cancel m1", "billet machine choose m1 abandon"],
+            ),
+            (
+                "a deployment of a restored database",
+                restored(owned(at(JobKind::Deploy, StepName::WriteImage))),
+                &[
+                    "billet machine choose m1 retry",
+                    "billet machine choose m1 it-runs",
+                    "billet machine choose m1 give-back",
+                    "billet machine choose m1 abandon",
+                ],
             ),
             ("a person is asked", asked, &["billet bmc confirm m1 off", follow]),
             ("a person is asked at the end", asked_last, &["billet bmc confirm m1 off", follow]),

@@ -21,6 +21,8 @@ pub(super) enum Done {
     Failed(Failure),
     /// It is a person's to do.
     Asked,
+    /// It was not begun: another process leads, or will soon, or everything is frozen.
+    PutOff,
 }
 
 /// What a deed showed of the machine, to be taken down with what comes of it.
@@ -56,9 +58,14 @@ pub(super) async fn perform(
         Effect::Power { on: true, wish: None } => windows::lasts_for_job(service, record).await?,
         Effect::Power { .. } | Effect::BootDisk => {}
     }
+    // To log in may have taken its time.
+    if !may_still(service).await? {
+        return Ok((Done::PutOff, None));
+    }
     let mut done = deed(&*bmc, record, effect).await;
     if let Err(error) = &done
         && cant_wait(service, record, error)
+        && may_still(service).await?
     {
         service.bmcs.ask_again(record.id()).await;
         if let Some(anew) = service.bmcs.driver(record).await? {
@@ -89,6 +96,11 @@ fn by_hand(effect: Effect, done: Result<String, BmcError>) -> Result<String, Bmc
         }
         (_, done) => done,
     }
+}
+
+/// Whether a deed may be begun: the lease lasts, and nothing is frozen.
+async fn may_still(service: &Led) -> Result<bool, ServiceError> {
+    Ok(service.may_begin().is_ok() && service.frozen().await?.is_none())
 }
 
 async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {

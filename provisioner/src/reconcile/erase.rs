@@ -7,6 +7,7 @@ use super::Next;
 use crate::{
     books, clock,
     service::{Change, Service, ServiceError},
+    works::Gate,
 };
 use jiff::SignedDuration;
 use provisioner_api::MachineId;
@@ -25,7 +26,7 @@ pub(super) async fn pass(service: &Service) -> Result<Next, ServiceError> {
     if service.frozen().await?.is_none() {
         let (mut room, mut begun) = (known.room(), false);
         for id in known.queue() {
-            if room == 0 {
+            if room == 0 || service.works.gate() != Gate::Open {
                 break;
             }
             if begin(service, *id).await? {

@@ -274,7 +274,7 @@ async fn act(
 ) -> Result<Option<MachineRecord>, ServiceError> {
     let (done, shown) = effects::perform(service, record, effect).await?;
     let outcome = match (effect, done) {
-        (Effect::Power { wish: Some(number), on }, done) => {
+        (Effect::Power { wish: Some(number), on }, done) if !matches!(done, Done::PutOff) => {
             if let Some(message) = unfulfilled(&record.name, on, &done) {
                 let event = NewEvent::machine(record.id(), "bmc", message);
                 service.store.event_insert(&[event], clock::now()).await?;
@@ -284,6 +284,8 @@ async fn act(
         (_, Done::So(result)) => Outcome::Performed(Ok(result)),
         (_, Done::Failed(failure)) => Outcome::Performed(Err(failure)),
         (_, Done::Asked) => Outcome::Asked,
+        // It is decided anew.
+        (_, Done::PutOff) => return Ok(None),
     };
     settle_step(service, record, shown, &outcome).await
 }
@@ -292,7 +294,7 @@ async fn act(
 fn unfulfilled(name: &str, on: bool, done: &Done) -> Option<String> {
     let word = if on { "on" } else { "off" };
     match done {
-        Done::So(_) => None,
+        Done::So(_) | Done::PutOff => None,
         Done::Failed(failure) => {
             Some(format!("power was asked to be {word}, but that failed: {}", failure.why))
         }

@@ -4,7 +4,7 @@
 use super::{
     InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap,
     damage::legible,
-    db::{Conn, Row, again, machines_alone, sql},
+    db::{Conn, Row, again, sql},
     document, event, instance, machine,
     memory::Touched,
 };
@@ -120,8 +120,7 @@ impl Store {
     /// nobody could be heard while it was down. Answers which these are; a damaged one is left as it is.
     pub(crate) async fn machines_listen(&self, now: Timestamp) -> Result<Vec<MachineId>, StoreError> {
         again!({
-            let mut transaction = self.writer.begin().await?;
-            machines_alone(&mut transaction).await?;
+            let mut transaction = self.writer.begin_machines_alone().await?;
             let last = self.begins_to_listen(&mut transaction, now).await?;
             let ids = self.forgive(&mut transaction, last, now).await?;
             transaction.commit().await?;
@@ -133,8 +132,7 @@ impl Store {
     /// The same when this process was stopped since `last`, or the clock was set forward by that.
     pub(crate) async fn machines_missed(&self, last: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         again!({
-            let mut transaction = self.writer.begin().await?;
-            machines_alone(&mut transaction).await?;
+            let mut transaction = self.writer.begin_machines_alone().await?;
             self.forgive(&mut transaction, Some(last), now).await?;
             Ok(transaction.commit().await?)
         })

@@ -38,7 +38,7 @@ mod writer;
 mod tests;
 
 pub(crate) use boot_trace::Numbered;
-pub(crate) use copy::{Restored, SCHEMA};
+pub(crate) use copy::{CopyError, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{Before, InstanceRecord, InstanceStanding};

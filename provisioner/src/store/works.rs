@@ -5,7 +5,7 @@
 use super::{
     NewEvent, Store, StoreError,
     damage::legible,
-    db::{Row, again, machines_alone, now_text, sql},
+    db::{Row, again, now_text, sql},
     document, event, time,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,13 @@ impl Store {
     pub(crate) async fn works(&self) -> Result<Option<Freeze>, StoreError> {
         let row = sql(FREEZE).fetch_optional(&mut *self.reader.get().await?).await?;
         row.as_ref().map_or(Err(StoreError::NoWorks), freeze)
+    }
+
+    /// The term of the last that had the turn.
+    pub(crate) async fn works_term(&self) -> Result<u64, StoreError> {
+        let mut lent = self.reader.get().await?;
+        let term: Option<i64> = sql("SELECT term FROM works").scalar_optional(&mut lent).await?;
+        Ok(term.and_then(|term| u64::try_from(term).ok()).unwrap_or(0))
     }
 
     /// Freezes everything, unless it is. Answers the freeze that there is then, and whether it is this one.
@@ -49,8 +56,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Freeze>, StoreError> {
         again!({
-            let mut transaction = self.writer.begin().await?;
-            machines_alone(&mut transaction).await?;
+            let mut transaction = self.writer.begin_machines_alone().await?;
             let row = sql(FREEZE).fetch_optional(&mut transaction).await?;
             let Some(was) = row.as_ref().map_or(Err(StoreError::NoWorks), freeze)? else { return Ok(None) };
             let database = self.database_now(&mut transaction).await?;

@@ -12,7 +12,7 @@
 
 use super::{
     batch::{self, Batch, Failed, Part, Written},
-    db::{DbError, DbErrorKind, Isolation, Lanes, Lent, Statement},
+    db::{DbError, DbErrorKind, Isolation, Lanes, Lent, Statement, machines_alone},
     memory::{Memory, Touched},
 };
 use crate::boot_index::Changing;
@@ -193,6 +193,15 @@ impl Writer {
     /// Begins a transaction that takes several questions. It is taken back unless it is committed.
     pub(super) async fn begin(&self) -> Result<Lent, DbError> {
         let mut lent = self.lanes.begin(Isolation::Alone).await?;
+        batch::fence(&mut lent, self.term).await?;
+        Ok(lent)
+    }
+
+    /// Begins one in which nobody else writes machines. Each of its statements sees what there is then, which nobody
+    /// changes any more where it matters: so it meets with nobody, however long it takes.
+    pub(super) async fn begin_machines_alone(&self) -> Result<Lent, DbError> {
+        let mut lent = self.lanes.begin(Isolation::Committed).await?;
+        machines_alone(&mut lent).await?;
         batch::fence(&mut lent, self.term).await?;
         Ok(lent)
     }

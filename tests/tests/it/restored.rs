@@ -106,12 +106,11 @@ async fn lives(site: &Site, sims: &[Sim]) -> Result<Backups> {
     Ok(backups)
 }
 
-/// Somebody lifts the freeze: all that it takes is the row.
-fn unfreeze(site: &Site) -> Result<()> {
-    let database = rusqlite::Connection::open(site.database())?;
-    database.busy_timeout(Duration::from_secs(30))?;
-    let lifted = database.execute("UPDATE works SET frozen = NULL WHERE frozen IS NOT NULL", [])?;
-    anyhow::ensure!(lifted == 1, "it was frozen");
+/// Somebody lifts the freeze.
+async fn unfreeze(site: &Site) -> Result<()> {
+    let client = site.client()?;
+    anyhow::ensure!(client.works().await?.frozen.is_some(), "it was frozen");
+    client.unfreeze().await?;
     Ok(())
 }
 
@@ -140,7 +139,7 @@ async fn old_backups_touch_nobodys_machine_before_a_choice() -> Result<()> {
             assert!(held.restored, "{held:?}");
         }
         assert!(truth(&sims).await? == before, "{}: before unfreeze", path.display());
-        unfreeze(&site)?;
+        unfreeze(&site).await?;
         unknowing(&site, &client).await?;
         assert!(truth(&sims).await? == before, "{}: before a choice", path.display());
         for sim in &sims {
@@ -172,7 +171,7 @@ async fn what_was_being_deployed_and_runs_by_now_is_kept_and_can_be_given_back()
     let before = truth(&sims).await?;
 
     site.restore(&path).await?;
-    unfreeze(&site)?;
+    unfreeze(&site).await?;
     let client = site.client()?;
     let held = site.machine_held("m1").await?;
     assert!(held.why.contains("it was deployed") && held.choices.iter().any(|what| what.contains("it-runs")));

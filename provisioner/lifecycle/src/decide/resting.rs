@@ -53,7 +53,7 @@ fn discovered(machine: &Machine, inspect_wanted: bool) -> Decision {
     if !machine.want.accepted {
         return wait(
             "somebody has to accept it",
-            "`billet machine accept {machine}` takes it in; until then nothing on it is changed",
+            "`billet machine accept {machine}` takes it in and inspects it, which switches it; one that runs a system that is to stay is taken in untouched by `billet instance adopt NAME --machine {machine}`; until then nothing on it is changed",
         );
     }
     if !machine.want.bmc {

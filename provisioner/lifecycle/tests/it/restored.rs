@@ -1,10 +1,10 @@
 //! A machine out of a restored database: nothing is done to it before somebody confirmed what is known of it.
 
-use super::world::{World, choose, owner, release};
+use super::world::{INSTANCE, World, cancel, choose, owner, reinstall, release};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
-    Decision, Move, Refusal, Request, StepName, choices, confirm_first, order, ways_out,
+    Decision, Fact, Machine, Move, Refusal, Request, StepName, choices, confirm_first, order, ways_out,
 };
 
 /// The world's machine as the database gives it back that was restored an hour later.
@@ -22,7 +22,14 @@ fn situations() -> Vec<World> {
     let mut given_back = World::deployed();
     given_back.request(&release()).unwrap();
     list.push(given_back);
-    for kind in [JobKind::Inspect, JobKind::Deploy, JobKind::Release] {
+    let mut anew = World::deployed();
+    anew.request(&reinstall()).unwrap();
+    list.push(anew);
+    let mut adopted = World::new();
+    adopted.request(&Request::Adopt(owner())).unwrap();
+    list.extend([adopted, World::adopted()]);
+    list.extend([StepName::PowerOff, StepName::PowerOn].map(World::cancelled_reinstallation));
+    for kind in [JobKind::Inspect, JobKind::Deploy, JobKind::Reinstall, JobKind::Release] {
         let first = World::at(kind, StepName::PowerOff);
         let steps = first.machine.job.as_ref().unwrap().steps.clone();
         list.extend(steps.iter().map(|step| World::at(kind, step.name)));
@@ -64,6 +71,10 @@ fn nothing_is_done_to_any_machine_before_a_choice() {
             Request::Cancel { erase: Default::default() },
             Request::Assign(owner()),
             Request::Maintenance(true),
+            reinstall(),
+            Request::Adopt(owner()),
+            Request::Protected(true),
+            Request::Protected(false),
         ];
         for request in &asked {
             let _ = world.request(request);
@@ -71,9 +82,63 @@ fn nothing_is_done_to_any_machine_before_a_choice() {
         world.pass(SignedDuration::from_hours(1000));
         assert_eq!(world.decide(), Decision::Done, "{name}");
         let offered = choices(&world.machine);
-        assert!(offered.contains(&Choice::Retry), "{name}: {offered:?}");
+        let to_go = before.running_job().is_none() && is_given_back(&world.machine);
+        let goes_on = if to_go { Choice::GiveBack } else { Choice::Retry };
+        assert!(offered.contains(&goes_on), "{name}: {offered:?}");
         let ways = ways_out(&world.machine);
         assert!(ways.iter().all(|way| !way.what.contains("mend the cause")), "{name}: {ways:?}");
+    }
+}
+
+fn is_given_back(machine: &Machine) -> bool {
+    machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some())
+}
+
+#[test]
+fn who_confirms_that_an_instance_runs_never_gives_it_back_by_that() {
+    let mut world = restored(World::deployed());
+    let confirms = choose(&world.machine, Choice::Retry);
+    // While the operator looks, its owner gives it back.
+    world.request(&release()).unwrap();
+    assert!(matches!(world.request(&confirms), Err(Refusal::NoChoice { .. })));
+    assert_eq!(world.request(&Request::Retry), Err(Refusal::Unconfirmed));
+    assert_eq!(world.decide(), Decision::Done);
+    let ways = ways_out(&world.machine);
+    assert!(ways.iter().any(|way| way.what.contains("give-back` wipes")), "{ways:?}");
+    world.request(&choose(&world.machine, Choice::GiveBack)).unwrap();
+    assert_eq!(world.decide(), Decision::Move(Move::Lift));
+}
+
+#[test]
+fn a_reinstallation_that_did_not_begin_is_taken_back_before_the_system_is_confirmed() {
+    let mut world = World::deployed();
+    world.request(&reinstall()).unwrap();
+    let mut world = restored(world);
+    assert_eq!(restored(World::deployed()).request(&reinstall()), Err(Refusal::Unconfirmed));
+    world.machine.want.protected = true;
+    assert_eq!(world.request(&Request::Retry), Err(Refusal::Protected), "it would write over what runs");
+    world.machine.want.protected = false;
+    world.request(&cancel()).unwrap();
+    world.request(&choose(&world.machine, Choice::Retry)).unwrap();
+    world.reconcile(|_| panic!("nothing is done to it"));
+    assert_eq!(world.machine.state.name, MachineState::Deployed);
+    assert_eq!(world.machine.state.hold, None);
+}
+
+#[test]
+fn what_is_taken_for_deployed_is_the_installation_that_was_wanted() {
+    for step in [StepName::Agent, StepName::WriteImage, StepName::PhoneHome] {
+        let world = restored(World::at(JobKind::Reinstall, step));
+        let (mut said, mut reported) = (world.clone(), world);
+        let wanted = said.machine.want.owner.as_ref().unwrap().installation;
+        said.request(&choose(&said.machine, Choice::ItRuns)).unwrap();
+        reported.pass(SignedDuration::from_secs(1));
+        reported.fact(&Fact::PhonedHome { instance: INSTANCE, installation: wanted });
+        for world in [&mut said, &mut reported] {
+            world.reconcile(|_| panic!("nothing is done to it"));
+            assert_eq!(world.machine.state.name, MachineState::Deployed, "{step}");
+            assert_eq!((world.machine.state.installed, world.machine.state.installation), (wanted, wanted));
+        }
     }
 }
 

@@ -121,7 +121,11 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
     if let Some(name) = add.adopt_as {
         let adopt = MachineAdopt { name, protected: true, erase: ErasePolicy::default() };
         // If that fails, it is a machine that nobody accepted: nothing is done to it.
-        let instance = session.client.adopt_machine(&machine.name, &adopt).await?;
+        let adopted = session.client.adopt_machine(&machine.name, &adopt).await;
+        let instance = adopted.map_err(|error| CliError::from(error).with_hint(format!(
+            "machine {0} is added, and was not touched: `billet instance adopt OTHER --machine {0}` (don't accept it: that switches it off)",
+            machine.name
+        )))?;
         let (machine, instance_name) = (&machine.name, &instance.name);
         let sentence =
             format!("machine {machine} is added, and was not touched; instance {instance_name} runs on it");

@@ -38,10 +38,18 @@ pub(super) async fn confirm(session: &mut Session<'_>, asked: &Confirm) -> Resul
         };
         confirm::confirm(session.environment, session.ui, &question)?;
     }
+    let mut confirmed = 0;
     for (name, number) in &held {
-        session.client.choose(name, *number, Choice::Retry).await?;
+        match session.client.choose(name, *number, Choice::Retry).await {
+            Ok(_) => confirmed += 1,
+            // It is another one's turn by now: whoever looks at it is told why.
+            Err(error) if error.status() == Some(409) => {
+                session.ui.note(&format!("machine {name} is left as it is: {error}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    session.ui.done(&format!("{} machines are confirmed", held.len()))
+    session.ui.done(&format!("{confirmed} machines are confirmed"))
 }
 
 /// Whether nothing will be done to it once it is confirmed.

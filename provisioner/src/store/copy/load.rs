@@ -43,6 +43,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Restored, CopyError> {
         let mut transaction = self.writer.begin().await?;
+        if transaction.is_postgres() {
+            // However much there is to be thrown away.
+            transaction.say("SET LOCAL statement_timeout = 0").await?;
+        }
         let clock = self.database_now(&mut transaction).await?;
         load(&mut transaction, contents).await?;
         let restored = super::confirm::all(&mut transaction, contents.header().at, clock, now).await?;
