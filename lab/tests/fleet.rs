@@ -79,7 +79,7 @@ fn mistakes_are_told_with_their_mend() {
         (&["--scenario", "sok"], "built in are"),
         (&["--machines", "0"], "machines: 0 must be from 1"),
         (&["--compress", "0.5"], "compress: 0.5 must be from 1"),
-        (&["--scenario", "pg-restart"], "no PostgreSQL yet"),
+        (&["--scenario", "pg-restart"], "the fleet starts no PostgreSQL server"),
         (&["--replay", "/nowhere"], "is this the folder of a run?"),
     ];
     for (arguments, want) in table {

@@ -91,12 +91,7 @@ impl App {
             tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;
         let images = images::import::Store::open(&config.data.join("images"))?;
-        let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
-            format!(
-                "can't listen on {}; is another program there? `api.listen` sets the address",
-                config.api.listen
-            )
-        })?;
+        let listener = listen(config.api.listen).await?;
         let api_port = listener.local_addr()?.port();
         let files = boot::files(
             &config,
@@ -225,6 +220,13 @@ impl App {
         service.store.close().await;
         ended
     }
+}
+
+/// The API's socket.
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let why =
+        || format!("can't listen on {address}; is another program there? `api.listen` sets the address");
+    TcpListener::bind(address).await.with_context(why)
 }
 
 /// Waits for the shutdown, or for the first part that ends before it.

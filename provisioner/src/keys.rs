@@ -28,7 +28,7 @@ pub(crate) enum KeyError {
     },
     /// The file is gone, but the database that was sealed with it is there.
     #[error(
-        "the site key {} is gone, but there is a database: without the key no BMC password and no user data in it can be read; restore the key from a backup (for one more replica copy site.key, tls/ca.key and tls/ca.pem from the first one), or, if there is none, make 32 random bytes with mode 600 there and set all BMC passwords anew",
+        "the site key {} is gone, but there is a database: without the key no BMC password and no user data in it can be read; restore the key from a backup (for one more replica copy site.key, tls/ca.key and tls/ca.pem from the first one), or, if there is none, make 32 random bytes with mode 600 there and set all BMC passwords anew; on PostgreSQL they are refused until DELETE FROM site in the database, with all replicas stopped, see docs/replicas.md",
         path.display()
     )]
     Gone {

@@ -2,28 +2,27 @@
 //! again. The process is this test program once more: its test `serve` (see [`serve`]) is the replica.
 
 use anyhow::{Context, Result, ensure};
-use lab::fleet::{Eyes, Wires};
+use lab::fleet::{Eyes, Wires, free_ports};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use provisioner::config::Config;
 use provisioner_api::{
-    ImageFormat, ImageSpec, InstanceCreate, InstanceSpec, InstanceState, Machine, MachineState, Replica,
-    Secret,
+    ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine, MachineState,
+    Replica, Secret,
 };
 use provisioner_client::{Client, Connection};
 use serde::Deserialize;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TestImage, eventually};
+use crate::{TestImage, ask, eventually};
 
 /// In a replica's environment: its configuration.
 const CONFIG: &str = "BILLET_TEST_REPLICA";
@@ -88,7 +87,7 @@ impl Cluster {
                 std::fs::set_permissions(dir.join(private), PermissionsExt::from_mode(0o700))?;
             }
             std::os::unix::fs::symlink(&images, dir.join("data/images"))?;
-            let ports @ [api, http, ..] = free_ports()?;
+            let ports @ [api, http, ..] = free_ports(0)?;
             std::fs::write(dir.join("billet.toml"), configuration(folder.path(), &dir, database, ports))?;
             nodes.push(Node { dir, api, http, child: Mutex::new(None), wires: OnceCell::new() });
         }
@@ -273,28 +272,15 @@ impl Cluster {
     /// # Errors
     /// When it is held, or never gets there.
     pub async fn machine_in(&self, asked: usize, name: &str, state: MachineState) -> Result<Machine> {
-        let client = self.client(asked)?;
-        eventually(&format!("machine {name} is {state:?}"), async || {
-            let Ok(machine) = client.machine(name).await else { return Ok(None) };
-            if let Some(held) = &machine.status.held {
-                anyhow::bail!("machine {name} is held: {}", held.why);
-            }
-            Ok((machine.status.state == state).then_some(machine))
-        })
-        .await
+        ask::machine_in(&self.client(asked)?, name, state).await
     }
 
     /// Waits until one of them says that an instance is in a state.
     ///
     /// # Errors
     /// When it never gets there.
-    pub async fn instance_in(&self, asked: usize, name: &str, state: InstanceState) -> Result<()> {
-        let client = self.client(asked)?;
-        eventually(&format!("instance {name} is {state:?}"), async || {
-            let Ok(instance) = client.instance(name).await else { return Ok(None) };
-            Ok((instance.status.state == state).then_some(()))
-        })
-        .await
+    pub async fn instance_in(&self, asked: usize, name: &str, state: InstanceState) -> Result<Instance> {
+        ask::instance_in(&self.client(asked)?, name, state).await
     }
 }
 
@@ -321,22 +307,6 @@ impl Node {
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Ports that nobody has, below those of outgoing connections: they must stay free between a kill and the next start.
-fn free_ports() -> Result<[u16; 4]> {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let end = range.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(32_768_u16);
-    let room = end.saturating_sub(12_000).max(2_000);
-    // Tests that begin together look at different places, in one process and in several.
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let start =
-        (std::process::id().wrapping_mul(2_654_435_761) >> 16) + 16 * CALLS.fetch_add(1, Ordering::Relaxed);
-    let start = u16::try_from(start % u32::from(room))?;
-    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let mut ports = (0..room).map(|step| 10_000 + start.wrapping_add(step) % room).filter(free);
-    let mut next = || ports.next().context("no port is free");
-    Ok([next()?, next()?, next()?, next()?])
 }
 
 fn configuration(folder: &Path, dir: &Path, database: &str, ports: [u16; 4]) -> String {

@@ -37,7 +37,7 @@ pub use fleet::{Fleet, FleetSpec};
 pub use host::{PhoneHome, SimHost};
 pub use image::{FleetImage, image_bytes};
 pub use model::PhaseName;
-pub use process::{Meter, Process, ServiceOptions};
+pub use process::{Meter, Process, ServiceOptions, free_ports};
 pub use run::{Latency, PhaseResults, Results, RunOptions, TrafficResults, Welcome, run, scenario_of};
 pub use scenario::{NetworkFaults, Scenario, ScenarioError};
 pub use sim::Sim;

@@ -6,7 +6,7 @@ mod config;
 mod spawn;
 mod usage;
 
-pub use config::ServiceOptions;
+pub use config::{ServiceOptions, free_ports};
 
 use crate::fleet::entry::Usage;
 use crate::fleet::site::Site;

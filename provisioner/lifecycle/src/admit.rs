@@ -276,22 +276,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.owner = Some(owner.clone());
         }
         Request::Adopt(owner) => adopt(&mut next, owner)?,
-        Request::Release { instance, erase } => match &mut want.owner {
-            // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
-            Some(owner) if owner.instance == *instance => {
-                if machine.want.protected && owner.release.is_none() {
-                    return Err(Refusal::Protected);
-                }
-                // What may be on its disks is not in the books yet.
-                if is_to_be_adopted(machine) {
-                    return Err(Refusal::State { state: Word(machine.state.name) });
-                }
-                if owner.release.is_none() || machine.state.hold.is_some() {
-                    owner.release = Some(*erase);
-                }
-            }
-            _ => return Err(Refusal::NotYours),
-        },
+        Request::Release { instance, erase } => release(&mut next, *instance, *erase)?,
         Request::Reinstall(asked) => reinstall(&mut next, asked)?,
         Request::Disown { instance } => disown(&mut next, *instance)?,
         Request::Bmc(has) => {
@@ -457,6 +442,27 @@ fn check_assign(machine: &Machine) -> Result<(), Refusal> {
     }
     if machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect {
         return Err(Refusal::State { state: Word(machine.state.name) });
+    }
+    Ok(())
+}
+
+/// Its instance gives it back.
+fn release(machine: &mut Machine, instance: InstanceId, erase: ErasePolicy) -> Result<(), Refusal> {
+    let to_be_adopted = is_to_be_adopted(machine);
+    let (want, state) = (&mut machine.want, &machine.state);
+    let Some(owner) = want.owner.as_mut().filter(|owner| owner.instance == instance) else {
+        return Err(Refusal::NotYours);
+    };
+    if want.protected && owner.release.is_none() {
+        return Err(Refusal::Protected);
+    }
+    // What may be on its disks is not in the books yet.
+    if to_be_adopted {
+        return Err(Refusal::State { state: Word(state.name) });
+    }
+    // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
+    if owner.release.is_none() || state.hold.is_some() {
+        owner.release = Some(erase);
     }
     Ok(())
 }

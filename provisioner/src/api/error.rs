@@ -18,7 +18,7 @@ const LOST: &str = "database";
 const NO_DATABASE: &str =
     "the service can't reach its database; nothing was changed, and it may be asked again soon";
 
-/// After how many seconds. The service itself ends then, if that was PostgreSQL, and is started again.
+/// After how many seconds. The service goes on meanwhile, and tries to reach a PostgreSQL that is away again by itself.
 const AGAIN: &str = "10";
 
 /// A failed request.

@@ -175,7 +175,6 @@ async fn fate(cluster: &Cluster, journal: &Journal) -> Result<usize> {
         }
         blows += 1;
     }
-    journal.over.store(true, Ordering::SeqCst);
     Ok(blows)
 }
 
@@ -203,7 +202,13 @@ async fn no_machine_has_two_owners_and_no_claim_is_lost_while_replicas_die() -> 
         over: AtomicBool::new(false),
     };
     let clients = futures_of(&cluster, &journal);
-    let (blows, read, claimed) = tokio::join!(fate(&cluster, &journal), reader(&cluster, &journal), clients);
+    let fate = async {
+        let blows = fate(&cluster, &journal).await;
+        // Also when it failed: the others go on until then.
+        journal.over.store(true, Ordering::SeqCst);
+        blows
+    };
+    let (blows, read, claimed) = tokio::join!(fate, reader(&cluster, &journal), clients);
     let (blows, (), ()) = (blows.context("fate")?, read.context("a reader")?, claimed.context("a client")?);
     let done = journal.done.load(Ordering::SeqCst);
     let wrong = judge(&journal.history.lock().unwrap_or_else(PoisonError::into_inner));

@@ -45,23 +45,10 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Free ones below those that the kernel gives to outgoing connections: ours must stay free between a kill and the
-    /// next start, while machines go on connecting.
-    /// `turn` gives others each time, for when somebody was quicker.
+    /// As [`free_ports`].
     pub(super) fn free(turn: u32) -> Result<Self> {
-        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-        let end = range.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(32_768_u16);
-        let room = end.saturating_sub(LOWEST).max(1_024);
-        // Runs that begin together begin to look at different places (Knuth's multiplicative hash).
-        let hash = (std::process::id().wrapping_add(turn)).wrapping_mul(2_654_435_761) >> 16;
-        let start = u16::try_from(hash % u32::from(room)).unwrap_or(0);
-        // A panic elsewhere leaves the set whole.
-        let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut candidates = (0..room)
-            .map(|step| LOWEST + (start.wrapping_add(step) % room))
-            .filter(|port| is_free(*port) && ours.insert(*port));
-        let mut next = || candidates.next().context("no port is free below those of outgoing connections");
-        Ok(Self { api: next()?, http: next()?, dhcp: next()?, tftp: next()? })
+        let [api, http, dhcp, tftp] = free_ports(turn)?;
+        Ok(Self { api, http, dhcp, tftp })
     }
 
     /// Where the service is at these.
@@ -77,6 +64,28 @@ impl Ports {
             relay: RELAY,
         }
     }
+}
+
+/// Four free ports for a service, below those that the kernel gives to outgoing connections: they must stay free between a
+/// kill and the next start, while machines go on connecting. None is given twice in this process.
+/// `turn` begins at another place each time, for when somebody was quicker.
+///
+/// # Errors
+/// When no port is free.
+pub fn free_ports(turn: u32) -> Result<[u16; 4]> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = range.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(32_768_u16);
+    let room = end.saturating_sub(LOWEST).max(1_024);
+    // Runs that begin together begin to look at different places (Knuth's multiplicative hash).
+    let hash = (std::process::id().wrapping_add(turn)).wrapping_mul(2_654_435_761) >> 16;
+    let start = u16::try_from(hash % u32::from(room)).unwrap_or(0);
+    // A panic elsewhere leaves the set whole.
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut candidates = (0..room)
+        .map(|step| LOWEST + (start.wrapping_add(step) % room))
+        .filter(|port| is_free(*port) && ours.insert(*port));
+    let mut next = || candidates.next().context("no port is free below those of outgoing connections");
+    Ok([next()?, next()?, next()?, next()?])
 }
 
 /// Whether nobody has it, neither for TCP nor for UDP.
