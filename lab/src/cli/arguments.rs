@@ -195,7 +195,7 @@ Built-in scenarios:
   size        figures for sizing
   soak        half an hour with kills, a bad network, lying BMCs, failing disks
   soak-ci     the same in three minutes
-  pg-restart  waits for PostgreSQL in the service
+  pg-restart  refused: the fleet starts no PostgreSQL server
 
 Others are files like these; lab/scenarios/ has them.";
 
