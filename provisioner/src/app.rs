@@ -47,6 +47,9 @@ use tokio_util::sync::CancellationToken;
 /// How long requests in flight may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long sessions and connections may take to be closed, each kind.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// How often the certificate and the consoles' records are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
 
@@ -216,8 +219,9 @@ impl App {
         service.consoles.close();
         service.stopping.cancel();
         drain(&mut tasks, DRAIN).await;
-        service.bmcs.close().await;
-        service.store.close().await;
+        elsewhere::last_words(&service).await;
+        closed("the sessions with BMCs", service.bmcs.close()).await;
+        closed("the connections to the database", service.store.close()).await;
         ended
     }
 }
@@ -257,6 +261,14 @@ async fn drain(tasks: &mut JoinSet<anyhow::Result<()>>, patience: Duration) {
         tracing::info!("requests in flight are cut off");
     }
     tasks.shutdown().await;
+}
+
+/// What doesn't end in time ends with the process.
+async fn closed(what: &str, closing: impl Future<Output = ()>) {
+    if tokio::time::timeout(CLOSING, closing).await.is_err() {
+        let seconds = CLOSING.as_secs();
+        tracing::warn!(what, seconds, "can't be closed in time; they are cut off");
+    }
 }
 
 async fn run_boot(boot: pxe::Server, shutdown: CancellationToken) -> anyhow::Result<()> {

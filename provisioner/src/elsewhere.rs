@@ -1,13 +1,16 @@
 //! Pokes across replicas: what is poked here is told to all others, by a notification of the database (NOTIFY), many at a
-//! time. One that is lost is made good: by the sweep, by agents that ask again, and by a look at everything when the
-//! connection was lost on which one listens.
+//! time. One that is lost is made good: by the sweep, by agents that ask again, and by a look at everything when it could
+//! not be told, or when the connection was lost on which one listens.
+//!
+//! A connection whose server vanished without a word stays open and silent. So each replica hears itself: it says something
+//! now and then, and who hears nothing for long listens anew.
 //!
 //! Deliberately not here: what a poke means (`hub`), and the connections (the store).
 
 use crate::{
     hub::{Hub, Poke, Word},
     service::Service,
-    store::{Ears, StoreError},
+    store::{DbError, DbErrorKind, Ears, Store, StoreError},
     text::chain,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -29,6 +32,15 @@ const AROUND: Duration = Duration::from_secs(3);
 /// After a failure, until the next try.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// After this time without a word one says that one is there, to hear it oneself.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Who hears nothing for so long, not even what is said here, is deaf: three beats.
+const DEAF: Duration = Duration::from_secs(30);
+
+/// How long the last words may take.
+const LAST: Duration = Duration::from_secs(3);
+
 /// Tells and listens until cancelled. Where there is nobody else it only waits for the end.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     if !service.store.is_shared() {
@@ -37,38 +49,57 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     service.hub.open_outbox();
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = speak(&service) => {}
+        () = speak(&service.hub, &service.store, service.replica.process) => {}
         () = listen(&service) => {}
         () = look_around(&service) => {}
     }
-    // The last word may be that the turn is to be had.
-    let last = tokio::time::timeout(Duration::ZERO, service.hub.outgoing()).await;
-    if let Ok(words) = last {
-        tell(&service, &words).await.ok();
+    // One word may be that the turn is to be had, which is worth most at once.
+    last_words(&service).await;
+}
+
+/// Tells what waits to be told, once nobody else does: requests that end at shutdown poke still.
+pub(crate) async fn last_words(service: &Service) {
+    let telling = tell(&service.hub, &service.store, service.replica.process);
+    match tokio::time::timeout(LAST, telling).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = chain(&error), "other replicas can't be told the last changes")
+        }
+        Err(_) => tracing::warn!("other replicas can't be told the last changes in time"),
     }
 }
 
-async fn speak(service: &Service) {
+async fn speak(hub: &Hub, store: &Store, me: Uuid) {
+    let mut failing = false;
     loop {
-        let mut words = service.hub.outgoing().await;
-        tokio::time::sleep(GATHER).await;
-        if let Ok(more) = tokio::time::timeout(Duration::ZERO, service.hub.outgoing()).await {
-            words.extend(more);
-        }
-        if let Err(error) = tell(service, &words).await {
+        let told = match tokio::time::timeout(BEAT, hub.outgoing()).await {
+            Ok(()) => {
+                tokio::time::sleep(GATHER).await;
+                tell(hub, store, me).await
+            }
+            Err(_) => store.tell(&me.to_string()).await,
+        };
+        let Err(error) = told else {
+            failing = false;
+            continue;
+        };
+        if !std::mem::replace(&mut failing, true) {
             tracing::warn!(
                 error = chain(&error),
-                "other replicas can't be told what changed; they find it by themselves"
+                "other replicas can't be told what changed; it is tried again"
             );
-            tokio::time::sleep(AGAIN).await;
         }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn tell(service: &Service, words: &HashSet<Word>) -> Result<(), StoreError> {
-    for payload in payloads(service.replica.process, words) {
-        service.store.tell(&payload).await?;
+/// Tells what waits. What fails, or is cut off, waits again.
+async fn tell(hub: &Hub, store: &Store, me: Uuid) -> Result<(), StoreError> {
+    let untold = hub.take_outgoing();
+    for payload in payloads(me, untold.words()) {
+        store.tell(&payload).await?;
     }
+    untold.told();
     Ok(())
 }
 
@@ -89,7 +120,8 @@ async fn look_around(service: &Service) {
 async fn listen(service: &Service) {
     let mut ears = None;
     loop {
-        if let Err(error) = hear(service, &mut ears).await {
+        let heard = hear(&service.hub, &service.store, service.replica.process, &mut ears, DEAF).await;
+        if let Err(error) = heard {
             tracing::warn!(error = chain(&error), "other replicas can't be heard; it is tried again");
             ears = None;
             tokio::time::sleep(AGAIN).await;
@@ -97,19 +129,27 @@ async fn listen(service: &Service) {
     }
 }
 
-async fn hear(service: &Service, ears: &mut Option<Ears>) -> Result<(), StoreError> {
+/// Hears one payload. It is an error when there is none for so long: somebody would have said something, if only oneself.
+async fn hear(
+    hub: &Hub,
+    store: &Store,
+    me: Uuid,
+    ears: &mut Option<Ears>,
+    deaf: Duration,
+) -> Result<(), StoreError> {
     let known = match ears {
         Some(known) => known,
         None => {
-            let new = service.store.listen().await?;
+            let new = store.listen().await?;
             // What was said before nobody heard.
-            service.hub.heard(Word::Poke(Poke::All));
+            hub.heard(Word::Poke(Poke::All));
             ears.insert(new)
         }
     };
-    match known.hear().await? {
-        Some(payload) => take(&service.hub, service.replica.process, &payload),
-        None => service.hub.heard(Word::Poke(Poke::All)),
+    let silent = |_| DbError::new(DbErrorKind::Lost, "nothing is heard, not even what is said here");
+    match tokio::time::timeout(deaf, known.hear()).await.map_err(silent)?? {
+        Some(payload) => take(hub, me, &payload),
+        None => hub.heard(Word::Poke(Poke::All)),
     }
     Ok(())
 }
@@ -169,7 +209,49 @@ fn read(word: &str) -> Option<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use provisioner_api::{InstanceId, MachineId};
+    use tests_postgres::Server;
+
+    const ME: Uuid = Uuid::from_u128(9);
+
+    #[tokio::test]
+    async fn the_first_words_after_a_restart_of_the_server_are_made_good() {
+        let server = Server::start().await.unwrap();
+        let database = server.database().await.unwrap();
+        let store = Store::open_server(&database.url().parse().unwrap()).await.unwrap();
+        // From now on there is a connection that the restart breaks.
+        store.tell(&ME.to_string()).await.unwrap();
+        server.stop().await.unwrap();
+        server.start_again().await.unwrap();
+        let hub = Hub::default();
+        hub.open_outbox();
+        hub.poke(Poke::Machine(MachineId(Uuid::from_u128(1))));
+        let mut ears = store.listen().await.unwrap();
+        let all = format!("{ME} *");
+        let heard = async { while ears.hear().await.unwrap().as_ref() != Some(&all) {} };
+        tokio::select! {
+            () = speak(&hub, &store, ME) => {}
+            heard = tokio::time::timeout(DEAF, heard) => heard.expect("all is told instead"),
+        }
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn who_hears_nothing_is_deaf_and_who_hears_itself_is_not() {
+        let database = Server::shared().await.unwrap().database().await.unwrap();
+        let store = Store::open_server(&database.url().parse().unwrap()).await.unwrap();
+        let (hub, mut ears) = (Hub::default(), None);
+        let silent = hear(&hub, &store, ME, &mut ears, Duration::from_millis(1)).await.unwrap_err();
+        assert!(silent.is_lost(), "{silent:?}");
+        let all = HashSet::from([Poke::All]);
+        assert_eq!(hub.taken().now_or_never(), Some(all), "what was said before nobody heard");
+        assert!(ears.is_some());
+        store.tell(&ME.to_string()).await.unwrap();
+        hear(&hub, &store, ME, &mut ears, DEAF).await.unwrap();
+        assert!(hub.taken().now_or_never().is_none(), "it means nothing");
+        store.close().await;
+    }
 
     #[test]
     fn what_is_said_is_heard_by_others_and_not_by_oneself() {

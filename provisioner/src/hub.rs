@@ -93,15 +93,17 @@ impl Hub {
         held(&self.outbox).open = true;
     }
 
-    /// What other replicas are to be told since this was last asked, at least one; waits for it. For one alone.
-    pub(crate) async fn outgoing(&self) -> HashSet<Word> {
-        loop {
-            let words = std::mem::take(&mut held(&self.outbox).words);
-            if !words.is_empty() {
-                return words;
-            }
+    /// Waits until there is something to tell other replicas. For one alone. It takes nothing, so nothing is lost when the
+    /// future is dropped.
+    pub(crate) async fn outgoing(&self) {
+        while held(&self.outbox).words.is_empty() {
             self.post.notified().await;
         }
+    }
+
+    /// What other replicas are to be told since this was last asked; perhaps nothing.
+    pub(crate) fn take_outgoing(&self) -> Untold<'_> {
+        Untold { hub: self, words: std::mem::take(&mut held(&self.outbox).words) }
     }
 
     /// Another replica said that.
@@ -115,7 +117,15 @@ impl Hub {
 
     fn tell(&self, word: Word) {
         let mut outbox = held(&self.outbox);
-        if outbox.open && outbox.words.insert(word) {
+        let all = Word::Poke(Poke::All);
+        // Whoever looks at everything looks at this, too.
+        if !outbox.open || (word != Word::Turn && outbox.words.contains(&all)) {
+            return;
+        }
+        if word == all {
+            outbox.words.retain(|word| *word == Word::Turn);
+        }
+        if outbox.words.insert(word) {
             self.post.notify_one();
         }
     }
@@ -164,6 +174,39 @@ impl Hub {
         let mut watched = held(&self.watched);
         let receiver = watched.entry(id).or_insert_with(|| watch::Sender::new(())).subscribe();
         Watch { id, receiver: Some(receiver), watched: Arc::clone(&self.watched) }
+    }
+}
+
+/// Words that are being told. Unless they are said to be told, others are to look at everything instead, and it is that
+/// which waits to be told again: it does not grow, however often it fails.
+pub(crate) struct Untold<'a> {
+    hub: &'a Hub,
+    words: HashSet<Word>,
+}
+
+impl Untold<'_> {
+    /// The words.
+    pub(crate) fn words(&self) -> &HashSet<Word> {
+        &self.words
+    }
+
+    /// They were told.
+    pub(crate) fn told(mut self) {
+        self.words.clear();
+    }
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if self.words.is_empty() {
+            return;
+        }
+        if self.words.contains(&Word::Turn) {
+            self.hub.tell(Word::Turn);
+        }
+        if self.words.iter().any(|word| *word != Word::Turn) {
+            self.hub.tell(Word::Poke(Poke::All));
+        }
     }
 }
 
@@ -249,6 +292,33 @@ mod tests {
         assert_eq!(held(&hub.watched).len(), 1);
         drop(two);
         assert!(held(&hub.watched).is_empty());
+    }
+
+    #[test]
+    fn words_that_were_not_told_are_told_again_as_all_and_do_not_grow() {
+        let hub = Hub::default();
+        hub.poke(Poke::Pending);
+        assert!(hub.take_outgoing().words().is_empty(), "nobody passes it on");
+        hub.open_outbox();
+        hub.poke(Poke::Machine(machine(1)));
+        assert!(hub.outgoing().now_or_never().is_some());
+        let one = HashSet::from([Word::Poke(Poke::Machine(machine(1)))]);
+        let untold = hub.take_outgoing();
+        assert_eq!(*untold.words(), one);
+        drop(untold);
+        let all = HashSet::from([Word::Poke(Poke::All)]);
+        for number in 2..100 {
+            hub.poke(Poke::Machine(machine(number)));
+            hub.rouse(machine(number));
+        }
+        let untold = hub.take_outgoing();
+        assert_eq!(*untold.words(), all, "it stands for all the others");
+        untold.told();
+        assert!(hub.take_outgoing().words().is_empty() && hub.outgoing().now_or_never().is_none());
+        hub.rouse(machine(1));
+        hub.give_up_turn();
+        drop(hub.take_outgoing());
+        assert_eq!(*hub.take_outgoing().words(), HashSet::from([Word::Poke(Poke::All), Word::Turn]));
     }
 
     #[test]
