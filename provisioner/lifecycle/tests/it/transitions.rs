@@ -73,6 +73,12 @@ fn situations() -> Vec<(String, World)> {
         world.settle(&Outcome::Asked);
         list.push((name.into(), world));
     }
+    updated(&mut list);
+    list
+}
+
+/// Machines whose BMC is at a firmware update.
+fn updated(list: &mut Vec<(String, World)>) {
     for (mut world, name) in [
         (World::available(), "available, its firmware is updated"),
         (World::at(JobKind::Inspect, StepName::PowerOff), "inspecting: power-off, its firmware is updated"),
@@ -82,7 +88,6 @@ fn situations() -> Vec<(String, World)> {
         world.fact(&Fact::Firmware(Some(world.update(false))));
         list.push((name.into(), world));
     }
-    list
 }
 
 /// Machines out of a database that was restored.
