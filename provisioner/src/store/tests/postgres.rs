@@ -91,8 +91,13 @@ async fn a_server_that_was_away_is_found_again() {
         };
         written.unwrap();
     }
-    let told = store.event_newest(EventsOf::Machine(before.id()), 9).await.unwrap();
-    assert_eq!(told.len(), 2);
+    let newest = || store.event_newest(EventsOf::Machine(before.id()), 9);
+    // It is the first question on that connection, which was opened a moment ago.
+    let told = match newest().await {
+        Err(error) if error.is_lost() => newest().await,
+        told => told,
+    };
+    assert_eq!(told.unwrap().len(), 2);
     store.close().await;
 }
 
