@@ -263,7 +263,7 @@ impl Site {
     ///
     /// # Errors
     /// When a socket can't be had.
-    pub(crate) async fn wires(&self) -> Result<&Arc<Wires>> {
+    pub async fn wires(&self) -> Result<&Arc<Wires>> {
         let nowhere = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let wires = async || {
             let site = lab::fleet::Site {

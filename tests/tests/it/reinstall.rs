@@ -1,11 +1,12 @@
 //! An instance is installed anew: it keeps its machine, name, address and all disks but the one with its system.
 
 use anyhow::{Context, Result};
+use lab::fleet::NetworkFaults;
 use provisioner_api::{
     Choice, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, InstanceUpdate,
-    JobKind, MachineState, MachineUpdate,
+    JobKind, MachineState,
 };
-use provisioner_client::{Client, ClientError};
+use provisioner_client::ClientError;
 use std::time::Duration;
 use tests::{Sim, SimOptions, Site, TestImage, eventually, gpt_image};
 use tokio::{
@@ -67,12 +68,6 @@ async fn says(url: &str, key: &str) -> Result<()> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    Ok(())
-}
-
-async fn set_macs(client: &Client, macs: Vec<String>) -> Result<()> {
-    let version = client.machine("m1").await?.version;
-    client.update_machine("m1", version, &MachineUpdate { macs: Some(macs), ..Default::default() }).await?;
     Ok(())
 }
 
@@ -160,9 +155,9 @@ async fn cancelled_in_time_the_old_system_boots_again() -> Result<()> {
     let sim = running(&site, &old).await?;
     site.import("new", &new).await?;
     let (content, before) = (sim.content()?, client.instance("web").await?);
-    // Nobody knows it by this address, so its agent never calls in.
-    let macs = client.machine("m1").await?.spec.macs;
-    set_macs(&client, vec!["52:54:00:ff:ff:01".into()]).await?;
+    // Whatever its agent says is lost on the way, so it never calls in.
+    let wires = site.wires().await?;
+    wires.set_faults(NetworkFaults { drop: 1.0, ..NetworkFaults::default() });
     let user_data = Some("#cloud-config\nhostname: other\n".to_owned());
     let anew = InstanceReinstall { image: Some("new".into()), user_data, ..Default::default() };
     client.reinstall_instance("web", &anew).await?;
@@ -174,6 +169,7 @@ async fn cancelled_in_time_the_old_system_boots_again() -> Result<()> {
     .await?;
     let boots = sim.history().len();
     client.instance_action("web", InstanceAction::Cancel).await?;
+    wires.set_faults(NetworkFaults::default());
     let after = site.instance_in("web", InstanceState::Running).await?;
     assert_eq!((after.id, &after.spec), (before.id, &before.spec), "it is what it was");
     assert!(sim.content()? == content && sim.data()?.starts_with(KEPT));
@@ -184,7 +180,6 @@ async fn cancelled_in_time_the_old_system_boots_again() -> Result<()> {
     // The image that it has is kept from deletion, the one that it was to get is free again.
     assert!(refused(client.delete_image("old").await).contains("image"));
     client.delete_image("new").await?;
-    set_macs(&client, macs).await?;
     client.reinstall_instance("web", &InstanceReinstall::default()).await?;
     site.instance_in("web", InstanceState::Running).await?;
     assert!(holds(&sim, &old)? && sim.data()?.starts_with(KEPT));
