@@ -101,7 +101,7 @@ impl App {
             &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
         )?;
         let counters = Arc::new(pxe::Counters::new());
-        let replica = Replica::open(&config, api_port)?;
+        let mut replica = Replica::open(&config, api_port)?;
         replica.settle(&store, &config.data).await?;
         let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));

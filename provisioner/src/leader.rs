@@ -13,7 +13,7 @@ use crate::{
     text::chain,
 };
 use jiff::SignedDuration;
-use provisioner_lifecycle::{NotNow, Pace, Turn, may_begin, may_take, renew, still_mine};
+use provisioner_lifecycle::{NotNow, Pace, Taking, Turn, may_begin, may_take, renew, still_mine};
 use std::{
     ops::Deref,
     sync::{
@@ -231,7 +231,15 @@ async fn take(service: &Service, pace: &Pace) -> Result<Option<Lease>, StoreErro
     let (me, sent) = (service.replica.process, clock::since_boot());
     let Some(seen) = service.store.turn_look().await? else { return Ok(None) };
     service.standing.heard(seen.turn.term);
-    let turn = match may_take(&seen.turn, me, seen.clock, pace) {
+    let mut taken = seen.turn;
+    if taken.holder.is_some() && taken.holder == service.replica.predecessor {
+        // It is known to be dead: nobody waits for the end of its lease.
+        taken.until = taken.until.min(seen.clock);
+    }
+    let taking = may_take(&taken, me, seen.clock, pace);
+    // What is written compares what was read.
+    let taking = taking.map(|taking| Taking { seen_until: seen.turn.until, ..taking });
+    let turn = match taking {
         Ok(taking) if service.store.turn_take(&taking).await? => taking.turn,
         // Its taking was not answered, or it could not renew in time: it is its own still.
         Err(_) if still_mine(&seen.turn, &me, seen.turn.term) => seen.turn,

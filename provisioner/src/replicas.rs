@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     keys::SiteKey,
     secret_file::{self, Readers, SecretFileError},
-    store::{ReplicaAbout, SitePrint, Store, StoreError},
+    store::{ReplicaAbout, ReplicaRow, SitePrint, Store, StoreError},
     tls,
 };
 use std::{
@@ -78,6 +78,8 @@ pub(crate) struct Replica {
     pub(crate) owner: String,
     /// This process.
     pub(crate) process: Uuid,
+    /// The last process of this folder on this host since it started: it is dead, since the folder's lock is ours.
+    pub(crate) predecessor: Option<Uuid>,
     about: ReplicaAbout,
 }
 
@@ -97,17 +99,20 @@ impl Replica {
             place: place(&config.data)?,
             since: clock::now(),
         };
-        Ok(Self { owner: owner(&config.data)?, process: Uuid::new_v4(), about })
+        Ok(Self { owner: owner(&config.data)?, process: Uuid::new_v4(), predecessor: None, about })
     }
 
     /// Tells the others who is here, unless another process with our id lives: two would hand out the same addresses.
     ///
     /// The lock of the data folder keeps a second process from the same folder, so that the last one of *this* folder is
     /// gone, and needs no waiting for.
-    pub(crate) async fn settle(&self, store: &Store, data: &Path) -> Result<(), ReplicaError> {
+    pub(crate) async fn settle(&mut self, store: &Store, data: &Path) -> Result<(), ReplicaError> {
         if let Some(host) = self.twin(store).await? {
             return Err(ReplicaError::Copied { host, path: data.join(FILE) });
         }
+        let last = store.replica_list().await?.into_iter().find(|row| row.owner == self.owner);
+        let here = |row: &ReplicaRow| row.about.as_ref().is_some_and(|about| about.place == self.about.place);
+        self.predecessor = last.filter(here).and_then(|row| row.process);
         Ok(store.replica_tell(&self.owner, self.process, &self.about).await?)
     }
 

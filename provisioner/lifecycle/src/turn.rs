@@ -24,8 +24,9 @@
 //! 7. **Who destroys asks first.** An agent counts from when it *sent* its question, and begins within [`Pace::leave`] of
 //!    that or asks again. So a freeze is in force ([`Works::in_force`]) that long after it was committed, whoever is
 //!    stopped with an answer in hand.
-//! 8. **A holder is a process, not a place.** A process that is started anew takes a new term when the old lease is
-//!    over, because what its predecessor sent may still be under way.
+//! 8. **A holder is a process, not a place.** A process that is started anew takes a new term, and when the old lease is
+//!    over. Only where its predecessor is known to be dead (the lock of one data folder on one host since its start was
+//!    that one's) it takes it at once, as it does on a file: of a dead process a last datagram may be under way, no more.
 //! 9. **A restored database is frozen, its turn is [`restored`], and its epochs [`lifted`]** above all that the lost
 //!    history can have given: two holders of one term, and an agent that refuses everything, would be the price else.
 //!    Nobody takes the turn for the length of a lease: the processes of the lost history may be in the midst of effects.

@@ -46,7 +46,7 @@ pub(crate) use lease::LeaseCounts;
 pub(crate) use machine::MachineRecord;
 pub(crate) use memory::Work;
 pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
-pub(crate) use replica::ReplicaAbout;
+pub(crate) use replica::{ReplicaAbout, ReplicaRow};
 pub(crate) use secret::NewSecret;
 pub(crate) use site::SitePrint;
 pub(crate) use turn::TurnSeen;
