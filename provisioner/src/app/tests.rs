@@ -7,8 +7,8 @@ use crate::{
     config::{Config, Network},
     directory::BootDirectory,
     samples,
-    service::Service,
-    store::{EventsOf, MachineRecord},
+    service::{Parts, Service},
+    store::{EventsOf, MachineRecord, Store},
     trace::TraceWriter,
 };
 use provisioner_api::{BootChain, DhcpMode};
@@ -17,7 +17,12 @@ use pxe_proto::{
     boot::{Arch, Chain, Firmware},
     trace::{Dhcp, Entry, Transfer, What},
 };
-use std::{net::Ipv4Addr, path::Path, sync::Arc};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
@@ -53,6 +58,24 @@ async fn app(folder: &Path) -> App {
 /// Its parts, nothing running.
 pub(crate) async fn service(folder: &Path) -> Arc<Service> {
     app(folder).await.service
+}
+
+/// The same with parts that are changed before anybody has them.
+pub(crate) async fn service_with(
+    folder: &Path,
+    change: impl AsyncFnOnce(&Store, &mut Parts),
+) -> Arc<Service> {
+    let mut service = service(folder).await;
+    let begun = Instant::now();
+    // What was bound for it and is dropped ends a little later.
+    while Arc::get_mut(&mut service).and_then(Service::parts_mut).is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is never let go");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let store = Arc::clone(&service.store);
+    let parts = Arc::get_mut(&mut service).and_then(Service::parts_mut);
+    change(&store, parts.expect("it was let go")).await;
+    service
 }
 
 fn dhcp(at: u64, firmware: Option<Firmware>) -> Entry {

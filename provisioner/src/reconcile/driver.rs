@@ -388,7 +388,7 @@ async fn look_around(service: Arc<Led>, first: bool) -> Looked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{app, service::Service};
+    use crate::{app, service::Parts};
 
     #[test]
     fn only_a_clock_that_is_set_leaps() {
@@ -413,9 +413,8 @@ mod tests {
     async fn a_clock_that_is_set_freezes_everything_where_that_is_wanted() {
         for wanted in [true, false] {
             let folder = tempfile::tempdir().unwrap();
-            let mut service = app::tests::service(folder.path()).await;
-            let parts = Arc::get_mut(&mut service).and_then(Service::parts_mut);
-            parts.expect("nothing of it runs").config.freeze_on_clock_leap = wanted;
+            let set = async |_: &_, parts: &mut Parts| parts.config.freeze_on_clock_leap = wanted;
+            let service = app::tests::service_with(folder.path(), set).await;
             let mut driver = Driver::new(Arc::new(Led::alone(&service)));
             driver.awake -= SignedDuration::from_hours(1);
             driver.wakes().await.unwrap();

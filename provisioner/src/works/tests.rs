@@ -1,7 +1,7 @@
 //! What is known of the freeze, for how long, and how soon it is known that another process froze everything.
 
 use super::*;
-use crate::app;
+use crate::{app, service::Parts};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -58,9 +58,8 @@ async fn until(service: &Service, expected: impl Fn(&Gate) -> bool) -> Duration 
 #[tokio::test]
 async fn a_freeze_by_another_process_is_known_within_two_seconds_and_its_end_wakes_everybody() {
     let folder = tempfile::tempdir().unwrap();
-    let mut service = app::tests::service(folder.path()).await;
-    let works = Works::open(&service.store, false).await.unwrap();
-    Arc::get_mut(&mut service).and_then(Service::parts_mut).expect("nothing of it runs").works = works;
+    let set = async |store: &_, parts: &mut Parts| parts.works = Works::open(store, false).await.unwrap();
+    let service = app::tests::service_with(folder.path(), set).await;
     let stop = CancellationToken::new();
     let following = tokio::spawn(follow(Arc::clone(&service), stop.clone()));
     let freeze = service.store.works_freeze("another", Some("x")).await.unwrap().0;
