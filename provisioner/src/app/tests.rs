@@ -17,12 +17,7 @@ use pxe_proto::{
     boot::{Arch, Chain, Firmware},
     trace::{Dhcp, Entry, Transfer, What},
 };
-use std::{
-    net::Ipv4Addr,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
@@ -66,12 +61,13 @@ pub(crate) async fn service_with(
     change: impl AsyncFnOnce(&Store, &mut Parts),
 ) -> Arc<Service> {
     let mut service = service(folder).await;
-    let begun = Instant::now();
     // What was bound for it and is dropped ends a little later.
-    while Arc::get_mut(&mut service).and_then(Service::parts_mut).is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it is never let go");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let let_go = async {
+        while Arc::get_mut(&mut service).and_then(Service::parts_mut).is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), let_go).await.expect("nothing of it runs");
     let store = Arc::clone(&service.store);
     let parts = Arc::get_mut(&mut service).and_then(Service::parts_mut);
     change(&store, parts.expect("it was let go")).await;
