@@ -354,9 +354,9 @@ impl Stage {
             }
         }
         ensure!(written == work.writes(), "{written:?} was written, not {:?}: {seen:?}", work.writes());
-        // The system that a cancelled reinstallation led back to may report in when the next work has begun.
+        // The system of the work before, whose report was not answered, may report in again when this one has begun.
         let installs = matches!(work.kind, JobKind::Deploy | JobKind::Reinstall);
-        let over = seen.iter().position(|what| installs && matches!(what, Seen::PhonedHome { .. }));
+        let over = seen.iter().rposition(|what| installs && matches!(what, Seen::PhonedHome { .. }));
         let late = over.is_some_and(|over| seen[over..].iter().any(is_write));
         ensure!(!late, "something was written after the deployment was done: {seen:?}");
         self.judge_disks(work)
