@@ -5,6 +5,7 @@
 //! the writes of other replicas. What it doesn't know it asks the database: absence here never means anything.
 //! Deliberately not here: what follows for a client (`directory`), and claims, which the database alone decides.
 
+use crate::clock;
 use crate::store::{MachineRecord, Store, StoreError, Window};
 use jiff::Timestamp;
 use provisioner_api::{BootChain, MachineId};
@@ -21,6 +22,10 @@ use tokio::time::Instant;
 
 /// How long an answer of the database is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
+
+/// How much longer an open window is believed in while the database can't be asked: what is between two questions of one
+/// boot. Another replica may have changed it; then an agent starts in vain, finds that out, and has destroyed nothing.
+const IN_NEED: Duration = Duration::from_secs(120);
 
 /// Most answers of one kind that are kept; when there are more, all are forgotten. MAC addresses are easily made up.
 const MOST: usize = 65_536;
@@ -85,6 +90,14 @@ impl<K: Hash + Eq, V: Clone> Remembered<K, V> {
         K: std::borrow::Borrow<Q>,
     {
         self.0.get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
+    }
+
+    /// What was said last, although it is not believed any more.
+    fn last<Q: Hash + Eq + ?Sized>(&self, key: &Q, now: Instant) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get(key).filter(|(until, _)| now < *until + IN_NEED).map(|(_, value)| value)
     }
 
     fn put(&mut self, key: K, until: Instant, value: V) {
@@ -185,6 +198,14 @@ impl BootIndex {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The machine with this MAC if its window was open when that was asked last, for when the database can't be asked.
+    fn last_open(&self, mac: &str, now: Instant, time: Timestamp) -> Option<Arc<BootMachine>> {
+        let known = self.lock();
+        let owner = (*known.owners.last(mac, now)?)?;
+        let machine = known.machines.last(&owner, now)?.clone()?;
+        machine.open_window(time).is_some().then_some(machine)
+    }
+
     /// What is remembered, or else what the database says; the latter is remembered if nothing of `key` changed
     /// while it was being read.
     async fn get<K, V, F>(
@@ -220,6 +241,19 @@ impl Store {
     }
 
     async fn boot_machine_at(&self, mac: &str, now: Instant) -> Result<Option<Arc<BootMachine>>, StoreError> {
+        match self.boot_machine_known(mac, now).await {
+            Err(error) if error.is_lost() => {
+                self.boot_index.last_open(mac, now, clock::now()).map(Some).ok_or(error)
+            }
+            known => known,
+        }
+    }
+
+    async fn boot_machine_known(
+        &self,
+        mac: &str,
+        now: Instant,
+    ) -> Result<Option<Arc<BootMachine>>, StoreError> {
         let key = mac.to_owned();
         let owner =
             self.boot_index.get(&key, |known| &mut known.owners, now, self.machine_id_by_mac(mac)).await?;

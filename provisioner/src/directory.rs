@@ -8,7 +8,7 @@ use crate::{
     config::Network,
     service::{Service, ServiceError},
     store::Window,
-    text::format_mac,
+    text::{chain, format_mac},
     windows,
 };
 use async_trait::async_trait;
@@ -16,10 +16,13 @@ use provisioner_api::BootChain;
 use pxe::{BootAnswer, Client, Directory, Files, Mac};
 use pxe_proto::boot::{self, Arch, BootScript, Chain, Firmware, Preference};
 use pxe_proto::trace::Entry;
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 /// How long a chain that failed is not tried again while there is another, in milliseconds: a week.
 const LEARNT: u64 = 7 * 24 * 3600 * 1000;
+
+/// How long a client is kept waiting for what the database says. One that asks by HTTP counts its attempts, not the time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many other replicas an agent is told of at most: a kernel's command line has 2048 bytes.
 const OTHERS: usize = 4;
@@ -148,23 +151,25 @@ fn preference(chain: BootChain) -> Preference {
     }
 }
 
-/// Our own failure: said once, here, and the client is answered as if nothing were known of it.
-fn failed(what: &str, error: &ServiceError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%error, cause, "the boot directory can't answer: {what}");
+/// An answer in time. Our own failure is said once, here: the client is neither told to boot our agent nor its disk, and
+/// asks again.
+async fn said<T>(what: &str, answer: impl Future<Output = Result<T, ServiceError>>) -> Option<T> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(answer)) => return Some(answer),
+        Ok(Err(error)) => tracing::error!(error = chain(&error), "the boot directory can't answer: {what}"),
+        Err(_) => tracing::error!("the boot directory can't answer within {PATIENCE:?}: {what}"),
+    }
+    None
 }
 
 #[async_trait]
 impl Directory for BootDirectory {
     async fn boot(&self, client: &Client) -> Option<BootAnswer> {
-        self.may_boot(client).await.inspect_err(|error| failed("may it boot", error)).ok()
+        said("may it boot", self.may_boot(client)).await
     }
 
-    async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr, _arch: Arch) -> BootScript {
-        self.boot_script(mac, from).await.unwrap_or_else(|error| {
-            failed("its boot script", &error);
-            BootScript::Disk
-        })
+    async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr, _arch: Arch) -> Option<BootScript> {
+        said("its boot script", self.boot_script(mac, from)).await
     }
 
     fn trace(&self, entry: Entry) {

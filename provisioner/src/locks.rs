@@ -36,19 +36,8 @@ impl Lock {
         Self { here: Arc::default(), store, name: name.into() }
     }
 
-    /// Takes it, as soon as nobody has it, however long other processes can't be asked.
-    pub(crate) async fn lock(&self) -> Held {
-        loop {
-            match self.lock_or_fail().await {
-                Ok(held) => return held,
-                Err(error) => self.cannot_ask(&error),
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
     /// Takes it, as soon as nobody has it. It is an error when other processes could not be asked for 10 s.
-    pub(crate) async fn lock_or_fail(&self) -> Result<Held, StoreError> {
+    pub(crate) async fn lock(&self) -> Result<Held, StoreError> {
         self.lock_within(PATIENCE).await
     }
 
@@ -141,7 +130,7 @@ mod tests {
         let options = database.url().parse().unwrap();
         let one = Arc::new(Store::open_server(&options).await.unwrap());
         let two = Arc::new(Store::open_server(&options).await.unwrap());
-        let held = Lock::new(Arc::clone(&one), "images").lock().await;
+        let held = Lock::new(Arc::clone(&one), "images").lock().await.unwrap();
         let wanted = Lock::new(Arc::clone(&two), "images");
         let mut waits = Box::pin(wanted.lock_within(Duration::ZERO));
         let a_few_tries = tokio::time::timeout(3 * AGAIN, &mut waits).await;
@@ -152,7 +141,7 @@ mod tests {
         let error = wanted.lock_within(Duration::ZERO).await.err().unwrap();
         assert!(error.is_lost(), "{error:?}");
         server.start_again().await.unwrap();
-        drop(wanted.lock().await);
+        drop(wanted.lock().await.unwrap());
         one.close().await;
         two.close().await;
     }

@@ -22,6 +22,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often the row is read where other processes may write it.
@@ -32,6 +33,8 @@ pub(crate) struct Works {
     /// Nobody else writes the row.
     alone: bool,
     known: Mutex<Known>,
+    /// Whether everything is frozen, for whoever is in the midst of something.
+    frozen: watch::Sender<bool>,
     erasures: Mutex<Arc<Erasures>>,
     /// Held while the row is written and that is taken down, so that what is known last is what was written last.
     writing: tokio::sync::Mutex<()>,
@@ -59,12 +62,14 @@ impl Works {
     pub(crate) async fn open(store: &Store, alone: bool) -> Result<Self, StoreError> {
         let asked = clock::since_boot();
         let freeze = store.works().await?.map(Arc::new);
+        let frozen = watch::Sender::new(freeze.is_some());
         if let Some(freeze) = &freeze {
             tracing::warn!("{freeze}; `billet unfreeze` ends that");
         }
         Ok(Self {
             alone,
             known: Mutex::new(Known { freeze, asked }),
+            frozen,
             erasures: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         })
@@ -84,6 +89,12 @@ impl Works {
             None if self.alone || age <= Pace::default().leave => Gate::Open,
             None => Gate::Unknown,
         }
+    }
+
+    /// Returns as soon as it is known that everything is frozen.
+    pub(crate) async fn until_frozen(&self) {
+        // It can't fail: the sender lives as long as this.
+        let _ = self.frozen.subscribe().wait_for(|frozen| *frozen).await;
     }
 
     /// The freeze that was known last, for what is shown only.
@@ -108,6 +119,7 @@ impl Works {
             return None;
         }
         let thaws = known.freeze.is_some() && freeze.is_none();
+        self.frozen.send_replace(freeze.is_some());
         *known = Known { freeze: freeze.map(Arc::new), asked };
         Some(thaws)
     }

@@ -31,8 +31,9 @@ pub trait Directory: Send + Sync + 'static {
     /// May this client boot from us? `None` when that can't be said now: it is not answered, and asks again. Must not
     /// wait for anything slow.
     async fn boot(&self, client: &Client) -> Option<BootAnswer>;
-    /// The boot script for the machine with this MAC: our agent if its window is open, else the disk.
-    async fn script(&self, mac: Mac, uuid: Option<&str>, from: Ipv4Addr, arch: Arch) -> BootScript;
+    /// The boot script for the machine with this MAC: our agent if its window is open, else the disk. `None` when that
+    /// can't be said now: it asks again. Must not wait for anything slow.
+    async fn script(&self, mac: Mac, uuid: Option<&str>, from: Ipv4Addr, arch: Arch) -> Option<BootScript>;
     /// Something of a boot conversation was observed. Must not block.
     fn trace(&self, entry: Entry);
 }

@@ -42,6 +42,15 @@ struct Image {
     digest: [u8; 32],
 }
 
+/// Why there is no content for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// There is no such file.
+    Nothing,
+    /// Whether there is can't be said now, since it can't be said what its machine may boot. It is to be asked for again.
+    Unknown,
+}
+
 impl Files {
     /// An empty map.
     #[must_use]
@@ -87,12 +96,20 @@ impl Files {
 
     /// The file of this name, or the unified kernel image that the name stands for (`uki/x64/52-54-00-aa-bb-cc.efi`).
     /// One slash before it is as good as none. An image exists only for as long as its machine may boot our agent.
-    pub async fn lookup(&self, name: &str, peer: Ipv4Addr, directory: &dyn Directory) -> Option<Content> {
+    ///
+    /// # Errors
+    /// There is none, or that can't be said now.
+    pub async fn lookup(
+        &self,
+        name: &str,
+        peer: Ipv4Addr,
+        directory: &dyn Directory,
+    ) -> Result<Content, Missing> {
         let name = name.strip_prefix('/').unwrap_or(name);
         if let Some(content) = self.named(name) {
-            return Some(content);
+            return Ok(content);
         }
-        let (arch, mac) = parse_name(name.strip_prefix(UKI)?)?;
+        let (arch, mac) = name.strip_prefix(UKI).and_then(parse_name).ok_or(Missing::Nothing)?;
         self.uki(arch, mac, peer, directory).await
     }
 
@@ -108,25 +125,25 @@ impl Files {
         mac: Mac,
         peer: Ipv4Addr,
         directory: &dyn Directory,
-    ) -> Option<Content> {
+    ) -> Result<Content, Missing> {
         // Before the directory is asked: a question may open a window.
-        let image = self.images.read().unwrap_or_else(PoisonError::into_inner).get(&arch).cloned()?;
-        let BootScript::Agent { parameters } = directory.script(mac, None, peer, arch).await else {
-            return None;
-        };
+        let image = self.images.read().unwrap_or_else(PoisonError::into_inner).get(&arch).cloned();
+        let image = image.ok_or(Missing::Nothing)?;
+        let script = directory.script(mac, None, peer, arch).await.ok_or(Missing::Unknown)?;
+        let BootScript::Agent { parameters } = script else { return Err(Missing::Nothing) };
         let line = agent_command_line(&parameters, mac)
             .inspect_err(
                 |reason| error!(mac = %MacText(mac), %reason, "a kernel command line could not be made"),
             )
-            .ok()?;
+            .map_err(|_| Missing::Nothing)?;
         let block = command_line_block(&line)
             .inspect_err(
                 |reason| error!(mac = %MacText(mac), %reason, "a unified kernel image could not be made"),
             )
-            .ok()?;
+            .map_err(|_| Missing::Nothing)?;
         let digest = Sha256::new().chain_update(image.digest).chain_update(&block).finalize();
         let pieces = vec![image.before, Piece::Memory(block, None), image.after];
-        Some(Content::new(pieces, &digest, wall_clock()))
+        Ok(Content::new(pieces, &digest, wall_clock()))
     }
 
     fn put(&self, name: String, content: Content) {
@@ -134,6 +151,9 @@ impl Files {
         self.named.write().unwrap_or_else(PoisonError::into_inner).insert(name, content);
     }
 }
+
+#[cfg(test)]
+pub(crate) use tests::program;
 
 #[cfg(test)]
 mod tests;

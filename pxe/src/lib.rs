@@ -23,7 +23,7 @@ mod tftp;
 pub use config::{Config, Dhcp, Network, Ports, RoguePolicy};
 pub use counters::Counters;
 pub use directory::{BootAnswer, Client, Directory, Mac};
-pub use files::{Content, Files};
+pub use files::{Content, Files, Missing};
 pub use limit::raise_file_limit;
 pub use peers::Peers;
 pub use server::{Addresses, BindError, Server};

@@ -8,7 +8,7 @@ mod report;
 
 use crate::config::Config;
 use crate::directory::{Directory, Mac};
-use crate::files::{Content, Files};
+use crate::files::{Content, Files, Missing};
 use crate::peers::Peers;
 use engine::{Engine, Job};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -40,7 +40,7 @@ pub(crate) struct TftpServer {
     peers: Arc<Peers>,
     reporter: Arc<Reporter>,
     engine: Engine,
-    lookups: JoinSet<(Asked, Option<Content>)>,
+    lookups: JoinSet<(Asked, Result<Content, Missing>)>,
 }
 
 impl TftpServer {
@@ -114,7 +114,7 @@ impl TftpServer {
         let (mac, shown) = (self.mac_of(peer), shown_name(datagram));
         let asked = Asked { peer, mac, shown, request, datagram: datagram.to_vec() };
         if let Some(content) = self.files.named(asked.name()) {
-            return self.found(asked, Some(content)).await;
+            return self.found(asked, Ok(content)).await;
         }
         if self.lookups.len() >= MAX_LOOKUPS {
             return self.busy(asked);
@@ -127,9 +127,15 @@ impl TftpServer {
     }
 
     /// The look-up of a request's file is done.
-    async fn found(&mut self, asked: Asked, content: Option<Content>) {
-        let Some(content) = content else {
-            return self.reject(asked, ErrorCode::NotFound, "not_found", "file not found").await;
+    async fn found(&mut self, asked: Asked, content: Result<Content, Missing>) {
+        let content = match content {
+            Ok(content) => content,
+            Err(Missing::Nothing) => {
+                return self.reject(asked, ErrorCode::NotFound, "not_found", "file not found").await;
+            }
+            Err(Missing::Unknown) => {
+                return self.ignored(asked, "unknown", "what it may boot can't be looked up now");
+            }
         };
         let Some(pieces) = content.in_memory() else {
             return self
@@ -141,10 +147,14 @@ impl TftpServer {
         }
     }
 
-    /// Dropped without an answer: the client asks again.
     fn busy(&self, asked: Asked) {
+        self.ignored(asked, "busy", "too many requests at once");
+    }
+
+    /// Dropped without an answer: the client asks again.
+    fn ignored(&self, asked: Asked, word: &'static str, reason: &str) {
         let Asked { peer, mac, shown, .. } = asked;
-        self.reporter.refused(peer, mac, shown, "busy", "too many requests at once");
+        self.reporter.refused(peer, mac, shown, word, reason);
     }
 
     async fn reject(&self, asked: Asked, code: ErrorCode, word: &'static str, reason: &str) {

@@ -67,7 +67,9 @@ pub use network::{
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
 pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
-pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Remedy, Waiting, Why, WhyMachine};
+pub use progress::{
+    Choice, ChooseRequest, Held, MachineScrap, Offer, Progress, Remedy, Waiting, Why, WhyMachine,
+};
 pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
 pub use timeline::{Timeline, TimelineEntry};

@@ -12,6 +12,8 @@ pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
 pub const MACHINE_ADOPT: &str = "/v1/machines/{machine}/adopt";
 /// `POST` a `ChooseRequest`: what is to be done about held work.
 pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
+/// `POST` a `MachineScrap`: forgets a machine whose hardware is dead, and its instance.
+pub const MACHINE_SCRAP: &str = "/v1/machines/{machine}/scrap";
 /// `GET` the timeline, oldest first (`?after=`: only newer than that event id, `?limit=`; `?newest=` instead of both: the
 /// last so many).
 pub const MACHINE_EVENTS: &str = "/v1/machines/{machine}/events";

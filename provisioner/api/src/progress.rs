@@ -109,6 +109,18 @@ pub struct ChooseRequest {
     pub disk: Option<String>,
 }
 
+/// `POST /v1/machines/{machine}/scrap`: its hardware is dead. The machine is forgotten, and with it the instance that was
+/// giving it back; what is on its disks stays there.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct MachineScrap {
+    /// The number of the hold that was seen, if the machine is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<u64>,
+    /// The serial numbers of all its disks that are not known to be wiped.
+    pub unwiped: Vec<String>,
+}
+
 /// How far a step is, for a progress bar.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Progress {

@@ -8,8 +8,8 @@ use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
     InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceState,
     InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineAdopt,
-    MachineCreate, MachineList, MachineState, MachineUpdate, Network, NetworkList, Replica, ReplicaList,
-    Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
+    MachineCreate, MachineList, MachineScrap, MachineState, MachineUpdate, Network, NetworkList, Replica,
+    ReplicaList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -278,6 +278,12 @@ impl Client {
     /// Forgets a machine.
     pub async fn delete_machine(&self, name: &str) -> Result<(), ClientError> {
         self.delete(paths::MACHINE, name).await
+    }
+
+    /// Forgets a machine whose hardware is dead, and the instance that was giving it back.
+    pub async fn scrap_machine(&self, name: &str, scrap: &MachineScrap) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, paths::MACHINE_SCRAP, &[name])?;
+        answer::send(request.json(scrap)).await.map(drop)
     }
 
     /// Asks something of a machine. It is noted when this returns; what comes of it is seen in the machine.

@@ -10,6 +10,7 @@ use crate::{
     confirm::{self, given_back, is_unconfirmed},
     machine::{Job, Machine, Skipped},
     plan::StepName,
+    scrap::scrap_command,
     shell::shell_word,
     wipe::skippable,
 };
@@ -52,7 +53,12 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let wipes = machine.running_job().is_some_and(Job::wipes);
     let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
     let otherwise = wipes.then(|| WayOut::other(otherwise.into()));
-    advice.chain(chosen).chain(skipped).chain(otherwise).collect()
+    let scrap = scrap_command(machine).map(|command| {
+        WayOut::other(format!(
+            "if its hardware is dead: `{command}` forgets it and its instance; what is on those disks stays there"
+        ))
+    });
+    advice.chain(chosen).chain(skipped).chain(otherwise).chain(scrap).collect()
 }
 
 /// What may be chosen about what is held, beside the disks that may be left out (`skippable`): each is admitted, and changes something.

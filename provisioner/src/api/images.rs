@@ -57,7 +57,7 @@ pub(crate) async fn import(
         },
         spec,
     };
-    let _names = service.image_names.lock_or_fail().await?;
+    let _names = service.image_names.lock().await?;
     // Somebody deleted the last other name of the same manifest since it was stored.
     if service.images.manifest_path(&image.status.manifest_sha256).is_ok_and(|path| !path.exists()) {
         return Err(ApiError::conflict("an image with the same content was deleted meanwhile; try again"));
@@ -156,7 +156,7 @@ pub(crate) async fn delete(
     Path(key): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let image = service.store.image_find(&key).await?.ok_or_else(|| ApiError::not_found("image", &key))?;
-    let _names = service.image_names.lock_or_fail().await?;
+    let _names = service.image_names.lock().await?;
     service.store.image_delete(image.id).await.map_err(|error| match error {
         StoreError::InUse { .. } => {
             ApiError::conflict(format!("instances are made from image `{}`; delete them first", image.name))

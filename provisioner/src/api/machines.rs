@@ -326,7 +326,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let record = service.machine(&key).await?;
     if record.owner().is_some() {
-        let detail = "an instance owns this machine; `billet instance delete` gives it back first";
+        let detail = "an instance owns this machine; `billet instance delete` gives it back first, and if it is too dead to be wiped, `billet why NAME` has the command that forgets it as scrap (`--scrap`)";
         return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
     }
     if record.machine.want.protected {

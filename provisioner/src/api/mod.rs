@@ -23,6 +23,7 @@ mod phone_home;
 mod reinstall;
 mod replicas;
 mod reservations;
+mod scrap;
 mod timeline;
 mod validate;
 mod why;
@@ -91,6 +92,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_ADOPT, post(adopt::adopt))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
+        .route(paths::MACHINE_SCRAP, post(scrap::scrap))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))
         .route(paths::MACHINE_WHY, get(machines::why))

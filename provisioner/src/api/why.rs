@@ -5,7 +5,7 @@
 use crate::store::{InstanceRecord, MachineRecord};
 use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, Remedy};
 use provisioner_lifecycle::{
-    Machine as Core, Request, Step, StepName, admit, choices as offered, shell_word, skippable,
+    Machine as Core, Request, Step, StepName, admit, choices as offered, scrap_command, shell_word, skippable,
 };
 
 /// What can be done about a machine; `instance` is the name of the one that has it.
@@ -98,6 +98,12 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
         choices.add(
             format!("billet machine choose {name} skip-disk --disk {}", shell_word(&disk)),
             "if that disk is dead or gone: leave it out unwiped, and retire the machine",
+        );
+    }
+    if let Some(command) = scrap_command(core) {
+        choices.add(
+            command.replace("{machine}", name),
+            "if its hardware is dead: forget it and its instance, unwiped as it is",
         );
     }
 }

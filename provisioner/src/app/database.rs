@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two tries to reach it.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What mends a server that is not trusted.
+const UNTRUSTED: &str = "its server can't prove by TLS who it is: `sslrootcert=FILE` in `database` has to name the CA that \
+                         signed its certificate, that certificate the host in `database`, and the server needs `ssl = on`";
+
 /// Opens both, or makes them.
 pub(super) async fn open(config: &Config) -> anyhow::Result<(Arc<SiteKey>, Arc<Store>)> {
     let key = config.data.join("site.key");
@@ -27,10 +31,17 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<(Arc<SiteKey>, Arc<S
     };
     let why = || format!("can't use the database {server}; `database` sets it");
     let options = server.options().context("`database_password_file` can't be read")?;
-    let there = reached(|| Store::is_on_server(&options)).await.with_context(why)?;
+    let there = reached(|| Store::is_on_server(&options)).await.map_err(explained).with_context(why)?;
     let key = SiteKey::open(&key, there)?;
-    let store = reached(|| Store::open_server(&options)).await.with_context(why)?;
+    let store = reached(|| Store::open_server(&options)).await.map_err(explained).with_context(why)?;
     Ok((Arc::new(key), Arc::new(store)))
+}
+
+/// With what mends it, where the failure alone does not say so.
+fn explained(error: StoreError) -> anyhow::Error {
+    let untrusted = error.is_untrusted();
+    let error = anyhow::Error::new(error);
+    if untrusted { error.context(UNTRUSTED) } else { error }
 }
 
 /// Asks a server until it is there.
@@ -42,7 +53,7 @@ where
     let mut told = false;
     loop {
         match ask().await {
-            Err(error) if error.is_lost() && Instant::now() < until => {
+            Err(error) if error.is_lost() && !error.is_untrusted() && Instant::now() < until => {
                 if !told {
                     let minutes = PATIENCE.as_secs() / 60;
                     tracing::warn!(
@@ -62,7 +73,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tests_postgres::Server;
+    use crate::{app, config::PostgresDatabase};
+    use std::path::Path;
+    use tests_postgres::{Options, Server};
 
     #[tokio::test]
     async fn a_server_that_comes_later_is_waited_for() {
@@ -85,5 +98,44 @@ mod tests {
         });
         assert!(!answer.await.unwrap());
         assert_eq!(asked, 2);
+    }
+
+    /// A configuration with this database, by the words of docs/guide.md.
+    fn config(folder: &Path, url: &str, host: &str, ca: &Path) -> Config {
+        let url = url.replace("127.0.0.1", host);
+        let url = format!("{url}?sslmode=verify-full&sslrootcert={}", ca.display());
+        let database = Some(PostgresDatabase::parse(&url, None).unwrap());
+        Config { database, ..app::tests::config(folder) }
+    }
+
+    #[tokio::test]
+    async fn over_tls_the_server_has_to_prove_who_it_is() {
+        let options = Options { tls: true, ..Options::default() };
+        let server = Server::start_with(options).await.unwrap();
+        let database = server.database().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let good = config(folder.path(), database.url(), "127.0.0.1", &server.ca());
+        std::fs::create_dir_all(&good.data).unwrap();
+        let (_key, store) = open(&good).await.unwrap();
+        store.image_list().await.unwrap();
+        let ours = "SELECT COUNT(*) > 0, BOOL_AND(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                    WHERE usename = 'billet'";
+        assert_eq!(server.sql("postgres", ours).await.unwrap(), "t|t");
+        store.close().await;
+        // Another CA, another name, and a server that speaks no TLS at all: said at once, not waited for.
+        let key = rcgen::KeyPair::generate().unwrap();
+        let other = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        let other_ca = folder.path().join("other.pem");
+        std::fs::write(&other_ca, other.pem()).unwrap();
+        let plain = Server::shared().await.unwrap().database().await.unwrap();
+        for (url, host, ca) in [
+            (database.url(), "127.0.0.1", &other_ca),
+            (database.url(), "localhost", &server.ca()),
+            (plain.url(), "127.0.0.1", &server.ca()),
+        ] {
+            let Err(error) = open(&config(folder.path(), url, host, ca)).await else { panic!("{host}") };
+            let words = format!("{error:#}");
+            assert!(words.contains("can't use the database") && words.contains("sslrootcert"), "{words}");
+        }
     }
 }

@@ -142,6 +142,20 @@ fn a_service_can_be_bound_in_a_task() {
     is_send(App::bind);
 }
 
+/// Who is told to boot its disk takes that for an answer: its job would wait for it in vain until a limit is over.
+#[tokio::test]
+async fn nobody_is_sent_to_its_disk_because_the_database_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(folder.path()).await;
+    let (service, directory) = directory(&app);
+    service.store.close().await;
+    let client = Client { mac: MAC, uuid: None, firmware: Some(PXE), network: "lab".into(), requested: None };
+    assert_eq!(directory.boot(&client).await, None);
+    assert_eq!(directory.script(MAC, None, Ipv4Addr::LOCALHOST, Arch::X64).await, None);
+    let system = Client { firmware: None, ..client };
+    assert_eq!(directory.boot(&system).await, Some(BootAnswer::Disk), "that needs no database");
+}
+
 #[tokio::test]
 async fn a_chain_that_failed_twice_gives_way_to_another() {
     let folder = tempfile::tempdir().unwrap();

@@ -67,7 +67,7 @@ impl Bmcs {
         told: &str,
     ) -> Result<Change, ServiceError> {
         let (id, Some(spec)) = (record.id(), &record.spec.bmc) else { return Ok(Change::Gone) };
-        let _turn = self.turn(id).lock_or_fail().await?;
+        let _turn = self.turn(id).lock().await?;
         let Some(known) = self.settled(record).await? else { return Ok(Change::Earlier) };
         let next = next_password(&self.key, id, password)?;
         let event = NewEvent::machine(id, "request", told);

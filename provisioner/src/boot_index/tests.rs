@@ -256,6 +256,27 @@ async fn the_database_is_asked_once_in_a_while_and_not_more() {
     assert!(accepted(now + BELIEVED).await);
 }
 
+/// While the database can't be asked, only a window that was open lately counts, and only until something changes it.
+#[tokio::test]
+async fn an_open_window_is_remembered_for_when_the_database_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    for deed in [Deed::Insert(0), Deed::Insert(1), Deed::Job(0), Deed::Window(0)] {
+        perform(&store, &deed).await;
+    }
+    let now = Instant::now();
+    let last = |number: usize, after: Duration| store.boot_index.last_open(MACS[number], now + after, NOW);
+    assert_eq!(last(0, Duration::ZERO), None, "nobody asked yet");
+    told(&store).await;
+    assert!(last(0, Duration::ZERO).is_some() && last(0, IN_NEED).is_some());
+    assert_eq!(last(0, IN_NEED + BELIEVED + Duration::from_secs(60)), None, "too long ago");
+    assert_eq!(store.boot_index.last_open(MACS[0], now, later()), None, "it expired");
+    assert_eq!(last(1, Duration::ZERO), None, "its window is not open: that is not known to be so still");
+    assert_eq!(last(2, Duration::ZERO), None, "nobody's");
+    perform(&store, &Deed::ClaimJob(0)).await;
+    assert_eq!(last(0, Duration::ZERO), None, "it was used");
+}
+
 /// A change that is committed while an answer is being read: the answer is not remembered.
 #[tokio::test]
 async fn what_changed_while_it_was_read_is_not_remembered() {

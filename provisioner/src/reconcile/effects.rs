@@ -21,7 +21,7 @@ pub(super) enum Done {
     Failed(Failure),
     /// It is a person's to do.
     Asked,
-    /// It was not begun: another process leads, or will soon, or everything is frozen.
+    /// It was not begun: another process leads, or will soon; or everything is frozen, and it was not ended.
     PutOff,
 }
 
@@ -62,7 +62,9 @@ pub(super) async fn perform(
     if !may_still(service).await? {
         return Ok((Done::PutOff, None));
     }
-    let mut done = deed(&*bmc, record, effect).await;
+    let Some(mut done) = deed_unless_frozen(service, &*bmc, record, effect).await else {
+        return Ok((Done::PutOff, None));
+    };
     if let Err(error) = &done
         && cant_wait(service, record, error)
         && may_still(service).await?
@@ -70,7 +72,10 @@ pub(super) async fn perform(
         service.bmcs.ask_again(record.id()).await;
         if let Some(anew) = service.bmcs.driver(record).await? {
             bmc = anew;
-            done = deed(&*bmc, record, effect).await;
+            let Some(again) = deed_unless_frozen(service, &*bmc, record, effect).await else {
+                return Ok((Done::PutOff, None));
+            };
+            done = again;
         }
     }
     let done = by_hand(effect, done);
@@ -101,6 +106,23 @@ fn by_hand(effect: Effect, done: Result<String, BmcError>) -> Result<String, Bmc
 /// Whether a deed may be begun: the lease lasts, and nothing is frozen.
 async fn may_still(service: &Led) -> Result<bool, ServiceError> {
     Ok(service.may_begin().is_ok() && service.frozen().await?.is_none())
+}
+
+/// A deed to its end; none: everything was frozen meanwhile. It is several exchanges with the BMC, so it is cut off where it
+/// waits for one, and asks nothing more; what it had begun is done again afterwards, since it names an end. The end of the
+/// lease cuts off all that the leader has under way.
+async fn deed_unless_frozen(
+    service: &Service,
+    bmc: &dyn Bmc,
+    record: &MachineRecord,
+    effect: Effect,
+) -> Option<Result<String, BmcError>> {
+    tokio::select! {
+        // In this order: what is frozen sends nothing more.
+        biased;
+        () = service.works.until_frozen() => None,
+        done = deed(bmc, record, effect) => Some(done),
+    }
 }
 
 async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {

@@ -245,6 +245,20 @@ impl Store {
     }
 }
 
+/// Forgets an instance and its secrets on a transaction.
+pub(super) async fn delete_on_conn(conn: &mut Conn, record: &InstanceRecord) -> Result<Swap, StoreError> {
+    let gone = sql("DELETE FROM instance WHERE id = $1 AND version = $2")
+        .bind(record.id.to_string())
+        .bind(record.version as i64)
+        .execute(conn)
+        .await?;
+    if gone == 0 {
+        return Ok(Swap::Stale);
+    }
+    sql("DELETE FROM secret WHERE owner = $1").bind(format!("instance {}", record.id)).execute(conn).await?;
+    Ok(Swap::Updated)
+}
+
 pub(super) async fn update_on_conn(conn: &mut Conn, record: &InstanceRecord) -> Result<Swap, StoreError> {
     let mut statement = Statement::default();
     push_update(&mut statement, record);

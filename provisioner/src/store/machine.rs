@@ -4,7 +4,7 @@
 //! them (`page`).
 
 use super::{
-    NewEvent, NewSecret, Store, StoreError, Swap,
+    InstanceRecord, NewEvent, NewSecret, Store, StoreError, Swap,
     batch::{Batch, Part},
     damage::legible,
     db::{Conn, DbError, Row, Statement, again, sql},
@@ -236,11 +236,31 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        self.machine_and_instance_delete(record, None, events, now).await
+    }
+
+    /// The same together with the instance that has it.
+    pub(crate) async fn machine_and_instance_delete(
+        &self,
+        record: &MachineRecord,
+        instance: Option<&InstanceRecord>,
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
         again!({
             let _changing = self.boot_index.changing_machine(record, None);
-            let touched = Touched::default().gone_machine(record.id());
+            let mut touched = Touched::default().gone_machine(record.id());
+            if let Some(instance) = instance {
+                touched = touched.gone_instance(instance.id);
+            }
             let mut transaction = self.writer.begin().await?;
             self.recent.begin(&touched);
+            if let Some(instance) = instance
+                && super::instance::delete_on_conn(&mut transaction, instance).await? == Swap::Stale
+            {
+                self.recent.end(touched, false);
+                return Ok(Swap::Stale);
+            }
             let gone = sql("DELETE FROM machine WHERE id = $1 AND version = $2")
                 .bind(record.id().to_string())
                 .bind(record.version as i64)

@@ -129,6 +129,11 @@ impl StoreError {
         matches!(self, Self::Database(error) if error.kind() == DbErrorKind::Lost)
     }
 
+    /// Whether the database's server could not prove by TLS who it is.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_untrusted())
+    }
+
     /// Whether another process leads by now.
     pub(crate) fn is_not_leading(&self) -> bool {
         matches!(self, Self::NotLeading(_))

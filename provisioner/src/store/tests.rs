@@ -15,6 +15,7 @@ mod postgres;
 mod reinstall;
 mod schema;
 mod turn;
+mod version_12;
 mod works;
 
 use super::*;

@@ -80,6 +80,7 @@ pub(crate) fn wire(id: u64, entry: &Entry) -> TraceEntry {
             told.answered = match answer.as_str() {
                 "agent" => "boot the agent".to_owned(),
                 "disk" => "boot your disk".to_owned(),
+                "later" => "ask again: it can't be looked up now".to_owned(),
                 other => other.to_owned(),
             };
         }

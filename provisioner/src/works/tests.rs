@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 fn known(alone: bool, freeze: Option<Freeze>, asked: i64) -> Works {
+    let frozen = watch::Sender::new(freeze.is_some());
     let known = Known { freeze: freeze.map(Arc::new), asked: SignedDuration::from_millis(asked) };
     Works {
         alone,
+        frozen,
         known: Mutex::new(known),
         erasures: Mutex::default(),
         writing: tokio::sync::Mutex::default(),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{Chain, Preference, choose, failures};
 pub use script::{
-    MAX_PARAMETERS, ParameterError, ScriptSource, agent_command_line, agent_script, disk_script, render,
+    MAX_PARAMETERS, ParameterError, ScriptSource, agent_command_line, agent_script, disk_script,
+    later_script, render,
 };
 
 /// A processor architecture that we have an agent for.

@@ -58,7 +58,7 @@ pub enum What {
     Script {
         /// From which address.
         from: Ipv4Addr,
-        /// `agent`, `disk`, or `refused` when none could be made.
+        /// `agent`, `disk`, `refused` when none could be made, `later` when it is to ask again.
         answer: String,
     },
     /// The agent called in.

@@ -17,18 +17,18 @@ impl Directory for One {
         Some(BootAnswer::Disk)
     }
 
-    async fn script(&self, mac: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
+    async fn script(&self, mac: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> Option<BootScript> {
         if mac != self.0 {
-            return BootScript::Disk;
+            return Some(BootScript::Disk);
         }
-        BootScript::Agent { parameters: vec![("token".to_owned(), self.1.to_owned())] }
+        Some(BootScript::Agent { parameters: vec![("token".to_owned(), self.1.to_owned())] })
     }
 
     fn trace(&self, _: Entry) {}
 }
 
 /// An EFI program of one section with room for four more, marked as systemd's stub.
-fn program() -> Vec<u8> {
+pub(crate) fn program() -> Vec<u8> {
     let mut file = vec![0; 1024];
     file[..2].copy_from_slice(b"MZ");
     file[0x3c] = 0x40;
@@ -67,7 +67,7 @@ async fn a_name_is_a_key_and_nothing_else() {
     assert_eq!((bytes(&before), bytes(&after)), (b"first".to_vec(), b"second".to_vec()));
     assert_ne!(before.etag(), after.etag());
     for name in ["", "/", "//a", "a/", "../a", "A", "a\0", "/etc/passwd", "uki/", "uki/x64/../../a"] {
-        assert!(files.lookup(name, PEER, &directory).await.is_none(), "{name:?}");
+        assert!(files.lookup(name, PEER, &directory).await.is_err(), "{name:?}");
     }
 }
 
@@ -75,7 +75,7 @@ async fn a_name_is_a_key_and_nothing_else() {
 async fn a_machine_in_its_window_has_an_image_with_its_own_command_line() {
     let (files, mac) = (Files::new(), [0x52, 0x54, 0, 0xaa, 0xbb, 0xcc]);
     let name = "uki/x64/52-54-00-aa-bb-cc.efi";
-    assert!(files.lookup(name, PEER, &One(mac, "a")).await.is_none(), "there is no template");
+    assert!(files.lookup(name, PEER, &One(mac, "a")).await.is_err(), "there is no template");
     files.insert_uki(template(b"ramdisk"));
     assert!(files.has_uki(Arch::X64) && !files.has_uki(Arch::Arm64));
     let one = files.lookup(name, PEER, &One(mac, "a")).await.unwrap();
@@ -89,10 +89,10 @@ async fn a_machine_in_its_window_has_an_image_with_its_own_command_line() {
     for other in
         ["uki/arm64/52-54-00-aa-bb-cc.efi", "uki/x64/52-54-00-aa-bb-cd.efi", "x64/52-54-00-aa-bb-cc.efi"]
     {
-        assert!(files.lookup(other, PEER, &One(mac, "a")).await.is_none(), "{other}");
+        assert!(files.lookup(other, PEER, &One(mac, "a")).await.is_err(), "{other}");
     }
     // A value that may not stand on a command line: no image, rather than another one.
-    assert!(files.lookup(name, PEER, &One(mac, "a b")).await.is_none());
+    assert!(files.lookup(name, PEER, &One(mac, "a b")).await.is_err());
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::time::SystemTime;
 
+/// After how many seconds a client may ask again for what could not be said.
+const RETRY_AFTER: u32 = 5;
+
 /// What is answered, apart from the body.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
@@ -60,6 +63,9 @@ impl Answer<'_> {
                 None => Ok(()),
             };
         }
+        if self.status == 503 {
+            let _ = write!(out, "Retry-After: {RETRY_AFTER}\r\n");
+        }
         if self.status == 405 {
             out.extend_from_slice(b"Allow: GET, HEAD\r\n");
         }
@@ -86,6 +92,7 @@ fn reason(status: u16) -> &'static str {
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
         _ => "Internal Server Error",
     }

@@ -8,9 +8,9 @@ use super::send::Out;
 use super::target::{self, Asker, Target};
 use super::{Shared, handover};
 use crate::clock::wall_clock;
-use crate::files::Content;
+use crate::files::{Content, Missing};
 use pxe_proto::MacText;
-use pxe_proto::boot::{BootScript, render};
+use pxe_proto::boot::{BootScript, later_script, render};
 use pxe_proto::trace::Transfer;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -124,7 +124,7 @@ impl Connection<'_> {
         match &target {
             Target::Script(asker) => self.script(head, asker.as_ref()).await?,
             Target::File(name) => {
-                let content = self.shared.files.named(name);
+                let content = self.shared.files.named(name).ok_or(Missing::Nothing);
                 self.file(head, &target, content).await?;
             }
             Target::Uki(arch, mac) => {
@@ -132,20 +132,24 @@ impl Connection<'_> {
                 let content = files.uki(*arch, *mac, self.address(), directory).await;
                 self.file(head, &target, content).await?;
             }
-            Target::Nothing | Target::Other => self.file(head, &target, None).await?,
+            Target::Nothing | Target::Other => self.file(head, &target, Err(Missing::Nothing)).await?,
         }
         Ok(if head.keep_alive { After::Next } else { After::Close })
     }
 
     /// Answers with a file, or says that there is none.
-    async fn file(&self, head: &Head<'_>, target: &Target<'_>, content: Option<Content>) -> io::Result<()> {
+    async fn file(
+        &self,
+        head: &Head<'_>,
+        target: &Target<'_>,
+        content: Result<Content, Missing>,
+    ) -> io::Result<()> {
         let mac = if let Target::Uki(_, mac) = target { Some(*mac) } else { None };
         let only_head = head.method == Method::Head;
         let mut record = Record::new(self.shared, self.address(), mac, target::path(head.target), only_head);
-        let Some(content) = content else {
-            debug!(peer = %self.peer, path = head.target, "a boot HTTP client asked for what is not there");
-            record.answered(404, Transfer::Refused { reason: "there is no such file".to_owned() });
-            return self.text(head, target.kind(), 404, "there is no such file\n").await;
+        let content = match content {
+            Ok(content) => content,
+            Err(missing) => return self.missing(head, target, missing, &record).await,
         };
         let subject =
             Subject { length: content.length(), etag: content.etag(), modified: content.modified() };
@@ -194,9 +198,26 @@ impl Connection<'_> {
         delivered
     }
 
+    /// Says that there is no such file, or that it has to be asked for again.
+    async fn missing(
+        &self,
+        head: &Head<'_>,
+        target: &Target<'_>,
+        missing: Missing,
+        record: &Record<'_>,
+    ) -> io::Result<()> {
+        let (status, text) = match missing {
+            Missing::Nothing => (404, "there is no such file\n"),
+            Missing::Unknown => (503, "what this machine may boot can't be looked up now, ask again\n"),
+        };
+        debug!(peer = %self.peer, path = head.target, status, "a boot HTTP client asked for what it can't have");
+        record.answered(status, Transfer::Refused { reason: text.trim_end().to_owned() });
+        self.text(head, target.kind(), status, text).await
+    }
+
     /// Answers with what iPXE is to do.
     async fn script(&self, head: &Head<'_>, asker: Option<&Asker>) -> io::Result<()> {
-        let Some(Asker { mac, uuid, arch }) = asker else {
+        let Some(Asker { mac, uuid, arch, asked }) = asker else {
             let text = "the parameter mac must be like 52:54:00:12:34:56\n";
             return self.text(head, "script", 400, text).await;
         };
@@ -204,6 +225,12 @@ impl Connection<'_> {
         self.shared.peers.learn(from, mac);
         let record = Record::new(self.shared, from, Some(mac), "", head.method == Method::Head);
         let answer = self.shared.directory.script(mac, uuid.as_deref(), from, *arch).await;
+        let Some(answer) = answer else {
+            debug!(peer = %self.peer, mac = %MacText(mac), asked, "what it is to boot can't be said now");
+            record.script("later");
+            let text = later_script(&self.shared.source, mac, *arch, *asked);
+            return self.text(head, "script", 200, &text).await;
+        };
         let name = match &answer {
             BootScript::Agent { .. } => "agent",
             BootScript::Disk => "disk",

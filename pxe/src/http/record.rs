@@ -43,7 +43,7 @@ impl<'a> Record<'a> {
         self.trace(What::Http { path: self.path.clone(), status, head: self.head, stage });
     }
 
-    /// A boot script was answered: `agent`, `disk`, `refused`.
+    /// A boot script was answered: `agent`, `disk`, `refused`; `later`: it is to ask again.
     pub(super) fn script(&self, answer: &'static str) {
         let from = self.peer;
         self.trace(What::Script { from, answer: answer.to_owned() });

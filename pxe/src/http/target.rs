@@ -26,6 +26,8 @@ pub(super) struct Asker {
     pub(super) mac: Mac,
     pub(super) uuid: Option<String>,
     pub(super) arch: Arch,
+    /// How often it was told to ask again.
+    pub(super) asked: u32,
 }
 
 impl Target<'_> {
@@ -93,6 +95,7 @@ fn asker(query: &str) -> Option<Asker> {
         mac: parse_mac(&value("mac")?)?,
         uuid: value("uuid").map(Cow::into_owned),
         arch: if value("arch").as_deref() == Some(Arch::Arm64.word()) { Arch::Arm64 } else { Arch::X64 },
+        asked: value("asked").and_then(|asked| asked.parse().ok()).unwrap_or(0),
     })
 }
 
@@ -129,7 +132,9 @@ mod tests {
     #[test]
     fn targets_by_table() {
         let file = |name: &'static str| Target::File(Cow::Borrowed(name));
-        let script = |arch| Target::Script(Some(Asker { mac: MAC, uuid: Some("1-2".to_owned()), arch }));
+        let asker = |arch, asked| Asker { mac: MAC, uuid: Some("1-2".to_owned()), arch, asked };
+        let script = |arch| Target::Script(Some(asker(arch, 0)));
+        let again = |asked| Target::Script(Some(asker(Arch::X64, asked)));
         for (target, expected) in [
             ("/boot/files/vmlinuz", file("vmlinuz")),
             ("/boot/files/vmlinuz?x", file("vmlinuz")),
@@ -149,6 +154,8 @@ mod tests {
             ("/boot/script?mac=52:54:00:aa:bb:cc&uuid=1-2", script(Arch::X64)),
             ("/boot/script?uuid=1-2&mac=52%3a54%3A00:aa:bb:cc&arch=arm64", script(Arch::Arm64)),
             ("/boot/script?mac=52-54-00-aa-bb-cc&mac=x&uuid=1-2&arch=mips", script(Arch::X64)),
+            ("/boot/script?mac=52:54:00:aa:bb:cc&uuid=1-2&asked=7", again(7)),
+            ("/boot/script?mac=52:54:00:aa:bb:cc&uuid=1-2&asked=-1", again(0)),
             ("/boot/script", Target::Script(None)),
             ("/boot/script?mac=", Target::Script(None)),
             ("/boot/scripts", Target::Other),

@@ -18,7 +18,7 @@ const MAC: Mac = [0x52, 0x54, 0, 0, 0, 1];
 
 /// Answers every script alike, and remembers what it was told.
 struct Fixed {
-    script: BootScript,
+    script: Option<BootScript>,
     entries: Mutex<Vec<Entry>>,
     told: Notify,
 }
@@ -29,7 +29,7 @@ impl Directory for Fixed {
         Some(BootAnswer::Disk)
     }
 
-    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
+    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> Option<BootScript> {
         self.script.clone()
     }
 
@@ -54,12 +54,12 @@ impl Drop for Running {
     }
 }
 
-async fn start(script: BootScript, limits: Limits) -> Running {
+async fn start(script: impl Into<Option<BootScript>>, limits: Limits) -> Running {
     let files = Arc::new(Files::new());
     files.insert("small", &b"0123456789"[..]);
     files.insert("empty", &b""[..]);
     let (peers, counters) = (Arc::new(Peers::new()), Arc::new(Counters::new()));
-    let directory = Arc::new(Fixed { script, entries: Mutex::default(), told: Notify::new() });
+    let directory = Arc::new(Fixed { script: script.into(), entries: Mutex::default(), told: Notify::new() });
     let who = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
     let routes = Router::new()
         .route("/boot/phone-home", get(who))
@@ -381,6 +381,39 @@ async fn large_files_leave_whole_and_in_ranges() {
     running.files.insert("large", content.clone());
     let answer = running.converse(b"GET /boot/files/large HTTP/1.0\r\n\r\n").await;
     assert!(answer.ends_with(&content));
+}
+
+/// A template that needs no real parts: nothing of it is served here.
+fn template() -> pxe_proto::uki::Template {
+    let program = crate::files::program();
+    let parts =
+        pxe_proto::uki::Parts { stub: &program, os_release: "", kernel: &program, ramdisk: b"ramdisk" };
+    pxe_proto::uki::Template::new(&parts).unwrap()
+}
+
+#[tokio::test]
+async fn where_nobody_can_say_what_to_boot_clients_are_told_to_ask_again_and_not_to_boot_the_disk() {
+    let running = start(None, Limits::default()).await;
+    running.files.insert_uki(template());
+    let script = |rest: &str| {
+        format!("GET /boot/script?mac=52:54:00:00:00:01{rest} HTTP/1.1\r\nConnection: close\r\n\r\n")
+    };
+    let answer = running.text(&script("")).await;
+    let again =
+        format!("chain --autofree --replace http://{}/boot/script?mac=52:54:00:00:00:01", running.address);
+    assert!(status(&answer) == 200 && answer.contains(&format!("{again}&arch=x64&asked=1 ")), "{answer}");
+    let answer = running.text(&script("&asked=1")).await;
+    assert!(answer.contains(&format!("{again}&arch=x64&asked=2 ")), "{answer}");
+    let answer = running.text(&script("&asked=10")).await;
+    assert!(status(&answer) == 200 && !answer.contains("chain"), "a minute is over: {answer}");
+    let told = running.entry(|what| match what {
+        What::Script { answer, .. } => Some(answer.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await, "later");
+    let image = "GET /boot/uki/x64/52-54-00-00-00-01.efi HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let answer = running.text(image).await;
+    assert!(status(&answer) == 503 && answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
 }
 
 #[tokio::test]

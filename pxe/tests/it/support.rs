@@ -21,15 +21,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A directory with fixed answers.
 pub(crate) struct Fixed {
     pub(crate) boot: BootAnswer,
-    pub(crate) script: BootScript,
+    pub(crate) script: Option<BootScript>,
     entries: Mutex<Vec<Entry>>,
     told: Notify,
 }
 
 impl Fixed {
-    pub(crate) fn new(boot: BootAnswer, script: BootScript) -> Arc<Self> {
+    pub(crate) fn new(boot: BootAnswer, script: impl Into<Option<BootScript>>) -> Arc<Self> {
         let (entries, told) = Default::default();
-        Arc::new(Fixed { boot, script, entries, told })
+        Arc::new(Fixed { boot, script: script.into(), entries, told })
     }
 
     /// What was told of boot conversations.
@@ -59,7 +59,7 @@ impl Directory for Fixed {
         Some(self.boot)
     }
 
-    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> BootScript {
+    async fn script(&self, _: Mac, _: Option<&str>, _: Ipv4Addr, _: Arch) -> Option<BootScript> {
         self.script.clone()
     }
 
@@ -109,7 +109,7 @@ pub(crate) fn network(interface: &str, address: Ipv4Addr, dhcp: bool) -> Network
 }
 
 /// Starts TFTP and HTTP on loopback, with `script` as the answer to every machine.
-pub(crate) async fn loopback(script: BootScript, routes: axum::Router) -> Running {
+pub(crate) async fn loopback(script: impl Into<Option<BootScript>>, routes: axum::Router) -> Running {
     let directory = Fixed::new(BootAnswer::Disk, script);
     let files = Arc::new(Files::new());
     let (peers, counters): (Arc<Peers>, Arc<Counters>) = Default::default();

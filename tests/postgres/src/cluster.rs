@@ -1,5 +1,6 @@
 //! One cluster of databases on disk and the process that serves it: made, started, stopped, killed. Everything blocks.
 
+use crate::certificates::Certificates;
 use crate::folder::Folder;
 use crate::programs::{Programs, spawn};
 use crate::server::Options;
@@ -9,7 +10,8 @@ use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -65,7 +67,28 @@ impl Cluster {
         self.programs.hand_over(&password)?;
         command.arg("--pwfile").arg(&password);
         self.programs.run(command, "initdb")?;
-        std::fs::remove_file(&password).context("can't remove the password's file")
+        std::fs::remove_file(&password).context("can't remove the password's file")?;
+        if self.options.tls { self.certify() } else { Ok(()) }
+    }
+
+    /// Puts its certificate and key where it looks for them, and the CA beside its data.
+    fn certify(&self) -> Result<()> {
+        let Certificates { ca, certificate, key } = Certificates::new()?;
+        std::fs::write(self.ca(), ca).context("can't write a CA's certificate")?;
+        let data = self.folder.path().join("data");
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = data.join(name);
+            std::fs::write(&path, text).context("can't write the server's certificate")?;
+            // It refuses a key that others may read.
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&path, mode).context("can't protect the server's key")?;
+            self.programs.hand_over(&path)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     /// Starts it for the first time. Another process may take a port between our look and the server's; then another is tried.
@@ -119,6 +142,9 @@ impl Cluster {
         ];
         if !self.options.fsync {
             settings.extend(["fsync=off", "full_page_writes=off"]);
+        }
+        if self.options.tls {
+            settings.push("ssl=on");
         }
         for setting in settings {
             command.args(["-c", setting]);

@@ -5,8 +5,9 @@
 //! ([`Server::start`]). A [`Relay`] stands between client and server and breaks connections when a COMMIT comes by.
 //!
 //! Servers end with the process that started them, also when that is killed: the kernel tells them.
-//! Not here: a client (callers bring theirs), tables, TLS.
+//! A server may have a CA of its own and take TLS ([`Options::tls`]). Not here: a client (callers bring theirs), tables.
 
+mod certificates;
 mod cluster;
 mod database;
 mod folder;

@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, ROLE};
 use crate::database::Database;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
@@ -14,6 +15,8 @@ pub struct Options {
     /// Whether what is committed is forced to disk. Needed only where the *machine* may fail: a killed server keeps
     /// what it gave to the kernel.
     pub fsync: bool,
+    /// Whether it takes TLS, with a certificate for 127.0.0.1 by a CA of its own ([`Server::ca`]).
+    pub tls: bool,
 }
 
 /// A PostgreSQL server of this process's own, on a port of 127.0.0.1. Copies are the same server; with the last one, and
@@ -70,6 +73,11 @@ impl Server {
     /// Its port on 127.0.0.1, the same for its whole life.
     pub fn port(&self) -> u16 {
         self.inner.cluster.port()
+    }
+
+    /// The file with the certificate (PEM) of the CA that signed its own; there for its whole life, if it takes TLS.
+    pub fn ca(&self) -> PathBuf {
+        self.inner.cluster.ca()
     }
 
     /// Ends it in order ("fast"): clients are told, open transactions undone. Nothing happens when it doesn't run.

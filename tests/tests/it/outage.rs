@@ -135,9 +135,8 @@ async fn a_server_that_is_killed_at_commits_keeps_what_was_promised() -> Result<
     for sim in &sims {
         client.create_instance(&instance_on(&sim.name)).await?;
     }
-    // A machine that asks for its boot script while the database is away is sent to its disk, and begins anew after
-    // `limits.agent_call_in`, which no test waits for: all are in their agent, for the second time.
-    site.eyes().reached(SeenKind::Claimed, 2 * sims.len() as u64).await;
+    // Some ask for their boot script while the database is away: none of them is sent to its disk.
+    site.eyes().reached(SeenKind::Power, 2 * sims.len() as u64 + 1).await;
     let mut kept: Vec<String> = Vec::new();
     for round in 0..3 {
         let one = |user: u32| promised(&site, (round * 3 + user) * 10_000);

@@ -439,6 +439,10 @@ impl Model {
                     out.push(Output::Note(Seen::Script { agent: false }));
                     self.next_device(out);
                 }
+                Ok(Script::Later { again, pause }) => {
+                    let again = Job::new(Item::Script, Origin::Http(again), SCRIPT);
+                    self.wait(pause, Then::Fetch(again), out);
+                }
                 Ok(Script::Agent { kernel, ramdisk, boot }) => {
                     out.push(Output::Note(Seen::Script { agent: true }));
                     if self.traits.path == Path::Script {

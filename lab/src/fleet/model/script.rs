@@ -3,12 +3,15 @@
 //! Only what Billet's own scripts say is understood; iPXE itself is not here.
 
 use images_agent::BootParameters;
+use std::time::Duration;
 
 /// What a boot script says.
 #[derive(Debug)]
 pub(super) enum Script {
     /// Boot the disk.
     Disk,
+    /// Ask again here, after a pause.
+    Later { again: String, pause: Duration },
     /// Boot the agent, whose kernel and ramdisk are fetched from these addresses.
     Agent { kernel: String, ramdisk: Option<String>, boot: BootParameters },
 }
@@ -20,11 +23,15 @@ impl Script {
             let is_it = |line: &&str| line.split_ascii_whitespace().next() == Some(command);
             text.lines().map(str::trim).find(is_it)
         };
-        let Some(kernel) = find("kernel") else { return Ok(Self::Disk) };
-        let boot = BootParameters::parse(kernel).map_err(|error| error.to_string())?;
         let url = |line: &str| {
             line.split_ascii_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned)
         };
+        if let Some(again) = find("chain").and_then(url) {
+            let pause = find("sleep").and_then(|line| line.split_ascii_whitespace().nth(1)?.parse().ok());
+            return Ok(Self::Later { again, pause: Duration::from_secs(pause.unwrap_or(0)) });
+        }
+        let Some(kernel) = find("kernel") else { return Ok(Self::Disk) };
+        let boot = BootParameters::parse(kernel).map_err(|error| error.to_string())?;
         let kernel = url(kernel).ok_or("the script's kernel has no address")?;
         Ok(Self::Agent { kernel, ramdisk: find("initrd").and_then(url), boot })
     }
@@ -82,6 +89,9 @@ mod tests {
             ("https://127.0.0.1:7443", Some("02:00:00:00:00:01"))
         );
         assert!(matches!(Script::read("#!ipxe\niseq ${platform} efi && exit 1 ||\n"), Ok(Script::Disk)));
+        let later = "#!ipxe\nsleep 5\nchain --replace http://a/boot/script?asked=1 && exit 0 ||\nexit 1\n";
+        let Ok(Script::Later { again, pause }) = Script::read(later) else { panic!("later") };
+        assert_eq!((again.as_str(), pause.as_secs()), ("http://a/boot/script?asked=1", 5));
         assert!(Script::read("kernel http://a/vmlinuz billet.url=https://a").is_err(), "no token");
     }
 

@@ -4,8 +4,8 @@ use super::world::{World, cancel, choose, held, inventory, inventory_of, owner, 
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{
-    Decision, Effect, Fact, Failure, Move, Refusal, Reported, Request, Skipped, StepName, Task, choices,
-    order, skippable,
+    Decision, Effect, Fact, Failure, Machine, Move, NoScrap, Refusal, Reported, Request, Skipped, StepName,
+    Task, choices, order, scrap, scrap_command, skippable, ways_out,
 };
 
 #[test]
@@ -279,6 +279,49 @@ fn a_disk_that_is_gone_by_the_release_is_held_until_somebody_leaves_it_out() {
     assert!(why.contains("`data`") && why.contains("unwiped"), "{why}");
     assert!(!world.machine.state.dirty);
     assert_eq!(world.request(&Request::Retired(false)), Err(Refusal::Unwiped { disk: "data".into() }));
+}
+
+#[test]
+fn a_machine_whose_release_is_held_is_forgotten_as_scrap_when_all_unwiped_disks_are_named() {
+    let both = ["data".to_owned(), "root".to_owned()];
+    let mut world = World::at(JobKind::Release, StepName::PowerOff);
+    assert_eq!(scrap(&world.machine, None, &both), Err(NoScrap::Working));
+    world.settle(&held());
+    let hold = world.machine.state.hold.as_ref().unwrap().number;
+    let ask = |machine: &Machine, named: &[String]| scrap(machine, Some(hold), named);
+    assert_eq!(scrap(&world.machine, None, &both), Err(NoScrap::Held { stands: hold }));
+    let other = Refusal::OtherHold { asked: hold + 1, stands: hold };
+    assert_eq!(scrap(&world.machine, Some(hold + 1), &both), Err(other.into()));
+    let all = NoScrap::Disks { unwiped: both.to_vec() };
+    for named in [&[][..], &both[..1], &["data".to_owned(), "root".to_owned(), "x".to_owned()]] {
+        assert_eq!(ask(&world.machine, named), Err(all.clone()));
+    }
+    assert!(all.to_string().contains("--scrap --unwiped data --unwiped root"), "{all}");
+    let [data, root] = both.clone();
+    assert_eq!(ask(&world.machine, &[root, data.clone(), data]), Ok(both.to_vec()), "in any order");
+    let command = scrap_command(&world.machine).unwrap();
+    assert!(command.ends_with("--scrap --unwiped data --unwiped root"), "{command}");
+    assert!(ways_out(&world.machine).iter().any(|way| way.what.contains(&command)));
+    let mut protected = world.machine.clone();
+    protected.want.protected = true;
+    assert_eq!(ask(&protected, &both), Err(Refusal::Protected.into()));
+    assert_eq!(scrap_command(&protected), None);
+}
+
+#[test]
+fn scrap_is_only_what_nobody_has_and_what_is_wiped_need_not_be_named() {
+    let mut owned = World::at(JobKind::Deploy, StepName::WriteImage);
+    owned.settle(&held());
+    let hold = owned.machine.state.hold.as_ref().map(|hold| hold.number);
+    assert_eq!(scrap(&owned.machine, hold, &[]), Err(NoScrap::Owned));
+    assert_eq!(scrap_command(&owned.machine), None);
+    let mut wiped = World::at(JobKind::Release, StepName::Rest);
+    wiped.settle(&held());
+    let hold = wiped.machine.state.hold.as_ref().map(|hold| hold.number);
+    assert_eq!(scrap(&wiped.machine, hold, &[]), Ok(vec![]));
+    // Left out of the wiping before: that stays to be named.
+    wiped.machine.state.unwiped = vec!["data".into()];
+    assert_eq!(scrap(&wiped.machine, hold, &[]), Err(NoScrap::Disks { unwiped: vec!["data".into()] }));
 }
 
 #[test]

@@ -104,7 +104,7 @@ async fn reach_alone(service: &Arc<Service>, key: &str) -> Result<Reached, ApiEr
         let detail =
             format!("machine `{}` is being switched or set just now; ask again in a minute", record.name);
         ApiError::new(StatusCode::CONFLICT, "refused", detail)
-    })?;
+    })??;
     // What was so before the wait may be otherwise now.
     let reached = reach(service, &record.id().to_string()).await?;
     undisturbed(&reached.record)?;

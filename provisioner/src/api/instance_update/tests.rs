@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    api::{instances, machines},
+    api::{instances, machines, scrap},
     app, samples,
-    store::{InstanceRecord, MachineRecord, Swap},
+    store::{EventsOf, InstanceRecord, MachineRecord, Swap},
 };
 use axum::{body::to_bytes, response::IntoResponse};
 use provisioner_api::{
     Choice, ChooseRequest, ErasePolicy, InstanceAction, InstanceActionRequest, InstanceState, JobKind,
-    MachineAction, MachineActionRequest, MachineState, StepPhase,
+    MachineAction, MachineActionRequest, MachineScrap, MachineState, StepPhase,
 };
 use provisioner_lifecycle::{Hold, Owner, StepName};
 
@@ -157,4 +157,41 @@ async fn a_machine_with_a_disk_that_was_left_unwiped_is_not_forgotten() {
     let before = service.machine("m1").await.unwrap();
     changed(&service, &before, |record| record.machine.facts.inventory = None).await;
     assert!(forget().await.is_ok(), "it is not in it any more");
+}
+
+/// Dead hardware: its release is held for ever.
+#[tokio::test]
+async fn a_machine_that_can_not_be_wiped_is_forgotten_as_scrap_with_its_instance_by_the_names_of_its_disks() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service_with_image(folder.path()).await;
+    let own = placed(&service, |_| {}).await;
+    assert!(give_back(&service, "overwrite").await.is_ok());
+    let own = service.store.machine_get(own.id()).await.unwrap().unwrap();
+    changed(&service, &own, |own| {
+        let disks = vec![samples::disk("sda")];
+        let inventory = provisioner_api::Inventory { disks, ..Default::default() };
+        own.machine.facts.inventory = Some(Arc::new(inventory));
+        own.machine.want.owner.as_mut().unwrap().release = Some(ErasePolicy::Overwrite);
+        own.machine.state.name = MachineState::Releasing;
+        let steps = vec![samples::step(StepName::Erase, 1, StepPhase::Intent)];
+        own.machine.job = Some(samples::job(2, JobKind::Release, steps));
+        own.machine.state.hold = Some(Hold::new("its agent is silent", samples::NOW));
+    })
+    .await;
+    let words = refused(machines::delete(State(service.clone()), Path("m1".into())).await).await;
+    assert!(words.contains("--scrap"), "{words}");
+    let forget = |unwiped: &[&str]| {
+        let unwiped = unwiped.iter().map(|&disk| disk.to_owned()).collect();
+        let body = Body(MachineScrap { hold: Some(0), unwiped });
+        scrap::scrap(State(service.clone()), Path("m1".into()), body)
+    };
+    let words = refused(forget(&[]).await).await;
+    assert!(words.contains("`serial of sda`"), "{words}");
+    assert_eq!(forget(&["serial of sda"]).await.unwrap(), StatusCode::NO_CONTENT);
+    assert!(service.machine("m1").await.is_err() && service.instance("i1").await.is_err());
+    let told = service.store.event_newest(EventsOf::Machine(own.id()), 1).await.unwrap();
+    assert_eq!(
+        told[0].message,
+        "an operator has machine m1 forgotten as scrap; NOT wiped: disk `serial of sda`"
+    );
 }

@@ -51,7 +51,23 @@ pub(in crate::cli) enum MachineCommand {
     /// Print all that is known of it, and of the instance that has it, from every source in the order of time
     Timeline(Timeline),
     /// Forget it. Its disks are not touched
-    Delete(Named),
+    Delete(Forget),
+}
+
+/// `billet machine delete`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Forget {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// Its hardware is dead: forget it although its disks can't be wiped any more, and the instance that gave it back
+    #[arg(long)]
+    pub(in crate::cli) scrap: bool,
+    /// scrap: the serial number of a disk that is not wiped; may be given more than once, and each one has to be named
+    #[arg(long, value_name = "SERIAL", requires = "scrap")]
+    pub(in crate::cli) unwiped: Vec<String>,
+    /// scrap: don't ask; needed where there is no terminal
+    #[arg(short, long, requires = "scrap")]
+    pub(in crate::cli) yes: bool,
 }
 
 /// `billet machine power`.

@@ -8,7 +8,7 @@ use super::{
     password, restored, timeline,
 };
 use crate::cli::{
-    args::{Add, Choose, MachineCommand, PowerCommand, Set, Switch, Wait},
+    args::{Add, Choose, Forget, MachineCommand, PowerCommand, Set, Switch, Wait},
     error::CliError,
     validate::Pin,
     view,
@@ -16,7 +16,7 @@ use crate::cli::{
 };
 use provisioner_api::{
     BmcProtocol, BmcSpec, Choice, ErasePolicy, JobKind, Machine, MachineAction, MachineAdopt, MachineCreate,
-    MachineState, MachineUpdate, Secret,
+    MachineScrap, MachineState, MachineUpdate, Secret,
 };
 use provisioner_client::{MachineFilter, Page};
 use std::path::Path;
@@ -73,10 +73,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
             timeline::run(session, &asked, async |filter| client.machine_timeline(&asked.name, filter).await)
                 .await
         }
-        MachineCommand::Delete(named) => {
-            session.client.delete_machine(&named.name).await?;
-            session.ui.done(&format!("machine {} is forgotten", named.name))
-        }
+        MachineCommand::Delete(delete) => forget(session, delete).await,
     }
 }
 
@@ -185,6 +182,33 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
     let machine = session.client.machine(&choose.machine).await?;
     let (name, word) = (&machine.name, choose.choice.word());
     session.ui.outcome(&machine, &format!("machine {name}: {word} is chosen; see `billet why {name}`"))
+}
+
+/// Forgets a machine: one that is nobody's, or one that is scrap.
+async fn forget(session: &mut Session<'_>, delete: Forget) -> Result<(), CliError> {
+    let Forget { name, scrap, unwiped, yes } = delete;
+    if !scrap {
+        session.client.delete_machine(&name).await?;
+        return session.ui.done(&format!("machine {name} is forgotten"));
+    }
+    let machine = session.client.machine(&name).await?;
+    if !yes {
+        let instance = machine.status.instance_name.as_deref();
+        let instance = instance.map(|name| format!("instance {name} ends, and ")).unwrap_or_default();
+        let disks = match &*unwiped {
+            [] => "nothing of it is known to be unwiped".to_owned(),
+            disks => format!("what is on disk {} can be read by whoever gets it", disks.join(", ")),
+        };
+        let question = Question {
+            what: &format!("forget machine {} as scrap", machine.name),
+            undone: "nothing was done",
+            consequence: &format!("{instance}{disks}"),
+        };
+        confirm(session.environment, session.ui, &question)?;
+    }
+    let hold = machine.status.held.as_ref().map(|held| held.number);
+    session.client.scrap_machine(&machine.name, &MachineScrap { hold, unwiped }).await?;
+    session.ui.done(&format!("machine {} is forgotten as scrap", machine.name))
 }
 
 /// Asks an action of a machine.

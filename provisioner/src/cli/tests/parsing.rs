@@ -138,6 +138,7 @@ const GOOD: &[&str] = &[
     "bmc scan 10.0.0.0/24 --from-here --redfish-port 8000 --ipmi-port 6230 -o wide",
     "bmc confirm m1 on",
     "machine delete m1",
+    "machine delete m1 --scrap --unwiped S3R14L --unwiped S3R15L --yes",
     "instance create a --image i --machine m1 --user ops --ssh-key /k --ssh-key /l --erase overwrite --wait",
     "instance create a --image i --pool p --selector a=b --user-data /u --network-config /n --root-disk-serial X",
     "instance list",

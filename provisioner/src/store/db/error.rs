@@ -36,6 +36,18 @@ impl DbError {
         self.kind
     }
 
+    /// Whether there is a server, but TLS with it failed for what it is or what we trust: waiting does not mend that.
+    pub(in crate::store) fn is_untrusted(&self) -> bool {
+        match self.source.downcast_ref() {
+            Some(sqlx::Error::Tls(_)) => true,
+            Some(sqlx::Error::Io(error)) => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+                matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// A failure of this kind, in these words.
     pub(crate) fn new(kind: DbErrorKind, words: impl Into<String>) -> Self {
         Self { kind, source: Box::new(sqlx::Error::Io(std::io::Error::other(words.into()))) }

@@ -6,6 +6,7 @@ use provisioner_api::{Image, ImageId, InstanceState};
 on_both! {
     instance_machine_and_user_data_are_one_write
     the_image_that_it_had_stays_until_the_new_one_is_written
+    an_instance_is_adopted_with_its_machine_or_not_at_all
 }
 
 fn other_image() -> Image {
@@ -99,4 +100,45 @@ async fn the_image_that_it_had_stays_until_the_new_one_is_written() {
     assert_eq!(store.instance_update(&adopted, &[], NOW).await.unwrap(), Swap::Updated);
     assert_eq!(read(&store).await.0.image, None);
     store.image_delete(other_image().id).await.unwrap();
+}
+
+async fn an_instance_is_adopted_with_its_machine_or_not_at_all() {
+    let (_place, store) = store().await;
+    store.image_insert(&samples::image()).await.unwrap();
+    store.instance_insert(&samples::instance(2), None, &[], NOW).await.unwrap();
+    store.machine_insert(&samples::machine(1), &[], &[], NOW).await.unwrap();
+    let before = store.machine_get(samples::machine_id(1)).await.unwrap().unwrap();
+    let mut own = before.clone();
+    own.machine.want.accepted = true;
+    let adopted = InstanceRecord {
+        machine: Some(before.id()),
+        state: InstanceState::Running,
+        image: None,
+        ..samples::instance(1)
+    };
+    let event = || [NewEvent::instance(adopted.id, "request", "adopted")];
+    let none = async || {
+        assert_eq!(store.instance_get(adopted.id).await.unwrap(), None);
+        assert_eq!(store.machine_get(before.id()).await.unwrap().as_ref(), Some(&before));
+        assert!(store.event_newest(EventsOf::Instance(adopted.id), 9).await.unwrap().is_empty());
+    };
+    let stale = MachineRecord { version: before.version + 7, ..before.clone() };
+    let late = MachineRecord { version: stale.version, ..own.clone() };
+    let swap = store.instance_adopt(&adopted, (&stale, &late), &event(), NOW).await.unwrap();
+    assert_eq!(swap, Swap::Stale);
+    none().await;
+    let twin = InstanceRecord { name: samples::instance(2).name, ..adopted.clone() };
+    let taken = store.instance_adopt(&twin, (&before, &own), &event(), NOW).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { field: "name", .. }), "{taken:?}");
+    none().await;
+    let swap = store.instance_adopt(&adopted, (&before, &own), &event(), NOW).await.unwrap();
+    assert_eq!(swap, Swap::Updated);
+    let (instance, machine) = read(&store).await;
+    assert_eq!((instance.image, instance.machine), (None, Some(before.id())));
+    assert_eq!((machine.machine.clone(), machine.version), (own.machine.clone(), before.version + 1));
+    assert_eq!(store.event_newest(EventsOf::Instance(adopted.id), 9).await.unwrap().len(), 1);
+    // The machine has one already.
+    let second = InstanceRecord { id: samples::instance(3).id, name: "i3".into(), ..adopted.clone() };
+    assert!(store.instance_adopt(&second, (&machine, &machine), &event(), NOW).await.is_err());
+    assert_eq!(store.instance_get(second.id).await.unwrap(), None);
 }

@@ -3,8 +3,8 @@
 //! Requirement R-13: a value can't end its line, start a command, expand a setting or name another kernel.
 //! The scripts use only what iPXE 1.0.0+git-20190125 (Debian's) understands.
 
-use super::{Arch, BootScript, FILES_PATH};
-use crate::Mac;
+use super::{Arch, BootScript, FILES_PATH, SCRIPT_PATH};
+use crate::{Mac, MacText};
 use std::fmt::Write as _;
 
 /// Most kernel parameters that one script takes.
@@ -15,6 +15,10 @@ const MAX_COMMAND_LINE: usize = 2000;
 const MAX_VALUE: usize = 256;
 /// How often a script tries to fetch the agent before it gives the machine back to its firmware.
 const TRIES: u32 = 5;
+/// How often a script asks again for what can't be said now; with [`LATER_PAUSE`] the disk is booted within a minute or so.
+const LATER_TRIES: u32 = 10;
+/// Seconds before it asks again.
+const LATER_PAUSE: u32 = 5;
 
 /// Keys that choose another init, another ramdisk or a shell: a script that carries one is not our agent.
 const RESERVED: &[&str] = &[
@@ -130,15 +134,34 @@ pub fn agent_script(
     Ok(script)
 }
 
+/// The script for a machine of which can't be said now what it is to boot: it asks again a little later, and boots its
+/// disk when it has `asked` often enough. Each script replaces the one before it, so that iPXE's stack does not grow.
+#[must_use]
+pub fn later_script(source: &ScriptSource, mac: Mac, arch: Arch, asked: u32) -> String {
+    if asked >= LATER_TRIES {
+        return disk_script();
+    }
+    let ScriptSource { address, port } = source;
+    let (mac, arch, asked) = (MacText(mac), arch.word(), asked + 1);
+    let url = format!("http://{address}:{port}{SCRIPT_PATH}?mac={mac}&arch={arch}&asked={asked}");
+    format!(
+        "#!ipxe\n\
+         echo Billet: can't look up now what to boot, attempt {asked} of {LATER_TRIES}\n\
+         sleep {LATER_PAUSE}\n\
+         chain --autofree --replace {url} && exit 0 ||\n\
+         {DISK}"
+    )
+}
+
+/// Gives the machine back to its firmware.
+// UEFI goes on with its boot order after a failure; after success it shows its menu (UEFI 2.10, 3.1.1).
+// Under a BIOS the first disk is booted by iPXE itself: not every board goes on when a PXE ROM returns.
+const DISK: &str = "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 || exit 0\n";
+
 /// The script that gives the machine back to its firmware, for its disk.
 #[must_use]
 pub fn disk_script() -> String {
-    // UEFI goes on with its boot order after a failure; after success it shows its menu (UEFI 2.10, 3.1.1).
-    // Under a BIOS the first disk is booted by iPXE itself: not every board goes on when a PXE ROM returns.
-    "#!ipxe\n\
-     iseq ${platform} efi && exit 1 ||\n\
-     sanboot --no-describe --drive 0x80 || exit 0\n"
-        .to_owned()
+    format!("#!ipxe\n{DISK}")
 }
 
 /// The kernel command line of the agent: `BOOTIF` (the NIC that it boots from), then `parameters`. A loader that

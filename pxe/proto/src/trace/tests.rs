@@ -166,6 +166,7 @@ fn stuck_boots() {
         (Talk::new().loader().lease(IPXE), 30, &[Fault::NoScriptRequest]),
         (Talk::new().loader().lease(IPXE).script("agent"), 30, &[Fault::NoKernelRequest]),
         (Talk::new().loader().lease(IPXE).script("refused"), 30, &[Fault::NoKernelRequest]),
+        (Talk::new().loader().lease(IPXE).script("later"), 30, &[Fault::NoKernelRequest]),
         (
             Talk::new().loader().lease(IPXE).script("agent").http("/boot/files/vmlinuz", done()),
             30,

@@ -61,7 +61,7 @@ async fn a_template_is_filled_once_and_copied() -> Result<()> {
 
 #[tokio::test]
 async fn what_was_committed_outlives_a_stop_and_a_kill() -> Result<()> {
-    let server = Server::start_with(Options { fsync: true }).await?;
+    let server = Server::start_with(Options { fsync: true, ..Options::default() }).await?;
     assert_eq!(server.sql("postgres", "SHOW fsync").await?, "on");
     let (port, database) = (server.port(), server.database().await?);
     let mut client = make_table(database.url()).await?;

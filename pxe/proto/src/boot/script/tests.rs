@@ -65,6 +65,25 @@ fn the_disk_script_loads_nothing() {
 }
 
 #[test]
+fn a_script_that_asks_again_does_so_for_a_minute_and_boots_the_disk_then() {
+    let script = later_script(&source(), MAC, Arch::Arm64, 0);
+    assert_eq!(
+        script,
+        "#!ipxe\n\
+         echo Billet: can't look up now what to boot, attempt 1 of 10\n\
+         sleep 5\n\
+         chain --autofree --replace \
+         http://10.77.0.1:8080/boot/script?mac=52:54:00:00:00:0a&arch=arm64&asked=1 && exit 0 ||\n\
+         iseq ${platform} efi && exit 1 ||\n\
+         sanboot --no-describe --drive 0x80 || exit 0\n"
+    );
+    assert!(later_script(&source(), MAC, Arch::X64, 9).contains("&asked=10 "));
+    for asked in [10, u32::MAX] {
+        assert_eq!(later_script(&source(), MAC, Arch::X64, asked), disk_script());
+    }
+}
+
+#[test]
 fn keys_that_would_start_something_else_are_refused() {
     for key in [
         "init",

@@ -201,6 +201,13 @@ fn no_kernel(boot: &Attempt<'_>) -> Diagnosis {
             "The service's log says why; mostly a kernel parameter in the configuration is too long.",
         );
     }
+    if boot.script() == Some("later") {
+        return Diagnosis::new(
+            Fault::NoKernelRequest,
+            "What it is to boot could not be looked up, so it was told to ask again; after a minute it boots its disk.",
+            "The service could not ask its database; its log says why.",
+        );
+    }
     Diagnosis::new(
         Fault::NoKernelRequest,
         "It has its script, and never asked for the kernel.",
