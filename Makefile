@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
+.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -70,6 +70,9 @@ soak: ## Half an hour of kills, bad networks, lying BMCs and failing disks (SEED
 
 soak-ci: programs ## The same in minutes
 	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --scenario soak-ci $(if $(SEED),--seed $(SEED))
+
+soak-pg: programs ## A short one on PostgreSQL: the service is killed, its database server is stopped and killed
+	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --scenario soak-pg $(if $(SEED),--seed $(SEED))
 
 # The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware

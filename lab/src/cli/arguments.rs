@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::fleet::scenario::DatabaseKind;
 use crate::switch::Faults;
 
 /// Virtual machines with real firmware, a virtual network and emulated BMCs, without root.
@@ -159,6 +160,10 @@ pub(super) struct Fleet {
     /// What BMCs speak, as weights: ipmi=80,redfish=20
     #[arg(long, value_parser = mix, value_name = "ipmi=N,redfish=N")]
     pub(super) mix: Option<(u32, u32)>,
+    /// Where the service keeps its records: sqlite, postgres (a server that the run starts), or a postgres:// URL of an
+    /// empty database [default: as the scenario says]
+    #[arg(long, value_parser = database, value_name = "sqlite|postgres|URL")]
+    pub(super) database: Option<Database>,
     /// How many simulated disks are written at once
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) writers: u16,
@@ -178,7 +183,7 @@ pub(super) struct Fleet {
     #[arg(long)]
     pub(super) quiet: bool,
     /// Do the kills and faults of this run again: its folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "machines", "seed", "compress", "mix"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["scenario", "machines", "seed", "compress", "mix", "database"])]
     pub(super) replay: Option<PathBuf>,
 }
 
@@ -188,16 +193,39 @@ Built-in scenarios:
   demo        twenty machines to play with (this is what runs without --scenario)
   intake      machines are added as fast as the service takes them
   deploy      an instance for each machine, the API's answers timed meanwhile
-  reinstall   each instance once more on the same machine
+  reinstall   each instance is installed anew in its place
   release     everything is given back
   rackup      the power of all racks fails and returns
   steady      nothing is asked for: what polling costs
   size        figures for sizing
   soak        half an hour with kills, a bad network, lying BMCs, failing disks
   soak-ci     the same in three minutes
-  pg-restart  refused: the fleet starts no PostgreSQL server
+  soak-pg     a short one on PostgreSQL, whose server is stopped and killed, too
+  pg-restart  a PostgreSQL server is stopped and killed under deployments and releases
 
 Others are files like these; lab/scenarios/ has them.";
+
+/// What `--database` says.
+#[derive(Debug, Clone)]
+pub(super) enum Database {
+    /// What kind; the run starts what that needs.
+    Kind(DatabaseKind),
+    /// Where one is.
+    Url(String),
+}
+
+fn database(text: &str) -> Result<Database, String> {
+    match text {
+        "sqlite" => Ok(Database::Kind(DatabaseKind::Sqlite)),
+        "postgres" => Ok(Database::Kind(DatabaseKind::Postgres)),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Database::Url(url.to_owned()))
+        }
+        other => Err(format!(
+            "`{other}` is no database; write sqlite, postgres, or postgres://USER:PASSWORD@HOST/NAME"
+        )),
+    }
+}
 
 /// Reads `ipmi=80,redfish=20`; what is left out is 0.
 fn mix(text: &str) -> Result<(u32, u32), String> {

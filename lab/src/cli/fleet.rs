@@ -9,8 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::arguments::Fleet;
+use super::arguments::{Database, Fleet};
 use crate::child;
+use crate::fleet::scenario::{DatabaseKind, FaultKind};
 use crate::fleet::{Results, RunOptions, Scenario, run, scenario_of};
 
 /// The run failed, and has said why.
@@ -46,6 +47,10 @@ pub(super) fn fleet(arguments: Fleet) -> anyhow::Result<()> {
         scenario,
         billet: billet.clone(),
         dir: dir.clone(),
+        database: match arguments.database {
+            Some(Database::Url(url)) => Some(url),
+            _ => None,
+        },
         writers,
         quiet: arguments.quiet,
         replay: arguments.replay.clone(),
@@ -101,6 +106,19 @@ fn scenario(arguments: &Fleet) -> anyhow::Result<Scenario> {
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     if let Some((ipmi, redfish)) = arguments.mix {
         (scenario.mix.ipmi, scenario.mix.redfish) = (ipmi, redfish);
+    }
+    match &arguments.database {
+        Some(Database::Kind(kind)) => scenario.service.database = *kind,
+        Some(Database::Url(_)) => {
+            scenario.service.database = DatabaseKind::Postgres;
+            let stops = scenario.faults.iter().any(|fault| fault.what == FaultKind::Database);
+            anyhow::ensure!(
+                !stops,
+                "--database: scenario {} stops its database server, which only one that the run started may be; write --database postgres",
+                scenario.name
+            );
+        }
+        None => {}
     }
     if scenario.seed == 0 {
         // Any will do; it is told, and one can be had again.

@@ -333,7 +333,7 @@ pub struct Usage {
     pub fds: u64,
     /// Threads.
     pub threads: u64,
-    /// Bytes of its database, log included.
+    /// Bytes of its database, log included; 0 where that is on a server.
     pub database: u64,
 }
 

@@ -9,6 +9,7 @@ mod deploy;
 mod intake;
 mod ledger;
 mod power;
+mod reinstall;
 mod sample;
 mod view;
 
@@ -100,7 +101,7 @@ impl Load {
             Do::Intake => intake::intake(self, phase).await,
             Do::PowerUp => power::power_up(self).await,
             Do::Deploy => deploy::deploy(self, phase).await,
-            Do::Reinstall => churn::reinstall(self, phase).await,
+            Do::Reinstall => reinstall::reinstall(self, phase).await,
             Do::Release => deploy::release(self, phase).await,
             Do::Churn => churn::churn(self, phase).await,
             Do::Steady => {

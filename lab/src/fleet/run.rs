@@ -15,6 +15,7 @@ use super::journal::{Folder, Journal, Judge, Script};
 use super::kill::{Faults, Killer};
 use super::load::{self, Caller, Load, Sampler};
 use super::process::ServiceOptions;
+use super::records::{Records, Until};
 use super::scenario::{Do, Phase, Scenario};
 use super::screen::Screen;
 use super::{DiskSpec, Eyes, FleetImage, Site, Wires};
@@ -42,6 +43,8 @@ pub struct RunOptions {
     pub billet: PathBuf,
     /// The run's folder; it must hold no run yet.
     pub dir: PathBuf,
+    /// The URL of a PostgreSQL database that is there, for the service's records; none: as the scenario has it.
+    pub database: Option<String>,
     /// How many disks are written at once.
     pub writers: usize,
     /// Whether nothing is shown meanwhile.
@@ -95,6 +98,8 @@ struct Stage {
     idle: watch::Sender<bool>,
     results: Results,
     folder: Folder,
+    /// The last to go.
+    _records: Until,
 }
 
 impl Stage {
@@ -116,19 +121,21 @@ impl Stage {
             scenario.seed,
             folder.path().display()
         ));
-        let wanted = ServiceOptions::from(scenario);
+        let records = Records::of(scenario, options.database.as_deref()).await?;
+        let until = Until(records.clone());
+        let database = records.own().cloned();
+        let wanted = ServiceOptions { database: records.url(), ..ServiceOptions::from(scenario) };
         let (service, site, start) =
-            Service::start(&options.billet, folder.path(), &wanted, eyes.clone()).await?;
+            Service::start(&options.billet, folder.path(), &wanted, records, eyes.clone()).await?;
         let usage_first = service.usage();
         let wires = Wires::new(&site, eyes.clone(), scenario.seed, over.clone()).await?;
         let image = image(folder, &site, scenario).await?;
-        let speed = scenario.disk.mib_per_second * scenario.compress;
         let spec = FleetSpec {
             machines: scenario.machines,
             mix: scenario.mix.clone(),
             compress: scenario.compress,
             seed: scenario.seed,
-            disk: DiskSpec::new(scenario.disk.mib, speed, scenario.disk.data_disks, options.writers),
+            disk: disks(scenario, options.writers),
             image,
         };
         let fleet = Fleet::start(&spec, wires.clone(), eyes.clone(), over.clone()).await?;
@@ -146,7 +153,7 @@ impl Stage {
             stop.clone(),
         );
         let dice = Dice::new(scenario.seed);
-        let faults = Faults::new(fleet, wires.clone(), eyes.clone(), &dice);
+        let faults = Faults::new(fleet, wires.clone(), database, eyes.clone(), &dice);
         let kills = script.as_ref().map(|script| script.kills.clone());
         let killer = scenario.kill.clone().map(|kill| Killer::new(service, eyes.clone(), kill, &dice, kills));
         let gauge = Gauge::start(Arc::clone(&load), wires, screen, journal.shared(), over.clone());
@@ -159,7 +166,8 @@ impl Stage {
             usage_first,
             ..Results::default()
         };
-        Ok(Self { load, gauge, faults, killer, script, idle, results, folder: folder.clone() })
+        let folder = folder.clone();
+        Ok(Self { load, gauge, faults, killer, script, idle, results, folder, _records: until })
     }
 
     async fn play(
@@ -284,6 +292,15 @@ impl Stage {
         let why = format!("{missing} did not come to an end: {}", examples.join("; "));
         self.load.problem("phase-ends", word, why);
     }
+}
+
+/// The machines' disks, of which so many are written at once.
+fn disks(scenario: &Scenario, writers: usize) -> DiskSpec {
+    let size = &scenario.disk;
+    let mut disks =
+        DiskSpec::new(size.mib, size.mib_per_second * scenario.compress, size.data_disks, writers);
+    disks.data = size.tenant_disks;
+    disks
 }
 
 /// Makes the image and gives it to the service.

@@ -12,7 +12,10 @@ mod tests;
 
 pub use builtin::names;
 pub use check::ScenarioError;
-pub use parts::{DiskSize, FirmwareMix, ImageSize, Limits, Mix, NetworkFaults, Service, Span, Spread};
+pub use parts::{
+    DatabaseKind, DiskSize, EraseLimit, FirmwareMix, ImageSize, Limits, Mix, NetworkFaults, Service, Span,
+    Spread,
+};
 pub use phase::{Do, Fault, FaultKind, Kill, Phase};
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! One fault: as words for the journal, and back from them for a replay. Pure.
 
+use crate::fleet::Outage;
 use crate::fleet::bmc::BmcFault;
 use crate::fleet::disk::DiskFault;
 use crate::fleet::scenario::NetworkFaults;
@@ -17,6 +18,8 @@ pub(crate) enum Deed {
     Disk(u32, String),
     /// A rack has no power.
     Rack(u32),
+    /// The database's server is away.
+    Database(Outage),
 }
 
 impl fmt::Display for Deed {
@@ -29,6 +32,7 @@ impl fmt::Display for Deed {
             Self::Bmc(machine, kind) => write!(f, "bmc of {machine}: {kind}"),
             Self::Disk(machine, kind) => write!(f, "disk of {machine}: {kind}"),
             Self::Rack(rack) => write!(f, "rack {rack}: no power"),
+            Self::Database(how) => write!(f, "database: {how}"),
         }
     }
 }
@@ -58,6 +62,7 @@ impl FromStr for Deed {
                 Ok(Self::Disk(number(machine)?, (*kind).to_owned()))
             }
             ["rack", rack, "no", "power"] => Ok(Self::Rack(number(rack)?)),
+            ["database", how] => Ok(Self::Database(how.parse().map_err(|_| wrong())?)),
             _ => Err(wrong()),
         }
     }
@@ -68,7 +73,7 @@ impl Deed {
     pub(crate) fn machine(&self) -> Option<u32> {
         match self {
             Self::Bmc(machine, _) | Self::Disk(machine, _) => Some(*machine),
-            Self::Network(_) | Self::Rack(_) => None,
+            Self::Network(_) | Self::Rack(_) | Self::Database(_) => None,
         }
     }
 }
@@ -85,11 +90,14 @@ mod tests {
             Deed::Bmc(7, "dead-30s".into()),
             Deed::Disk(3, "error-after-1MiB".into()),
             Deed::Rack(2),
+            Deed::Database(Outage::Kill),
         ];
         for deed in deeds {
             assert_eq!(deed.to_string().parse(), Ok(deed));
         }
-        for nonsense in ["", "rack x: no power", "bmc of 7", "moon: full", "bmc of 7: sleepy"] {
+        for nonsense in
+            ["", "rack x: no power", "bmc of 7", "moon: full", "bmc of 7: sleepy", "database: pause"]
+        {
             assert!(nonsense.parse::<Deed>().is_err(), "{nonsense:?}");
         }
     }

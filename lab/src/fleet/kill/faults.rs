@@ -6,6 +6,7 @@ use crate::fleet::disk::DiskFault;
 use crate::fleet::entry::What;
 use crate::fleet::fleet::Fleet;
 use crate::fleet::journal::Change;
+use crate::fleet::records::Postgres;
 use crate::fleet::scenario::{Fault, FaultKind, NetworkFaults, Span};
 use crate::fleet::{Eyes, Wires};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ const SLOW: [&str; 2] = ["took longer than", "it was tried"];
 pub(crate) struct Faults {
     fleet: Arc<Fleet>,
     wires: Arc<Wires>,
+    /// The database's server, if it is ours to stop.
+    database: Option<Arc<Postgres>>,
     eyes: Arc<Eyes>,
     machines: u32,
     racks: u32,
@@ -29,10 +32,16 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(fleet: Arc<Fleet>, wires: Arc<Wires>, eyes: Arc<Eyes>, dice: &Dice) -> Arc<Self> {
+    pub(crate) fn new(
+        fleet: Arc<Fleet>,
+        wires: Arc<Wires>,
+        database: Option<Arc<Postgres>>,
+        eyes: Arc<Eyes>,
+        dice: &Dice,
+    ) -> Arc<Self> {
         let machines = u32::try_from(fleet.machines().len()).unwrap_or(u32::MAX);
         let (racks, dice) = (fleet.racks(), dice.fork("faults", 0));
-        Arc::new(Self { fleet, wires, eyes, machines, racks, dice, active: Mutex::default() })
+        Arc::new(Self { fleet, wires, database, eyes, machines, racks, dice, active: Mutex::default() })
     }
 
     /// The faults of a phase, the `number`-th of the run, until `stop`; then all of them have ended.
@@ -57,7 +66,7 @@ impl Faults {
         }
         stop.cancelled().await;
         running.shutdown().await;
-        self.end_all();
+        self.end_all().await;
     }
 
     /// Begins and ends what a journal has, at the same times of the phase.
@@ -65,7 +74,7 @@ impl Faults {
         let begun = Instant::now();
         for change in changes {
             tokio::time::sleep_until(begun + change.after).await;
-            if change.begins { self.begin(change.deed) } else { self.end(&change.deed) }
+            if change.begins { self.begin(change.deed).await } else { self.end(&change.deed).await }
         }
     }
 
@@ -77,18 +86,18 @@ impl Faults {
             // All at once would be no accident.
             let spread = fault.lasts.or(fault.every).map_or(Duration::ZERO, |Span(span)| span / 4);
             for deed in &deeds {
-                self.begin(deed.clone());
+                self.begin(deed.clone()).await;
                 tokio::time::sleep(spread / u32::try_from(deeds.len()).unwrap_or(1).max(1)).await;
             }
             if let Some(Span(lasts)) = fault.lasts {
                 tokio::time::sleep(lasts).await;
-                deeds.iter().for_each(|deed| self.end(deed));
+                self.end_these(&deeds).await;
             }
             match next {
                 Some(next) => tokio::time::sleep_until(next).await,
                 None => return std::future::pending().await,
             }
-            deeds.iter().for_each(|deed| self.end(deed));
+            self.end_these(&deeds).await;
         }
     }
 
@@ -110,10 +119,15 @@ impl Faults {
             FaultKind::Bmc => of_machines(Deed::Bmc),
             FaultKind::Disk => of_machines(Deed::Disk),
             FaultKind::Rack => vec![Deed::Rack((dice.roll() * f64::from(self.racks)) as u32)],
+            FaultKind::Database => {
+                let kind = &fault.kinds[(dice.roll() * fault.kinds.len() as f64) as usize];
+                // The scenario's kinds were checked before.
+                kind.parse().map(Deed::Database).into_iter().collect()
+            }
         }
     }
 
-    fn begin(&self, deed: Deed) {
+    async fn begin(&self, deed: Deed) {
         {
             let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
             if active.contains(&deed) {
@@ -125,9 +139,16 @@ impl Faults {
         let what = What::Fault { words: deed.to_string(), may_hold: may_hold(&deed) };
         self.eyes.write(deed.machine(), what);
         self.put(&deed, true);
+        if let (Deed::Database(how), Some(server)) = (&deed, &self.database) {
+            told(server.down(*how).await);
+        }
     }
 
-    fn end(&self, deed: &Deed) {
+    async fn end(&self, deed: &Deed) {
+        // Until it is back it counts as away: whoever is stopped meanwhile is followed by `end_all`.
+        if let (Deed::Database(_), Some(server), true) = (deed, &self.database, self.is_active(deed)) {
+            told(server.up().await);
+        }
         {
             let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(place) = active.iter().position(|one| one == deed) else { return };
@@ -146,9 +167,19 @@ impl Faults {
     }
 
     /// Ends whatever has not ended.
-    pub(crate) fn end_all(&self) {
+    async fn end_all(&self) {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        active.iter().for_each(|deed| self.end(deed));
+        self.end_these(&active).await;
+    }
+
+    fn is_active(&self, deed: &Deed) -> bool {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).contains(deed)
+    }
+
+    async fn end_these(&self, deeds: &[Deed]) {
+        for deed in deeds {
+            self.end(deed).await;
+        }
     }
 
     fn put(&self, deed: &Deed, on: bool) {
@@ -164,11 +195,17 @@ impl Faults {
                 self.fleet.rack_power(*rack, !on);
                 Ok(())
             }
+            // It takes its time: whoever begins and ends it waits for that.
+            Deed::Database(_) => Ok(()),
         };
-        if let Err(error) = done {
-            // The scenario's kinds were checked before; only a journal of another version has others.
-            tracing::warn!(error = format!("{error:#}"), "a fault could not be put in place");
-        }
+        // The scenario's kinds were checked before; only a journal of another version has others.
+        told(done);
+    }
+}
+
+fn told(done: anyhow::Result<()>) {
+    if let Err(error) = done {
+        tracing::warn!(error = format!("{error:#}"), "a fault could not be put in place, or not be ended");
     }
 }
 
@@ -176,7 +213,7 @@ impl Faults {
 fn may_hold(deed: &Deed) -> Vec<String> {
     let own = match deed {
         Deed::Disk(_, kind) => kind.parse().map(DiskFault::may_hold).unwrap_or_default(),
-        Deed::Network(_) | Deed::Bmc(..) | Deed::Rack(_) => &[],
+        Deed::Network(_) | Deed::Bmc(..) | Deed::Rack(_) | Deed::Database(_) => &[],
     };
     SLOW.iter().chain(own).map(|part| (*part).to_owned()).collect()
 }
@@ -194,6 +231,7 @@ mod tests {
                     let known = match fault.what {
                         FaultKind::Bmc => kind.parse::<crate::fleet::bmc::BmcFault>().is_ok(),
                         FaultKind::Disk => kind.parse::<DiskFault>().is_ok(),
+                        FaultKind::Database => kind.parse::<crate::fleet::Outage>().is_ok(),
                         FaultKind::Network | FaultKind::Rack => false,
                     };
                     assert!(known, "{name}: {kind}");

@@ -6,7 +6,8 @@
 use crate::fleet::Eyes;
 use crate::fleet::entry::What;
 use provisioner_api::{
-    DeleteInstance, InstanceCreate, MachineAction, MachineActionRequest, MachineCreate, paths,
+    DeleteInstance, InstanceCreate, InstanceReinstall, InstanceState, MachineAction, MachineActionRequest,
+    MachineCreate, paths,
 };
 use provisioner_client::{Client, ClientError};
 use serde::Serialize;
@@ -111,6 +112,26 @@ impl Caller {
             Some(Err(error)) if error.status() == Some(404) => Outcome::Done,
             answer => outcome(answer),
         }
+    }
+
+    /// Asks for an instance to be installed anew whose installation has this number.
+    pub(crate) async fn reinstall(&self, name: &str, installation: u32) -> Outcome {
+        let anew = InstanceReinstall::default();
+        let words = Words {
+            method: "POST",
+            path: paths::INSTANCE_REINSTALL.replace("{instance}", name),
+            about: name,
+            body: serde_json::to_value(&anew).unwrap_or_default(),
+        };
+        let ask = || async {
+            // A try that nobody answered may have been heard: one more would install it twice.
+            let status = self.client.instance(name).await?.status;
+            if status.state == InstanceState::Reinstalling || status.installation > installation {
+                return Ok(());
+            }
+            self.client.reinstall_instance(name, &anew).await.map(drop)
+        };
+        outcome(self.until_answered(&words, ask).await)
     }
 
     /// Asks something of a machine.

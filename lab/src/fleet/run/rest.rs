@@ -3,6 +3,7 @@
 use super::Service;
 use crate::fleet::entry::{Snapshot, Usage, What};
 use crate::fleet::load::{Load, View, works};
+use crate::fleet::records::Records;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use provisioner_api::{InstanceState, Lease};
@@ -89,7 +90,8 @@ fn tell_restless(load: &Load, view: &View) {
 fn moves(view: &View) -> bool {
     let instances = view.instances.iter().any(|instance| {
         let status = &instance.status;
-        let works = matches!(status.state, InstanceState::Deploying | InstanceState::Releasing);
+        let states = [InstanceState::Deploying, InstanceState::Reinstalling, InstanceState::Releasing];
+        let works = states.contains(&status.state);
         works && status.held.is_none()
     });
     let pending = view.instances.iter().any(|instance| {
@@ -124,7 +126,11 @@ pub(super) async fn look_up(load: &Arc<Load>, usage_first: Usage) -> Result<Snap
         stray_files,
         usage_first,
         usage_last,
-        database: database(&load.service.data().join("billet.db")).await?,
+        database: match load.service.records() {
+            Records::File => database(&load.service.data().join("billet.db")).await?,
+            Records::Own(server) => server.damage().await?,
+            Records::Given(_) => Vec::new(),
+        },
         bad_log_lines: bad_log_lines(&load.service)?,
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::fleet::entry::{SeenKind, Usage, What};
 use crate::fleet::process::{Meter, Process, ServiceOptions};
+use crate::fleet::records::Records;
 use crate::fleet::{Eyes, Site};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How often it is started anew whose database goes away while it starts.
+const STARTS: u32 = 5;
+
 /// The service, whoever kills it.
 pub(crate) struct Service {
     process: tokio::sync::Mutex<Process>,
+    records: Records,
     meter: Meter,
     eyes: Arc<Eyes>,
     /// Seconds of CPU of the processes that are gone.
@@ -29,6 +34,7 @@ impl Service {
         billet: &Path,
         dir: &Path,
         options: &ServiceOptions,
+        records: Records,
         eyes: Arc<Eyes>,
     ) -> Result<(Arc<Self>, Site, Duration)> {
         let begun = Instant::now();
@@ -41,6 +47,7 @@ impl Service {
             log: process.log(),
             data: process.data(),
             process: process.into(),
+            records,
             eyes,
             spent: Mutex::new(0.0),
             kills: AtomicU64::new(0),
@@ -80,10 +87,27 @@ impl Service {
 
     async fn launch(&self, process: &mut Process) -> Result<Duration> {
         let begun = Instant::now();
-        process.restart().await?;
+        self.restart(process).await?;
         self.eyes.write(None, What::Started { pid: process.pid() });
         self.eyes.write(None, What::Ready);
         Ok(begun.elapsed())
+    }
+
+    /// Starts it until it stays, as whoever looks after a service would: one that found its database and lost it again
+    /// before it was up may end.
+    async fn restart(&self, process: &mut Process) -> Result<()> {
+        let turns = || self.records.own().map_or(0, |server| server.turns());
+        for _ in 0..STARTS {
+            let before = turns();
+            match process.restart().await {
+                Err(_) if process.ended().is_some() && turns() != before => {}
+                answer => return answer,
+            }
+            if let Some(server) = self.records.own() {
+                server.until_up().await;
+            }
+        }
+        process.restart().await
     }
 
     /// Asks it to end, and waits.
@@ -106,6 +130,11 @@ impl Service {
     /// How often the killer struck.
     pub(crate) fn kills(&self) -> u64 {
         self.kills.load(Ordering::SeqCst)
+    }
+
+    /// Where it keeps its records.
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
     }
 
     /// Its log.

@@ -12,6 +12,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("soak", include_str!("../../../scenarios/soak.toml")),
     ("soak-ci", include_str!("../../../scenarios/soak-ci.toml")),
     ("size", include_str!("../../../scenarios/size.toml")),
+    ("soak-pg", include_str!("../../../scenarios/soak-pg.toml")),
     ("pg-restart", include_str!("../../../scenarios/pg-restart.toml")),
 ];
 

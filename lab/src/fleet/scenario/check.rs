@@ -1,6 +1,7 @@
 //! Whether a scenario makes sense. Pure; every mistake is collected and names its field and the mend.
 
-use super::{Do, Fault, FaultKind, NetworkFaults, Phase, Scenario, names};
+use super::{DatabaseKind, Do, Fault, FaultKind, NetworkFaults, Phase, Scenario, names};
+use crate::fleet::Outage;
 use crate::fleet::bmc::BmcFault;
 use crate::fleet::disk::DiskFault;
 use std::path::PathBuf;
@@ -90,6 +91,15 @@ pub(super) fn problems(scenario: &Scenario) -> Vec<String> {
     );
     let count = disk.data_disks;
     say(count > MOST_DATA_DISKS, format!("disk.data_disks: {count} must be {MOST_DATA_DISKS} or less"));
+    let count = disk.tenant_disks;
+    say(count > MOST_DATA_DISKS, format!("disk.tenant_disks: {count} must be {MOST_DATA_DISKS} or less"));
+    if let Some(limit) = &scenario.limits.erase_limit {
+        let wrong = !limit.is_right();
+        say(
+            wrong,
+            format!("limits.erase_limit: {limit} must be a number from 1, or from \"1%\" to \"100%\""),
+        );
+    }
     let kib = scenario.service.boot_kib;
     say(
         !(1..=MOST_BOOT_KIB).contains(&kib),
@@ -181,18 +191,30 @@ fn fault_problems(scenario: &Scenario, say: &mut impl FnMut(bool, String)) {
             let unknown = match fault.what {
                 FaultKind::Bmc => kind.parse::<BmcFault>().err().map(|error| error.to_string()),
                 FaultKind::Disk => kind.parse::<DiskFault>().err().map(|error| error.to_string()),
+                FaultKind::Database => kind.parse::<Outage>().err().map(|error| error.to_string()),
                 FaultKind::Network | FaultKind::Rack => None,
             };
             say(unknown.is_some(), format!("{}: {}", place("kinds"), unknown.unwrap_or_default()));
         }
-        say(of_machines && fault.kinds.is_empty(), format!("{}: name at least one", place("kinds")));
+        let away = fault.what == FaultKind::Database;
+        let has_kinds = of_machines || away;
+        say(has_kinds && fault.kinds.is_empty(), format!("{}: name at least one", place("kinds")));
         say(of_machines && fault.share.is_none(), format!("{}: it is missing; write 0.05", place("share")));
         say(
-            !of_machines && !fault.kinds.is_empty(),
-            format!("{}: only bmc and disk have them", place("kinds")),
+            !has_kinds && !fault.kinds.is_empty(),
+            format!("{}: only bmc, disk and database have them", place("kinds")),
         );
-        let timeless = fault.what == FaultKind::Rack && (fault.every.is_none() || fault.lasts.is_none());
-        say(timeless, format!("{}: a rack needs `every` and `for`", place("every")));
+        let comes_back = away || fault.what == FaultKind::Rack;
+        let timeless = comes_back && (fault.every.is_none() || fault.lasts.is_none());
+        say(timeless, format!("{}: a rack and a database need `every` and `for`", place("every")));
+        let serverless = away && scenario.service.database != DatabaseKind::Postgres;
+        say(
+            serverless,
+            format!(
+                "{}: `database` needs a server; write database = \"postgres\" under [service]",
+                place("what")
+            ),
+        );
         let endless = fault.every.zip(fault.lasts).is_some_and(|(every, lasts)| lasts >= every);
         say(endless, format!("{}: it must be shorter than `every`", place("for")));
         say(

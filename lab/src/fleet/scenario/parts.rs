@@ -156,11 +156,13 @@ pub struct DiskSize {
     pub mib_per_second: f64,
     /// Data disks beside the root disk; nothing may ever write to them.
     pub data_disks: u32,
+    /// Disks for the data of whoever has the machine: wiped when it is given back, untouched when it is installed anew.
+    pub tenant_disks: u32,
 }
 
 impl Default for DiskSize {
     fn default() -> Self {
-        Self { mib: 64, mib_per_second: 500.0, data_disks: 1 }
+        Self { mib: 64, mib_per_second: 500.0, data_disks: 1, tenant_disks: 0 }
     }
 }
 
@@ -190,6 +192,42 @@ pub struct Limits {
     pub restarts: u32,
     /// How often one order is tried before a person is asked.
     pub order_attempts: u32,
+    /// How many machines are wiped at once; none: as many as the service has it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erase_limit: Option<EraseLimit>,
+}
+
+/// How many machines are wiped at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EraseLimit {
+    /// So many.
+    Number(u32),
+    /// A share of all: `5%`.
+    Share(String),
+}
+
+impl EraseLimit {
+    /// Whether the service would take it.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        match self {
+            Self::Number(number) => *number > 0,
+            Self::Share(text) => {
+                let percent = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok());
+                percent.is_some_and(|percent| (1..=100).contains(&percent))
+            }
+        }
+    }
+}
+
+impl fmt::Display for EraseLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Share(text) => f.write_str(text),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -206,6 +244,7 @@ impl Default for Limits {
             phone_home: Span::seconds(30 * 60),
             restarts: 2,
             order_attempts: 3,
+            erase_limit: None,
         }
     }
 }
@@ -214,6 +253,8 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Service {
+    /// Where it keeps its records.
+    pub database: DatabaseKind,
     /// When serial consoles are recorded: `jobs`, `always`, `never`.
     pub console: String,
     /// What it logs: `info`, `warn,provisioner=debug`.
@@ -229,6 +270,7 @@ pub struct Service {
 impl Default for Service {
     fn default() -> Self {
         Self {
+            database: DatabaseKind::default(),
             console: "jobs".into(),
             log: "info".into(),
             boot_kib: 64,
@@ -236,6 +278,17 @@ impl Default for Service {
             system_lease: Span::seconds(12 * 3600),
         }
     }
+}
+
+/// Where the service keeps its records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatabaseKind {
+    /// In a file.
+    #[default]
+    Sqlite,
+    /// On a PostgreSQL server, which the run starts unless one is named to it.
+    Postgres,
 }
 
 /// What the network does to datagrams and to the agent's calls.

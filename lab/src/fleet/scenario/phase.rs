@@ -53,7 +53,7 @@ pub enum Do {
     PowerUp,
     /// Instances are asked for, until all run.
     Deploy,
-    /// Every instance is given back and asked for again on the same machine, until all run.
+    /// Every instance is installed anew on its machine, `parallel` at a time, until all run.
     Reinstall,
     /// Instances are given back, until they are gone.
     Release,
@@ -103,7 +103,7 @@ pub struct Fault {
     /// `bmc`, `disk`: share of machines that have one at any time, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// `bmc`, `disk`: which faults, one of them for each machine.
+    /// `bmc`, `disk`: which faults, one of them for each machine. `database`: which of `stop` and `kill`, one each time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
     /// How often others are chosen; none: once a phase.
@@ -138,6 +138,8 @@ pub enum FaultKind {
     Disk,
     /// A rack loses power, its BMCs too.
     Rack,
+    /// The PostgreSQL server of the service, started by the run, goes away and comes back.
+    Database,
 }
 
 /// When the service is killed.

@@ -38,7 +38,16 @@ fn mistakes_name_the_field_and_the_mend() {
         ("[[phase]]\ndo = \"dance\"\n", "dance"),
         ("[[fault]]\nwhat = \"network\"\ndrop = 1.5\n", "fault[1].drop: 1.5 must be"),
         ("[[fault]]\nwhat = \"bmc\"\nshare = 0.5\n", "fault[1].kinds: name at least one"),
-        ("[[fault]]\nwhat = \"rack\"\n", "fault[1].every: a rack needs"),
+        ("[[fault]]\nwhat = \"rack\"\n", "fault[1].every: a rack and"),
+        (
+            "[[fault]]\nwhat = \"database\"\nkinds = [\"stop\"]\nevery = \"9s\"\nfor = \"1s\"\n",
+            "fault[1].what: `database` needs a server",
+        ),
+        ("[[fault]]\nwhat = \"database\"\nkinds = [\"pause\"]\n", "`pause` is nothing that happens to"),
+        ("[service]\ndatabase = \"mysql\"\n", "mysql"),
+        ("[limits]\nerase_limit = 0\n", "limits.erase_limit: 0 must be"),
+        ("[limits]\nerase_limit = \"101%\"\n", "limits.erase_limit: 101% must be"),
+        ("[disk]\ntenant_disks = 17\n", "disk.tenant_disks: 17 must be"),
         ("[[fault]]\nwhat = \"network\"\nduring = \"churn\"\n", "fault[1].during: there is no phase `churn`"),
         ("[[fault]]\nwhat = \"network\"\n", "fault[1].drop: without it"),
         (
@@ -85,9 +94,10 @@ fn the_limits_are_those_of_the_service_but_for_the_person_that_a_fleet_has_not()
     assert_eq!(ours, Limits::default(), "the defaults, too");
     let written = toml::Table::try_from(&ours).unwrap();
     assert!(written.keys().eq(service.keys()), "{written:?} instead of {service:?}");
-    let text = "name = \"x\"\nmachines = 3\n[limits]\nwrite_stall = \"20s\"\nerase_stall = \"1m\"\n[[phase]]\ndo = \"intake\"\n";
+    let text = "name = \"x\"\nmachines = 3\n[limits]\nwrite_stall = \"20s\"\nerase_stall = \"1m\"\nerase_limit = \"5%\"\n[[phase]]\ndo = \"intake\"\n";
     let limits = Scenario::read("x", text).unwrap().limits;
     assert_eq!((limits.write_stall, limits.erase_stall), (Span::seconds(20), Span::seconds(60)));
+    assert_eq!(limits.erase_limit, Some(EraseLimit::Share("5%".into())));
 }
 
 #[test]

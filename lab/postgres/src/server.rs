@@ -1,4 +1,4 @@
-//! A server as tests use it: shared by a process or a test's own, databases on it, and what may happen to it.
+//! A server as runs and tests use it: shared by a process or a test's own, databases on it, and what may happen to it.
 
 use crate::cluster::{Cluster, ROLE};
 use crate::database::Database;
@@ -36,10 +36,7 @@ impl Server {
     /// The one that all tests of this process share, made at the first call. Nobody may stop it.
     ///
     /// # Errors
-    /// When it can't be made.
-    ///
-    /// # Panics
-    /// When PostgreSQL is not installed.
+    /// When it can't be made; when PostgreSQL is not installed, with the package to install.
     pub async fn shared() -> Result<Self> {
         static SHARED: OnceCell<Server> = OnceCell::const_new();
         Ok(SHARED.get_or_try_init(|| Self::start_with(Options::default())).await?.clone())
@@ -48,10 +45,7 @@ impl Server {
     /// A new one, for a test that stops it or looks at it alone.
     ///
     /// # Errors
-    /// When it can't be made.
-    ///
-    /// # Panics
-    /// When PostgreSQL is not installed.
+    /// When it can't be made; when PostgreSQL is not installed, with the package to install.
     pub async fn start() -> Result<Self> {
         Self::start_with(Options::default()).await
     }
@@ -59,10 +53,7 @@ impl Server {
     /// The same, as `options` say.
     ///
     /// # Errors
-    /// When it can't be made.
-    ///
-    /// # Panics
-    /// When PostgreSQL is not installed.
+    /// When it can't be made; when PostgreSQL is not installed, with the package to install.
     pub async fn start_with(options: Options) -> Result<Self> {
         let cluster = blocking(move || Cluster::new(options)).await?;
         let inner =
@@ -113,6 +104,21 @@ impl Server {
     pub async fn sql(&self, database: &str, statement: &str) -> Result<String> {
         let (database, statement) = (database.to_owned(), statement.to_owned());
         self.on_cluster(move |cluster| cluster.sql(&database, &[&statement])).await
+    }
+
+    /// What is wrong in a database, by PostgreSQL's own check (pg_amcheck): tables page by page, each index beside its table.
+    /// Empty: it is whole.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    pub async fn damage(&self, database: &Database) -> Result<Vec<String>> {
+        let name = database.name().to_owned();
+        self.on_cluster(move |cluster| cluster.damage(&name)).await
+    }
+
+    /// Whether it runs, as far as this process stopped and started it.
+    pub fn runs(&self) -> bool {
+        self.inner.cluster.runs()
     }
 
     /// A new empty database.
@@ -181,12 +187,5 @@ impl Server {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        // The panic that says what to install is for the test, not for a thread's log.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(error).context("the runtime ended"),
-        },
-    }
+    tokio::task::spawn_blocking(work).await.context("PostgreSQL's steps were not done to their end")?
 }

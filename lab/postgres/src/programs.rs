@@ -24,14 +24,20 @@ pub(crate) struct Programs {
 impl Programs {
     /// Those of the newest version in Debian's folders, else those in PATH.
     ///
-    /// # Panics
-    /// When there are none, which no test can mend.
-    pub(crate) fn find() -> Self {
-        let folder = newest(Path::new(DEBIAN)).or_else(in_path);
-        let folder = folder.unwrap_or_else(|| {
-            panic!("no initdb in {DEBIAN}/*/bin nor in PATH: install postgresql (lab/setup does)")
-        });
-        Self { folder, account: Uid::effective().is_root().then(unprivileged) }
+    /// # Errors
+    /// When there are none, with the package to install.
+    pub(crate) fn find() -> Result<Self> {
+        Self::of(newest(Path::new(DEBIAN)).or_else(in_path))
+    }
+
+    fn of(folder: Option<PathBuf>) -> Result<Self> {
+        let folder = folder.with_context(|| {
+            format!(
+                "PostgreSQL is not installed: no initdb in {DEBIAN}/*/bin nor in PATH; install the Debian package postgresql (lab/setup does)"
+            )
+        })?;
+        let account = if Uid::effective().is_root() { Some(unprivileged()?) } else { None };
+        Ok(Self { folder, account })
     }
 
     /// A command that runs in `home`, and gets SIGQUIT (end at once, tidily) when the calling thread ends.
@@ -109,15 +115,21 @@ fn in_path() -> Option<PathBuf> {
 }
 
 /// PostgreSQL's own user if there is one, else nobody.
-fn unprivileged() -> (Uid, Gid) {
+fn unprivileged() -> Result<(Uid, Gid)> {
     let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten());
-    let user = user.expect("every system has a user nobody, and PostgreSQL refuses to run as root");
-    (user.uid, user.gid)
+    let user = user.context("there is no user postgres nor nobody, and PostgreSQL refuses to run as root")?;
+    Ok((user.uid, user.gid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_none_is_told_what_to_install() {
+        let refused = Programs::of(None).expect_err("there are no programs").to_string();
+        assert!(refused.contains("install the Debian package postgresql"), "{refused}");
+    }
 
     #[test]
     fn the_newest_version_is_taken_by_number() {

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,7 +38,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A new cluster, served, with the role that will own its databases.
     pub(crate) fn new(options: Options) -> Result<Self> {
-        let programs = Programs::find();
+        let programs = Programs::find()?;
         let folder = Folder::new(&programs)?;
         let password = random_password()?;
         let mut cluster = Self {
@@ -150,6 +151,8 @@ impl Cluster {
             command.args(["-c", setting]);
         }
         command.stdout(Stdio::null()).stderr(Stdio::piped());
+        // Ctrl-C goes to all of the terminal's foreground group: the server must hear of the end from us, and after its clients.
+        command.process_group(0);
         command
     }
 
@@ -195,6 +198,20 @@ impl Cluster {
         }
         let answer = self.programs.run(command, "psql").with_context(|| statements.join("; "))?;
         Ok(answer.trim_end().to_owned())
+    }
+
+    /// What `pg_amcheck` finds wrong in a database: every page of every table, and every index beside its table.
+    pub(crate) fn damage(&self, database: &str) -> Result<Vec<String>> {
+        let mut command = self.programs.command("pg_amcheck", self.folder.path());
+        command.arg("-h").arg(self.folder.path()).args(["-p", &self.port.to_string(), "-U", "postgres"]);
+        command.args(["--install-missing", "--heapallindexed", "-d", database]);
+        let output = command.output().context("can't run pg_amcheck by setpriv (util-linux)")?;
+        if output.status.success() {
+            return Ok(Vec::new());
+        }
+        let said = [output.stdout, output.stderr].concat();
+        let lines: Vec<_> = String::from_utf8_lossy(&said).lines().map(str::to_owned).collect();
+        Ok(if lines.is_empty() { vec![format!("pg_amcheck ended with {}", output.status)] } else { lines })
     }
 
     pub(crate) fn runs(&self) -> bool {
