@@ -253,7 +253,7 @@ impl Store {
             accepted: record.machine.want.accepted,
             inventoried: record.machine.facts.inventory.is_some(),
             boot_chain: record.spec.boot_chain,
-            boots_again: record.machine.boots_again(),
+            boots_again: record.machine.boots_again() || record.machine.awaits_its_window(),
             window,
         })))
     }

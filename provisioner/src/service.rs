@@ -399,8 +399,6 @@ fn quiet(machine: &Machine, fact: &Fact) -> bool {
     let facts = &machine.facts;
     match fact {
         Fact::AgentSeen | Fact::Netboot => true,
-        // What runs from RAM may be gone, if it was off.
-        Fact::Power { .. } if machine.runs_from_ram() => false,
         Fact::Reported(report) => matches!(report.said, Reported::Progress(_)),
         Fact::Power { on } => facts.bmc_trouble.is_none() && facts.power.is_some_and(|(was, _)| was == *on),
         _ => false,

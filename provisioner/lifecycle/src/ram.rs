@@ -58,6 +58,14 @@ impl Machine {
         self.runs_from_ram() && self.state.hold.is_none() && ran
     }
 
+    /// Whether its machine may boot right now, and the window for that is about to be opened.
+    pub fn awaits_its_window(&self) -> bool {
+        let job = self.running_job().filter(|_| self.runs_from_ram() && self.state.hold.is_none());
+        // All steps but those of a start from power off, at which the machine is not to boot yet.
+        let first = job.and_then(|job| job.steps.first());
+        first.is_some_and(|step| step.name == StepName::BootNetwork && step.phase != StepPhase::Done)
+    }
+
     /// Whether it is known that what ran from RAM is gone, and nothing was begun about it yet.
     pub fn is_to_boot_again(&self) -> bool {
         starts_again(self).is_some() || lost_its_start(self).is_some()

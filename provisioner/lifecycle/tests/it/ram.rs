@@ -52,7 +52,10 @@ fn a_boot_from_the_network_starts_it_again_under_a_new_epoch() {
     let Decision::Move(Move::Start { kind: JobKind::Deploy, .. }) = world.decide() else {
         panic!("{:?}", world.decide())
     };
+    world.run_to(StepName::BootNetwork);
+    assert!(world.machine.awaits_its_window() && !world.machine.boots_again());
     world.run_to(StepName::Agent);
+    assert!(!world.machine.awaits_its_window(), "it is open");
     assert_eq!(steps(&world.machine), ram_steps(true), "it is not switched off in the middle of its boot");
     assert_eq!((epoch(&world), &world.machine.state.owed), (before + 1, &owed));
     world.run_to_rest();
