@@ -44,6 +44,8 @@ pub(crate) struct BootMachine {
     pub(crate) inventoried: bool,
     /// The boot chain that its owner wants.
     pub(crate) boot_chain: Option<BootChain>,
+    /// Its instance runs from RAM, and a boot that no window is open for starts it again.
+    pub(crate) boots_again: bool,
     /// The window of its running job, open or not; none while it is held.
     window: Option<Window>,
 }
@@ -285,6 +287,7 @@ impl Store {
             accepted: record.machine.want.accepted,
             inventoried: record.machine.facts.inventory.is_some(),
             boot_chain: record.spec.boot_chain,
+            boots_again: record.machine.boots_again() || record.machine.awaits_its_window(),
             window,
         })))
     }

@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 use provisioner_api::StepPhase;
-use provisioner_lifecycle::{Job, StepName, steps_of};
+use provisioner_lifecycle::{Job, StepName, ram_steps, steps_of};
 use std::{io::Write as _, sync::LazyLock};
 
 /// The moment, if one is named: `JOB/STEP/MOMENT`, with a moment of [`Side`].
@@ -76,8 +76,14 @@ fn moments(side: Side, before: Option<&Job>, after: &Job) -> Vec<String> {
 /// A job's name: its kind, and whether it is the short form that only ends it in good order.
 fn word(job: &Job) -> String {
     let kind = crate::text::word(&job.kind);
+    let names = || job.steps.iter().map(|step| &step.name);
+    for (again, form) in [(false, "ram"), (true, "ram-again")] {
+        if names().eq(ram_steps(again)) {
+            return format!("{kind}-{form}");
+        }
+    }
     let short = steps_of(job.kind, true);
-    let short = short != steps_of(job.kind, false) && job.steps.iter().map(|step| &step.name).eq(short);
+    let short = short != steps_of(job.kind, false) && names().eq(short);
     if short { format!("{kind}-short") } else { kind }
 }
 

@@ -7,12 +7,13 @@ use crate::{
     clock,
     config::Network,
     service::{Service, ServiceError},
-    store::Window,
+    store::{MachineRecord, NewEvent, Window},
     text::{chain, format_mac},
     windows,
 };
 use async_trait::async_trait;
-use provisioner_api::BootChain;
+use provisioner_api::{BootChain, MachineId};
+use provisioner_lifecycle::Fact;
 use pxe::{BootAnswer, Client, Directory, Files, Mac};
 use pxe_proto::boot::{self, Arch, BootScript, Chain, Firmware, Preference};
 use pxe_proto::trace::Entry;
@@ -27,6 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many other replicas an agent is told of at most: a kernel's command line has 2048 bytes.
 const OTHERS: usize = 4;
 
+/// How long a script is kept back until the window is open: firmware and iPXE wait for longer.
+const START: Duration = Duration::from_secs(20);
+
+/// How often it is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// What the boot server asks.
 pub(crate) struct BootDirectory {
     service: Arc<Service>,
@@ -39,6 +46,8 @@ enum Leave {
     No,
     /// The window of its machine's job is open.
     Job(Window),
+    /// Its instance ran from RAM, and is to be started again: the window of that job is about to be opened.
+    Again(MachineId),
     /// Its network inventories whoever comes.
     Discovery,
 }
@@ -54,8 +63,11 @@ impl BootDirectory {
         let Some(firmware) = client.firmware else { return Ok(BootAnswer::Disk) };
         let Some(network) = self.network(&client.network) else { return Ok(BootAnswer::Disk) };
         let machine = self.service.store.boot_machine(&format_mac(client.mac)).await?;
-        if matches!(leave(machine.as_deref(), network), Leave::No) {
-            return Ok(BootAnswer::Disk);
+        match leave(machine.as_deref(), network) {
+            Leave::No => return Ok(BootAnswer::Disk),
+            // Nobody waits for the window here: it is open by the time at which the loader asks for its script.
+            Leave::Again(id) => self.boots_again(id).await?,
+            Leave::Job(_) | Leave::Discovery => {}
         }
         let own = machine.and_then(|machine| machine.boot_chain).map(preference);
         let chain = self.chain(firmware, own.unwrap_or(network.boot_chain), client.mac);
@@ -105,6 +117,38 @@ impl BootDirectory {
         theirs.fold(ours, |all, other| format!("{all},{other}"))
     }
 
+    /// Takes down that a machine boots whose instance ran from RAM.
+    async fn boots_again(&self, id: MachineId) -> Result<(), ServiceError> {
+        let event =
+            NewEvent::machine(id, "boot", "it boots from the network again; its instance runs from RAM");
+        let record = self.service.store.machine_get(id).await?;
+        // One boot asks several times.
+        let news =
+            |record: &MachineRecord| record.machine.boots_again() && !record.machine.is_to_boot_again();
+        if let Some(record) = record.filter(news) {
+            self.service.observe_loaded(&record, &[Fact::BootsAgain], &[event]).await?;
+        }
+        Ok(())
+    }
+
+    /// The window of the job that starts its instance again, once it is open; none, if that takes too long.
+    async fn window_of_start(&self, id: MachineId, mac: &str) -> Result<Option<Window>, ServiceError> {
+        let end = tokio::time::Instant::now() + START;
+        let mut watch = self.service.hub.watch(id);
+        self.boots_again(id).await?;
+        loop {
+            let machine = self.service.store.boot_machine(mac).await?;
+            if let Some(window) = machine.and_then(|machine| machine.open_window(clock::now()).cloned()) {
+                return Ok(Some(window));
+            }
+            let next = end.min(tokio::time::Instant::now() + LOOK);
+            // Poked or not, it is looked: a window is opened without a poke.
+            if tokio::time::timeout_at(next, watch.poked()).await.is_err() && next == end {
+                return Ok(None);
+            }
+        }
+    }
+
     async fn boot_script(&self, mac: Mac, from: Ipv4Addr) -> Result<BootScript, ServiceError> {
         let text = format_mac(mac);
         let network = self.service.config.networks.iter().find(|network| network.contains(from));
@@ -113,6 +157,7 @@ impl BootDirectory {
         let window = match leave(machine.as_deref(), network) {
             Leave::No => None,
             Leave::Job(window) => Some(window),
+            Leave::Again(id) => self.window_of_start(id, &text).await?,
             Leave::Discovery => windows::discovery_window(&self.service, &text).await?,
         };
         let Some(window) = window else { return Ok(BootScript::Disk) };
@@ -133,9 +178,11 @@ impl BootDirectory {
 /// in production that tries the network first runs its own system again.
 fn leave(machine: Option<&BootMachine>, network: &Network) -> Leave {
     match machine {
-        Some(machine) if machine.accepted => {
-            machine.open_window(clock::now()).cloned().map_or(Leave::No, Leave::Job)
-        }
+        Some(machine) if machine.accepted => match machine.open_window(clock::now()) {
+            Some(window) => Leave::Job(window.clone()),
+            None if machine.boots_again => Leave::Again(machine.id),
+            None => Leave::No,
+        },
         Some(machine) if machine.inventoried => Leave::No,
         Some(_) | None if network.discovery => Leave::Discovery,
         Some(_) | None => Leave::No,

@@ -56,18 +56,14 @@ pub(crate) fn window(id: &str, mac: &str) -> Window {
 
 /// The image `os`.
 pub(crate) fn image() -> Image {
-    let spec = ImageSpec {
-        name: "os".into(),
-        digest: "sha256:00".into(),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
+    let spec = ImageSpec::disk("os", "sha256:00", ImageFormat::Raw);
     let status = ImageStatus {
         imported: NOW,
         disk_bytes: 10,
         stored_bytes: 10,
         chunks: 1,
         manifest_sha256: "f00d".into(),
+        memory_bytes: None,
     };
     Image { id: ImageId(Uuid::from_u128(1)), name: "os".into(), spec, status }
 }

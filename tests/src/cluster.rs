@@ -251,8 +251,7 @@ impl Cluster {
     /// # Errors
     /// When it is refused.
     pub async fn import(&self, by: usize, name: &str, image: &TestImage) -> Result<()> {
-        let (digest, format) = (image.digest.clone(), ImageFormat::Raw);
-        let spec = ImageSpec { name: name.into(), digest, format, architecture: None };
+        let spec = ImageSpec::disk(name, &image.digest, ImageFormat::Raw);
         self.client(by)?.import_image(&spec, &image.path, |_| {}).await?;
         Ok(())
     }

@@ -12,6 +12,7 @@ mod lab_site;
 mod machine;
 pub mod net;
 mod process_site;
+mod ram_image;
 mod site;
 mod socket_door;
 
@@ -20,4 +21,5 @@ pub use image::{TestImage, gpt_image};
 pub use lab_site::{LabSite, artifacts, can_run, has_arm64};
 pub use machine::{Protocol, Sim, SimOptions};
 pub use process_site::{BILLET_DIE_AT, ProcessSite};
+pub use ram_image::RamImage;
 pub use site::{Site, eventually};

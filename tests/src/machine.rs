@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bmc_mock::{BootDevice, BootFlags, Chassis, SerialDevice, ipmi, redfish};
 use images_agent::{Host, Pace};
 use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
-use lab::fleet::{Blocks, DiskSpec, Eyes, MachineTruth, SimHost, Wires};
+use lab::fleet::{Blocks, DiskSpec, Eyes, Loaded, MachineTruth, SimHost, Wires};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -229,6 +229,22 @@ impl Sim {
     /// When its disk was written for the first and for the last time in the last order that wrote it.
     pub fn wrote(&self) -> Option<(Instant, Instant)> {
         self.machine.host().wrote()
+    }
+
+    /// The system that its agent loaded to run from RAM, until the power goes or it starts anew.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn loaded(&self) -> Result<Loaded> {
+        self.machine.host().loaded().context("a system is loaded")
+    }
+
+    /// Starts it anew, as the operating system that runs would.
+    ///
+    /// # Errors
+    /// When it is off.
+    pub async fn restart(&self) -> Result<()> {
+        Ok(self.chassis().reset().await?)
     }
 
     /// Presses its power button.

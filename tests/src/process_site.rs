@@ -89,8 +89,7 @@ impl ProcessSite {
     /// When it is refused.
     pub async fn import(&self, name: &str, mebibytes: u64) -> Result<Arc<TestImage>> {
         let image = TestImage::make(self.folder.path(), name, mebibytes, 7)?;
-        let (digest, format) = (image.digest.clone(), ImageFormat::Raw);
-        let spec = ImageSpec { name: name.into(), digest, format, architecture: None };
+        let spec = ImageSpec::disk(name, &image.digest, ImageFormat::Raw);
         self.client()?.import_image(&spec, &image.path, |_| {}).await?;
         Ok(Arc::new(image))
     }

@@ -292,12 +292,7 @@ impl Site {
     /// # Errors
     /// When it is refused.
     pub async fn import(&self, name: &str, image: &TestImage) -> Result<()> {
-        let spec = ImageSpec {
-            name: name.into(),
-            digest: image.digest.clone(),
-            format: ImageFormat::Raw,
-            architecture: None,
-        };
+        let spec = ImageSpec::disk(name, &image.digest, ImageFormat::Raw);
         self.client()?.import_image(&spec, &image.path, |_| {}).await?;
         Ok(())
     }

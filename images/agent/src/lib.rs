@@ -6,11 +6,11 @@
 //!
 //! - [`run`]: claim, ask for orders, perform, report; what must survive a dead service is there;
 //! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
-//! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads;
+//! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads; `ram`: a system that runs from RAM;
 //! - `host`: [`RealHost`] (sysfs, `O_DIRECT`); tests and the simulated fleet bring others;
 //! - [`init`]: what a PID 1 has to do; `boot_next`: the firmware entry of the machine's own system; `net`: DHCP and addresses.
 //!
-//! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed.
+//! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed while the agent lives.
 
 pub mod boot;
 mod boot_next;
@@ -21,13 +21,14 @@ mod link;
 mod net;
 mod perform;
 mod permit;
+mod ram;
 mod random;
 mod run;
 mod seed;
 mod service;
 
 pub use boot::BootParameters;
-pub use host::{Host, HostError, OpenDisk, RealHost};
+pub use host::{Host, HostError, LoadError, OpenDisk, RealHost};
 pub use permit::{BadPermitKey, PermitKey};
 pub use run::{Exit, Pace, run};
 pub use service::{Service, ServiceError};

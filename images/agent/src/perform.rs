@@ -3,10 +3,11 @@
 //! Reboot and power-off are not here: they end the agent, see `run`.
 
 use crate::{
-    Host, OpenDisk, PermitKey,
+    Host, LoadError, OpenDisk, PermitKey,
     ledger::Ledger,
     link::{Asked, Link},
     permit::{self, Disks},
+    ram::Staged,
     random, seed,
 };
 use images::{
@@ -34,6 +35,10 @@ const LEAVE: Duration = Duration::from_secs(2);
 
 /// How often leave is asked for once more when the answers take longer than that.
 const ASKS: u32 = 10;
+
+/// How often an image that runs from RAM is in memory while it is loaded: as it was fetched, as the kernel reads it, and
+/// where it will be started.
+const COPIES: u64 = 3;
 
 /// How far the work is; written by the worker, read by whoever reports.
 #[derive(Debug, Default)]
@@ -111,6 +116,9 @@ impl Work {
             Action::Inspect => self.inspect(),
             Action::WriteImage { manifest, .. } => self.write_image(manifest),
             Action::WriteSeed { files, .. } => self.write_seed(files),
+            Action::BootRam { manifest, kernel_bytes, cmdline, files } => {
+                self.load_ram(manifest, *kernel_bytes, cmdline, files)
+            }
             Action::Erase { policy, .. } => self.erase(*policy),
             Action::Reboot | Action::RebootToDisk | Action::PowerOff => {
                 Err(Undone::Failed("a restart is no work".to_owned()))
@@ -195,6 +203,46 @@ impl Work {
             named(&disk),
             mib(span.bytes),
             span.start
+        );
+        Ok(Outcome::Done { evidence, disks: Vec::new() })
+    }
+
+    /// Fetches a system that runs from RAM and loads it. No disk is opened.
+    fn load_ram(&self, sha256: &str, kernel_bytes: u64, cmdline: &str, files: &[SeedFile]) -> Deed {
+        let manifest = self.manifest(sha256)?;
+        let (size, begun) = (manifest.disk_bytes, Instant::now());
+        let need = size.saturating_mul(COPIES);
+        if let Some(free) = self.host.free_memory().filter(|free| *free < need) {
+            return Err(Undone::Refused(format!(
+                "to load the image takes {} of memory, and {} are free; use a smaller image or a machine with more memory",
+                mib(need),
+                mib(free)
+            )));
+        }
+        let staged = Staged::new(size, kernel_bytes).map_err(failed)?;
+        let no_border = || {
+            let sizes = format!("the image has {size} bytes, and its kernel is to have {kernel_bytes}");
+            Undone::Refused(format!("{sizes}: no room is left for an initrd"))
+        };
+        let staged = staged.ok_or_else(no_border)?;
+        self.gauge.set(0, 2 * size);
+        let mut progress = |progress: pipeline::Progress| {
+            let before = if progress.phase == Phase::Write { 0 } else { size };
+            self.gauge.set(before + progress.done, 2 * size);
+        };
+        let (crew, stop) = (self.host.crew(), &self.stop.flag);
+        pipeline::write_image(&manifest, self, &staged, crew, &|_| false, &mut progress, stop)
+            .map_err(pipeline_undone)?;
+        let (kernel, initrd) = staged.finish(files).map_err(failed)?;
+        self.host.load_system(&kernel, &initrd, cmdline).map_err(|error| match error {
+            LoadError::Failed(_) => failed(error),
+            LoadError::Forbidden(_) | LoadError::Unfit(_) => Undone::Refused(whole(&error)),
+        })?;
+        let evidence = format!(
+            "kernel and initrd of image {} are loaded, {} checked, in {:.1} s; no disk was opened",
+            manifest.image_digest,
+            mib(size),
+            begun.elapsed().as_secs_f64(),
         );
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }

@@ -25,6 +25,8 @@ pub enum Exit {
     Reboot,
     /// Reboot into the system that the machine has, past the network.
     RebootToDisk,
+    /// The system that was loaded ([`Host::load_system`]) is to be started in the agent's place; that was reported as done.
+    StartLoaded,
     /// The machine is to switch off; that was reported as done.
     PowerOff,
     /// The caller asked to stop.
@@ -135,10 +137,16 @@ impl Agent {
                         return exit;
                     }
                 }
-                Verdict::Repeat(outcome) => self.answer_again(asked, &order, *outcome).await,
+                Verdict::Repeat(outcome) => {
+                    let loaded = is_loaded(&order, &outcome);
+                    if self.answer_again(asked, &order, *outcome).await == Delivered::Stands && loaded {
+                        return Exit::StartLoaded;
+                    }
+                }
                 Verdict::Refuse(why) => {
                     self.host.say(&format!("refused: {why}"));
-                    self.answer_again(asked, &order, Outcome::Refused { why }).await;
+                    // Whatever comes of that, there is nothing to do.
+                    let _ = self.answer_again(asked, &order, Outcome::Refused { why }).await;
                 }
             }
         }
@@ -180,14 +188,20 @@ impl Agent {
         };
         self.host.say(&format!("{}: {}", order.step, in_words(&outcome)));
         ledger.settle(&order, outcome.clone());
-        self.link.deliver(&report(&order, outcome)).await;
-        None
+        let loaded = is_loaded(&order, &outcome);
+        let delivered = self.link.deliver(&report(&order, outcome)).await;
+        // As with a reboot: a service that takes the order back gets its agent back.
+        (loaded && delivered == Delivered::Stands).then(|| {
+            self.host.say(step(Exit::StartLoaded));
+            Exit::StartLoaded
+        })
     }
 
     /// Reports what was reported or refused before, and does not hurry to ask again.
-    async fn answer_again(&self, asked: Instant, order: &Order, outcome: Outcome) {
-        self.link.deliver(&report(order, outcome)).await;
+    async fn answer_again(&self, asked: Instant, order: &Order, outcome: Outcome) -> Delivered {
+        let delivered = self.link.deliver(&report(order, outcome)).await;
         tokio::time::sleep_until(asked + self.pace.idle).await;
+        delivered
     }
 
     /// Performs an order on a thread of its own and tells how far it is. None: the order was taken back.
@@ -248,6 +262,11 @@ impl Drop for PullOnDrop {
     }
 }
 
+/// Whether a system is loaded with that, which is to be started.
+fn is_loaded(order: &Order, outcome: &Outcome) -> bool {
+    matches!((&order.action, outcome), (Action::BootRam { .. }, Outcome::Done { .. }))
+}
+
 fn report(order: &Order, outcome: Outcome) -> Report {
     Report { job: order.job, epoch: order.epoch, step: order.step.clone(), attempt: order.attempt, outcome }
 }
@@ -255,6 +274,7 @@ fn report(order: &Order, outcome: Outcome) -> Report {
 fn step(exit: Exit) -> &'static str {
     match exit {
         Exit::Reboot | Exit::RebootToDisk => "reboot",
+        Exit::StartLoaded => "start the system that was loaded",
         Exit::PowerOff => "switch off",
         Exit::Cancelled => "stop",
     }

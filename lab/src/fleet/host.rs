@@ -12,9 +12,10 @@ use super::entry::{DiskTruth, Seen};
 use super::eyes::Eyes;
 use super::image::FleetImage;
 use images::write::Crew;
-use images_agent::{Host, HostError, OpenDisk};
+use images_agent::{Host, HostError, LoadError, OpenDisk};
 use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,8 +48,21 @@ struct State {
     order: u64,
     /// The step of the order in hand.
     step: Option<Box<str>>,
+    /// The system that was loaded to run from RAM.
+    loaded: Option<Loaded>,
     /// Cancelled when the power is cut: what was open then is open no more.
     life: CancellationToken,
+}
+
+/// A system that was loaded to run from RAM.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The kernel's command line.
+    pub cmdline: String,
+    /// SHA-256 of kernel and initrd, the seed aside, as the image has them.
+    pub image: String,
+    /// Where it reports in, if its seed says so.
+    home: Option<PhoneHome>,
 }
 
 impl SimHost {
@@ -80,6 +94,18 @@ impl SimHost {
             return None;
         }
         self.0.look()?.home
+    }
+
+    /// Who the system is that was loaded last: where it reports in. None: there is none.
+    #[must_use]
+    pub fn found_loaded(&self) -> Option<PhoneHome> {
+        self.loaded()?.home
+    }
+
+    /// The system that was loaded since power came.
+    #[must_use]
+    pub fn loaded(&self) -> Option<Loaded> {
+        lock(&self.0.state).loaded.clone()
     }
 
     /// What its disks really hold.
@@ -155,6 +181,7 @@ impl SimHost {
             let mut state = lock(&self.0.state);
             state.order += 1;
             state.step = None;
+            state.loaded = None;
             std::mem::take(&mut state.life)
         };
         life.cancel();
@@ -347,6 +374,12 @@ impl Host for SimHost {
             Ok(open) => Ok(Box::new(open)),
             Err(source) => Err(HostError::Open { name: disk.name.clone(), source }),
         }
+    }
+
+    fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
+        let loaded = system::loaded(kernel, initrd, cmdline).map_err(LoadError::Failed)?;
+        lock(&self.0.state).loaded = Some(loaded);
+        Ok(())
     }
 
     /// One thread and small buffers: hundreds of machines write at once.

@@ -35,7 +35,7 @@ pub use disk::{Blocks, DiskFault, DiskSpec, NoSuchDiskFault};
 pub use entry::{DiskTruth, Entry, MachineTruth, Seen, SeenKind, Snapshot, Usage, Violation, What};
 pub use eyes::Eyes;
 pub use fleet::{Fleet, FleetSpec};
-pub use host::{PhoneHome, SimHost};
+pub use host::{Loaded, PhoneHome, SimHost};
 pub use image::{FleetImage, image_bytes};
 pub use model::PhaseName;
 pub use process::{Meter, Process, ServiceOptions, free_ports};

@@ -309,12 +309,7 @@ async fn image(folder: &Folder, site: &Site, scenario: &Scenario) -> Result<Arc<
     let mib = scenario.image.mib;
     let making = tokio::task::spawn_blocking(move || FleetImage::make(&path, "fleet.raw", mib, seed));
     let image = making.await??;
-    let spec = ImageSpec {
-        name: "fleet".into(),
-        digest: image.digest.clone(),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
+    let spec = ImageSpec::disk("fleet", &image.digest, ImageFormat::Raw);
     site.client()?
         .import_image(&spec, &image.path, |_| {})
         .await

@@ -115,6 +115,18 @@ pub enum Action {
         /// Leave to destroy. Exactly one disk.
         permit: SignedPermit,
     },
+    /// Load a system that runs from RAM, and start it in place of the agent. Nothing is written to any disk, so there is
+    /// no permit. Reported as done once it is loaded, before it is started.
+    BootRam {
+        /// SHA-256 of the manifest, hex; its content is the kernel, and behind it the initrd (`ImageFormat::Ram`).
+        manifest: String,
+        /// Bytes of the kernel.
+        kernel_bytes: u64,
+        /// The kernel's command line, the image's.
+        cmdline: String,
+        /// The NoCloud seed: file names and contents. They lie in the initrd's root at [`RAM_SEED`].
+        files: Vec<SeedFile>,
+    },
     /// Wipe the disks in the permit.
     Erase {
         /// How.
@@ -129,6 +141,9 @@ pub enum Action {
     /// Switch off. Reported as done before the deed.
     PowerOff,
 }
+
+/// Where a system that runs from RAM finds its seed: one of the folders in which cloud-init's NoCloud looks.
+pub const RAM_SEED: &str = "var/lib/cloud/seed/nocloud";
 
 /// One file of a seed.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Images: operating systems that can be written to a disk.
+//! Images: operating systems that can be written to a disk, or run from RAM.
 
 use crate::ImageId;
 use jiff::Timestamp;
@@ -27,9 +27,40 @@ pub struct ImageSpec {
     pub digest: String,
     /// What the file holds, once unpacked. gz, xz or zst around it is recognised by its magic number.
     pub format: ImageFormat,
-    /// `x86_64` or `aarch64`; any machine when absent.
+    /// `x86_64` or `aarch64`; any machine when absent. Of a kernel that runs from RAM: what its header says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// Format `ram` only, and needed there: bytes of the kernel, which is the first thing in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_bytes: Option<u64>,
+    /// Format `ram` only: the kernel's command line, at most [`MAX_COMMAND_LINE`] printable ASCII characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+}
+
+/// The longest command line of a kernel that runs from RAM, in bytes: x86 takes 2047 (`COMMAND_LINE_SIZE`).
+pub const MAX_COMMAND_LINE: usize = 1024;
+
+/// In a file of format `ram` the initrd begins behind the kernel, at a multiple of so many bytes; zeros are between them.
+pub const RAM_ALIGNMENT: u64 = 512;
+
+impl ImageSpec {
+    /// An image that is written to a disk.
+    pub fn disk(name: impl Into<String>, digest: impl Into<String>, format: ImageFormat) -> Self {
+        Self {
+            name: name.into(),
+            digest: digest.into(),
+            format,
+            architecture: None,
+            kernel_bytes: None,
+            cmdline: None,
+        }
+    }
+
+    /// Whether it runs from RAM, and nothing of it is written to a disk.
+    pub fn runs_from_ram(&self) -> bool {
+        self.format == ImageFormat::Ram
+    }
 }
 
 /// The format of an image file.
@@ -40,6 +71,9 @@ pub enum ImageFormat {
     Raw,
     /// QEMU's qcow2, version 2 or 3, without backing file or external data.
     Qcow2,
+    /// A kernel and an initrd that run from RAM. The file is the kernel, zeros up to a multiple of [`RAM_ALIGNMENT`], and
+    /// the initrd.
+    Ram,
 }
 
 /// What is so.
@@ -47,7 +81,7 @@ pub enum ImageFormat {
 pub struct ImageStatus {
     /// When the import ended.
     pub imported: Timestamp,
-    /// Bytes of the disk that it makes.
+    /// Bytes of the disk that it makes; of one that runs from RAM: of kernel and initrd.
     pub disk_bytes: u64,
     /// Bytes that it takes in the store.
     pub stored_bytes: u64,
@@ -55,6 +89,9 @@ pub struct ImageStatus {
     pub chunks: u64,
     /// SHA-256 of the manifest, hex.
     pub manifest_sha256: String,
+    /// Of one that runs from RAM: bytes of memory that a machine needs to have for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// `GET /v1/images`.

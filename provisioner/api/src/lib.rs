@@ -51,7 +51,7 @@ pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};
 pub use event::{Event, EventList};
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
-pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus};
+pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
     InstanceList, InstanceReinstall, InstanceSpec, InstanceState, InstanceStatus,

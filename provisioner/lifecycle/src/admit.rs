@@ -159,6 +159,11 @@ pub enum Refusal {
         "its instance is being installed anew already; wait for its end, or stop it with `billet machine cancel NAME`"
     )]
     Reinstalling,
+    /// There is nothing on a disk to be written anew.
+    #[error(
+        "its instance runs from RAM, so nothing of it is on a disk that could be written anew; `billet machine power off NAME`, then `power on`, boots its image afresh, another image needs another instance"
+    )]
+    RunsFromRam,
     /// It is too late to go back.
     #[error(
         "the reinstallation is stopped already, and the old system is gone: its root disk was written to; `billet machine retry NAME` writes it anew, `billet instance delete` gives the machine back"

@@ -193,6 +193,9 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
     let job = machine.running_job();
     let writes = job.is_some_and(|job| !job.only_returns());
     match (choice, job.map(|job| job.kind)) {
+        (Choice::Retry, Some(JobKind::Deploy)) if machine.runs_from_ram() => {
+            "mend the cause, then `billet machine retry {machine}` does all steps anew: what may run from RAM is ended, and booted again"
+        }
         (Choice::Retry, Some(JobKind::Release)) => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew"
         }

@@ -119,6 +119,9 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::Retry, _) if is_to_be_adopted(machine) => {
             "if it is still that of instance {instance}: `billet machine retry {machine}` lets that have it as it is; nothing is done to it"
         }
+        (Choice::Retry, MachineState::Available) if machine.runs_from_ram() => {
+            "if nobody has used it since: `billet machine retry {machine}` boots its instance, which runs from RAM"
+        }
         (Choice::Retry, MachineState::Available) => {
             "if nobody has used it since: `billet machine retry {machine}` deploys it, which writes its disk"
         }
@@ -133,6 +136,9 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         }
         (Choice::Retry, MachineState::Deploying) if machine.running_job().is_some_and(Job::only_returns) => {
             "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
+        }
+        (Choice::Retry, MachineState::Deploying) if machine.runs_from_ram() => {
+            "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: what may run from RAM is ended, and booted again"
         }
         (Choice::Retry, MachineState::Deploying) => {
             "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: the disk is written again"

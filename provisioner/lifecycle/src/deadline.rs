@@ -154,6 +154,12 @@ impl Limits {
             StepName::WriteSeed => {
                 (D::from_mins(1), self.write, Then::Restart, "a few kilobytes; the limit is that of writing")
             }
+            StepName::BootRam => (
+                D::from_mins(2).saturating_add(written),
+                self.write,
+                Then::Restart,
+                "unusual is 2 min and what a line of 50 MB/s takes; the limit leaves room for a crowded network",
+            ),
             StepName::Erase => (
                 D::from_mins(5).saturating_add(written),
                 self.erase,
@@ -195,7 +201,7 @@ impl Limits {
     /// How long a step may get no further, where its agent tells how far it is.
     fn stall(&self, step: StepName) -> Option<SignedDuration> {
         match step {
-            StepName::WriteImage | StepName::WriteSeed => Some(self.write_stall),
+            StepName::WriteImage | StepName::WriteSeed | StepName::BootRam => Some(self.write_stall),
             StepName::Erase => Some(self.erase_stall),
             _ => None,
         }
@@ -214,6 +220,7 @@ impl Limits {
             }
             StepName::Inspect | StepName::Reboot => "the agent hangs: see the machine's console",
             StepName::WriteImage | StepName::WriteSeed => "slow disk or network",
+            StepName::BootRam => "slow network",
             StepName::Erase => "overwriting takes as long as the disk is large",
             StepName::PhoneHome => {
                 "the machine is switched off, its firmware tries another disk first, or the system doesn't boot, has no network or lacks cloud-init: see its console"
@@ -231,7 +238,7 @@ pub(crate) fn back_off(attempt: u32) -> SignedDuration {
 fn bytes_to_write(machine: &Machine, step: StepName) -> u64 {
     let Some(owner) = &machine.want.owner else { return 0 };
     match step {
-        StepName::WriteImage => owner.disk_bytes,
+        StepName::WriteImage | StepName::BootRam => owner.disk_bytes,
         StepName::Erase if owner.release == Some(ErasePolicy::Overwrite) => {
             let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
             let written = disks.filter(|disk| !disk.removable && !disk.read_only);

@@ -22,6 +22,7 @@ mod machine;
 mod observe;
 mod order;
 mod plan;
+mod ram;
 mod reinstall;
 mod scrap;
 mod settle;
@@ -45,7 +46,8 @@ pub use machine::{
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
-pub use plan::{StepKind, StepName, steps_of};
+pub use plan::{StepKind, StepName, ram_steps, steps_of};
+pub use ram::Ram;
 pub use reinstall::NoRootDisk;
 pub use scrap::{NoScrap, scrap, scrap_command};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};

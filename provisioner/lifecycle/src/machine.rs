@@ -2,7 +2,7 @@
 //!
 //! Names of machines, labels, addresses and passwords aren't here: no step hangs on them.
 
-use crate::plan::StepName;
+use crate::{plan::StepName, ram::Ram};
 use jiff::Timestamp;
 use provisioner_api::{
     ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, StepPhase,
@@ -102,6 +102,9 @@ pub struct Owner {
     pub manifest: String,
     /// Bytes of the disk that the image makes.
     pub disk_bytes: u64,
+    /// The image runs from RAM, and is not written to any disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ram: Option<Ram>,
     /// The disk that the user named, or that holds its system and is written anew.
     pub root_disk_serial: Option<String>,
     /// Which installation of it is wanted: raised by each request to install it anew.
@@ -139,6 +142,12 @@ pub struct Facts {
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
     pub netboot: Option<Timestamp>,
+    /// When it last asked to boot from the network, outside of any boot window, while its instance ran from RAM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boots_again: Option<Timestamp>,
+    /// When it was last seen to be off while its instance ran from RAM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<Timestamp>,
     /// From when silence counts, if nothing was heard and no step began since: put off by as long as nobody could be
     /// heard, because the service was down or firmware was written. Earlier versions wrote when the service began to
     /// listen again.

@@ -47,6 +47,9 @@ pub enum Fact {
     },
     /// The firmware asked to boot from the network.
     Netboot,
+    /// The firmware asks to boot from the network, outside of any boot window: right now, so that whoever takes it down late
+    /// must not take it for a boot that came since.
+    BootsAgain,
     /// The service was down and listens again.
     Listening {
         /// When somebody listened last; not known: what was silent until now was never heard.
@@ -59,10 +62,14 @@ pub enum Fact {
 /// Takes a fact down.
 pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
     let mut next = machine.clone();
+    let (from_ram, boots_again) = (machine.runs_from_ram(), machine.boots_again());
     let facts = &mut next.facts;
     match fact {
         Fact::Power { on } => {
             facts.power = Some((*on, now));
+            if from_ram && !on {
+                facts.off = Some(now);
+            }
             facts.bmc_trouble = None;
         }
         Fact::BmcTrouble { why, authentication } => {
@@ -106,6 +113,8 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             if *installation != machine.state.installed && !is_lost(machine, *installation) => {}
         Fact::PhonedHome { instance, .. } => facts.phoned_home = Some((*instance, now)),
         Fact::Netboot => facts.netboot = Some(now),
+        Fact::BootsAgain if boots_again => facts.boots_again = Some(now),
+        Fact::BootsAgain => {}
         Fact::Listening { last } => {
             let started = machine.running_job().and_then(Job::current).and_then(|step| step.started);
             let deaf = last.unwrap_or(Timestamp::MIN).min(now)..now;

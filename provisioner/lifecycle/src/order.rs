@@ -43,6 +43,13 @@ pub enum Task {
         /// Leave to destroy.
         leave: Leave,
     },
+    /// Load what runs from RAM, and start it.
+    BootRam {
+        /// SHA-256 of the manifest.
+        manifest: String,
+        /// Whose it is, with the seed.
+        instance: InstanceId,
+    },
     /// Wipe.
     Erase {
         /// How.
@@ -118,7 +125,7 @@ pub fn order<'a>(machine: &'a Machine, now: Timestamp) -> Option<Draft<'a>> {
     }
     // An update that waited for a boot may go on while the agent runs.
     let updating = machine.facts.firmware.as_ref().is_some_and(FirmwareTask::locks);
-    if updating && step.name == StepName::Reboot {
+    if updating && matches!(step.name, StepName::Reboot | StepName::BootRam) {
         return None;
     }
     Some(Draft { job, step, task: task(machine, job, step, now)? })
@@ -140,6 +147,10 @@ fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Tas
         }
         StepName::WriteSeed => {
             write_leave().map(|(owner, leave)| Task::WriteSeed { instance: owner.instance, leave })
+        }
+        StepName::BootRam => {
+            let owner = owner.filter(|owner| owner.ram.is_some())?;
+            Some(Task::BootRam { manifest: owner.manifest.clone(), instance: owner.instance })
         }
         StepName::Erase => {
             let policy = owner?.release?;

@@ -22,6 +22,8 @@ pub enum StepName {
     WriteImage,
     /// The NoCloud seed is on the disk.
     WriteSeed,
+    /// A system that runs from RAM is loaded, and the agent starts it in its own place.
+    BootRam,
     /// The disks are wiped.
     Erase,
     /// Boots are from the disk.
@@ -47,7 +49,7 @@ pub enum StepKind {
 
 impl StepName {
     /// Every step there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PowerOff,
         Self::BootNetwork,
         Self::PowerOn,
@@ -55,6 +57,7 @@ impl StepName {
         Self::Inspect,
         Self::WriteImage,
         Self::WriteSeed,
+        Self::BootRam,
         Self::Erase,
         Self::BootDisk,
         Self::Reboot,
@@ -68,9 +71,12 @@ impl StepName {
             Self::PowerOff | Self::BootNetwork | Self::PowerOn | Self::BootDisk | Self::Rest => {
                 StepKind::Level
             }
-            Self::Inspect | Self::WriteImage | Self::WriteSeed | Self::Erase | Self::Reboot => {
-                StepKind::Order
-            }
+            Self::Inspect
+            | Self::WriteImage
+            | Self::WriteSeed
+            | Self::BootRam
+            | Self::Erase
+            | Self::Reboot => StepKind::Order,
             Self::Agent | Self::PhoneHome => StepKind::Await,
         }
     }
@@ -90,6 +96,7 @@ impl StepName {
             Self::Inspect => "inspect",
             Self::WriteImage => "write-image",
             Self::WriteSeed => "write-seed",
+            Self::BootRam => "boot-ram",
             Self::Erase => "erase",
             Self::BootDisk => "boot-disk",
             Self::Reboot => "reboot",
@@ -137,6 +144,14 @@ pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
         ],
         JobKind::Release => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Erase, S::Rest],
     }
+}
+
+/// The steps of the deployment of a system that runs from RAM, in order. `again`: of one that ran, and whose machine boots
+/// by itself just now.
+pub fn ram_steps(again: bool) -> &'static [StepName] {
+    use StepName as S;
+    let all = &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::BootRam, S::PhoneHome];
+    if again { &all[1..] } else { all }
 }
 
 #[cfg(test)]

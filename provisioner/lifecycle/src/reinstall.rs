@@ -49,6 +49,9 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
         Some(_) => {}
         None => return Err(Refusal::NotYours),
     }
+    if want.owner.as_ref().is_some_and(|owner| owner.ram.is_some()) {
+        return Err(Refusal::RunsFromRam);
+    }
     check_confirmed(machine)?;
     if want.protected {
         return Err(Refusal::Protected);

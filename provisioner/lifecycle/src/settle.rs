@@ -6,7 +6,7 @@ use crate::{
     decide::{Decision, Move, decide},
     disk::choose_root_disk,
     machine::{Hold, Job, Machine, Step},
-    plan::{StepName, steps_of},
+    plan::{StepName, ram_steps, steps_of},
     wipe::{serials, skipped},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -182,17 +182,31 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
     };
+    // What ran from RAM is booted again, by a machine that starts by itself.
+    let again = kind == JobKind::Deploy && machine.state.name == MachineState::Deployed;
     // A release takes over what its deployments saw; `owe` adds what is there now.
-    if matches!(kind, JobKind::Inspect | JobKind::Deploy) || unwritten {
+    if matches!(kind, JobKind::Inspect | JobKind::Deploy) && !again || unwritten {
         machine.state.owed.clear();
     }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
-    let steps = fresh_steps(kind, unwritten);
+    let steps = match kind {
+        JobKind::Deploy if again => to_do(ram_steps(true)),
+        _ => fresh_steps(machine, kind, unwritten),
+    };
     machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
 
-fn fresh_steps(kind: JobKind, short: bool) -> Vec<Step> {
+fn fresh_steps(machine: &Machine, kind: JobKind, short: bool) -> Vec<Step> {
+    // Also of one that is given back just now: what runs from RAM never gets the steps that write.
+    let from_ram = machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
+    match kind {
+        JobKind::Deploy if from_ram => to_do(ram_steps(false)),
+        _ => to_do(steps_of(kind, short)),
+    }
+}
+
+fn to_do(steps: &[StepName]) -> Vec<Step> {
     let todo = |name: &StepName| Step {
         name: *name,
         attempt: 1,
@@ -204,12 +218,16 @@ fn fresh_steps(kind: JobKind, short: bool) -> Vec<Step> {
         asked: None,
         slow: None,
     };
-    steps_of(kind, short).iter().map(todo).collect()
+    steps.iter().map(todo).collect()
 }
 
 fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
-    if matches!(name, StepName::WriteImage | StepName::WriteSeed) {
+    // What runs from RAM has every disk in reach.
+    if matches!(name, StepName::WriteImage | StepName::WriteSeed | StepName::BootRam) {
         machine.state.dirty = true;
+    }
+    if name == StepName::BootRam {
+        machine.state.installed = machine.state.installation;
     }
     if name == StepName::WriteImage {
         write(machine);
@@ -291,10 +309,12 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
 
 /// The job's steps anew, under a new epoch.
 fn renew(machine: &mut Machine, short: bool) {
-    let Some(job) = machine.job.as_mut().filter(|job| job.ended.is_none()) else { return };
+    let Some(kind) = machine.running_job().map(|job| job.kind) else { return };
+    let steps = fresh_steps(machine, kind, short);
     machine.state.epoch += 1;
+    let Some(job) = machine.job.as_mut() else { return };
     job.epoch = machine.state.epoch;
-    job.steps = fresh_steps(job.kind, short);
+    job.steps = steps;
 }
 
 fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {

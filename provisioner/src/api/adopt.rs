@@ -86,6 +86,7 @@ fn owner(record: &InstanceRecord) -> Owner {
         name: OwnerName { name: record.name.clone(), group: None },
         manifest: String::new(),
         disk_bytes: 0,
+        ram: None,
         installation: 0,
         adopted: true,
         root_disk_serial: None,

@@ -372,6 +372,10 @@ async fn standing_order(
             let sha256 = hex::encode(Sha256::digest(permit::seed_bytes(&files)));
             Action::WriteSeed { files, permit: sign(leave, PermitMethod::WriteSeed { files: sha256 })? }
         }
+        Task::BootRam { manifest, instance } => {
+            let Some(action) = boot_ram(service, record, manifest, instance).await? else { return Ok(None) };
+            action
+        }
         Task::Erase { policy, leave } => {
             Action::Erase { policy, permit: sign(leave, PermitMethod::Erase { policy })? }
         }
@@ -387,6 +391,22 @@ async fn standing_order(
         now,
         action,
     }))
+}
+
+/// The order to boot an instance's image from RAM. None: instance or image were forgotten meanwhile.
+async fn boot_ram(
+    service: &Service,
+    record: &MachineRecord,
+    manifest: String,
+    instance: InstanceId,
+) -> Result<Option<Action>, ServiceError> {
+    let Some(known) = service.store.instance_get(instance).await? else { return Ok(None) };
+    let Some(image) = known.image else { return Ok(None) };
+    let Some(image) = service.store.image_get(image).await? else { return Ok(None) };
+    let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
+    let kernel_bytes = image.spec.kernel_bytes.filter(|_| image.status.manifest_sha256 == manifest);
+    let cmdline = image.spec.cmdline.unwrap_or_default();
+    Ok(kernel_bytes.map(|kernel_bytes| Action::BootRam { manifest, kernel_bytes, cmdline, files }))
 }
 
 /// The challenge of an agent's question; none of an agent that knows no signed permits.

@@ -2,6 +2,7 @@
 
 use super::{
     error::{ApiError, Query},
+    ram_image,
     validate::Fields,
 };
 use crate::{clock, keys::random, service::Service, store::StoreError};
@@ -44,6 +45,7 @@ pub(crate) async fn import(
         return already(known, &spec);
     }
     let upload = Upload::take(&service, body).await?;
+    let spec = if spec.runs_from_ram() { ram_image::checked(spec, &upload.0).await? } else { spec };
     let imported = import_file(&service, &upload, &spec).await?;
     let image = Image {
         id: ImageId(Uuid::now_v7()),
@@ -54,6 +56,7 @@ pub(crate) async fn import(
             stored_bytes: imported.stored_bytes,
             chunks: imported.manifest.chunks.iter().flatten().count() as u64,
             manifest_sha256: imported.manifest_sha256,
+            memory_bytes: spec.runs_from_ram().then(|| ram_image::memory(imported.manifest.disk_bytes)),
         },
         spec,
     };
@@ -75,7 +78,12 @@ pub(crate) async fn import(
 
 /// Importing the same again is no error.
 fn already(known: Image, spec: &ImageSpec) -> Result<Response, ApiError> {
-    if known.spec == *spec {
+    // Where it was not said, it was read from the kernel.
+    let mut asked = spec.clone();
+    if spec.runs_from_ram() && spec.architecture.is_none() {
+        asked.architecture.clone_from(&known.spec.architecture);
+    }
+    if known.spec == asked {
         return Ok((StatusCode::OK, Json(known)).into_response());
     }
     Err(ApiError::conflict(format!(
@@ -128,7 +136,8 @@ async fn import_file(
     let spec = images::import::ImportSpec {
         digest: spec.digest.clone(),
         format: match spec.format {
-            ImageFormat::Raw => images::import::Format::Raw,
+            // What the two parts are was looked at before.
+            ImageFormat::Raw | ImageFormat::Ram => images::import::Format::Raw,
             ImageFormat::Qcow2 => images::import::Format::Qcow2,
         },
     };

@@ -20,6 +20,7 @@ mod metrics;
 mod networks;
 mod pages;
 mod phone_home;
+mod ram_image;
 mod reinstall;
 mod replicas;
 mod reservations;

@@ -133,6 +133,7 @@ mod tests {
             instance: plain.id,
             manifest: String::new(),
             disk_bytes: 1,
+            ram: None,
             installation: 0,
             adopted: false,
             root_disk_serial: None,

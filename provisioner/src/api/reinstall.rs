@@ -98,6 +98,15 @@ impl Asked {
             name => format!("there is no image `{name}`; `billet image list` shows what there is"),
         };
         fields.check(image.is_some(), "image", no_image);
+        let from_ram = image.as_ref().is_some_and(|image| image.spec.runs_from_ram());
+        // Of an instance that runs from RAM itself, the lifecycle says what to do instead.
+        if body.image.is_some() {
+            let why = format!(
+                "image `{}` runs from RAM, so it can't be written in the place of another; an instance of its own runs it",
+                spec.image
+            );
+            fields.check(!from_ram, "image", why);
+        }
         let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
         if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {
             let other = format!("image `{}` is for {made_for}, and the instance is for {asked}", spec.image);

@@ -305,6 +305,7 @@ impl Fields {
         self.check(digest, "digest", "`sha256:` and 64 hex digits are needed; `sha256sum FILE` prints them");
         let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));
         self.check(known, "architecture", "x86_64 or aarch64");
+        super::ram_image::check_fields(self, spec);
     }
 }
 

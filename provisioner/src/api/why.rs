@@ -219,6 +219,7 @@ mod tests {
             name: Default::default(),
             manifest: String::new(),
             disk_bytes: 1,
+            ram: None,
             installation: 0,
             adopted: false,
             root_disk_serial: None,

@@ -12,6 +12,7 @@ mod instance;
 mod machine;
 mod network;
 mod password;
+mod ram_image;
 mod restored;
 mod timeline;
 mod why;

@@ -14,7 +14,7 @@ pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, siz
 
 use crate::config::value::dns_label;
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{BootChain, Choice, ImageFormat, InstanceState, MachineState};
+use provisioner_api::{BootChain, Choice, ImageFormat, InstanceState, MAX_COMMAND_LINE, MachineState};
 use std::net::Ipv4Addr;
 
 /// From when on.
@@ -131,6 +131,16 @@ pub(super) fn image_format(text: &str) -> Result<ImageFormat, String> {
         "raw" => Ok(ImageFormat::Raw),
         "qcow2" => Ok(ImageFormat::Qcow2),
         _ => Err("use raw or qcow2; `file FILE` tells which one it is".to_owned()),
+    }
+}
+
+/// Reads the command line of a kernel that runs from RAM.
+pub(super) fn command_line(text: &str) -> Result<String, String> {
+    let printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if printable && text.len() <= MAX_COMMAND_LINE {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("use at most {MAX_COMMAND_LINE} printable ASCII characters, in one line"))
     }
 }
 

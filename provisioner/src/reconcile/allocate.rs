@@ -18,7 +18,8 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Held, Image, ImageId, InstanceState, MachineId};
 use provisioner_lifecycle::{
-    Allocation, Candidate, Grant, Member, Pending, Place, Request, Shortage, Shortages, admit, is_overdue,
+    Allocation, Candidate, Grant, Member, Pending, Place, Ram, Request, Shortage, Shortages, admit,
+    is_overdue,
 };
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
@@ -361,6 +362,7 @@ fn asks(record: &InstanceRecord, image: &Image) -> Pending {
         sticky: record.spec.sticky,
         manifest: image.status.manifest_sha256.clone(),
         disk_bytes: image.status.disk_bytes,
+        ram: image.status.memory_bytes.map(|memory_bytes| Ram { memory_bytes }),
         architecture: record.spec.architecture.clone().or_else(|| image.spec.architecture.clone()),
         root_disk_serial: record.spec.root_disk_serial.clone(),
     }

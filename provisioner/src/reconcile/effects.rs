@@ -128,8 +128,22 @@ async fn deed_unless_frozen(
 async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {
     match effect {
         Effect::Power { on, .. } => set_power(bmc, on).await,
+        Effect::BootNetwork if record.machine.runs_from_ram() => boot_from_network(bmc, record).await,
         Effect::BootNetwork => set_boot(bmc, record, BootTarget::Network, Persistence::Once).await,
         Effect::BootDisk => boot_from_disk(bmc, record).await,
+    }
+}
+
+/// What runs from RAM boots from the network each time; where the BMC keeps that for one boot only, it is for the firmware's
+/// own order whether a later one does.
+async fn boot_from_network(bmc: &dyn Bmc, record: &MachineRecord) -> Result<String, BmcError> {
+    match set_boot(bmc, record, BootTarget::Network, Persistence::Persistent).await {
+        Ok(_) => Ok("boots are from the network".into()),
+        Err(BmcError::Unsupported { .. }) => {
+            let once = set_boot(bmc, record, BootTarget::Network, Persistence::Once).await?;
+            Ok(format!("{once}; the BMC can't keep that: later boots are in its firmware's own order"))
+        }
+        Err(error) => Err(error),
     }
 }
 

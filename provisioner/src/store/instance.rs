@@ -354,6 +354,7 @@ mod tests {
             name: Default::default(),
             manifest: String::new(),
             disk_bytes: 1,
+            ram: None,
             root_disk_serial: None,
             installation: 0,
             adopted: false,

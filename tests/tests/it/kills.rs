@@ -11,21 +11,33 @@ use provisioner_api::{
     DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, Job,
     JobKind, Machine, MachineAction, MachineState, StepPhase,
 };
-use provisioner_lifecycle::{StepName, steps_of};
+use provisioner_lifecycle::{StepName, ram_steps, steps_of};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
-use tests::{BILLET_DIE_AT, ProcessSite, Protocol, Sim, SimOptions, ask, eventually};
+use tests::{BILLET_DIE_AT, ProcessSite, Protocol, RamImage, Sim, SimOptions, ask, eventually};
 use tests_postgres::Server;
 
 /// The moments of a step. `after-effect`: it is so in the world (the BMC obeyed, the agent's or the system's word is here),
 /// and not stored.
 const MOMENTS: [&str; 4] = ["before-intent", "after-intent", "after-effect", "after-result"];
 
-/// A kind of job, and whether it is the short form that only switches off.
+/// A form of a kind of job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    /// It only ends in good order.
+    Short,
+    /// Of an image that runs from RAM.
+    Ram,
+    /// The same, when its machine starts anew.
+    RamAgain,
+}
+
+/// A kind of job, and in which form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Work {
     kind: JobKind,
-    short: bool,
+    form: Form,
 }
 
 impl Work {
@@ -38,33 +50,54 @@ impl Work {
             JobKind::Reinstall => Some(JobKind::Release),
             JobKind::Release => None,
         };
-        let forms = |kind| [Self { kind, short: false }, Self { kind, short: true }];
-        std::iter::successors(Some(JobKind::Inspect), |kind| after(*kind))
-            .flat_map(forms)
-            .filter(|work| !work.short || steps_of(work.kind, true) != steps_of(work.kind, false))
-            .collect()
+        let forms =
+            |kind| [Form::Full, Form::Short, Form::Ram, Form::RamAgain].map(|form| Self { kind, form });
+        let exists = |work: &Self| match work.form {
+            Form::Full => true,
+            Form::Short => steps_of(work.kind, true) != steps_of(work.kind, false),
+            Form::Ram | Form::RamAgain => work.kind == JobKind::Deploy,
+        };
+        let kinds = std::iter::successors(Some(JobKind::Inspect), |kind| after(*kind));
+        kinds.flat_map(forms).filter(exists).collect()
+    }
+
+    /// Its steps.
+    fn steps(self) -> &'static [StepName] {
+        match self.form {
+            Form::Full | Form::Short => steps_of(self.kind, self.form == Form::Short),
+            Form::Ram | Form::RamAgain => ram_steps(self.form == Form::RamAgain),
+        }
+    }
+
+    fn from_ram(self) -> bool {
+        matches!(self.form, Form::Ram | Form::RamAgain)
     }
 
     /// Its name, as the process has it.
     fn word(self) -> String {
         let kind = format!("{:?}", self.kind).to_lowercase();
-        if self.short { format!("{kind}-short") } else { kind }
+        match self.form {
+            Form::Full => kind,
+            Form::Short => format!("{kind}-short"),
+            Form::Ram => format!("{kind}-ram"),
+            Form::RamAgain => format!("{kind}-ram-again"),
+        }
     }
 
     /// All moments of all its steps, in order.
     fn moments(self) -> Vec<String> {
         let of = |step: &StepName| MOMENTS.map(|moment| format!("{}/{step}/{moment}", self.word()));
-        steps_of(self.kind, self.short).iter().flat_map(of).collect()
+        self.steps().iter().flat_map(of).collect()
     }
 
     /// By how much it raises the machine's epoch if nothing of it is started anew. What is cut short was begun before.
     fn epochs(self) -> u64 {
-        if self.short { 2 } else { 1 }
+        if self.form == Form::Short { 2 } else { 1 }
     }
 
     /// The steps that write to the disk for systems in it, once each.
     fn writes(self) -> Vec<&'static str> {
-        let destroys = steps_of(self.kind, self.short).iter().filter(|step| step.destroys());
+        let destroys = self.steps().iter().filter(|step| step.destroys());
         destroys.map(|step| step.word()).collect()
     }
 }
@@ -88,6 +121,8 @@ struct Stage {
     sim: Sim,
     /// The instance that the machine is for.
     instance: Option<String>,
+    /// It runs from RAM.
+    from_ram: bool,
     instances: u32,
     /// At which moment the process that runs dies.
     armed: Option<String>,
@@ -129,13 +164,15 @@ impl Stage {
     async fn set(database: Option<&str>, protocol: Protocol) -> Result<Self> {
         let site = ProcessSite::start(database).await?;
         let image = site.import("test-os", 8).await?;
+        let folder = tempfile::tempdir()?;
+        RamImage::make(folder.path(), "ram-os")?.import(&site.client()?).await?;
         let options =
             SimOptions { protocol, disk_mib: 32, canaries: 2, image: Some(image), ..SimOptions::default() };
         let sim = site.machine("m1", 1, options).await?;
         site.client()?.add_machine(&sim.enrolment()).await?;
         ask::machine_in(&site.client()?, "m1", MachineState::Available).await?;
         let died = BTreeMap::new();
-        Ok(Self { site, sim, instance: None, instances: 0, armed: None, died })
+        Ok(Self { site, sim, instance: None, from_ram: false, instances: 0, armed: None, died })
     }
 
     /// One death: the work is begun, dies, and is taken up by a process that may die at `next`.
@@ -175,16 +212,29 @@ impl Stage {
 
     /// Brings the machine to where this work begins.
     async fn make_ready(&mut self, work: Work) -> Result<()> {
+        let again = work.form == Form::RamAgain;
+        // An instance of the other sort is of no use.
+        if let Some(instance) = self.instance.clone().filter(|_| work.kind == JobKind::Reinstall || again)
+            && self.from_ram != again
+        {
+            self.give_back(&instance).await?;
+            self.is_free().await?;
+        }
         match (work.kind, &self.instance) {
+            (JobKind::Deploy, None) if again => {
+                self.create("ram-os").await?;
+                self.is_deployed().await
+            }
+            (JobKind::Deploy, Some(_)) if again => Ok(()),
             (JobKind::Reinstall, None) => {
-                self.create().await?;
+                self.create("test-os").await?;
                 self.is_deployed().await
             }
-            (JobKind::Release, None) if !work.short => {
-                self.create().await?;
+            (JobKind::Release, None) if work.form != Form::Short => {
+                self.create("test-os").await?;
                 self.is_deployed().await
             }
-            (JobKind::Release, Some(instance)) if work.short => {
+            (JobKind::Release, Some(instance)) if work.form == Form::Short => {
                 self.give_back(&instance.clone()).await?;
                 self.is_free().await
             }
@@ -198,9 +248,10 @@ impl Stage {
 
     /// Asks for the work. The process may be dead before it has answered.
     async fn begin(&mut self, work: Work) -> Result<()> {
-        match (work.kind, work.short) {
+        match (work.kind, work.form == Form::Short) {
             (JobKind::Inspect, false) => self.act(MachineAction::Inspect).await,
-            (JobKind::Deploy, _) => self.create().await,
+            (JobKind::Deploy, _) if work.form == Form::RamAgain => self.sim.restart().await,
+            (JobKind::Deploy, _) => self.create(if work.from_ram() { "ram-os" } else { "test-os" }).await,
             (JobKind::Release, false) => {
                 let instance = self.instance.clone().context("it was made ready")?;
                 self.give_back(&instance).await
@@ -215,7 +266,7 @@ impl Stage {
                 self.act(MachineAction::Cancel).await
             }
             (JobKind::Release, true) => {
-                self.without_an_agent(async |stage| stage.create().await).await?;
+                self.without_an_agent(async |stage| stage.create("test-os").await).await?;
                 let instance = self.instance.clone().context("it was just asked for")?;
                 self.give_back(&instance).await
             }
@@ -248,15 +299,16 @@ impl Stage {
         self.heard("the action was heard", async || client.machine_action("m1", action).await.is_ok()).await
     }
 
-    async fn create(&mut self) -> Result<()> {
+    async fn create(&mut self, image: &str) -> Result<()> {
         self.instances += 1;
         let name = format!("os{}", self.instances);
-        let spec = InstanceSpec { machine: Some("m1".into()), ..InstanceSpec::new("test-os") };
+        let spec = InstanceSpec { machine: Some("m1".into()), ..InstanceSpec::new(image) };
         let create = InstanceCreate { name: name.clone(), spec };
         let client = self.site.client()?;
         self.heard("the instance was heard of", async || client.create_instance(&create).await.is_ok())
             .await?;
         self.instance = Some(name);
+        self.from_ram = image == "ram-os";
         Ok(())
     }
 
@@ -366,12 +418,16 @@ impl Stage {
         let MachineTruth { on, runs, disks, .. } = self.sim.truth();
         let [disk, canaries @ ..] = &disks[..] else { anyhow::bail!("it has disks") };
         ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
+        if work.from_ram() {
+            ensure!(on && runs.is_some() && disk.instance.is_none(), "its system runs from RAM: {disk:?}");
+            return Ok(());
+        }
         if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall) {
             ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
             return ensure_same(&disk.instance, &runs);
         }
         ensure!(!on && runs.is_none() && disk.instance.is_none(), "it is off and nobody's: {disk:?}");
-        if work == (Work { kind: JobKind::Release, short: false }) {
+        if work == (Work { kind: JobKind::Release, form: Form::Full }) {
             let content = self.sim.content()?;
             let (start, end) = (&content[..1 << 20], &content[content.len() - (33 << 9)..]);
             ensure!(start.iter().chain(end).all(|byte| *byte == 0), "a partition table is left");

@@ -21,6 +21,7 @@ mod network;
 mod outage;
 mod placement;
 mod postgres;
+mod ram;
 mod reinstall;
 mod replicas;
 mod restored;

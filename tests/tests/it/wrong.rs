@@ -58,12 +58,7 @@ async fn one_bmc_belongs_to_one_machine() -> Result<()> {
 async fn a_digest_that_does_not_match_is_refused() -> Result<()> {
     let site = Site::start().await?;
     let image = gpt_image(site.folder(), "image.raw", 8, 1);
-    let spec = ImageSpec {
-        name: "bad".into(),
-        digest: format!("sha256:{}", "0".repeat(64)),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
+    let spec = ImageSpec::disk("bad", format!("sha256:{}", "0".repeat(64)), ImageFormat::Raw);
     let client = site.client()?;
     let error = client.import_image(&spec, &image.path, |_| {}).await.unwrap_err().to_string();
     assert!(

@@ -1,7 +1,7 @@
 //! A made-up machine for this package's tests: disks in memory or in files, console lines kept. The simulated fleet has
 //! machines of its own (`lab`).
 
-use super::{Host, HostError, OpenDisk};
+use super::{Host, HostError, LoadError, OpenDisk};
 use images::write::Target;
 use provisioner_api::{Disk, Inventory, Nic};
 use std::{
@@ -10,7 +10,10 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// Bytes of a block of a disk in memory; blocks of zeros take none.
@@ -34,7 +37,14 @@ struct Machine {
     inventory: Inventory,
     disks: Mutex<Vec<FakeDisk>>,
     lines: Mutex<VecDeque<String>>,
+    loaded: Mutex<Option<Loaded>>,
+    free_memory: Mutex<Option<u64>>,
+    /// It is locked down.
+    forbids: AtomicBool,
 }
+
+/// A system that was loaded: kernel, initrd, command line.
+pub(crate) type Loaded = (Vec<u8>, Vec<u8>, String);
 
 impl FakeHost {
     /// A machine with this MAC address, without disks.
@@ -49,7 +59,16 @@ impl FakeHost {
             addresses: Vec::new(),
         };
         let inventory = Inventory { nics: vec![nic], ..Inventory::default() };
-        Self { machine: Arc::new(Machine { inventory, disks: Mutex::default(), lines: Mutex::default() }) }
+        Self {
+            machine: Arc::new(Machine {
+                inventory,
+                disks: Mutex::default(),
+                lines: Mutex::default(),
+                loaded: Mutex::default(),
+                free_memory: Mutex::default(),
+                forbids: AtomicBool::default(),
+            }),
+        }
     }
 
     /// Puts a disk in.
@@ -63,6 +82,21 @@ impl FakeHost {
     #[must_use]
     pub(crate) fn disk(&self, serial: &str) -> Option<FakeDisk> {
         lock(&self.machine.disks).iter().find(|disk| disk.about.serial.as_deref() == Some(serial)).cloned()
+    }
+
+    /// The system that was loaded last.
+    pub(crate) fn loaded(&self) -> Option<Loaded> {
+        lock(&self.machine.loaded).clone()
+    }
+
+    /// It has so much free memory.
+    pub(crate) fn set_free_memory(&self, bytes: u64) {
+        *lock(&self.machine.free_memory) = Some(bytes);
+    }
+
+    /// Its kernel may start no other one.
+    pub(crate) fn forbid_loading(&self) {
+        self.machine.forbids.store(true, Relaxed);
     }
 
     /// What was said on the console: the last thousand lines.
@@ -89,6 +123,24 @@ impl Host for FakeHost {
                 found: format!("{:?}", other.map(|other| other.about.serial)),
             }),
         }
+    }
+
+    fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
+        if self.machine.forbids.load(Relaxed) {
+            return Err(LoadError::Forbidden(io::ErrorKind::PermissionDenied.into()));
+        }
+        let read = |file: &File| {
+            let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+            file.read_exact_at(&mut bytes, 0).map(|()| bytes)
+        };
+        let both = read(kernel).and_then(|kernel| Ok((kernel, read(initrd)?)));
+        let (kernel, initrd) = both.map_err(LoadError::Failed)?;
+        *lock(&self.machine.loaded) = Some((kernel, initrd, cmdline.to_owned()));
+        Ok(())
+    }
+
+    fn free_memory(&self) -> Option<u64> {
+        *lock(&self.machine.free_memory)
     }
 
     fn say(&self, line: &str) {

@@ -8,12 +8,13 @@ mod device;
 #[cfg(test)]
 mod fake;
 mod ioctl;
+mod kexec;
 mod real;
 mod sysfs;
 
 use images::write::{Crew, Target};
 use provisioner_api::{Disk, Inventory};
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 #[cfg(test)]
 pub(crate) use fake::{FakeDisk, FakeHost};
@@ -33,6 +34,18 @@ pub trait Host: Send + Sync + 'static {
     /// When it can't be opened or is another disk by now.
     fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError>;
 
+    /// Loads a kernel, its initrd and its command line, to be started in the place of the one that runs. Starting it is the
+    /// caller's, see [`crate::Exit::StartLoaded`].
+    ///
+    /// # Errors
+    /// When the kernel that runs may not, or does not take it.
+    fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError>;
+
+    /// Bytes of memory that can be had without swapping; none: it is not known.
+    fn free_memory(&self) -> Option<u64> {
+        None
+    }
+
     /// Puts a line on the machine's console, for the person in front of it.
     fn say(&self, line: &str);
 
@@ -49,6 +62,22 @@ pub trait OpenDisk: Target + Send {
     /// # Errors
     /// What the kernel says.
     fn reread_partitions(&self) -> io::Result<()>;
+}
+
+/// Why a system was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel that runs may not start another one.
+    #[error(
+        "the kernel of the agent's ramdisk may not start another one (Secure Boot's lockdown, or a signature that is not known): boot this machine without Secure Boot, or use an image that is written to a disk"
+    )]
+    Forbidden(#[source] io::Error),
+    /// The other one is none that can be started so.
+    #[error("the image's kernel, or its command line, is none that a running kernel can start")]
+    Unfit(#[source] io::Error),
+    /// Something else; again may help.
+    #[error("the image's kernel could not be loaded")]
+    Failed(#[source] io::Error),
 }
 
 /// Why the machine did not tell, or gave no disk.

@@ -1,6 +1,6 @@
 //! The machine that the agent runs on.
 
-use super::{Host, HostError, OpenDisk, device::Device, sysfs::Sysfs};
+use super::{Host, HostError, LoadError, OpenDisk, device::Device, kexec, sysfs::Sysfs};
 use provisioner_api::{Disk, Inventory, Nic};
 use std::{
     fs::{File, OpenOptions},
@@ -82,6 +82,17 @@ impl Host for RealHost {
             return Err(HostError::Exchanged { name, expected: text(expected), found: text(found) });
         }
         Ok(Box::new(device))
+    }
+
+    fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
+        kexec::load(kernel, initrd, cmdline)
+    }
+
+    /// `MemAvailable` of `/proc/meminfo`.
+    fn free_memory(&self) -> Option<u64> {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        kibibytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
     }
 
     fn say(&self, line: &str) {

@@ -66,6 +66,7 @@ pub fn first_process() -> ! {
             }
             end(&host, RebootMode::RB_AUTOBOOT)
         }
+        Ok(Exit::StartLoaded) => end(&host, RebootMode::RB_KEXEC),
         Ok(Exit::Reboot | Exit::Cancelled) => end(&host, RebootMode::RB_AUTOBOOT),
         Err(error) => die(&host, &whole(&*error)),
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::host::{FakeDisk, FakeHost};
 use crate::permit::tests::{key, method_of, named_disk, permit_in, sign};
-use crate::{OpenDisk, ServiceError};
+use crate::{LoadError, OpenDisk, ServiceError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};
@@ -15,11 +15,13 @@ use provisioner_api::{
 };
 use std::{
     collections::{HashMap, VecDeque},
+    fs::File,
     sync::Mutex,
 };
 use tokio::sync::watch;
 
 mod forged;
+mod ram;
 
 const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 const MIB: u64 = 1 << 20;
@@ -586,6 +588,10 @@ impl Host for Reluctant {
     fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError> {
         Handle::current().block_on(self.1.wants_progress());
         self.0.open(disk)
+    }
+
+    fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
+        self.0.load_system(kernel, initrd, cmdline)
     }
 
     fn say(&self, line: &str) {

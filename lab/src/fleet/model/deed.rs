@@ -24,7 +24,7 @@ pub enum Input {
     Fetched(Result<Content, Refusal>),
     /// The agent ended, or could not begin.
     AgentEnded(Result<Exit, String>),
-    /// What the disk has.
+    /// What the disk has, or what was loaded.
     Found(Option<PhoneHome>),
     /// Whether the service heard the system's call.
     PhonedHome(bool),
@@ -75,6 +75,8 @@ pub enum Output {
     },
     /// Look whether there is a system on the disk.
     LookAtDisk,
+    /// Look who the system is that the agent loaded.
+    LookAtLoaded,
     /// The system calls home.
     Call {
         /// There.

@@ -56,7 +56,7 @@ enum Phase {
     /// Until the file is here.
     Fetching(Box<Job>),
     Agent,
-    /// Until it is known what the disk has.
+    /// Until it is known what the disk has, or what was loaded.
     Looking,
     /// Until the service heard it.
     Calling(Box<Call>),
@@ -514,6 +514,11 @@ impl Model {
             Ok(Exit::RebootToDisk) => {
                 let next = self.traits.path == Path::Full && self.traits.firmware.is_uefi();
                 self.start(next.then_some(Device::Disk), out);
+            }
+            // No firmware comes between: the same life goes on with another kernel.
+            Ok(Exit::StartLoaded) => {
+                self.phase = Phase::Looking;
+                out.push(Output::LookAtLoaded);
             }
             Ok(Exit::PowerOff | Exit::Cancelled) => self.stop(out),
             Err(why) => self.broke(why, out),

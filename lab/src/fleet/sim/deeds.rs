@@ -40,6 +40,10 @@ impl Sim {
                 let sim = Arc::clone(&me);
                 me.spawn(life, async move { Input::Found(sim.host.found_on_disk()) });
             }
+            Output::LookAtLoaded => {
+                let sim = Arc::clone(&me);
+                me.spawn(life, async move { Input::Found(sim.host.found_loaded()) });
+            }
             Output::Call { url, from } => {
                 let sim = Arc::clone(&me);
                 me.spawn(life, async move {

@@ -1,6 +1,9 @@
 //! What is asked for, and what is offered. Whether one fits the other is for `fit`.
 
-use crate::machine::{Machine, Owner, OwnerName};
+use crate::{
+    machine::{Machine, Owner, OwnerName},
+    ram::Ram,
+};
 use provisioner_api::{InstanceId, LabelExpression, MachineId, Minimum, Spread};
 use std::collections::BTreeMap;
 
@@ -33,6 +36,8 @@ pub struct Pending {
     pub manifest: String,
     /// Bytes of the disk that the image makes.
     pub disk_bytes: u64,
+    /// The image runs from RAM, and needs no disk.
+    pub ram: Option<Ram>,
     /// The architecture that it needs.
     pub architecture: Option<String>,
     /// The disk that the user named.
@@ -64,6 +69,7 @@ impl Pending {
             name: OwnerName { name: self.name.clone(), group: self.group().map(Into::into) },
             manifest: self.manifest.clone(),
             disk_bytes: self.disk_bytes,
+            ram: self.ram,
             installation: 0,
             adopted: false,
             root_disk_serial: self.root_disk_serial.clone(),
@@ -81,6 +87,7 @@ impl Pending {
             zone: self.zone.as_deref(),
             architecture: self.architecture.as_deref(),
             disk_bytes: self.disk_bytes,
+            ram: self.ram,
             root_disk_serial: self.root_disk_serial.as_deref(),
         }
     }
@@ -98,6 +105,7 @@ pub(super) struct Demand<'a> {
     pub(super) zone: Option<&'a str>,
     pub(super) architecture: Option<&'a str>,
     pub(super) disk_bytes: u64,
+    pub(super) ram: Option<Ram>,
     pub(super) root_disk_serial: Option<&'a str>,
 }
 

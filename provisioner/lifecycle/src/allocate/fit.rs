@@ -18,6 +18,7 @@ pub(super) enum Unfit {
     Zone,
     Architecture,
     Lacks(Lack),
+    Ram,
     NotAccepted,
     Maintenance,
     Retired,
@@ -41,6 +42,7 @@ impl Unfit {
             Self::OtherPool => "in other pools",
             Self::Labels => "without the wanted labels",
             Self::Architecture => "of another architecture",
+            Self::Ram => "with less memory than the image needs",
             Self::NotAccepted => "not accepted",
             Self::Maintenance => "in maintenance",
             Self::Retired => "retired",
@@ -78,6 +80,7 @@ impl Unfit {
                 )
             }
             Self::Lacks(lack) => minimum::mend(lack).to_owned(),
+            Self::Ram => "ask for an image that needs less memory (`billet image show` says how much)".into(),
             Self::NotAccepted => "`billet machine accept NAME` takes one in".into(),
             Self::Maintenance => "`billet machine set NAME --maintenance off` ends that".into(),
             Self::Retired => "`billet machine set NAME --retired off` takes it into service again".into(),
@@ -133,11 +136,15 @@ pub(super) fn unfit(demand: &Demand<'_>, one: &Candidate<'_>) -> Option<Unfit> {
     if let Some(lack) = minimum::lack(inventory, demand.minimum) {
         return Some(Unfit::Lacks(lack));
     }
+    let seen = inventory.map_or(0, |inventory| inventory.memory_bytes);
+    if demand.ram.is_some_and(|ram| ram.lacks(seen).is_some()) {
+        return Some(Unfit::Ram);
+    }
     if let Some(obstacle) = obstacle(machine) {
         return Some(obstacle);
     }
     let has_disk = |inventory| has_root_disk(inventory, demand.root_disk_serial, demand.disk_bytes);
-    if !inventory.is_none_or(has_disk) {
+    if demand.ram.is_none() && !inventory.is_none_or(has_disk) {
         return Some(Unfit::Disk);
     }
     (!named && machine.facts.bmc_trouble.is_some()).then_some(Unfit::BmcTrouble)

@@ -8,6 +8,7 @@ use crate::{
     erasure::Erasing,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
+    ram,
     wipe::{disks_to_wipe, seen_but, unwiped},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +60,7 @@ pub(super) fn late(machine: &Machine, hold: &Hold) -> Option<Decision> {
         return confirm::runs(machine, job, hold);
     }
     let step = job.current().filter(|step| step.phase == StepPhase::Intent)?;
-    let awaits = matches!(step.name, StepName::Reboot | StepName::PhoneHome);
+    let awaits = matches!(step.name, StepName::Reboot | StepName::BootRam | StepName::PhoneHome);
     let vouched = step.name == StepName::PhoneHome && machine.want.vouched == Some(hold.number);
     let result = if awaits && phoned_home(machine, job) {
         "the operating system reported in, though late"
@@ -123,6 +124,10 @@ fn begin(machine: &Machine, job: &Job, step: &Step, limits: &Limits, now: Timest
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return later(machine, trying_again(step, None, not_before));
     }
+    if step.name == StepName::Erase && has_nothing_to_wipe(machine) {
+        let result = "the machine has no disk, and had none while its instance ran from RAM".into();
+        return Decision::Move(Move::StepDone { result });
+    }
     if let Some(why) = obstacle(machine, step.name) {
         return hold(why);
     }
@@ -144,10 +149,19 @@ pub fn silent_in_line(machine: &Machine, limits: &Limits) -> Option<Timestamp> {
     Some(end(heard, limits.agent_silence))
 }
 
-/// Why no permit can be given for a step that destroys.
+/// Whether a release of an instance that ran from RAM finds no disk, and none was seen before that could have been written.
+fn has_nothing_to_wipe(machine: &Machine) -> bool {
+    let from_ram = machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
+    let inventory = machine.facts.inventory.as_ref();
+    let diskless =
+        inventory.is_some_and(|found| found.disks.iter().all(|disk| disk.removable || disk.read_only));
+    from_ram && diskless && machine.state.owed.is_empty()
+}
+
+/// Why no permit can be given for a step that destroys, or what runs from RAM can't be started.
 fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
     match step {
-        StepName::WriteImage | StepName::WriteSeed if unwiped(machine).is_some() => {
+        StepName::WriteImage | StepName::WriteSeed | StepName::BootRam if unwiped(machine).is_some() => {
             let back = "which an earlier release left unwiped: take it out";
             let how = |disk| seen_but(machine, disk).map(|how| format!(" ({how})")).unwrap_or_default();
             unwiped(machine).map(|disk| format!("disk `{disk}` is there again{}, {back}", how(disk)))
@@ -162,6 +176,13 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
             None => Some("no instance owns this machine".into()),
         },
         StepName::Erase => disks_to_wipe(machine).err(),
+        StepName::BootRam => match &machine.want.owner {
+            Some(owner) => {
+                let seen = machine.facts.inventory.as_ref().map_or(0, |inventory| inventory.memory_bytes);
+                owner.ram.and_then(|ram| ram.lacks(seen))
+            }
+            None => Some("no instance owns this machine".into()),
+        },
         _ => None,
     }
 }
@@ -242,6 +263,9 @@ fn awaited(
     if let Some(effect) = power_wish(machine).filter(|_| step.name == StepName::PhoneHome) {
         return Decision::Act(effect);
     }
+    if let Some(why) = ram::lost_its_start(machine) {
+        return overdue(job, limits, Then::Restart, why);
+    }
     if now >= time.until {
         let minutes = time.deadline.hard.as_mins();
         let why = if step.name == StepName::Agent {
@@ -255,13 +279,14 @@ fn awaited(
     Decision::Wait(patience(step, why, time))
 }
 
-/// Whether the operating system that this epoch wrote reported in: one from before its reboot is another's, or of an
-/// earlier epoch.
+/// Whether the operating system that this epoch wrote, or loaded, reported in: one from before its start is another's, or of
+/// an earlier epoch.
 fn phoned_home(machine: &Machine, job: &Job) -> bool {
     let owner = machine.want.owner.as_ref().map(|owner| owner.instance);
-    let reboot = job.steps.iter().find(|step| step.name == StepName::Reboot).and_then(|step| step.started);
-    let (Some((instance, at)), Some(reboot)) = (machine.facts.phoned_home, reboot) else { return false };
-    Some(instance) == owner && at >= reboot
+    let starts = |step: &&Step| matches!(step.name, StepName::Reboot | StepName::BootRam);
+    let start = job.steps.iter().find(starts).and_then(|step| step.started);
+    let (Some((instance, at)), Some(start)) = (machine.facts.phoned_home, start) else { return false };
+    Some(instance) == owner && at >= start
 }
 
 fn ordered(
@@ -272,7 +297,7 @@ fn ordered(
     limits: &Limits,
     now: Timestamp,
 ) -> Decision {
-    if step.name == StepName::Reboot && phoned_home(machine, job) {
+    if matches!(step.name, StepName::Reboot | StepName::BootRam) && phoned_home(machine, job) {
         return Decision::Move(Move::StepDone { result: "the operating system already reported in".into() });
     }
     let report = machine.report_on(job, step);
@@ -344,6 +369,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
         StepName::Inspect => "the agent takes the inventory",
         StepName::WriteImage => "the agent writes the image",
         StepName::WriteSeed => "the agent writes the seed",
+        StepName::BootRam => "the agent loads the system that runs from RAM",
         StepName::Erase => "the agent wipes the disks",
         _ => "the agent lets the machine reboot",
     };

@@ -1,7 +1,7 @@
 //! Decisions while no job runs.
 
 use super::{Decision, Effect, Move, Patience};
-use crate::{adopt::is_to_be_adopted, machine::Machine};
+use crate::{adopt::is_to_be_adopted, machine::Machine, ram};
 use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
@@ -13,6 +13,16 @@ pub(super) fn decide(machine: &Machine) -> Decision {
     }
     if let Some(effect) = power_wish(machine) {
         return Decision::Act(effect);
+    }
+    if let Some(because) = ram::starts_again(machine) {
+        return start(JobKind::Deploy, because);
+    }
+    if machine.is_off_with_its_ram() {
+        return Decision::Wait(Patience::for_a_person(
+            "it is switched off, and its instance runs from RAM: somebody has to switch it on",
+            machine.facts.off.unwrap_or(machine.state.since),
+            "`billet machine power on {machine}` boots the instance's image again",
+        ));
     }
     let inspect_wanted = machine.want.inspect > machine.state.inspect;
     let release = machine.want.owner.as_ref().map(|owner| owner.release.is_some());

@@ -82,6 +82,7 @@ pub(crate) fn pending(
         sticky: false,
         manifest: "f00d".into(),
         disk_bytes: need,
+        ram: None,
         architecture: None,
         root_disk_serial: None,
     }

@@ -5,6 +5,7 @@ mod allocation;
 mod person;
 mod placement;
 mod properties;
+mod ram;
 mod reinstall;
 mod restored;
 mod story;

@@ -1,6 +1,6 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, ram_owner, reinstall, release};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use provisioner_api::{
@@ -49,6 +49,7 @@ fn event() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(Request::Retired),
         any::<bool>().prop_map(|on| Request::Power { on }),
         Just(Request::Assign(owner())),
+        Just(Request::Assign(ram_owner())),
         Just(release()),
         Just(reinstall()),
         Just(Request::Adopt(owner())),
@@ -68,6 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Fact::BmcTrouble { why: "silence".into(), authentication: false }),
         Just(Fact::AgentSeen),
         Just(Fact::Netboot),
+        Just(Fact::BootsAgain),
         proptest::option::of(0_i64..4000).prop_map(|ago| {
             let begin = Timestamp::from_second(1_800_000_000).unwrap();
             Fact::Listening { last: ago.map(|ago| begin + SignedDuration::from_secs(ago)) }
@@ -109,7 +111,7 @@ fn leave_of(task: &Task) -> Option<&Leave> {
         Task::WriteImage { leave, .. } | Task::WriteSeed { leave, .. } | Task::Erase { leave, .. } => {
             Some(leave)
         }
-        Task::Inspect | Task::Reboot => None,
+        Task::Inspect | Task::BootRam { .. } | Task::Reboot => None,
     }
 }
 
@@ -140,6 +142,11 @@ fn check_order(world: &World) {
         "its agent claimed this very epoch"
     );
     assert_eq!(draft.step.name.destroys(), leave_of(&draft.task).is_some());
+    // What runs from RAM is never written to a disk, and what is to be written never runs from RAM.
+    let from_ram = world.machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
+    let writes = matches!(draft.task, Task::WriteImage { .. } | Task::WriteSeed { .. });
+    assert!(!(from_ram && writes), "leave to write for an image that runs from RAM");
+    assert!(from_ram || !matches!(draft.task, Task::BootRam { .. }));
     if let Some(leave) = leave_of(&draft.task) {
         assert!(matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing));
         assert_eq!((leave.machine, leave.job, leave.epoch), (world.machine.id, job.id, job.epoch));
@@ -410,7 +417,7 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..6,
+        from in 0..8,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
@@ -419,6 +426,8 @@ proptest! {
             2 => World::at(JobKind::Reinstall, StepName::Agent),
             3 => World::at(JobKind::Reinstall, StepName::WriteImage),
             4 => World::adopted(),
+            5 => World::ram_at(StepName::BootRam),
+            6 => World::ram_deployed(),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();

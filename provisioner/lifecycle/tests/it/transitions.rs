@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
     Deadline, Decision, Effect, Fact, Failure, Limits, Move, Outcome, Reported, Request, StepName, choices,
-    confirm_first, skippable,
+    confirm_first, ram_steps, skippable,
 };
 use std::{fmt::Write, path::Path};
 
@@ -33,6 +33,7 @@ fn situations() -> Vec<(String, World)> {
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
     reinstallations(&mut list);
+    from_ram(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
@@ -110,6 +111,23 @@ fn adoptions(list: &mut Vec<(String, World)>) {
     list.push(("adopted".into(), World::adopted()));
 }
 
+/// Machines whose instance runs from RAM.
+fn from_ram(list: &mut Vec<(String, World)>) {
+    for step in ram_steps(false) {
+        list.push((format!("deploying from RAM: {step}"), World::ram_at(*step)));
+    }
+    let runs = World::ram_deployed();
+    list.push(("deployed from RAM".into(), runs.clone()));
+    let mut off = runs.clone();
+    off.fact(&Fact::Power { on: false });
+    list.push(("deployed from RAM, switched off".into(), off));
+    let mut again = runs;
+    again.fact(&Fact::BootsAgain);
+    list.push(("deployed from RAM, boots again".into(), again.clone()));
+    again.run_to(StepName::Agent);
+    list.push(("deploying from RAM, again: agent".into(), again));
+}
+
 fn reinstallations(list: &mut Vec<(String, World)>) {
     let mut asked = World::deployed();
     asked.request(&reinstall()).unwrap();
@@ -162,6 +180,7 @@ fn facts() -> Vec<(&'static str, MakeFact)> {
             Some(Fact::PhonedHome { instance: INSTANCE, installation: older })
         }),
         ("an unexpected netboot", |_| Some(Fact::Netboot)),
+        ("an unexpected netboot, right now", |_| Some(Fact::BootsAgain)),
         ("power is on", |_| Some(Fact::Power { on: true })),
         ("power is off", |_| Some(Fact::Power { on: false })),
         ("an agent without a window", |_| Some(Fact::Claimed { job: None, inventory: inventory() })),

@@ -7,8 +7,8 @@ use provisioner_api::{
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
-    Owner, Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order, settle,
-    settle_on,
+    Owner, Ram, Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order,
+    settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -67,6 +67,27 @@ impl World {
         let mut world = Self::available();
         world.request(&Request::Inspect).unwrap();
         world.run_to(step);
+        world
+    }
+
+    /// An available machine that an instance has whose image runs from RAM.
+    pub(crate) fn ram_assigned() -> Self {
+        let mut world = Self::available();
+        world.request(&Request::Assign(ram_owner())).unwrap();
+        world
+    }
+
+    /// The same at the moment when this step of its deployment is in hand and begun.
+    pub(crate) fn ram_at(step: StepName) -> Self {
+        let mut world = Self::ram_assigned();
+        world.run_to(step);
+        world
+    }
+
+    pub(crate) fn ram_deployed() -> Self {
+        let mut world = Self::ram_assigned();
+        world.run_to_rest();
+        assert_eq!(world.machine.state.name, MachineState::Deployed);
         world
     }
 
@@ -284,12 +305,18 @@ pub(crate) fn owner() -> Owner {
         instance: INSTANCE,
         manifest: "f00d".into(),
         disk_bytes: 1000,
+        ram: None,
         root_disk_serial: None,
         installation: 0,
         adopted: false,
         name: Default::default(),
         release: None,
     }
+}
+
+/// One whose image runs from RAM.
+pub(crate) fn ram_owner() -> Owner {
+    Owner { ram: Some(Ram { memory_bytes: 4000 }), ..owner() }
 }
 
 pub(crate) fn cancel() -> Request {

@@ -241,6 +241,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         name: Default::default(),
         manifest: "ab".into(),
         disk_bytes: 1,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

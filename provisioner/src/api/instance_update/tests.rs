@@ -43,6 +43,7 @@ async fn placed(service: &Service, spec: impl FnOnce(&mut InstanceRecord)) -> Ma
         name: Default::default(),
         manifest: String::new(),
         disk_bytes: 1,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

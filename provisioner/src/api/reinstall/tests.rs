@@ -27,6 +27,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         name: Default::default(),
         manifest: String::new(),
         disk_bytes: 10,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

@@ -23,6 +23,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         instance: owner.id,
         manifest: "f00d".into(),
         disk_bytes: 10,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

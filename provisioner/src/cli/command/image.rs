@@ -1,24 +1,49 @@
 //! `billet image …`.
 
-use super::{Session, context};
+use super::{
+    Session, context,
+    ram_image::{self, Files},
+};
 use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
 use indicatif::{ProgressBar, ProgressStyle};
 use provisioner_api::ImageSpec;
 use sha2::{Digest, Sha256};
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Result<(), CliError> {
     match command {
-        ImageCommand::Import { file, name, digest, format, arch, verify } => {
+        ImageCommand::Import {
+            kernel: Some(kernel),
+            initrd: Some(initrd),
+            file,
+            name,
+            cmdline,
+            arch,
+            ..
+        } => {
+            let name = ram_image::name(file.as_deref(), name)?;
+            let files = ram_image::Files { kernel, initrd };
+            let spec = files.spec(name, cmdline, arch)?;
+            import(session, &Sent::Ram(files), &spec, false).await
+        }
+        // Without a kernel, clap sees to the others being there.
+        ImageCommand::Import { file, name, digest, format, arch, verify, .. } => {
+            let (Some(file), Some(name), Some(format)) = (file, name, format) else {
+                return Err(CliError::Input("name the file, --name and --format".to_owned()));
+            };
             let digest = digest.ok_or_else(|| {
                 CliError::Input(format!(
                     "an image is imported with its digest only, so that it is known to be the right one: add --digest sha256:… as published by whoever made it (or, if you made it, the output of `sha256sum {}`)",
                     file.display()
                 ))
             })?;
-            let spec = ImageSpec { name, digest, format, architecture: arch };
-            import(session, &file, &spec, verify).await
+            let spec = ImageSpec { architecture: arch, ..ImageSpec::disk(name, digest, format) };
+            import(session, &Sent::Disk(file), &spec, verify).await
         }
         ImageCommand::List => {
             let images = session.client.images().await?;
@@ -35,15 +60,40 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
     }
 }
 
+/// What is sent.
+enum Sent {
+    /// The file of a disk.
+    Disk(PathBuf),
+    /// A kernel and an initrd.
+    Ram(ram_image::Files),
+}
+
+impl Sent {
+    /// How many bytes.
+    fn bytes(&self) -> Result<u64, CliError> {
+        match self {
+            Self::Disk(file) => Ok(std::fs::metadata(file).map_err(unreadable(file))?.len()),
+            Self::Ram(files) => files.bytes(),
+        }
+    }
+}
+
+/// A file that can't be read.
+pub(super) fn unreadable(file: &Path) -> impl Fn(io::Error) -> CliError {
+    move |source| CliError::File { what: "read", path: file.to_owned(), source }
+}
+
 async fn import(
     session: &mut Session<'_>,
-    file: &Path,
+    sent: &Sent,
     spec: &ImageSpec,
     verify: bool,
 ) -> Result<(), CliError> {
-    let error = |source| CliError::File { what: "read", path: file.to_owned(), source };
-    let total = std::fs::metadata(file).map_err(error)?.len();
-    if verify {
+    let total = sent.bytes()?;
+    if let Sent::Disk(file) = sent
+        && verify
+    {
+        let error = unreadable(file);
         let found = sha256(file).map_err(error)?;
         if found != spec.digest {
             return Err(CliError::Input(format!(
@@ -55,7 +105,13 @@ async fn import(
     }
     // The service would say so too, but only while the file is being sent.
     match session.client.image(&spec.name).await {
-        Ok(image) if image.spec == *spec => {
+        // The architecture of a kernel need not be said.
+        Ok(image)
+            if image.spec == *spec
+                || spec.runs_from_ram()
+                    && spec.architecture.is_none()
+                    && ImageSpec { architecture: None, ..image.spec.clone() } == *spec =>
+        {
             return session.ui.outcome(&image, &format!("image {} is imported already", image.name));
         }
         Ok(image) => {
@@ -71,11 +127,18 @@ async fn import(
         Err(error) => return Err(error.into()),
     }
     let progress = progress(session.ui, total);
-    let image = session.client.import_image(spec, file, progress).await?;
+    let image = match sent {
+        Sent::Disk(file) => session.client.import_image(spec, file, progress).await?,
+        Sent::Ram(Files { kernel, initrd }) => {
+            session.client.import_ram_image(spec, kernel, initrd, progress).await?
+        }
+    };
     let (disk, stored) = (text::bytes(image.status.disk_bytes), text::bytes(image.status.stored_bytes));
-    session
-        .ui
-        .outcome(&image, &format!("image {} is imported: a disk of {disk}, {stored} stored", image.name))
+    let what = match image.status.memory_bytes {
+        Some(memory) => format!("it runs from RAM, on machines with {} of memory", text::bytes(memory)),
+        None => format!("a disk of {disk}"),
+    };
+    session.ui.outcome(&image, &format!("image {} is imported: {what}, {stored} stored", image.name))
 }
 
 /// The digest of a file.

@@ -201,12 +201,7 @@ async fn a_refused_upload_says_why() {
     let service = Running::start(&folder.path().join("service")).await;
     let file = folder.path().join("i.img");
     std::fs::File::create(&file).unwrap().set_len(64 << 20).unwrap();
-    let mut spec = ImageSpec {
-        name: "d".to_owned(),
-        digest: "x".to_owned(),
-        format: ImageFormat::Raw,
-        architecture: None,
-    };
+    let mut spec = ImageSpec::disk("d", "x", ImageFormat::Raw);
     let stranger = Connection { token: Secret::new("billet_no"), ..service.connection.clone() };
     for (connection, name, status) in [(&stranger, "d", 401), (&service.connection, "No name", 422)] {
         let client = Client::new(connection).unwrap();

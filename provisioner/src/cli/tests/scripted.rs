@@ -379,6 +379,7 @@ fn image(spec: ImageSpec) -> Image {
             stored_bytes: 1 << 20,
             chunks: 9,
             manifest_sha256: "00".repeat(32),
+            memory_bytes: None,
         },
     }
 }
@@ -399,10 +400,8 @@ async fn importing_sends_the_file_with_its_digest() {
     assert!(ran.err.contains("download it again"), "{}", ran.err);
     assert!(fake.asked().is_empty(), "nothing was sent so far");
     let spec = ImageSpec {
-        name: "d".to_owned(),
-        digest: digest.clone(),
-        format: ImageFormat::Raw,
         architecture: Some("x86_64".to_owned()),
+        ..ImageSpec::disk("d", &digest, ImageFormat::Raw)
     };
     let post =
         format!("POST /v1/images?name=d&digest=sha256%3A{}&format=raw&architecture=x86_64", "ab".repeat(32));

@@ -21,6 +21,8 @@ pub(in crate::cli) fn images(images: &[Image], wide: bool, context: &Context) ->
     let narrow = |image: &Image| {
         [
             image.name.clone(),
+            // A kind of its own, of which the size of a disk would say nothing.
+            if image.spec.runs_from_ram() { "ram".into() } else { "disk".into() },
             bytes(image.status.disk_bytes),
             bytes(image.status.stored_bytes),
             image.spec.architecture.clone().unwrap_or_default(),
@@ -28,15 +30,16 @@ pub(in crate::cli) fn images(images: &[Image], wide: bool, context: &Context) ->
         ]
     };
     if !wide {
-        return table(["NAME", "DISK", "STORED", "ARCH", "IMPORTED"], images.iter().map(narrow));
+        return table(["NAME", "KIND", "SIZE", "STORED", "ARCH", "IMPORTED"], images.iter().map(narrow));
     }
     let rows = images.iter().map(|image| {
-        let [name, disk, stored, arch, imported] = narrow(image);
+        let [name, kind, size, stored, arch, imported] = narrow(image);
         let format = word(image.spec.format);
         let chunks = image.status.chunks.to_string();
-        [name, disk, stored, arch, imported, format, chunks, image.spec.digest.clone(), image.id.to_string()]
+        let (digest, id) = (image.spec.digest.clone(), image.id.to_string());
+        [name, kind, size, stored, arch, imported, format, chunks, digest, id]
     });
-    table(["NAME", "DISK", "STORED", "ARCH", "IMPORTED", "FORMAT", "CHUNKS", "DIGEST", "ID"], rows)
+    table(["NAME", "KIND", "SIZE", "STORED", "ARCH", "IMPORTED", "FORMAT", "CHUNKS", "DIGEST", "ID"], rows)
 }
 
 /// A page about one.
@@ -47,7 +50,12 @@ pub(in crate::cli) fn image(image: &Image, context: &Context) -> String {
     page.line("Imported", context.time_and_age(status.imported));
     page.line("Format", word(image.spec.format));
     page.line("Architecture", image.spec.architecture.as_deref().unwrap_or("any"));
-    page.line("Disk", format!("{} ({} bytes)", bytes(status.disk_bytes), status.disk_bytes));
+    let size = format!("{} ({} bytes)", bytes(status.disk_bytes), status.disk_bytes);
+    page.line(if image.spec.runs_from_ram() { "Kernel and initrd" } else { "Disk" }, size);
+    if let Some(memory) = status.memory_bytes {
+        page.line("Memory needed", bytes(memory));
+        page.line("Command line", image.spec.cmdline.as_deref().unwrap_or("none"));
+    }
     page.line("Stored", format!("{} in {} chunks", bytes(status.stored_bytes), status.chunks));
     page.line("Digest", &image.spec.digest);
     page.line("Manifest", format!("sha256:{}", status.manifest_sha256));

@@ -112,6 +112,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         instance: InstanceId(Uuid::nil()),
         manifest: String::new(),
         disk_bytes: 0,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

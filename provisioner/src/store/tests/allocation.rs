@@ -38,6 +38,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
         instance: InstanceId(Uuid::nil()),
         manifest: String::new(),
         disk_bytes: 0,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

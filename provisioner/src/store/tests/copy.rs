@@ -35,6 +35,7 @@ fn owner(instance: InstanceId) -> Owner {
         instance,
         manifest: "f00d".into(),
         disk_bytes: 10,
+        ram: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

@@ -124,6 +124,7 @@ async fn who_owns_a_machine_is_told_by_name() {
         instance: InstanceId(Uuid::from_u128(5)),
         manifest: String::new(),
         disk_bytes: 1,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

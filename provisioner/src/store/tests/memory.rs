@@ -294,6 +294,7 @@ impl Site {
             instance: instance.id,
             manifest: String::new(),
             disk_bytes: 1,
+            ram: None,
             installation: 0,
             adopted: false,
             root_disk_serial: None,

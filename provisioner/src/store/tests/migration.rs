@@ -58,6 +58,7 @@ fn machine() -> Machine {
         instance: InstanceId(Uuid::from_u128(9)),
         manifest: "00".repeat(32),
         disk_bytes: 1 << 30,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

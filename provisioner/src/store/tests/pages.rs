@@ -129,6 +129,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         instance: bound.id,
         manifest: String::new(),
         disk_bytes: 1,
+        ram: None,
         installation: 0,
         adopted: false,
         root_disk_serial: None,

@@ -108,7 +108,7 @@ impl World {
             Output::StartAgent { boot, from } => {
                 self.did.push(format!("agent {} from {from:?}", boot.url));
             }
-            Output::LookAtDisk => queue.push(Input::Found(self.home.clone())),
+            Output::LookAtDisk | Output::LookAtLoaded => queue.push(Input::Found(self.home.clone())),
             Output::Call { url, .. } => {
                 self.did.push(format!("calls {url}"));
                 queue.push(Input::PhonedHome(true));
@@ -165,6 +165,18 @@ fn a_script_alone_needs_neither_addresses_nor_files() {
     );
     world.run(Input::AgentEnded(Ok(Exit::PowerOff)));
     assert_eq!((world.did().as_str(), world.model.power()), ("cut, Power", false));
+}
+
+#[test]
+fn what_the_agent_loaded_starts_without_firmware_in_between() {
+    let mut world = World::new(machine(FirmwareKind::BiosPxe, Path::Script), AGENT);
+    world.run(Input::Power(true));
+    world.did();
+    let life = world.model.life();
+    world.home = Some(PhoneHome { url: "http://h/boot/phone-home/x".into(), instance: "i".into() });
+    world.run(Input::AgentEnded(Ok(Exit::StartLoaded)));
+    assert_eq!(world.did(), "calls http://h/boot/phone-home/x, PhonedHome");
+    assert_eq!((world.model.runs(), world.model.life()), (Some("i"), life));
 }
 
 #[test]
@@ -307,7 +319,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         6 => prop_oneof![
             Just(Ok(AGENT)), Just(Ok(DISK)), Just(Ok("kernel nonsense")), any::<bool>().prop_map(Err)
         ].prop_map(Deed::Fetched),
-        3 => (0u8..5).prop_map(Deed::Agent),
+        3 => (0u8..6).prop_map(Deed::Agent),
         3 => any::<bool>().prop_map(Deed::Found),
         3 => any::<bool>().prop_map(Deed::Phoned),
     ];
@@ -345,6 +357,7 @@ fn input(deed: Deed, awaited: &Awaited) -> Option<Input> {
         Deed::Agent(1) => Input::AgentEnded(Ok(Exit::RebootToDisk)),
         Deed::Agent(2) => Input::AgentEnded(Ok(Exit::PowerOff)),
         Deed::Agent(3) => Input::AgentEnded(Ok(Exit::Cancelled)),
+        Deed::Agent(4) => Input::AgentEnded(Ok(Exit::StartLoaded)),
         Deed::Agent(_) => Input::AgentEnded(Err("no inventory".into())),
         Deed::Found(there) => {
             Input::Found(there.then(|| PhoneHome { url: "http://h".into(), instance: "i".into() }))
@@ -387,7 +400,7 @@ fn take(awaited: &mut Awaited, outputs: &Outputs) -> Result<(), TestCaseError> {
             }
             Output::Fetch(_) => "fetch",
             Output::StartAgent { .. } => "agent",
-            Output::LookAtDisk => "disk",
+            Output::LookAtDisk | Output::LookAtLoaded => "disk",
             Output::Call { .. } => "call",
             Output::Note(_) => continue,
         };
