@@ -25,6 +25,7 @@ mod placement;
 mod progress;
 mod replica;
 mod secret;
+mod service;
 mod timeline;
 mod works;
 
@@ -70,5 +71,6 @@ pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spr
 pub use progress::{Choice, ChooseRequest, Held, Offer, Progress, Remedy, Waiting, Why, WhyMachine};
 pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
+pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

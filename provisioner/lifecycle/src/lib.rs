@@ -23,6 +23,7 @@ mod observe;
 mod order;
 mod plan;
 mod reinstall;
+mod service;
 mod settle;
 mod shell;
 mod turn;
@@ -40,12 +41,13 @@ pub use freeze::{Freeze, decide_while};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,
-    Reported, Skipped, State, Step, Want,
+    Reported, ServiceWish, Skipped, State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName, steps_of};
 pub use reinstall::NoRootDisk;
+pub use service::NoService;
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

@@ -7,6 +7,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, steps_of},
+    service,
     wipe::{serials, skipped},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -78,7 +79,7 @@ fn owe(machine: &mut Machine) {
     let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
     let owes = |disk: &String| match machine.running_job() {
         // Nothing is written while one that was left unwiped is there: it is on record as that.
-        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) => {
+        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) => {
             dirty && !unwiped.contains(disk)
         }
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
@@ -172,6 +173,12 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         machine.state.inspect = machine.want.inspect;
         machine.state.came_from = Some(machine.state.name);
     }
+    match kind {
+        JobKind::Service => service::begun(machine),
+        // It stays to be done.
+        JobKind::Inspect => {}
+        JobKind::Deploy | JobKind::Reinstall | JobKind::Release => service::over(machine),
+    }
     if matches!(kind, JobKind::Deploy | JobKind::Reinstall) {
         machine.state.installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
     }
@@ -181,6 +188,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Inspect => MachineState::Inspecting,
         JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
+        JobKind::Service => MachineState::Servicing,
     };
     // A release takes over what its deployments saw; `owe` adds what is there now.
     if matches!(kind, JobKind::Inspect | JobKind::Deploy) || unwritten {
@@ -188,11 +196,11 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
-    let steps = fresh_steps(kind, unwritten);
+    let steps = fresh_steps(machine, kind, unwritten);
     machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
 
-fn fresh_steps(kind: JobKind, short: bool) -> Vec<Step> {
+fn fresh_steps(machine: &Machine, kind: JobKind, short: bool) -> Vec<Step> {
     let todo = |name: &StepName| Step {
         name: *name,
         attempt: 1,
@@ -204,7 +212,10 @@ fn fresh_steps(kind: JobKind, short: bool) -> Vec<Step> {
         asked: None,
         slow: None,
     };
-    steps_of(kind, short).iter().map(todo).collect()
+    match kind {
+        JobKind::Service => service::steps(machine, short).iter().map(todo).collect(),
+        _ => steps_of(kind, short).iter().map(todo).collect(),
+    }
 }
 
 fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
@@ -253,7 +264,10 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
     step.phase = StepPhase::Done;
     step.ended = Some(now);
     step.result = Some(result.to_owned());
-    match step.name {
+    let name = step.name;
+    let services = machine.running_job().is_some_and(|job| job.kind == JobKind::Service);
+    match name {
+        StepName::Erase if services => service::erased(machine),
         StepName::Erase => wiped(machine),
         StepName::PowerOff | StepName::Rest => machine.state.switched_on = false,
         _ => {}
@@ -279,7 +293,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     let short = match job.kind {
         JobKind::Release => !job.wipes() && !machine.state.dirty,
         JobKind::Inspect | JobKind::Deploy => job.only_rests(),
-        JobKind::Reinstall => job.only_returns(),
+        JobKind::Reinstall | JobKind::Service => job.only_returns(),
     };
     renew(machine, short);
     let Some(job) = machine.job.as_mut() else { return };
@@ -291,10 +305,12 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
 
 /// The job's steps anew, under a new epoch.
 fn renew(machine: &mut Machine, short: bool) {
-    let Some(job) = machine.job.as_mut().filter(|job| job.ended.is_none()) else { return };
+    let Some(kind) = machine.running_job().map(|job| job.kind) else { return };
+    let steps = fresh_steps(machine, kind, short);
     machine.state.epoch += 1;
-    job.epoch = machine.state.epoch;
-    job.steps = fresh_steps(job.kind, short);
+    if let Some(job) = machine.job.as_mut() {
+        (job.epoch, job.steps) = (machine.state.epoch, steps);
+    }
 }
 
 fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
@@ -326,7 +342,9 @@ fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     // A wiping or a writing that is held does pause.
     let written = machine.is_written();
     // One that wrote nothing yet still goes back.
-    let pauses = |job: &Job| job.kind == JobKind::Release || job.kind == JobKind::Reinstall && written;
+    let pauses = |job: &Job| {
+        job.kind == JobKind::Release || job.kind == JobKind::Reinstall && written || service::is_erasing(job)
+    };
     if machine.running_job().is_some_and(pauses) {
         machine.state.cancel = machine.want.cancel;
     }

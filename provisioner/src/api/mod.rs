@@ -23,6 +23,7 @@ mod phone_home;
 mod reinstall;
 mod replicas;
 mod reservations;
+mod servicing;
 mod timeline;
 mod validate;
 mod why;
@@ -90,6 +91,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_ADOPT, post(adopt::adopt))
+        .route(paths::MACHINE_SERVICE, post(servicing::begin))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_EVENTS, get(machines::events))
         .route(paths::MACHINE_TIMELINE, get(timeline::of_machine))

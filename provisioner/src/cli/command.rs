@@ -13,6 +13,7 @@ mod machine;
 mod network;
 mod password;
 mod restored;
+mod servicing;
 mod timeline;
 mod why;
 mod works;

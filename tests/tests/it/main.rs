@@ -24,6 +24,7 @@ mod postgres;
 mod reinstall;
 mod replicas;
 mod restored;
+mod servicing;
 mod simple_bmc;
 mod story;
 mod tidy;

@@ -7,6 +7,7 @@ mod placement;
 mod properties;
 mod reinstall;
 mod restored;
+mod service;
 mod story;
 mod transitions;
 mod works;
