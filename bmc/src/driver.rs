@@ -29,8 +29,8 @@ pub trait Bmc: Send + Sync {
     /// Ends its session. BMCs have few.
     async fn close(&self);
 
-    /// Presses a button: a change, not an end. For people only; it is never done twice by itself, and when it is not
-    /// known whether it was done the error says so.
+    /// Presses a button: a change, not an end. For people, and for asking a system to shut down before its power is cut; it
+    /// is never done twice by itself, and when it is not known whether it was done the error says so.
     async fn press(&self, button: Button) -> Result<(), BmcError> {
         let _ = button;
         Err(BmcError::Unsupported { address: String::new(), what: "buttons can't be pressed over it".into() })

@@ -20,6 +20,7 @@ mod die;
 mod directory;
 mod elsewhere;
 mod first_start;
+mod hardware;
 mod hub;
 mod keys;
 mod leader;

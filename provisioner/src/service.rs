@@ -7,6 +7,7 @@ use crate::{
     books, clock,
     config::Config,
     console::Consoles,
+    hardware,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
     leader::Standing,
@@ -354,6 +355,7 @@ impl Service {
         if machine == record.machine && events.is_empty() {
             return None;
         }
+        let told = told.into_iter().chain(hardware::told(&record.machine, &machine)).collect::<Vec<_>>();
         let quiet = told.is_empty() && facts.iter().all(|fact| quiet(&record.machine, fact));
         let events = events.iter().cloned().chain(told).collect();
         Some(Change { quiet, ..Change::new(record.with(machine), events) })

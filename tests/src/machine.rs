@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use bmc_mock::{BootDevice, BootFlags, Chassis, SerialDevice, ipmi, redfish};
 use images_agent::{Host, Pace};
 use lab::fleet::model::{FirmwareKind, Path, Timings, Traits};
-use lab::fleet::{Blocks, DiskSpec, Eyes, Loaded, MachineTruth, SimHost, Wires};
+use lab::fleet::{Blocks, DiskFault, DiskSpec, Eyes, Loaded, MachineTruth, SimHost, Wires};
 use provisioner_api::{BmcProtocol, BmcSpec, MachineCreate, Secret};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -211,6 +211,11 @@ impl Sim {
     /// Somebody's data is on its disk for data.
     pub fn put_on_data(&self, bytes: &[u8]) {
         self.machine.host().put_on_data(bytes);
+    }
+
+    /// Puts its disks for data in, or takes them out.
+    pub fn insert_data(&self, there: bool) {
+        self.machine.host().set_data_fault((!there).then_some(DiskFault::Gone));
     }
 
     /// Where the system on its disk reports in.

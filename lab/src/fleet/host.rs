@@ -162,6 +162,11 @@ impl SimHost {
         self.0.disks[0].set_fault(fault);
     }
 
+    /// Breaks the disks for data, or mends them.
+    pub fn set_data_fault(&self, fault: Option<DiskFault>) {
+        self.0.data().for_each(|at| self.0.disks[at].set_fault(fault));
+    }
+
     /// What is wrong with the disk for systems.
     #[must_use]
     pub fn fault(&self) -> Option<DiskFault> {

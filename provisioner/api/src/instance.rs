@@ -209,6 +209,8 @@ pub enum InstanceState {
     Reinstalling,
     /// Its machine is being taken back.
     Releasing,
+    /// Planned work is done on its machine; then it runs again.
+    Servicing,
 }
 
 /// What is so.

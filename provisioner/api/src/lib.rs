@@ -25,6 +25,7 @@ mod placement;
 mod progress;
 mod replica;
 mod secret;
+mod service;
 mod timeline;
 mod works;
 
@@ -72,5 +73,6 @@ pub use progress::{
 };
 pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
+pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

@@ -184,6 +184,8 @@ pub enum MachineState {
     Deployed,
     /// It is being taken back and wiped.
     Releasing,
+    /// Planned work is done on it; then it is again what it was, deployed or available.
+    Servicing,
 }
 
 /// What is so, as far as observed.
@@ -291,6 +293,8 @@ pub enum JobKind {
     Reinstall,
     /// Taking back and wiping.
     Release,
+    /// Planned work on a machine that keeps its instance, or stays free.
+    Service,
 }
 
 /// One step of a job.

@@ -10,6 +10,8 @@ pub const MACHINE: &str = "/v1/machines/{machine}";
 pub const MACHINE_ACTIONS: &str = "/v1/machines/{machine}/actions";
 /// `POST` a `MachineAdopt`: what runs on it becomes an instance.
 pub const MACHINE_ADOPT: &str = "/v1/machines/{machine}/adopt";
+/// `POST` a `MachineService`: planned work, after which the machine is again what it was.
+pub const MACHINE_SERVICE: &str = "/v1/machines/{machine}/service";
 /// `POST` a `ChooseRequest`: what is to be done about held work.
 pub const MACHINE_CHOOSE: &str = "/v1/machines/{machine}/choose";
 /// `POST` a `MachineScrap`: forgets a machine whose hardware is dead, and its instance.

@@ -8,8 +8,9 @@ use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
     InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceState,
     InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineAdopt,
-    MachineCreate, MachineList, MachineScrap, MachineState, MachineUpdate, Network, NetworkList, Replica,
-    ReplicaList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
+    MachineCreate, MachineList, MachineScrap, MachineService, MachineState, MachineUpdate, Network,
+    NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why,
+    paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -290,6 +291,16 @@ impl Client {
     pub async fn machine_action(&self, name: &str, action: MachineAction) -> Result<(), ClientError> {
         let request = self.request(Method::POST, paths::MACHINE_ACTIONS, &[name])?;
         answer::send(request.json(&MachineActionRequest { action })).await.map(drop)
+    }
+
+    /// Asks for planned work on a machine, after which it is again what it was. It is noted when this returns.
+    pub async fn service_machine(
+        &self,
+        name: &str,
+        service: &MachineService,
+    ) -> Result<Machine, ClientError> {
+        let request = self.request(Method::POST, paths::MACHINE_SERVICE, &[name])?;
+        answer::json(request.json(service)).await
     }
 
     /// Answers a hold of a machine, by its number. It is noted when this returns.

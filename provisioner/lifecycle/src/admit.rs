@@ -8,9 +8,10 @@ use crate::{
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
     reinstall::{NoRootDisk, reinstall},
+    service::{self, NoService},
     wipe::{left_out, unwiped},
 };
-use provisioner_api::{Choice, ErasePolicy, InstanceId, JobKind, MachineState};
+use provisioner_api::{Choice, ErasePolicy, InstanceId, JobKind, MachineState, ServiceStep};
 
 /// What somebody asks of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub enum Request {
     },
     /// Write the root disk of its instance anew.
     Reinstall(Reinstall),
+    /// Do planned work on it, in this order, after which it is what it was.
+    Service(Vec<ServiceStep>),
     /// Forget the owner whose release is done.
     Disown {
         /// Which instance.
@@ -154,6 +157,14 @@ pub enum Refusal {
         "an instance has this machine, and its disks are about to be written, which protection would not stop; `billet machine cancel NAME` first, then protect it"
     )]
     ToBeWritten,
+    /// It can't be protected yet.
+    #[error(
+        "data disks of this machine are about to be erased in its servicing, which protection would not stop; `billet machine cancel NAME` first, then protect it"
+    )]
+    ToBeErased,
+    /// It can't be serviced so.
+    #[error(transparent)]
+    Service(#[from] NoService),
     /// It is written anew already.
     #[error(
         "its instance is being installed anew already; wait for its end, or stop it with `billet machine cancel NAME`"
@@ -199,7 +210,7 @@ pub enum Refusal {
     NotYours,
     /// A job runs.
     #[error(
-        "a job runs on this machine; wait for its end (an inspection can be cancelled, a deployment be given back)"
+        "a job runs on this machine; wait for its end (an inspection or a servicing can be cancelled, a deployment be given back)"
     )]
     Busy,
     /// The database was restored, and nobody confirmed yet what is known of it.
@@ -238,7 +249,10 @@ fn mend(Word(state): Word) -> &'static str {
     match state {
         MachineState::Discovered => "; it has to be inspected first",
         MachineState::Available => "",
-        MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing => "; wait for its end",
+        MachineState::Inspecting
+        | MachineState::Deploying
+        | MachineState::Releasing
+        | MachineState::Servicing => "; wait for its end",
         MachineState::Deployed => "; release its instance first",
     }
 }
@@ -283,6 +297,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         Request::Adopt(owner) => adopt(&mut next, owner)?,
         Request::Release { instance, erase } => release(&mut next, *instance, *erase)?,
         Request::Reinstall(asked) => reinstall(&mut next, asked)?,
+        Request::Service(steps) => service::ask(&mut next, steps)?,
         Request::Disown { instance } => disown(&mut next, *instance)?,
         Request::Bmc(has) => {
             if !has && machine.running_job().is_some() {
@@ -327,6 +342,7 @@ fn tried(machine: &Machine) -> Result<u64, Refusal> {
 /// Whether protection would keep anything: not what is being wiped, nor what is about to be written.
 fn check_protect(machine: &Machine) -> Result<(), Refusal> {
     match &machine.want.owner {
+        _ if !machine.want.protected && service::is_to_erase(machine) => Err(Refusal::ToBeErased),
         Some(owner) if owner.release.is_some() => Err(Refusal::GivenBack),
         Some(_) if !machine.want.protected && to_be_written(machine) => Err(Refusal::ToBeWritten),
         _ => Ok(()),
@@ -352,8 +368,16 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
     let returns = machine.running_job().is_some_and(Job::only_returns);
     let to_be_adopted = is_to_be_adopted(machine);
     let gone = machine.is_written() && machine.state.hold.is_some();
+    let asked = service::is_asked(machine) && machine.running_job().is_none();
     let (want, state) = (&mut machine.want, &machine.state);
     match (state.name, &mut want.owner) {
+        // Its job did not begin yet.
+        _ if asked => want.service = None,
+        (MachineState::Servicing, _) => {
+            if !returns {
+                want.cancel = want.cancel.max(state.cancel + 1);
+            }
+        }
         (MachineState::Inspecting, _) => {
             // One that was cut short is cancelled already.
             if !machine.job.as_ref().is_some_and(Job::only_rests) {
@@ -445,7 +469,8 @@ fn check_assign(machine: &Machine) -> Result<(), Refusal> {
     if machine.want.protected {
         return Err(Refusal::Protected);
     }
-    if machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect {
+    let asked = machine.want.inspect > machine.state.inspect || service::is_asked(machine);
+    if machine.state.name != MachineState::Available || asked {
         return Err(Refusal::State { state: Word(machine.state.name) });
     }
     Ok(())

@@ -4,6 +4,7 @@
 use crate::{
     admit::Refusal,
     machine::{Machine, Owner},
+    service,
     wipe::serials,
 };
 use jiff::Timestamp;
@@ -46,4 +47,5 @@ pub(crate) fn adopted(machine: &mut Machine, now: Timestamp) {
     state.power_wish = machine.want.power.map_or(state.power_wish, |wish| wish.number);
     (state.inspect, state.cancel, state.retry) =
         (machine.want.inspect, machine.want.cancel, machine.want.retry);
+    service::over(machine);
 }

@@ -50,7 +50,8 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
             shell_word(&disk)
         ),
     });
-    let wipes = machine.running_job().is_some_and(Job::wipes);
+    let releases = |job: &Job| job.kind == JobKind::Release && job.wipes();
+    let wipes = machine.running_job().is_some_and(releases);
     let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
     let otherwise = wipes.then(|| WayOut::other(otherwise.into()));
     let scrap = scrap_command(machine).map(|command| {
@@ -118,12 +119,14 @@ pub(crate) fn choose(
         }
         (Choice::Retry, _) if !to_go => admit(machine, &Request::Retry),
         (Choice::Abandon, _) if hold.restored => admit(machine, &Request::Maintenance(true)),
-        (Choice::Cancel, Some(JobKind::Inspect)) => cancelled(),
+        (Choice::Cancel, Some(JobKind::Inspect | JobKind::Service)) => cancelled(),
         // Whether anything was written since the backup nobody knows.
         (Choice::Cancel, Some(JobKind::Reinstall)) if !hold.restored => cancelled(),
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
-        (Choice::GiveBack, Some(JobKind::Reinstall)) => given_back(),
-        (Choice::ItRuns, Some(JobKind::Deploy | JobKind::Reinstall)) if may_run(machine) => {
+        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service)) => given_back(),
+        (Choice::ItRuns, Some(JobKind::Deploy | JobKind::Reinstall | JobKind::Service))
+            if may_run(machine) =>
+        {
             let mut next = machine.clone();
             next.want.vouched = Some(number);
             Ok(next)
@@ -133,7 +136,7 @@ pub(crate) fn choose(
             let ended = match kind {
                 JobKind::Release => machine.clone(),
                 JobKind::Reinstall => given_back()?,
-                JobKind::Inspect | JobKind::Deploy => cancelled()?,
+                JobKind::Inspect | JobKind::Deploy | JobKind::Service => cancelled()?,
             };
             admit(&ended, &Request::Maintenance(true))
         }
@@ -158,7 +161,8 @@ pub fn may_write_over(machine: &Machine) -> bool {
 
 /// Whether it may run without having reported in.
 fn may_run(machine: &Machine) -> bool {
-    if is_unconfirmed(machine) { !given_back(machine) } else { awaits_report(machine) }
+    let unconfirmed = is_unconfirmed(machine) && machine.want.owner.is_some();
+    if unconfirmed { !given_back(machine) } else { awaits_report(machine) }
 }
 
 fn offered(machine: &Machine) -> String {
@@ -177,6 +181,13 @@ fn offered(machine: &Machine) -> String {
             &[Choice::Retry, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Reinstall) => &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon],
+        Some(JobKind::Service) if may_run(machine) => {
+            &[Choice::Retry, Choice::ItRuns, Choice::Cancel, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Service) if machine.want.owner.is_some() => {
+            &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Service) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
         None if is_unconfirmed(machine) && given_back(machine) => &[Choice::GiveBack, Choice::Abandon],
         None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
@@ -199,6 +210,9 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         (Choice::Retry, Some(JobKind::Release)) => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew"
         }
+        (Choice::Retry, Some(JobKind::Service)) if job.is_some_and(Job::wipes) => {
+            "mend the cause, then `billet machine retry {machine}` does all steps anew: the data disks that were named are wiped again"
+        }
         (Choice::Retry, Some(JobKind::Deploy | JobKind::Reinstall)) if writes => {
             "mend the cause, then `billet machine retry {machine}` does all steps anew: the disk is written again"
         }
@@ -209,8 +223,11 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         (Choice::Cancel, Some(JobKind::Reinstall)) => {
             "`billet machine cancel {machine}` ends the reinstallation: nothing was written yet, and the old system boots from its disk again"
         }
+        (Choice::Cancel, Some(JobKind::Service)) => {
+            "`billet machine cancel {machine}` ends the servicing: the machine is led back to what it was; data disks whose wiping began stay wiped in part"
+        }
         (Choice::Cancel, _) => "`billet machine cancel {machine}` ends the inspection",
-        (Choice::GiveBack, Some(JobKind::Reinstall)) => {
+        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service)) => {
             "`billet instance delete {instance}` gives the machine back: the instance ends, and all disks are wiped"
         }
         (Choice::GiveBack, _) => {
@@ -224,6 +241,9 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         }
         // Told for each disk.
         (Choice::SkipDisk, _) => "a disk is left out",
+        (Choice::Abandon, Some(JobKind::Service)) => {
+            "`billet machine choose {machine} abandon` ends the servicing as by cancel, and puts the machine into maintenance"
+        }
         (Choice::Abandon, _) => {
             "`billet machine choose {machine} abandon` ends the inspection and sets the machine aside: in maintenance, so that nobody gets it"
         }

@@ -9,6 +9,7 @@ use crate::{
     adopt::is_to_be_adopted,
     decide::{Decision, Move},
     machine::{Hold, Job, Machine},
+    service,
     turn::lifted,
 };
 use jiff::Timestamp;
@@ -28,6 +29,8 @@ pub fn confirm_first(machine: &Machine, backup: Timestamp, clock: Timestamp) -> 
     if machine.state.name == MachineState::Available {
         next.state.inspect = next.want.inspect;
     }
+    // Whoever has it by now did not ask for that.
+    service::over(&mut next);
     next.state.retry = next.want.retry;
     // An image may have been written since; a release that follows has to wipe.
     next.state.dirty |= may_be_written(machine);
@@ -69,6 +72,10 @@ fn then(machine: &Machine) -> &'static str {
         }
         (MachineState::Deploying, _) => "it was deployed; by now its system may run, or it may be another's",
         (MachineState::Deployed, _) => "instance {instance} ran on it; by now it may be another's",
+        (MachineState::Servicing, Some(_)) => {
+            "it was serviced for instance {instance}; by now that may run on it again, or it may be another's"
+        }
+        (MachineState::Servicing, None) => "it was serviced, and nobody had it; by now somebody may",
         (MachineState::Releasing, _) => "its disks were to be wiped; by now it may be another's",
     }
 }
@@ -78,7 +85,8 @@ fn then(machine: &Machine) -> &'static str {
 pub(crate) fn runs(machine: &Machine, job: &Job, hold: &Hold) -> Option<Decision> {
     // One that is to be given back would be wiped next: that is another choice.
     let installs = matches!(job.kind, JobKind::Deploy | JobKind::Reinstall);
-    if !installs || given_back(machine) {
+    let serviced = job.kind == JobKind::Service && machine.want.owner.is_some();
+    if !(installs || serviced) || given_back(machine) {
         return None;
     }
     let owner = machine.want.owner.as_ref().map(|owner| owner.instance);
@@ -145,6 +153,12 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         }
         (Choice::Retry, MachineState::Releasing) => {
             "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew: its disks are wiped"
+        }
+        (Choice::Retry, MachineState::Servicing) => {
+            "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew, which switches it and wipes the data disks that were named"
+        }
+        (Choice::Cancel, MachineState::Servicing) => {
+            "if it is nobody else's by now: `billet machine choose {machine} cancel` leads it back: the system of its instance boots from its disk, or it is switched off where nobody had it"
         }
         (Choice::ItRuns, _) => {
             "if the system of instance {instance} runs on it: `billet machine choose {machine} it-runs` takes it for deployed; nothing is written"

@@ -2,7 +2,7 @@
 //!
 //! What a person has to do has no deadline here; `decide` says then whose deed is awaited, since when, and how it is done.
 
-use crate::{erasure::EraseLimit, machine::Machine, plan::StepName};
+use crate::{erasure::EraseLimit, machine::Machine, plan::StepName, wipe::wiping};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::ErasePolicy;
 
@@ -68,6 +68,8 @@ pub enum Then {
     Restart,
     /// As `Restart`; a way to boot that failed is passed over while the machine has another.
     OtherBoot,
+    /// Its power is cut.
+    PowerOff,
     /// It is held: a person chooses.
     Hold,
     /// Nothing: only a person's deed ends it.
@@ -83,6 +85,7 @@ impl Then {
             Self::OtherBoot => {
                 "the job starts anew from power off, by another way to boot if there is one, and is held when that was in vain"
             }
+            Self::PowerOff => "its power is cut",
             Self::Hold => "it is held, and a person chooses",
             Self::Person => "nothing happens by itself",
         }
@@ -121,6 +124,12 @@ impl Limits {
         use SignedDuration as D;
         let written = D::from_secs(i64::try_from(bytes / SLOW_DISK).unwrap_or(i64::MAX / 4));
         let (soft, hard, then, reason) = match step {
+            StepName::ShutDown => (
+                D::from_mins(2),
+                self.bmc,
+                Then::PowerOff,
+                "a system ends its services within a minute or two; one that hangs must not stop planned work",
+            ),
             StepName::PowerOff | StepName::PowerOn | StepName::Rest => (
                 D::from_secs(30),
                 self.bmc,
@@ -210,6 +219,9 @@ impl Limits {
     /// What usually is the matter when a step takes long.
     pub(crate) fn hint(step: StepName) -> &'static str {
         match step {
+            StepName::ShutDown => {
+                "the system doesn't listen to its power button, or a service of it doesn't end"
+            }
             StepName::PowerOff
             | StepName::BootNetwork
             | StepName::PowerOn
@@ -236,12 +248,15 @@ pub(crate) fn back_off(attempt: u32) -> SignedDuration {
 
 /// How much a step writes on this machine, as far as that tells how long it takes.
 fn bytes_to_write(machine: &Machine, step: StepName) -> u64 {
-    let Some(owner) = &machine.want.owner else { return 0 };
     match step {
-        StepName::WriteImage | StepName::BootRam => owner.disk_bytes,
-        StepName::Erase if owner.release == Some(ErasePolicy::Overwrite) => {
+        StepName::WriteImage | StepName::BootRam => {
+            machine.want.owner.as_ref().map_or(0, |owner| owner.disk_bytes)
+        }
+        StepName::Erase => {
+            let Ok((wiped, ErasePolicy::Overwrite)) = wiping(machine) else { return 0 };
             let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
-            let written = disks.filter(|disk| !disk.removable && !disk.read_only);
+            let written =
+                disks.filter(|disk| disk.serial.as_ref().is_some_and(|serial| wiped.contains(serial)));
             written.fold(0, |sum, disk| sum.saturating_add(disk.size_bytes))
         }
         _ => 0,

@@ -10,6 +10,7 @@ use crate::{
     deadline::{Limits, Then},
     machine::Machine,
     plan::StepName,
+    service::is_erasing,
 };
 use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};
@@ -77,6 +78,8 @@ pub enum Effect {
         /// The operator's wish that it fulfils; `None`: the step in hand.
         wish: Option<u64>,
     },
+    /// The operating system was asked to shut down, and did.
+    ShutDown,
     /// The next boot is from the network, and the boot window of the running job and epoch is open.
     BootNetwork,
     /// Boots are from the disk.
@@ -173,8 +176,8 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     }
 }
 
-/// What a person's later word stops, even when it is held: an inspection or a reinstallation that was cancelled, a wiping
-/// that is to pause, a deployment whose instance is given back.
+/// What a person's later word stops, even when it is held: an inspection, a reinstallation or a servicing that was
+/// cancelled, a wiping that is to pause, a deployment whose instance is given back.
 fn interrupt(machine: &Machine) -> Option<Decision> {
     let job = machine.running_job()?;
     // Earlier versions did not write it down: of a job that one of them began, its steps tell.
@@ -208,15 +211,32 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
                         .into();
                 return Some(Decision::Hold { why, advice: Vec::new() });
             }
+            // What leads back may have been chosen of that.
+            JobKind::Service if is_erasing(job) && machine.state.hold.is_none() => {
+                let why = "an operator paused the servicing: data disks are wiped in part".into();
+                return Some(Decision::Hold { why, advice: Vec::new() });
+            }
+            JobKind::Service if to == MachineState::Available && !switched_on => {
+                let because = "the servicing was cancelled".into();
+                return Some(Decision::Move(Move::Finish { to, because }));
+            }
+            JobKind::Service => {
+                return Some(cut_short("the servicing was cancelled: the machine is led back".into()));
+            }
             JobKind::Release | JobKind::Deploy => {}
         }
     }
     let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
-    if !matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) || !given_back {
+    if !matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) || !given_back {
         return None;
     }
     let before = "the instance was given back before anything was written";
     let release = |because: String| Move::Start { kind: JobKind::Release, because };
+    if job.kind == JobKind::Service {
+        return Some(Decision::Move(release(
+            "the instance is given back while its machine is serviced".into(),
+        )));
+    }
     Some(Decision::Move(match (machine.state.dirty, switched_on) {
         (true, _) => release("the instance is given back while it was deployed".into()),
         // An agent runs in it, or it boots: a machine that waits for its next owner is off.
@@ -229,7 +249,7 @@ fn cut_short(because: String) -> Decision {
     Decision::Move(Move::CutShort { because })
 }
 
-/// What a machine is again whose inspection is cancelled.
+/// What a machine is again whose inspection is cancelled, or whose servicing ends.
 pub(crate) fn came_from(machine: &Machine) -> MachineState {
     machine.state.came_from.unwrap_or(MachineState::Discovered)
 }
@@ -259,5 +279,6 @@ pub(crate) fn word(state: MachineState) -> &'static str {
         MachineState::Deploying => "deploying",
         MachineState::Deployed => "deployed",
         MachineState::Releasing => "releasing",
+        MachineState::Servicing => "servicing",
     }
 }

@@ -106,6 +106,7 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
         }
         (Some(_), None) if is_to_be_adopted(machine) => move_to(InstanceState::Running),
         (Some(_), None) if instance.reinstalls => move_to(InstanceState::Reinstalling),
+        (Some(_), None) if machine.state.name == MachineState::Servicing => move_to(InstanceState::Servicing),
         (Some(_), None) => move_to(InstanceState::Deploying),
     }
 }

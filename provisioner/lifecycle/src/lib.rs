@@ -25,6 +25,7 @@ mod plan;
 mod ram;
 mod reinstall;
 mod scrap;
+mod service;
 mod settle;
 mod shell;
 mod turn;
@@ -42,7 +43,7 @@ pub use freeze::{Freeze, decide_while};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,
-    Reported, Skipped, State, Step, Want,
+    Reported, ServiceWish, Skipped, State, Step, Want,
 };
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
@@ -50,6 +51,7 @@ pub use plan::{StepKind, StepName, ram_steps, steps_of};
 pub use ram::Ram;
 pub use reinstall::NoRootDisk;
 pub use scrap::{NoScrap, scrap, scrap_command};
+pub use service::NoService;
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

@@ -5,8 +5,8 @@
 use crate::{plan::StepName, ram::Ram};
 use jiff::Timestamp;
 use provisioner_api::{
-    ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, StepPhase,
-    agent::DiskEvidence,
+    ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, ServiceStep,
+    StepPhase, agent::DiskEvidence,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -55,11 +55,23 @@ pub struct Want {
     /// Disks that an operator left out of a release's wiping, by serial number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
+    /// The last request to service it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceWish>,
     /// The last request to switch it.
     pub power: Option<PowerWish>,
     /// Who had it last: one of the same name may want it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<OwnerName>,
+}
+
+/// A request to service a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceWish {
+    /// Raised by each request.
+    pub number: u64,
+    /// What is to be done, in this order.
+    pub steps: Vec<ServiceStep>,
 }
 
 /// A disk that an operator left out of a release's wiping.
@@ -278,7 +290,13 @@ pub struct State {
     /// How often work was held: the number of the last hold.
     #[serde(default)]
     pub holds: u64,
-    /// What it was before the inspection; `None`, as earlier versions wrote it: discovered.
+    /// The last request to service it that was dealt with.
+    #[serde(default)]
+    pub service: u64,
+    /// Whether it was off when its servicing began: then it is off after it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_off: bool,
+    /// What it was before the inspection or the servicing; `None`, as earlier versions wrote it: discovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_from: Option<MachineState>,
     /// Whether an image may have been written since the disks were last known clean.
@@ -412,10 +430,16 @@ impl Job {
         !self.steps.is_empty() && self.steps.iter().all(|step| step.name == StepName::Rest)
     }
 
-    /// Whether it only leads back to the system that is on the disk: a reinstallation that was cancelled in time.
+    /// Whether it only leads back to what was before: a reinstallation that was cancelled in time, or a servicing that was
+    /// cancelled.
     pub(crate) fn only_returns(&self) -> bool {
-        let writes = self.steps.iter().any(|step| step.name == StepName::WriteImage);
-        self.kind == JobKind::Reinstall && !self.steps.is_empty() && !writes
+        let has = |name| self.steps.iter().any(|step| step.name == name);
+        let works = match self.kind {
+            JobKind::Reinstall => has(StepName::WriteImage),
+            JobKind::Service => has(StepName::Agent),
+            JobKind::Inspect | JobKind::Deploy | JobKind::Release => true,
+        };
+        !self.steps.is_empty() && !works
     }
 
     /// Whether a claim or a report is of this job in this epoch.
@@ -440,6 +464,8 @@ impl Machine {
                 cancel: 0,
                 retry: 0,
                 holds: 0,
+                service: 0,
+                found_off: false,
                 came_from: None,
                 owed: Vec::new(),
                 unwiped: Vec::new(),

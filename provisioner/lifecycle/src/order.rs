@@ -5,7 +5,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
-    wipe::disks_to_wipe,
+    wipe::wiping,
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
@@ -153,8 +153,8 @@ fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Tas
             Some(Task::BootRam { manifest: owner.manifest.clone(), instance: owner.instance })
         }
         StepName::Erase => {
-            let policy = owner?.release?;
-            Some(Task::Erase { policy, leave: leave(disks_to_wipe(machine).ok()?)? })
+            let (disks, policy) = wiping(machine).ok()?;
+            Some(Task::Erase { policy, leave: leave(disks)? })
         }
         StepName::Reboot => Some(Task::Reboot),
         _ => None,

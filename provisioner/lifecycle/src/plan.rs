@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepName {
+    /// The operating system was asked to shut down.
+    ShutDown,
     /// Power is off, so that the boot to come is ours.
     PowerOff,
     /// The next boot is from the network, and its boot window is open.
@@ -49,7 +51,8 @@ pub enum StepKind {
 
 impl StepName {
     /// Every step there is.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
+        Self::ShutDown,
         Self::PowerOff,
         Self::BootNetwork,
         Self::PowerOn,
@@ -68,9 +71,12 @@ impl StepName {
     /// What it is made of.
     pub fn kind(self) -> StepKind {
         match self {
-            Self::PowerOff | Self::BootNetwork | Self::PowerOn | Self::BootDisk | Self::Rest => {
-                StepKind::Level
-            }
+            Self::ShutDown
+            | Self::PowerOff
+            | Self::BootNetwork
+            | Self::PowerOn
+            | Self::BootDisk
+            | Self::Rest => StepKind::Level,
             Self::Inspect
             | Self::WriteImage
             | Self::WriteSeed
@@ -89,6 +95,7 @@ impl StepName {
     /// Its word on the wire and in the store.
     pub fn word(self) -> &'static str {
         match self {
+            Self::ShutDown => "shut-down",
             Self::PowerOff => "power-off",
             Self::BootNetwork => "boot-network",
             Self::PowerOn => "power-on",
@@ -124,12 +131,14 @@ impl FromStr for StepName {
 }
 
 /// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped,
-/// an inspection that was cancelled, or a reinstallation that was cancelled before it wrote.
+/// an inspection that was cancelled, a reinstallation that was cancelled before it wrote, or a servicing that was cancelled.
+/// Of a servicing these are all that there may be, for a machine with a system that runs; which of them there are, and in
+/// which order, follows from the machine (`service`).
 pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],
-        JobKind::Reinstall if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
+        JobKind::Reinstall | JobKind::Service if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy | JobKind::Reinstall => &[
             S::PowerOff,
@@ -143,6 +152,17 @@ pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
             S::PhoneHome,
         ],
         JobKind::Release => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Erase, S::Rest],
+        JobKind::Service => &[
+            S::ShutDown,
+            S::PowerOff,
+            S::BootNetwork,
+            S::PowerOn,
+            S::Agent,
+            S::Inspect,
+            S::Erase,
+            S::BootDisk,
+            S::Reboot,
+        ],
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     admit::{Refusal, Reinstall, Word, check_confirmed},
     disk::{NoDisk, choose_root_disk},
     machine::Machine,
+    service::is_asked,
 };
 use provisioner_api::MachineState;
 
@@ -62,6 +63,9 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
     if machine.reinstalls() {
         return Err(Refusal::Reinstalling);
     }
+    if is_asked(machine) {
+        return Err(Refusal::Busy);
+    }
     if state.name != MachineState::Deployed {
         return Err(Refusal::State { state: Word(state.name) });
     }
@@ -90,7 +94,7 @@ fn root_disk(machine: &Machine, asked: &Reinstall) -> Result<String, NoRootDisk>
 }
 
 /// Earlier versions did not write down which disk they chose: it was this one, of the inventory that is kept still.
-fn chosen_before(machine: &Machine) -> Result<String, NoDisk> {
+pub(crate) fn chosen_before(machine: &Machine) -> Result<String, NoDisk> {
     let owner = machine.want.owner.as_ref();
     let named = owner.and_then(|owner| owner.root_disk_serial.as_deref());
     let need = owner.map_or(0, |owner| owner.disk_bytes);

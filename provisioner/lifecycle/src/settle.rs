@@ -7,6 +7,7 @@ use crate::{
     disk::choose_root_disk,
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, ram_steps, steps_of},
+    service,
     wipe::{serials, skipped},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -78,7 +79,7 @@ fn owe(machine: &mut Machine) {
     let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
     let owes = |disk: &String| match machine.running_job() {
         // Nothing is written while one that was left unwiped is there: it is on record as that.
-        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) => {
+        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) => {
             dirty && !unwiped.contains(disk)
         }
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
@@ -172,6 +173,12 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         machine.state.inspect = machine.want.inspect;
         machine.state.came_from = Some(machine.state.name);
     }
+    match kind {
+        JobKind::Service => service::begun(machine),
+        // It stays to be done.
+        JobKind::Inspect => {}
+        JobKind::Deploy | JobKind::Reinstall | JobKind::Release => service::over(machine),
+    }
     if matches!(kind, JobKind::Deploy | JobKind::Reinstall) {
         machine.state.installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
     }
@@ -181,6 +188,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Inspect => MachineState::Inspecting,
         JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
+        JobKind::Service => MachineState::Servicing,
     };
     // What ran from RAM is booted again, by a machine that starts by itself.
     let again = kind == JobKind::Deploy && machine.state.name == MachineState::Deployed;
@@ -202,6 +210,7 @@ fn fresh_steps(machine: &Machine, kind: JobKind, short: bool) -> Vec<Step> {
     let from_ram = machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
     match kind {
         JobKind::Deploy if from_ram => to_do(ram_steps(false)),
+        JobKind::Service => to_do(&service::steps(machine, short)),
         _ => to_do(steps_of(kind, short)),
     }
 }
@@ -271,7 +280,10 @@ fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
     step.phase = StepPhase::Done;
     step.ended = Some(now);
     step.result = Some(result.to_owned());
-    match step.name {
+    let name = step.name;
+    let services = machine.running_job().is_some_and(|job| job.kind == JobKind::Service);
+    match name {
+        StepName::Erase if services => service::erased(machine),
         StepName::Erase => wiped(machine),
         StepName::PowerOff | StepName::Rest => machine.state.switched_on = false,
         _ => {}
@@ -297,7 +309,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     let short = match job.kind {
         JobKind::Release => !job.wipes() && !machine.state.dirty,
         JobKind::Inspect | JobKind::Deploy => job.only_rests(),
-        JobKind::Reinstall => job.only_returns(),
+        JobKind::Reinstall | JobKind::Service => job.only_returns(),
     };
     renew(machine, short);
     let Some(job) = machine.job.as_mut() else { return };
@@ -312,9 +324,9 @@ fn renew(machine: &mut Machine, short: bool) {
     let Some(kind) = machine.running_job().map(|job| job.kind) else { return };
     let steps = fresh_steps(machine, kind, short);
     machine.state.epoch += 1;
-    let Some(job) = machine.job.as_mut() else { return };
-    job.epoch = machine.state.epoch;
-    job.steps = steps;
+    if let Some(job) = machine.job.as_mut() {
+        (job.epoch, job.steps) = (machine.state.epoch, steps);
+    }
 }
 
 fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
@@ -346,7 +358,9 @@ fn hold(machine: &mut Machine, why: &str, advice: Vec<String>, now: Timestamp) {
     // A wiping or a writing that is held does pause.
     let written = machine.is_written();
     // One that wrote nothing yet still goes back.
-    let pauses = |job: &Job| job.kind == JobKind::Release || job.kind == JobKind::Reinstall && written;
+    let pauses = |job: &Job| {
+        job.kind == JobKind::Release || job.kind == JobKind::Reinstall && written || service::is_erasing(job)
+    };
     if machine.running_job().is_some_and(pauses) {
         machine.state.cancel = machine.want.cancel;
     }

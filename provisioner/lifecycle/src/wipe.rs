@@ -5,11 +5,21 @@ use crate::{
     machine::{Job, Machine},
     order::erasable_disks,
     plan::StepName,
+    service,
 };
-use provisioner_api::{Disk, Inventory};
+use provisioner_api::{Disk, ErasePolicy, Inventory, JobKind};
+
+/// The serial numbers of all disks that the running job wipes, and how; or why it can't be said, as a sentence.
+pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), String> {
+    if machine.running_job().is_some_and(|job| job.kind == JobKind::Service) {
+        return service::wiping(machine);
+    }
+    let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
+    Ok((disks_to_wipe(machine)?, policy.ok_or("nobody gave the machine back")?))
+}
 
 /// The serial numbers of all disks that the running release wipes, or why it can't be said, as a sentence.
-pub(crate) fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
+fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
     let seen = erasable_disks(machine.facts.inventory.as_deref())?;
     let skipped = |disk: &String| is_skipped(machine, disk);
     if let Some(gone) = machine.state.owed.iter().find(|disk| !seen.contains(disk) && !skipped(disk)) {
@@ -27,7 +37,8 @@ pub(crate) fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
 pub fn skippable(machine: &Machine) -> Vec<String> {
     // Whose disks they are by now is the first question there.
     let held = machine.state.hold.as_ref().is_some_and(|hold| !hold.restored);
-    let wipes = machine.running_job().and_then(Job::current).is_some_and(|step| step.name == StepName::Erase);
+    let release = machine.running_job().filter(|job| job.kind == JobKind::Release);
+    let wipes = release.and_then(Job::current).is_some_and(|step| step.name == StepName::Erase);
     if !held || !wipes {
         return Vec::new();
     }

@@ -523,11 +523,17 @@ pub(crate) async fn report(
         return answer(stands);
     }
     let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(forgotten()) };
-    let stands = Work::of(&record).job == of && !stopped;
+    let stands = (Work::of(&record).job == of || was_last(&record, of, step)) && !stopped;
     let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
     let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();
     service.observe_loaded(&record, &facts, &[]).await?;
     answer(stands)
+}
+
+/// Whether this reboot ended its job. Whoever tells of it again, because the answer was lost, has not rebooted yet.
+fn was_last(record: &MachineRecord, of: Option<(JobId, u64)>, step: StepName) -> bool {
+    let job = record.machine.job.as_ref().filter(|job| job.ended.is_some());
+    step == StepName::Reboot && job.map(|job| (job.id, job.epoch)) == of
 }
 
 fn summary(inventory: &Inventory) -> String {

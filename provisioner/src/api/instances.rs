@@ -25,7 +25,7 @@ use axum::{
 };
 use provisioner_api::{
     DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
-    InstanceList, InstanceState, Why, WhyMachine,
+    InstanceList, InstanceState, MachineState, Why, WhyMachine,
 };
 use provisioner_lifecycle::{Refusal, Request, is_overdue, may_write_over};
 use serde::Deserialize;
@@ -215,6 +215,13 @@ pub(crate) async fn act(
         (InstanceAction::Cancel, _) if record.state == InstanceState::Running => {
             let detail =
                 format!("instance `{0}` runs; `billet instance delete {0}` gives it back", record.name);
+            return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
+        }
+        (InstanceAction::Cancel, Some(own)) if own.machine.state.name == MachineState::Servicing => {
+            let detail = format!(
+                "planned work is done on the machine of instance `{}`; `billet machine cancel {}` stops that, and the instance goes on",
+                record.name, own.name
+            );
             return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
         }
         (InstanceAction::Cancel, Some(own)) => {

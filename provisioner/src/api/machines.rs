@@ -371,7 +371,7 @@ pub(crate) async fn act(
         MachineAction::Inspect => (Request::Inspect, "an operator asks for an inspection"),
         MachineAction::Retry => (Request::Retry, "an operator asks to try again"),
         MachineAction::Cancel => (
-            Request::Cancel { erase: erase_of(&service, &record, !record.machine.reinstalls()).await? },
+            Request::Cancel { erase: erase_of(&service, &record, !keeps(&record.machine)).await? },
             "an operator cancels what runs",
         ),
         MachineAction::PowerOn => (Request::Power { on: true }, "an operator asks for power on"),
@@ -404,7 +404,8 @@ pub(crate) async fn choose(
             if choice == Choice::Retry {
                 check_known(&service, &record).await?;
             }
-            let ends = matches!(choice, Choice::GiveBack | Choice::Abandon)
+            let ends = choice == Choice::GiveBack
+                || choice == Choice::Abandon && record.machine.state.name != MachineState::Servicing
                 || choice == Choice::Retry && may_write_over(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }
@@ -414,6 +415,11 @@ pub(crate) async fn choose(
         .await?
         .ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(wire(&service, &record).await?))
+}
+
+/// Whether its instance stays when what runs on it is cancelled: a reinstallation or a servicing.
+fn keeps(machine: &Core) -> bool {
+    machine.reinstalls() || matches!(machine.state.name, MachineState::Servicing | MachineState::Deployed)
 }
 
 /// How the disks are to be wiped if the machine's deployment ends now: as was said when its instance was given back, or
@@ -481,6 +487,11 @@ pub(crate) async fn why(
         choices: why::of_machine(&record, status.instance_name.as_deref()),
         facts,
     })))
+}
+
+/// A machine as an answer.
+pub(super) async fn shown(service: &Service, record: &MachineRecord) -> Result<Response, ApiError> {
+    Ok(tagged(wire(service, record).await?))
 }
 
 fn tagged(machine: Machine) -> Response {

@@ -25,6 +25,7 @@ mod reinstall;
 mod replicas;
 mod reservations;
 mod scrap;
+mod servicing;
 mod timeline;
 mod validate;
 mod why;
@@ -92,6 +93,7 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::MACHINE, get(machines::show).patch(machines::update).delete(machines::delete))
         .route(paths::MACHINE_ACTIONS, post(machines::act))
         .route(paths::MACHINE_ADOPT, post(adopt::adopt))
+        .route(paths::MACHINE_SERVICE, post(servicing::begin))
         .route(paths::MACHINE_CHOOSE, post(machines::choose))
         .route(paths::MACHINE_SCRAP, post(scrap::scrap))
         .route(paths::MACHINE_EVENTS, get(machines::events))

@@ -120,7 +120,9 @@ fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
                 "if the system of its instance runs on it: take it for deployed; nothing is written"
             }
             Choice::GiveBack => "if nothing that matters runs on it: give it back; its disks are wiped",
-            Choice::Cancel => "if it is nobody else's by now: end the inspection, which switches it off",
+            Choice::Cancel => {
+                "if it is nobody else's by now: end the inspection or the servicing, which switches it off, and on again where an instance has it"
+            }
             Choice::Abandon => "set it aside as it is, untouched, in maintenance",
             // Told for each disk.
             Choice::SkipDisk => continue,
@@ -140,6 +142,10 @@ fn end(choices: &mut Choices, kind: JobKind, name: &str, instance: Option<&str>)
             choices.add(format!("billet machine cancel {name}"), "end the deployment and wipe the machine");
         }
         (JobKind::Inspect, _) => choices.add(format!("billet machine cancel {name}"), "end the inspection"),
+        (JobKind::Service, _) => choices.add(
+            format!("billet machine cancel {name}"),
+            "end the servicing: the machine is led back to what it was; a wiping of data disks pauses first",
+        ),
         (JobKind::Reinstall, _) => choices.add(
             format!("billet machine cancel {name}"),
             "stop the reinstallation: while nothing is written, the old system boots again",
@@ -209,6 +215,7 @@ mod tests {
             JobKind::Inspect => MachineState::Inspecting,
             JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
             JobKind::Release => MachineState::Releasing,
+            JobKind::Service => MachineState::Servicing,
         };
         record
     }

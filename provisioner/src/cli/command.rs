@@ -14,6 +14,7 @@ mod network;
 mod password;
 mod ram_image;
 mod restored;
+mod servicing;
 mod timeline;
 mod why;
 mod works;

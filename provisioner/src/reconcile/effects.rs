@@ -1,5 +1,7 @@
 //! The deeds: one function for each effect. Each may be repeated, and reads back what it set.
 
+mod shut_down;
+
 use crate::{
     bmcs, clock,
     leader::Led,
@@ -56,7 +58,7 @@ pub(super) async fn perform(
     match effect {
         Effect::BootNetwork => windows::open_for_job(service, record).await?,
         Effect::Power { on: true, wish: None } => windows::lasts_for_job(service, record).await?,
-        Effect::Power { .. } | Effect::BootDisk => {}
+        Effect::Power { .. } | Effect::ShutDown | Effect::BootDisk => {}
     }
     // To log in may have taken its time.
     if !may_still(service).await? {
@@ -78,7 +80,7 @@ pub(super) async fn perform(
             done = again;
         }
     }
-    let done = by_hand(effect, done);
+    let done = by_hand(effect, shut_down::or_not(effect, done));
     let shown = note(service, record, &bmc, effect, &done).await?;
     let done = match done {
         Ok(told) => Done::So(told),
@@ -129,6 +131,7 @@ async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<S
     match effect {
         Effect::Power { on, .. } => set_power(bmc, on).await,
         Effect::BootNetwork if record.machine.runs_from_ram() => boot_from_network(bmc, record).await,
+        Effect::ShutDown => shut_down::shut_down(bmc, record).await,
         Effect::BootNetwork => set_boot(bmc, record, BootTarget::Network, Persistence::Once).await,
         Effect::BootDisk => boot_from_disk(bmc, record).await,
     }
@@ -191,6 +194,8 @@ async fn note(
         // The packet was sent; whether anything woke, nobody saw.
         (Ok(_), Effect::Power { on: true, .. }) if protocol == Some(BmcProtocol::WakeOnLan) => Ok(None),
         (Err(BmcError::AsksPerson { .. }), _) => Ok(None),
+        // The BMC obeyed; the system takes its time.
+        (Err(BmcError::NotDone { .. }), Effect::ShutDown) => Ok(None),
         (Ok(result), Effect::Power { on, wish }) => {
             pin(service, record, bmc).await?;
             let told = wish.map(|_| NewEvent::machine(record.id(), "bmc", format!("as asked for: {result}")));

@@ -90,7 +90,7 @@ impl Store {
             sql("SELECT COUNT(*) FROM machine WHERE state <> 'discovered'").scalar(&mut lent).await?;
         let text = "SELECT machine.id AS machine, machine.held AS held, job.id AS id, job.started AS started,
              job.steps AS steps FROM job JOIN machine ON machine.job = job.id
-             WHERE job.ended IS NULL AND job.kind = 'release'";
+             WHERE job.ended IS NULL AND job.kind IN ('release', 'service')";
         let rows = sql(text).fetch_all(&mut lent).await?;
         let mut at = Vec::new();
         for row in &rows {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
 use provisioner_api::{
     DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, Job,
-    JobKind, Machine, MachineAction, MachineState, StepPhase,
+    JobKind, Machine, MachineAction, MachineService, MachineState, ServiceStep, StepPhase,
 };
 use provisioner_lifecycle::{StepName, ram_steps, steps_of};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,9 @@ use tests_postgres::Server;
 /// The moments of a step. `after-effect`: it is so in the world (the BMC obeyed, the agent's or the system's word is here),
 /// and not stored.
 const MOMENTS: [&str; 4] = ["before-intent", "after-intent", "after-effect", "after-result"];
+
+/// What is on the disk for data, at its beginning.
+const DATA: &[u8] = b"data that a servicing is asked to wipe";
 
 /// A form of a kind of job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,8 @@ impl Work {
         let after = |kind: JobKind| match kind {
             JobKind::Inspect => Some(JobKind::Deploy),
             JobKind::Deploy => Some(JobKind::Reinstall),
-            JobKind::Reinstall => Some(JobKind::Release),
+            JobKind::Reinstall => Some(JobKind::Service),
+            JobKind::Service => Some(JobKind::Release),
             JobKind::Release => None,
         };
         let forms =
@@ -98,7 +102,13 @@ impl Work {
     /// The steps that write to the disk for systems in it, once each.
     fn writes(self) -> Vec<&'static str> {
         let destroys = self.steps().iter().filter(|step| step.destroys());
-        destroys.map(|step| step.word()).collect()
+        destroys.filter(|_| self.kind != JobKind::Service).map(|step| step.word()).collect()
+    }
+
+    /// The same of the disk for data, which no system is written to.
+    fn writes_data(self) -> Vec<&'static str> {
+        let erases = self.steps().iter().filter(|step| **step == StepName::Erase);
+        erases.map(|step| step.word()).collect()
     }
 }
 
@@ -166,8 +176,14 @@ impl Stage {
         let image = site.import("test-os", 8).await?;
         let folder = tempfile::tempdir()?;
         RamImage::make(folder.path(), "ram-os")?.import(&site.client()?).await?;
-        let options =
-            SimOptions { protocol, disk_mib: 32, canaries: 2, image: Some(image), ..SimOptions::default() };
+        let options = SimOptions {
+            protocol,
+            disk_mib: 32,
+            canaries: 2,
+            data_disks: 1,
+            image: Some(image),
+            ..SimOptions::default()
+        };
         let sim = site.machine("m1", 1, options).await?;
         site.client()?.add_machine(&sim.enrolment()).await?;
         ask::machine_in(&site.client()?, "m1", MachineState::Available).await?;
@@ -213,8 +229,9 @@ impl Stage {
     /// Brings the machine to where this work begins.
     async fn make_ready(&mut self, work: Work) -> Result<()> {
         let again = work.form == Form::RamAgain;
+        let wants_disk = matches!(work.kind, JobKind::Reinstall | JobKind::Service);
         // An instance of the other sort is of no use.
-        if let Some(instance) = self.instance.clone().filter(|_| work.kind == JobKind::Reinstall || again)
+        if let Some(instance) = self.instance.clone().filter(|_| wants_disk || again)
             && self.from_ram != again
         {
             self.give_back(&instance).await?;
@@ -226,7 +243,7 @@ impl Stage {
                 self.is_deployed().await
             }
             (JobKind::Deploy, Some(_)) if again => Ok(()),
-            (JobKind::Reinstall, None) => {
+            (JobKind::Reinstall | JobKind::Service, None) => {
                 self.create("test-os").await?;
                 self.is_deployed().await
             }
@@ -242,7 +259,10 @@ impl Stage {
                 self.give_back(&instance.clone()).await?;
                 self.is_free().await
             }
-            (JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Release, _) => Ok(()),
+            (
+                JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Service | JobKind::Release,
+                _,
+            ) => Ok(()),
         }
     }
 
@@ -263,6 +283,11 @@ impl Stage {
             (JobKind::Reinstall, false) => self.reinstall().await,
             (JobKind::Reinstall, true) => {
                 self.without_an_agent(async |stage| stage.reinstall().await).await?;
+                self.act(MachineAction::Cancel).await
+            }
+            (JobKind::Service, false) => self.service().await,
+            (JobKind::Service, true) => {
+                self.without_an_agent(async |stage| stage.service().await).await?;
                 self.act(MachineAction::Cancel).await
             }
             (JobKind::Release, true) => {
@@ -320,6 +345,17 @@ impl Stage {
             client.reinstall_instance(instance, &anew).await.is_ok()
         })
         .await
+    }
+
+    /// It is inspected, and the disk for data is wiped, on which there is something.
+    async fn service(&self) -> Result<()> {
+        self.sim.put_on_data(DATA);
+        let disk = self.sim.truth().disks.last().context("it has disks")?.serial.clone();
+        let erase = ServiceStep::Erase { disks: vec![disk], method: self.policy() };
+        let asked = MachineService { steps: vec![ServiceStep::Inspect, erase] };
+        let client = self.site.client()?;
+        self.heard("the servicing was heard of", async || client.service_machine("m1", &asked).await.is_ok())
+            .await
     }
 
     /// By turns wiped where it matters, and everywhere.
@@ -383,9 +419,9 @@ impl Stage {
         .await?;
         match work.kind {
             JobKind::Deploy => self.is_deployed().await,
-            JobKind::Reinstall => {
+            JobKind::Reinstall | JobKind::Service => {
                 self.is_deployed().await?;
-                // The old system only has to boot.
+                // The system that stays only has to boot.
                 eventually("a system runs", async || Ok(self.sim.truth().runs.is_some().then_some(()))).await
             }
             JobKind::Inspect | JobKind::Release => self.is_free().await,
@@ -398,14 +434,16 @@ impl Stage {
         let job = after.status.job.as_ref().context("there is a job")?;
         ensure!(job.steps.iter().all(|step| step.phase == StepPhase::Done), "not all done: {:?}", job.steps);
         let seen = self.site.seen();
-        let mut written = Vec::new();
+        let (mut written, mut wiped) = (Vec::new(), Vec::new());
         for what in &seen {
             if let Seen::Wrote { disk, step, canary } = what {
-                ensure!(!canary && *disk == self.sim.serial, "another disk was written: {what:?}");
-                written.push(step.as_deref().unwrap_or("without an order"));
+                ensure!(!canary, "another disk was written: {what:?}");
+                let on = if *disk == self.sim.serial { &mut written } else { &mut wiped };
+                on.push(step.as_deref().unwrap_or("without an order"));
             }
         }
         ensure!(written == work.writes(), "{written:?} was written, not {:?}: {seen:?}", work.writes());
+        ensure!(wiped == work.writes_data(), "for data {wiped:?}, not {:?}: {seen:?}", work.writes_data());
         // The system of the work before, whose report was not answered, may report in again when this one has begun.
         let installs = matches!(work.kind, JobKind::Deploy | JobKind::Reinstall);
         let over = seen.iter().rposition(|what| installs && matches!(what, Seen::PhonedHome { .. }));
@@ -416,13 +454,14 @@ impl Stage {
 
     fn judge_disks(&self, work: Work) -> Result<()> {
         let MachineTruth { on, runs, disks, .. } = self.sim.truth();
-        let [disk, canaries @ ..] = &disks[..] else { anyhow::bail!("it has disks") };
+        let [disk, canaries @ .., data] = &disks[..] else { anyhow::bail!("it has disks") };
+        ensure!(data.blank || work.writes_data().is_empty(), "what is to be wiped is wiped: {data:?}");
         ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
         if work.from_ram() {
             ensure!(on && runs.is_some() && disk.instance.is_none(), "its system runs from RAM: {disk:?}");
             return Ok(());
         }
-        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall) {
+        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) {
             ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
             return ensure_same(&disk.instance, &runs);
         }

@@ -25,6 +25,7 @@ mod ram;
 mod reinstall;
 mod replicas;
 mod restored;
+mod servicing;
 mod simple_bmc;
 mod story;
 mod tidy;

@@ -30,7 +30,10 @@ impl Silence {
         let job = status.job.as_ref().filter(|job| job.ended.is_none());
         let works = matches!(
             status.state,
-            MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing
+            MachineState::Inspecting
+                | MachineState::Deploying
+                | MachineState::Releasing
+                | MachineState::Servicing
         );
         if works && job.is_none() {
             broken.add(&machine.name, format!("it is {:?} without a job", status.state));

@@ -6,7 +6,7 @@ use super::{
     labels,
     minimum::{self, Lack},
 };
-use crate::{disk::has_root_disk, machine::Machine, wipe::unwiped};
+use crate::{disk::has_root_disk, machine::Machine, service::is_asked, wipe::unwiped};
 use provisioner_api::MachineState;
 
 /// Why a machine doesn't do.
@@ -106,8 +106,10 @@ pub(super) fn obstacle(machine: &Machine) -> Option<Unfit> {
         unwiped(machine).is_some().then_some(Unfit::Unwiped),
         machine.state.hold.is_some().then_some(Unfit::Held),
         (!machine.want.bmc).then_some(Unfit::NoBmc),
-        (machine.state.name != MachineState::Available || machine.want.inspect > machine.state.inspect)
-            .then_some(Unfit::Busy),
+        (machine.state.name != MachineState::Available
+            || machine.want.inspect > machine.state.inspect
+            || is_asked(machine))
+        .then_some(Unfit::Busy),
     ];
     reasons.into_iter().flatten().next()
 }

@@ -9,7 +9,7 @@ use crate::{
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
     ram,
-    wipe::{disks_to_wipe, seen_but, unwiped},
+    wipe::{seen_but, unwiped, wiping},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
@@ -112,6 +112,10 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
         JobKind::Reinstall if job.only_returns() => {
             (MachineState::Deployed, "its reinstallation was cancelled, and its old system boots")
         }
+        JobKind::Service if job.only_returns() => {
+            (came_from(machine), "its servicing was cancelled, and it is led back")
+        }
+        JobKind::Service => (came_from(machine), "it was serviced"),
         JobKind::Deploy | JobKind::Reinstall => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
         JobKind::Release => (MachineState::Available, "it is switched off, and nothing was written"),
@@ -175,7 +179,7 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
             }
             None => Some("no instance owns this machine".into()),
         },
-        StepName::Erase => disks_to_wipe(machine).err(),
+        StepName::Erase => wiping(machine).err(),
         StepName::BootRam => match &machine.want.owner {
             Some(owner) => {
                 let seen = machine.facts.inventory.as_ref().map_or(0, |inventory| inventory.memory_bytes);
@@ -197,6 +201,11 @@ fn level(machine: &Machine, job: &Job, step: &Step, time: Time, now: Timestamp) 
     }
     // The last try has to be of now: one from before the service was down for long says nothing.
     let last = step.result.as_ref().filter(|_| step.not_before.is_some_and(|at| at >= time.until));
+    if step.name == StepName::ShutDown && now >= time.until {
+        let minutes = time.deadline.hard.as_mins();
+        let result = format!("the system was not off within {minutes} minutes: its power is cut");
+        return Decision::Move(Move::StepDone { result });
+    }
     if let Some(why) = last {
         return hold(why.clone());
     }
@@ -206,6 +215,7 @@ fn level(machine: &Machine, job: &Job, step: &Step, time: Time, now: Timestamp) 
 /// The end that a level step names.
 fn effect_of(step: StepName) -> Effect {
     match step {
+        StepName::ShutDown => Effect::ShutDown,
         StepName::PowerOn => Effect::Power { on: true, wish: None },
         StepName::BootNetwork => Effect::BootNetwork,
         StepName::BootDisk => Effect::BootDisk,
@@ -379,15 +389,14 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
 /// "Wiped" needs positive evidence for every disk that was to be wiped.
 fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvidence]) -> Decision {
     if step.name == StepName::Erase {
-        let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
-        let disks = match disks_to_wipe(machine) {
-            Ok(disks) => disks,
+        let (disks, policy) = match wiping(machine) {
+            Ok(wiping) => wiping,
             Err(why) => return hold(why),
         };
         let proven = |serial: &String| {
             proof
                 .iter()
-                .any(|disk| disk.serial == *serial && Some(disk.policy) == policy && disk.bytes_verified > 0)
+                .any(|disk| disk.serial == *serial && disk.policy == policy && disk.bytes_verified > 0)
         };
         if let Some(serial) = disks.iter().find(|serial| !proven(serial)) {
             return hold(format!(
@@ -406,7 +415,8 @@ fn overdue(job: &Job, limits: &Limits, then: Then, why: String) -> Decision {
         }
         Then::Restart | Then::OtherBoot => hold(format!("{why}; it was tried {} times", job.restarts + 1)),
         Then::Again => Decision::Move(Move::Again { why }),
-        Then::Hold | Then::Person => hold(why),
+        // The step before power-off awaits nobody's report, so it does not come here.
+        Then::Hold | Then::Person | Then::PowerOff => hold(why),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decisions while no job runs.
 
 use super::{Decision, Effect, Move, Patience};
-use crate::{adopt::is_to_be_adopted, machine::Machine, ram};
+use crate::{adopt::is_to_be_adopted, machine::Machine, ram, service::is_asked};
 use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
@@ -29,6 +29,9 @@ pub(super) fn decide(machine: &Machine) -> Decision {
     match (machine.state.name, release) {
         (MachineState::Discovered, _) => discovered(machine, inspect_wanted),
         (MachineState::Available, Some(false)) => start(JobKind::Deploy, "an instance is to be deployed"),
+        (MachineState::Available, None) | (MachineState::Deployed, Some(false)) if is_asked(machine) => {
+            start(JobKind::Service, "planned work on the machine was asked for")
+        }
         (MachineState::Available, None) if inspect_wanted => {
             start(JobKind::Inspect, "an inspection was asked for")
         }
@@ -38,7 +41,13 @@ pub(super) fn decide(machine: &Machine) -> Decision {
         (MachineState::Deployed, Some(true)) => start(JobKind::Release, "the instance is given back"),
         (MachineState::Available | MachineState::Deployed, _) => Decision::Done,
         // A working state without a job can't come about by `settle`; if it does, a person must look at it.
-        (MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing, _) => Decision::Hold {
+        (
+            MachineState::Inspecting
+            | MachineState::Deploying
+            | MachineState::Releasing
+            | MachineState::Servicing,
+            _,
+        ) => Decision::Hold {
             why: format!(
                 "the machine is {} but has no job: its records are damaged",
                 super::word(machine.state.name)

@@ -8,6 +8,7 @@ mod properties;
 mod ram;
 mod reinstall;
 mod restored;
+mod service;
 mod story;
 mod transitions;
 mod works;

@@ -1,10 +1,12 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, ram_owner, reinstall, release};
+use super::world::{
+    INSTANCE, World, cancel, choose, erase, held, inventory, owner, ram_owner, reinstall, release, service,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use provisioner_api::{
-    Choice, ErasePolicy, JobId, JobKind, MachineState, Progress, StepPhase, agent::DiskEvidence,
+    Choice, ErasePolicy, JobId, JobKind, MachineState, Progress, ServiceStep, StepPhase, agent::DiskEvidence,
 };
 use provisioner_lifecycle::{
     Deadline, Decision, Fact, Failure, Leave, Limits, Machine, Move, Outcome, Reported, Request, StepKind,
@@ -53,6 +55,8 @@ fn event() -> impl Strategy<Value = Event> {
         Just(release()),
         Just(reinstall()),
         Just(Request::Adopt(owner())),
+        Just(service()),
+        proptest::sample::select(&DISKS[..]).prop_map(|disk| Request::Service(vec![erase(&[disk])])),
         Just(Request::Disown { instance: INSTANCE }),
         any::<bool>().prop_map(Request::Bmc),
         any::<bool>().prop_map(Request::Maintenance),
@@ -119,8 +123,7 @@ fn leave_of(task: &Task) -> Option<&Leave> {
 fn disks_come_and_go() -> impl Strategy<Value = Event> {
     let skip = (1_u64..4, proptest::sample::select(&DISKS[..]))
         .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() });
-    let request =
-        prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 1 => Just(reinstall()), 2 => skip];
+    let request = prop_oneof![2 => Just(Request::Retry), 1 => Just(release()), 1 => Just(reinstall()), 1 => Just(service()), 2 => skip];
     prop_oneof![
         8 => Just(Event::Reconcile),
         6 => Just(Event::GoodAnswer),
@@ -131,7 +134,7 @@ fn disks_come_and_go() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Nothing is destroyed outside deploying and releasing, and never without a permit for this machine, job and epoch.
+/// Nothing is destroyed outside deploying, releasing and servicing, and never without a permit for this machine, job and epoch.
 fn check_order(world: &World) {
     let Some(draft) = order(&world.machine, world.now) else { return };
     let job = world.machine.running_job().expect("an order belongs to a running job");
@@ -148,17 +151,40 @@ fn check_order(world: &World) {
     assert!(!(from_ram && writes), "leave to write for an image that runs from RAM");
     assert!(from_ram || !matches!(draft.task, Task::BootRam { .. }));
     if let Some(leave) = leave_of(&draft.task) {
-        assert!(matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing));
+        let services = world.machine.state.name == MachineState::Servicing;
+        assert!(
+            services || matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing)
+        );
         assert_eq!((leave.machine, leave.job, leave.epoch), (world.machine.id, job.id, job.epoch));
         assert_eq!((leave.step, leave.attempt), (draft.step.name, draft.step.attempt));
         assert!(!leave.disks.is_empty() && leave.now == world.now && leave.expires > world.now);
-        assert!(world.machine.want.owner.is_some(), "somebody asked for it");
+        assert!(services || world.machine.want.owner.is_some(), "somebody asked for it");
         let named: Vec<_> = leave.disks.iter().map(|disk| disk.serial.as_str()).collect();
         let root = world.machine.state.root_disk.as_deref();
         assert!(
             job.kind != JobKind::Reinstall || named == [root.unwrap()],
             "only the root disk is written anew"
         );
+        if services {
+            check_serviced(world, draft.step.name, &named);
+        }
+    }
+}
+
+/// In servicing exactly the named disks are wiped, and never one that may hold its owner's system.
+fn check_serviced(world: &World, step: StepName, named: &[&str]) {
+    let machine = &world.machine;
+    assert_eq!(step, StepName::Erase, "nothing is written in servicing");
+    assert!(!machine.want.protected, "what is protected stays");
+    let wish = machine.want.service.as_ref().expect("somebody asked for it");
+    let asked = wish.steps.iter().find_map(|step| match step {
+        ServiceStep::Erase { disks, .. } => Some(disks),
+        ServiceStep::Inspect => None,
+    });
+    assert_eq!(named, asked.expect("a wiping was asked for"));
+    if machine.want.owner.is_some() {
+        let root = machine.state.root_disk.as_deref().expect("where the system is is known");
+        assert!(!named.contains(&root), "the disk with the system stays");
     }
 }
 
@@ -175,7 +201,13 @@ fn check(world: &World, before: &Machine) {
     }
     // Whatever is done to it, until it is given back its system stays where it is.
     let deployed = matches!(machine.state.name, MachineState::Deployed);
-    if deployed && before.state.name == MachineState::Deploying && before.state.root_disk.is_some() {
+    let worked = matches!(before.state.name, MachineState::Deploying | MachineState::Servicing);
+    if before.state.name == MachineState::Servicing && machine.state.name != MachineState::Servicing {
+        let ends = [before.state.came_from, Some(MachineState::Releasing)];
+        assert!(ends.contains(&Some(machine.state.name)), "it is what it was, or given back");
+        assert_eq!(machine.state.dirty, before.state.dirty, "servicing makes nobody's disks clean");
+    }
+    if deployed && worked && before.state.root_disk.is_some() {
         assert_eq!(machine.state.root_disk, before.state.root_disk);
     }
     if machine.state.name == MachineState::Available {
@@ -184,7 +216,10 @@ fn check(world: &World, before: &Machine) {
     }
     let working = matches!(
         machine.state.name,
-        MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing
+        MachineState::Inspecting
+            | MachineState::Deploying
+            | MachineState::Releasing
+            | MachineState::Servicing
     );
     assert_eq!(working, machine.running_job().is_some(), "a job runs exactly in the working states");
     if machine.want.owner.is_none() {
@@ -388,6 +423,10 @@ proptest! {
         let ended = match before.state.name {
             MachineState::Inspecting => matches!(state.name, MachineState::Discovered | MachineState::Available),
             MachineState::Releasing => state.hold.is_some() || !state.dirty,
+            // Back where it was, or it was given back.
+            MachineState::Servicing => {
+                Some(state.name) == before.state.came_from || state.name == MachineState::Available
+            }
             // Back to the old system, or on: the new one may have reported in just before.
             _ if before.reinstalls() => state.name == MachineState::Deployed,
             _ => state.name == MachineState::Available,
@@ -417,7 +456,7 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..8,
+        from in 0..9,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
@@ -428,6 +467,7 @@ proptest! {
             4 => World::adopted(),
             5 => World::ram_at(StepName::BootRam),
             6 => World::ram_deployed(),
+            7 => World::at(JobKind::Service, StepName::Agent),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();
@@ -462,12 +502,14 @@ proptest! {
                 happen(&mut world, event);
             }
             let deploys = from > 0 && world.machine.state.name == MachineState::Deploying;
-            prop_assert!(deploys || world.machine.state.name == MachineState::Deployed);
+            let services = world.machine.state.name == MachineState::Servicing;
+            prop_assert!(deploys || services || world.machine.state.name == MachineState::Deployed);
             prop_assert!(world.machine.state.dirty);
-            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine);
+            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine) && !services;
             prop_assert!(from == 1 || !writes, "what may run is written over");
             let task = order(&world.machine, world.now).map(|draft| draft.task);
-            prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || task.is_none(), "{task:?}");
+            let harmless = matches!(task, None | Some(Task::Inspect | Task::Reboot));
+            prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || harmless, "{task:?}");
         }
     }
 }

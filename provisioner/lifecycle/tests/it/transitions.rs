@@ -2,7 +2,7 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
+use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release, service};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
@@ -34,6 +34,7 @@ fn situations() -> Vec<(String, World)> {
     list.push(("deployed, given back".into(), given_back));
     reinstallations(&mut list);
     from_ram(&mut list);
+    services(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
@@ -49,6 +50,8 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Reinstall, StepName::WriteImage, "reinstalling, held while writing"),
         (JobKind::Reinstall, StepName::PhoneHome, "reinstalling, held while booting"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
+        (JobKind::Service, StepName::Agent, "servicing, held before erasing"),
+        (JobKind::Service, StepName::Erase, "servicing, held while erasing"),
     ] {
         let mut world = World::at(kind, step);
         world.settle(&held());
@@ -98,6 +101,8 @@ fn restored(list: &mut Vec<(String, World)>) {
         (World::at(JobKind::Deploy, StepName::WriteImage), "deploying, restored"),
         (World::deployed(), "deployed, restored"),
         (World::at(JobKind::Release, StepName::Erase), "releasing, restored"),
+        (World::at(JobKind::Service, StepName::Erase), "servicing, restored"),
+        (World::serviced_free(StepName::Erase), "servicing a free machine, restored"),
     ] {
         world.machine = confirm_first(&world.machine, world.now, world.now);
         list.push((name.into(), world));
@@ -138,8 +143,22 @@ fn reinstallations(list: &mut Vec<(String, World)>) {
     }
 }
 
+fn services(list: &mut Vec<(String, World)>) {
+    let mut asked = World::deployed();
+    asked.request(&service()).unwrap();
+    list.push(("deployed, to be serviced".into(), asked));
+    steps(list, JobKind::Service, "servicing");
+    for step in [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn] {
+        list.push((format!("servicing, cancelled: {step}"), World::cancelled_service(step)));
+    }
+    for step in [StepName::Erase, StepName::Rest] {
+        list.push((format!("servicing a free machine: {step}"), World::serviced_free(step)));
+    }
+}
+
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
-    let first = World::at(kind, StepName::PowerOff);
+    let first = if kind == JobKind::Service { StepName::ShutDown } else { StepName::PowerOff };
+    let first = World::at(kind, first);
     for step in &first.machine.job.as_ref().unwrap().steps {
         list.push((format!("{state}: {}", step.name), World::at(kind, step.name)));
     }
@@ -156,6 +175,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("adopt", Request::Adopt(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
         ("reinstall", reinstall()),
+        ("service", service()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
         ("protect", Request::Protected(true)),
@@ -204,6 +224,7 @@ fn say(world: &World) -> String {
             format!("wait: {}{until}", patience.why)
         }
         Decision::Act(Effect::Power { on, .. }) => format!("**power {}**", if on { "on" } else { "off" }),
+        Decision::Act(Effect::ShutDown) => "**ask the system to shut down**".into(),
         Decision::Act(Effect::BootNetwork) => "**open the boot window, boot from the network**".into(),
         Decision::Act(Effect::BootDisk) => "**boot from the disk**".into(),
         Decision::Move(Move::Start { kind, .. }) => format!("start {}", serde_json::to_value(kind).unwrap()),

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, StepPhase,
-    agent::DiskEvidence, permit::PermitDisk,
+    Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, ServiceStep,
+    StepPhase, agent::DiskEvidence, permit::PermitDisk,
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
@@ -113,6 +113,11 @@ impl World {
                 world.request(&release()).unwrap();
                 world
             }
+            JobKind::Service => {
+                let mut world = Self::deployed();
+                world.request(&service()).unwrap();
+                world
+            }
         };
         for _ in 0..200 {
             let here = world.machine.running_job().and_then(|job| job.current().map(|step| (job.kind, step)));
@@ -130,6 +135,23 @@ impl World {
         world.good_answer().iter().for_each(|fact| world.fact(fact));
         world.reconcile(|_| Ok("done".into()));
         assert_eq!(Erasing::of_machine(&world.machine), Some(Erasing::Waits));
+        world
+    }
+
+    /// An available machine that is serviced, at the moment when this step is in hand and begun.
+    pub(crate) fn serviced_free(step: StepName) -> Self {
+        let mut world = Self::available();
+        world.request(&service()).unwrap();
+        world.run_to(step);
+        world
+    }
+
+    /// A servicing of a deployed machine that was cancelled while its agent was waited for.
+    pub(crate) fn cancelled_service(step: StepName) -> Self {
+        let mut world = Self::at(JobKind::Service, StepName::Agent);
+        world.request(&cancel()).unwrap();
+        world.reconcile(|_| Ok(String::new()));
+        world.run_to(step);
         world
     }
 
@@ -257,11 +279,10 @@ impl World {
     }
 
     fn good_word(&self) -> Reported {
-        let policy = self.machine.want.owner.as_ref().and_then(|owner| owner.release).unwrap_or_default();
         // For what it was told to wipe, and nothing else.
-        let told = match order(&self.machine, self.now).map(|draft| draft.task) {
-            Some(Task::Erase { leave, .. }) => leave.disks,
-            _ => Vec::new(),
+        let (told, policy) = match order(&self.machine, self.now).map(|draft| draft.task) {
+            Some(Task::Erase { leave, policy }) => (leave.disks, policy),
+            _ => (Vec::new(), ErasePolicy::default()),
         };
         let proof = |disk: PermitDisk| DiskEvidence {
             serial: disk.serial,
@@ -349,6 +370,17 @@ pub(crate) fn reinstall() -> Request {
         disk_bytes: 1500,
         root_disk_serial: None,
     })
+}
+
+/// The machine is to be inspected, and its data disk erased.
+pub(crate) fn service() -> Request {
+    Request::Service(vec![ServiceStep::Inspect, erase(&["data"])])
+}
+
+/// These disks are to be erased in a servicing.
+pub(crate) fn erase(disks: &[&str]) -> ServiceStep {
+    let disks = disks.iter().map(|disk| (*disk).to_owned()).collect();
+    ServiceStep::Erase { disks, method: ErasePolicy::Overwrite }
 }
 
 /// What an agent finds that sees these disks.

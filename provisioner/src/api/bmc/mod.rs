@@ -142,6 +142,7 @@ fn undisturbed(record: &MachineRecord) -> Result<(), ApiError> {
         JobKind::Deploy => {
             "wait for its end, or give the machine back with `billet instance delete`".to_owned()
         }
+        JobKind::Service => format!("wait for its end, or `billet machine cancel {name}`"),
         JobKind::Reinstall => format!("wait for its end, or stop it with `billet machine cancel {name}`"),
         JobKind::Release => "wait for its end".to_owned(),
     };

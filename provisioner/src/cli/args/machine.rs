@@ -1,9 +1,9 @@
 //! `billet machine …`.
 
-use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Timeline, Wait, boot_mode};
+use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Timeline, Wait, boot_mode, erase};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use provisioner_api::{BmcSpec, BootChain, BootMode, Choice, MachineState};
+use provisioner_api::{BmcSpec, BootChain, BootMode, Choice, ErasePolicy, MachineState};
 use std::path::PathBuf;
 
 /// The verbs.
@@ -31,9 +31,11 @@ pub(in crate::cli) enum MachineCommand {
     Accept(NamedWait),
     /// Take its inventory again
     Inspect(NamedWait),
+    /// Do planned work on it, and give it back as it was: deployed or available
+    Service(Service),
     /// Try again: what is held from its first step, what waits to be tried again at once
     Retry(Named),
-    /// Stop what runs: an inspection ends, a deployment is given back with its instance, a wiping pauses
+    /// Stop what runs: an inspection ends, a servicing leads back, a deployment is given back with its instance, a wiping pauses
     Cancel(Cancel),
     /// Choose what is to be done about held work; `billet machine show` says what may be chosen
     Choose(Choose),
@@ -77,6 +79,28 @@ pub(in crate::cli) enum PowerCommand {
     On(Named),
     /// Switch it off, hard: its operating system is not asked
     Off(Named),
+}
+
+/// `billet machine service`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("work").required(true).multiple(true))]
+pub(in crate::cli) struct Service {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// Take its inventory again; comes first
+    #[arg(long, group = "work")]
+    pub(in crate::cli) inspect: bool,
+    /// Wipe the data disk with this serial number, never that of the system; may be given more than once
+    #[arg(long = "erase-disk", group = "work", value_name = "SERIAL")]
+    pub(in crate::cli) disks: Vec<String>,
+    /// How to wipe: metadata or overwrite
+    #[arg(long, value_name = "HOW", requires = "disks", default_value = "metadata", value_parser = erase)]
+    pub(in crate::cli) erase: ErasePolicy,
+    /// Don't ask; needed where there is no terminal
+    #[arg(short, long)]
+    pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
 }
 
 /// `billet machine cancel`, `billet instance cancel`.

@@ -5,7 +5,7 @@ use super::{
     confirm::{Question, confirm},
     console, context,
     follow::{self, From},
-    password, restored, timeline,
+    password, restored, servicing, timeline,
 };
 use crate::cli::{
     args::{Add, Choose, Forget, MachineCommand, PowerCommand, Set, Switch, Wait},
@@ -41,6 +41,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
                 |before: &Machine| Goal::Inspected(before.status.job.as_ref().map(|job| (job.id, job.epoch)));
             act_and_wait(session, &named.name, MachineAction::Inspect, named.wait, goal).await
         }
+        MachineCommand::Service(asked) => servicing::run(session, asked).await,
         MachineCommand::Retry(named) => act(session, &named.name, MachineAction::Retry).await,
         MachineCommand::Cancel(cancel) => {
             let machine = session.client.machine(&cancel.name).await?;
@@ -237,7 +238,7 @@ async fn act_and_wait(
 }
 
 /// Waits for a machine.
-async fn wait(
+pub(super) async fn wait(
     session: &mut Session<'_>,
     name: &str,
     goal: Goal,

@@ -15,6 +15,8 @@ pub(in crate::cli) enum Goal {
     Available,
     /// A machine has been inspected by another job than this one, which is known from before.
     Inspected(Option<(JobId, u64)>),
+    /// A machine has been serviced by another job than this one, which is known from before.
+    Serviced(Option<(JobId, u64)>),
     /// An instance's operating system reported in.
     Running,
     /// An instance is no more.
@@ -27,6 +29,7 @@ impl Goal {
         match self {
             Self::Available => "available",
             Self::Inspected(_) => "inspected",
+            Self::Serviced(_) => "serviced",
             Self::Running => "running",
             Self::Gone => "gone",
         }
@@ -126,9 +129,10 @@ pub(in crate::cli) fn machine_look(machine: &Machine, goal: Goal) -> Look {
     let status = &machine.status;
     let reached = match goal {
         Goal::Inspected(before) => {
-            let job = status.job.as_ref().filter(|job| job.kind == JobKind::Inspect && job.ended.is_some());
-            status.state != MachineState::Inspecting
-                && job.is_some_and(|job| Some((job.id, job.epoch)) != before)
+            status.state != MachineState::Inspecting && is_over(machine, JobKind::Inspect, before)
+        }
+        Goal::Serviced(before) => {
+            status.state != MachineState::Servicing && is_over(machine, JobKind::Service, before)
         }
         _ => status.state == MachineState::Available,
     };
@@ -144,6 +148,12 @@ pub(in crate::cli) fn machine_look(machine: &Machine, goal: Goal) -> Look {
         waiting: status.waiting.as_ref().map(|waiting| waiting.why.clone()),
         verdict,
     }
+}
+
+/// Whether a machine's last job is of this kind and over, and another one than is known from before.
+fn is_over(machine: &Machine, kind: JobKind, before: Option<(JobId, u64)>) -> bool {
+    let job = machine.status.job.as_ref().filter(|job| job.kind == kind && job.ended.is_some());
+    job.is_some_and(|job| Some((job.id, job.epoch)) != before)
 }
 
 /// A look at an instance and its machine, if it has one.
@@ -171,7 +181,7 @@ pub(in crate::cli) fn instance_look(instance: &Instance, machine: Option<&Machin
 mod tests {
     use super::{Goal, Look, Verdict, instance_look, machine_look};
     use crate::cli::tests::samples;
-    use provisioner_api::{InstanceState, MachineState};
+    use provisioner_api::{InstanceState, JobKind, MachineState};
 
     /// The word for a verdict.
     fn verdict(look: &Look) -> &'static str {
@@ -210,6 +220,10 @@ mod tests {
         assert_eq!(verdict(&machine_look(&machine, Goal::Inspected(None))), "reached");
         machine.status.job.as_mut().unwrap().epoch += 1;
         assert_eq!(verdict(&machine_look(&machine, Goal::Inspected(before))), "reached");
+        assert_eq!(verdict(&machine_look(&machine, Goal::Serviced(None))), "going", "that is another kind");
+        machine.status.job.as_mut().unwrap().kind = JobKind::Service;
+        assert_eq!(verdict(&machine_look(&machine, Goal::Serviced(before))), "reached");
+        machine.status.job.as_mut().unwrap().kind = JobKind::Inspect;
         machine.status.job.as_mut().unwrap().ended = None;
         assert_eq!(verdict(&machine_look(&machine, Goal::Inspected(before))), "going");
     }
