@@ -56,7 +56,11 @@ pub(crate) fn of(order: &Order, key: Option<&PermitKey>, challenge: &str) -> Res
         Action::WriteImage { permit, .. }
         | Action::WriteSeed { permit, .. }
         | Action::Erase { permit, .. } => permit,
-        Action::Inspect | Action::Reboot | Action::RebootToDisk | Action::PowerOff => return Ok(None),
+        Action::Inspect
+        | Action::Rescue { .. }
+        | Action::Reboot
+        | Action::RebootToDisk
+        | Action::PowerOff => return Ok(None),
     };
     let permit = genuine(signed, key)?;
     fits(order, &permit, challenge)?;
@@ -199,7 +203,11 @@ fn asked(action: &Action) -> &'static str {
         Action::WriteImage { .. } => "write an image",
         Action::WriteSeed { .. } => "write a seed",
         Action::Erase { .. } => "erase",
-        Action::Inspect | Action::Reboot | Action::RebootToDisk | Action::PowerOff => "destroy nothing",
+        Action::Inspect
+        | Action::Rescue { .. }
+        | Action::Reboot
+        | Action::RebootToDisk
+        | Action::PowerOff => "destroy nothing",
     }
 }
 

@@ -13,7 +13,7 @@ use super::eyes::Eyes;
 use super::image::FleetImage;
 use images::write::Crew;
 use images_agent::{Host, HostError, OpenDisk};
-use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
+use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic, RescueAccess};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -47,6 +47,8 @@ struct State {
     order: u64,
     /// The step of the order in hand.
     step: Option<Box<str>>,
+    /// Who may log in to its rescue system, while that runs.
+    rescued: Option<Vec<String>>,
     /// Cancelled when the power is cut: what was open then is open no more.
     life: CancellationToken,
 }
@@ -155,6 +157,7 @@ impl SimHost {
             let mut state = lock(&self.0.state);
             state.order += 1;
             state.step = None;
+            state.rescued = None;
             std::mem::take(&mut state.life)
         };
         life.cancel();
@@ -162,6 +165,12 @@ impl SimHost {
         for disk in &self.0.disks {
             drop(disk.inner());
         }
+    }
+
+    /// Who may log in to its rescue system. None: that does not run.
+    #[must_use]
+    pub fn rescued(&self) -> Option<Vec<String>> {
+        lock(&self.0.state).rescued.clone()
     }
 
     /// What was said on the console: the last lines.
@@ -347,6 +356,16 @@ impl Host for SimHost {
             Ok(open) => Ok(Box::new(open)),
             Err(source) => Err(HostError::Open { name: disk.name.clone(), source }),
         }
+    }
+
+    /// Nothing is unpacked, and nobody can log in; that it was asked for is kept, until the power is cut.
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        if archive.is_empty() {
+            return Err(HostError::Rescue("the archive is empty".into()));
+        }
+        lock(&self.0.state).rescued = Some(authorized_keys.to_vec());
+        let host_key = format!("SHA256:sim{:06}", self.0.number);
+        Ok(RescueAccess { addresses: vec!["127.0.0.1".into()], host_key })
     }
 
     /// One thread and small buffers: hundreds of machines write at once.

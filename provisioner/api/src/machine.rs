@@ -184,6 +184,8 @@ pub enum MachineState {
     Deployed,
     /// It is being taken back and wiped.
     Releasing,
+    /// It runs a small system in RAM, in which somebody mends what is on its disks; or it is on its way there or back.
+    Rescue,
 }
 
 /// What is so, as far as observed.
@@ -291,6 +293,8 @@ pub enum JobKind {
     Reinstall,
     /// Taking back and wiping.
     Release,
+    /// Starting the rescue system, or the way back from it. No disk is written.
+    Rescue,
 }
 
 /// One step of a job.

@@ -7,6 +7,7 @@ pub use job::silent_in_line;
 
 use crate::{
     choice::awaits_report,
+    confirm::given_back,
     deadline::{Limits, Then},
     machine::Machine,
     plan::StepName,
@@ -169,7 +170,7 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     }
     match machine.running_job() {
         Some(job) => job::decide(machine, job, limits, now),
-        None => resting::decide(machine),
+        None => resting::decide(machine, limits, now),
     }
 }
 
@@ -179,6 +180,9 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
     let job = machine.running_job()?;
     // Earlier versions did not write it down: of a job that one of them began, its steps tell.
     let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
+    if job.kind == JobKind::Rescue && !job.only_returns() && !given_back(machine) && !machine.wants_rescue() {
+        return Some(cut_short("its rescue is ended: its own system boots from the disk".into()));
+    }
     if machine.want.cancel > machine.state.cancel {
         let because = "the inspection was cancelled";
         let to = came_from(machine);
@@ -208,15 +212,18 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
                         .into();
                 return Some(Decision::Hold { why, advice: Vec::new() });
             }
-            JobKind::Release | JobKind::Deploy => {}
+            JobKind::Release | JobKind::Deploy | JobKind::Rescue => {}
         }
     }
-    let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
-    if !matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) || !given_back {
+    let ends = matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Rescue);
+    if !ends || !given_back(machine) {
         return None;
     }
     let before = "the instance was given back before anything was written";
     let release = |because: String| Move::Start { kind: JobKind::Release, because };
+    if job.kind == JobKind::Rescue {
+        return Some(Decision::Move(release("the instance is given back".into())));
+    }
     Some(Decision::Move(match (machine.state.dirty, switched_on) {
         (true, _) => release("the instance is given back while it was deployed".into()),
         // An agent runs in it, or it boots: a machine that waits for its next owner is off.
@@ -259,5 +266,6 @@ pub(crate) fn word(state: MachineState) -> &'static str {
         MachineState::Deploying => "deploying",
         MachineState::Deployed => "deployed",
         MachineState::Releasing => "releasing",
+        MachineState::Rescue => "rescue",
     }
 }

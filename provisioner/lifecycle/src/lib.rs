@@ -23,6 +23,7 @@ mod observe;
 mod order;
 mod plan;
 mod reinstall;
+mod rescue;
 mod settle;
 mod shell;
 mod turn;
@@ -46,6 +47,7 @@ pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName, steps_of};
 pub use reinstall::NoRootDisk;
+pub use rescue::{RescueWish, Rescued};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

@@ -2,7 +2,10 @@
 //!
 //! Names of machines, labels, addresses and passwords aren't here: no step hangs on them.
 
-use crate::plan::StepName;
+use crate::{
+    plan::StepName,
+    rescue::{RescueWish, Rescued},
+};
 use jiff::Timestamp;
 use provisioner_api::{
     ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, StepPhase,
@@ -110,6 +113,9 @@ pub struct Owner {
     /// It ran here before Billet knew of it: nobody deployed it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Its machine is to run the rescue system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<RescueWish>,
     /// The owner gives it back; its disks are to be wiped so.
     pub release: Option<ErasePolicy>,
 }
@@ -135,6 +141,9 @@ pub struct Facts {
     /// From when it counts that this word is the same as the one before, if the step didn't begin since: put off by as
     /// long as nobody could be heard.
     pub advanced: Option<Timestamp>,
+    /// The rescue system that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescued: Option<Rescued>,
     /// The instance whose operating system reported in, and when.
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
@@ -403,10 +412,15 @@ impl Job {
         !self.steps.is_empty() && self.steps.iter().all(|step| step.name == StepName::Rest)
     }
 
-    /// Whether it only leads back to the system that is on the disk: a reinstallation that was cancelled in time.
+    /// Whether it only leads back to the system that is on the disk: a reinstallation that was cancelled in time, or the
+    /// end of a rescue.
     pub(crate) fn only_returns(&self) -> bool {
-        let writes = self.steps.iter().any(|step| step.name == StepName::WriteImage);
-        self.kind == JobKind::Reinstall && !self.steps.is_empty() && !writes
+        let away = match self.kind {
+            JobKind::Reinstall => StepName::WriteImage,
+            JobKind::Rescue => StepName::Rescue,
+            JobKind::Inspect | JobKind::Deploy | JobKind::Release => return false,
+        };
+        !self.steps.is_empty() && self.steps.iter().all(|step| step.name != away)
     }
 
     /// Whether a claim or a report is of this job in this epoch.

@@ -24,6 +24,8 @@ pub enum StepName {
     WriteSeed,
     /// The disks are wiped.
     Erase,
+    /// The rescue system runs in RAM, and lets somebody log in.
+    Rescue,
     /// Boots are from the disk.
     BootDisk,
     /// The agent let go and reboots.
@@ -47,7 +49,7 @@ pub enum StepKind {
 
 impl StepName {
     /// Every step there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::PowerOff,
         Self::BootNetwork,
         Self::PowerOn,
@@ -56,6 +58,7 @@ impl StepName {
         Self::WriteImage,
         Self::WriteSeed,
         Self::Erase,
+        Self::Rescue,
         Self::BootDisk,
         Self::Reboot,
         Self::PhoneHome,
@@ -68,9 +71,12 @@ impl StepName {
             Self::PowerOff | Self::BootNetwork | Self::PowerOn | Self::BootDisk | Self::Rest => {
                 StepKind::Level
             }
-            Self::Inspect | Self::WriteImage | Self::WriteSeed | Self::Erase | Self::Reboot => {
-                StepKind::Order
-            }
+            Self::Inspect
+            | Self::WriteImage
+            | Self::WriteSeed
+            | Self::Erase
+            | Self::Rescue
+            | Self::Reboot => StepKind::Order,
             Self::Agent | Self::PhoneHome => StepKind::Await,
         }
     }
@@ -91,6 +97,7 @@ impl StepName {
             Self::WriteImage => "write-image",
             Self::WriteSeed => "write-seed",
             Self::Erase => "erase",
+            Self::Rescue => "rescue",
             Self::BootDisk => "boot-disk",
             Self::Reboot => "reboot",
             Self::PhoneHome => "phone-home",
@@ -117,12 +124,12 @@ impl FromStr for StepName {
 }
 
 /// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped,
-/// an inspection that was cancelled, or a reinstallation that was cancelled before it wrote.
+/// an inspection that was cancelled, a reinstallation that was cancelled before it wrote, or the way back from a rescue.
 pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],
-        JobKind::Reinstall if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
+        JobKind::Reinstall | JobKind::Rescue if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy | JobKind::Reinstall => &[
             S::PowerOff,
@@ -135,6 +142,7 @@ pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
             S::Reboot,
             S::PhoneHome,
         ],
+        JobKind::Rescue => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Rescue],
         JobKind::Release => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Erase, S::Rest],
     }
 }

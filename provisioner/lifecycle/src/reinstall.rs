@@ -59,6 +59,9 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
     if machine.reinstalls() {
         return Err(Refusal::Reinstalling);
     }
+    if machine.is_rescued() {
+        return Err(Refusal::Rescued);
+    }
     if state.name != MachineState::Deployed {
         return Err(Refusal::State { state: Word(state.name) });
     }

@@ -78,7 +78,8 @@ fn owe(machine: &mut Machine) {
     let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
     let owes = |disk: &String| match machine.running_job() {
         // Nothing is written while one that was left unwiped is there: it is on record as that.
-        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall) => {
+        // Whoever is in the rescue system may write to whatever is there.
+        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Rescue) => {
             dirty && !unwiped.contains(disk)
         }
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
@@ -177,10 +178,12 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     }
     // Only a deployment knows that it wrote nothing: what was deployed is wiped, whatever else is on record.
     let unwritten = machine.state.name == MachineState::Deploying && !machine.state.dirty;
+    let short = unwritten || kind == JobKind::Rescue && !machine.wants_rescue();
     let name = match kind {
         JobKind::Inspect => MachineState::Inspecting,
         JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
+        JobKind::Rescue => MachineState::Rescue,
     };
     // A release takes over what its deployments saw; `owe` adds what is there now.
     if matches!(kind, JobKind::Inspect | JobKind::Deploy) || unwritten {
@@ -188,7 +191,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
-    let steps = fresh_steps(kind, unwritten);
+    let steps = fresh_steps(kind, short);
     machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
 
@@ -279,7 +282,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     let short = match job.kind {
         JobKind::Release => !job.wipes() && !machine.state.dirty,
         JobKind::Inspect | JobKind::Deploy => job.only_rests(),
-        JobKind::Reinstall => job.only_returns(),
+        JobKind::Reinstall | JobKind::Rescue => job.only_returns(),
     };
     renew(machine, short);
     let Some(job) = machine.job.as_mut() else { return };
@@ -302,6 +305,10 @@ fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
         job.ended.get_or_insert(now);
     }
     machine.state.cancel = machine.want.cancel;
+    if to == MachineState::Rescue {
+        // What was to be tried again came about: it asks for no other rescue.
+        machine.state.retry = machine.want.retry;
+    }
     // What is taken for deployed though nobody saw it written is the installation that was wanted.
     let vouched =
         machine.state.hold.as_ref().is_some_and(|hold| hold.restored) && to == MachineState::Deployed;

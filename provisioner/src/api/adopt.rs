@@ -88,6 +88,7 @@ fn owner(record: &InstanceRecord) -> Owner {
         disk_bytes: 0,
         installation: 0,
         adopted: true,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     }

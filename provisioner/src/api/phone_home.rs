@@ -135,6 +135,7 @@ mod tests {
             disk_bytes: 1,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

@@ -3,7 +3,7 @@
 //! Whether a request would be taken is asked of the lifecycle, not written down a second time.
 
 use crate::store::{InstanceRecord, MachineRecord};
-use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, Remedy};
+use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, MachineState, Remedy};
 use provisioner_lifecycle::{
     Machine as Core, Request, Step, StepName, admit, choices as offered, shell_word, skippable,
 };
@@ -35,6 +35,12 @@ pub(crate) fn of_machine(record: &MachineRecord, instance: Option<&str>) -> Vec<
             end(&mut choices, job.kind, name, instance);
         }
         choices.add(format!("billet machine timeline {name} --follow"), "watch what happens");
+    } else if core.rests_in_rescue() {
+        end(&mut choices, JobKind::Rescue, name, instance);
+        choices.add(
+            format!("billet machine retry {name}"),
+            "if its rescue system hangs or is gone: switch it off and rescue it anew",
+        );
     }
     choices.0
 }
@@ -106,7 +112,7 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
 fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
     for choice in offered(core) {
         let what = match choice {
-            Choice::Retry if core.running_job().is_some() => {
+            Choice::Retry if core.running_job().is_some() && core.state.name != MachineState::Rescue => {
                 "if it is nobody else's by now: do the job anew from its first step, which may write or wipe its disks"
             }
             Choice::Retry => "if it is as the backup says: confirm that, and what is asked for goes on",
@@ -114,6 +120,9 @@ fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
                 "if the system of its instance runs on it: take it for deployed; nothing is written"
             }
             Choice::GiveBack => "if nothing that matters runs on it: give it back; its disks are wiped",
+            Choice::Cancel if core.state.name == MachineState::Rescue => {
+                "if it is still that of its instance: end the rescue; its own system boots"
+            }
             Choice::Cancel => "if it is nobody else's by now: end the inspection, which switches it off",
             Choice::Abandon => "set it aside as it is, untouched, in maintenance",
             // Told for each disk.
@@ -138,6 +147,13 @@ fn end(choices: &mut Choices, kind: JobKind, name: &str, instance: Option<&str>)
             format!("billet machine cancel {name}"),
             "stop the reinstallation: while nothing is written, the old system boots again",
         ),
+        (JobKind::Rescue, Some(instance)) => choices.add(
+            format!("billet instance unrescue {instance}"),
+            "end the rescue: its own system boots from the disk again",
+        ),
+        (JobKind::Rescue, None) => {
+            choices.add(format!("billet machine cancel {name}"), "end the rescue: its own system boots again")
+        }
         (JobKind::Release, _) => {
             choices
                 .add(format!("billet machine cancel {name}"), "let the wiping pause until somebody retries");
@@ -186,7 +202,7 @@ fn at_step(choices: &mut Choices, step: &Step, name: &str) {
 mod tests {
     use super::*;
     use crate::samples::{NOW, instance, job, machine, step};
-    use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
+    use provisioner_api::{InstanceId, StepPhase};
     use provisioner_lifecycle::{Hold, Owner, confirm_first};
     use uuid::Uuid;
 
@@ -203,6 +219,7 @@ mod tests {
             JobKind::Inspect => MachineState::Inspecting,
             JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
             JobKind::Release => MachineState::Releasing,
+            JobKind::Rescue => MachineState::Rescue,
         };
         record
     }
@@ -215,6 +232,7 @@ mod tests {
             disk_bytes: 1,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             release: None,
         });

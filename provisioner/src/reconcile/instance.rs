@@ -217,5 +217,6 @@ fn word(state: InstanceState) -> &'static str {
         InstanceState::Running => "running",
         InstanceState::Reinstalling => "reinstalling",
         InstanceState::Releasing => "releasing",
+        InstanceState::Rescue => "rescue",
     }
 }

@@ -8,8 +8,8 @@
 use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
 use provisioner_api::{
-    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, Job,
-    JobKind, Machine, MachineAction, MachineState, StepPhase,
+    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceRescue, InstanceSpec,
+    InstanceState, Job, JobKind, Machine, MachineAction, MachineState, StepPhase,
 };
 use provisioner_lifecycle::{StepName, steps_of};
 use std::collections::{BTreeMap, VecDeque};
@@ -35,7 +35,8 @@ impl Work {
         let after = |kind: JobKind| match kind {
             JobKind::Inspect => Some(JobKind::Deploy),
             JobKind::Deploy => Some(JobKind::Reinstall),
-            JobKind::Reinstall => Some(JobKind::Release),
+            JobKind::Reinstall => Some(JobKind::Rescue),
+            JobKind::Rescue => Some(JobKind::Release),
             JobKind::Release => None,
         };
         let forms = |kind| [Self { kind, short: false }, Self { kind, short: true }];
@@ -176,8 +177,14 @@ impl Stage {
     /// Brings the machine to where this work begins.
     async fn make_ready(&mut self, work: Work) -> Result<()> {
         match (work.kind, &self.instance) {
-            (JobKind::Reinstall, None) => {
+            (JobKind::Reinstall | JobKind::Rescue, None) => {
                 self.create().await?;
+                self.is_deployed().await
+            }
+            (JobKind::Reinstall | JobKind::Rescue, Some(_)) => {
+                if self.machine().await?.status.state == MachineState::Rescue {
+                    self.unrescue().await?;
+                }
                 self.is_deployed().await
             }
             (JobKind::Release, None) if !work.short => {
@@ -192,7 +199,7 @@ impl Stage {
                 self.give_back(&instance.clone()).await?;
                 self.is_free().await
             }
-            (JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Release, _) => Ok(()),
+            (JobKind::Inspect | JobKind::Deploy | JobKind::Release, _) => Ok(()),
         }
     }
 
@@ -213,6 +220,11 @@ impl Stage {
             (JobKind::Reinstall, true) => {
                 self.without_an_agent(async |stage| stage.reinstall().await).await?;
                 self.act(MachineAction::Cancel).await
+            }
+            (JobKind::Rescue, false) => self.rescue().await,
+            (JobKind::Rescue, true) => {
+                self.without_an_agent(async |stage| stage.rescue().await).await?;
+                self.unrescue().await
             }
             (JobKind::Release, true) => {
                 self.without_an_agent(async |stage| stage.create().await).await?;
@@ -266,6 +278,25 @@ impl Stage {
         let anew = InstanceReinstall::default();
         self.heard("the wish to install it anew was heard", async || {
             client.reinstall_instance(instance, &anew).await.is_ok()
+        })
+        .await
+    }
+
+    async fn rescue(&self) -> Result<()> {
+        let instance = self.instance.as_deref().context("it was made ready")?;
+        let client = self.site.client()?;
+        let rescue = InstanceRescue { ssh_keys: vec!["ssh-ed25519 AAAA me".into()] };
+        self.heard("the wish to rescue it was heard", async || {
+            client.rescue_instance(instance, &rescue).await.is_ok()
+        })
+        .await
+    }
+
+    async fn unrescue(&self) -> Result<()> {
+        let instance = self.instance.as_deref().context("it was made ready")?;
+        let client = self.site.client()?;
+        self.heard("the end of the rescue was heard", async || {
+            client.unrescue_instance(instance).await.is_ok()
         })
         .await
     }
@@ -331,7 +362,15 @@ impl Stage {
         .await?;
         match work.kind {
             JobKind::Deploy => self.is_deployed().await,
-            JobKind::Reinstall => {
+            JobKind::Rescue if !work.short => {
+                let instance = self.instance.as_deref().context("there is an instance")?;
+                eventually("one can log in", async || {
+                    let Ok(instance) = client.instance(instance).await else { return Ok(None) };
+                    Ok(instance.status.rescue.filter(|rescue| rescue.ready).map(drop))
+                })
+                .await
+            }
+            JobKind::Reinstall | JobKind::Rescue => {
                 self.is_deployed().await?;
                 // The old system only has to boot.
                 eventually("a system runs", async || Ok(self.sim.truth().runs.is_some().then_some(()))).await
@@ -366,7 +405,12 @@ impl Stage {
         let MachineTruth { on, runs, disks, .. } = self.sim.truth();
         let [disk, canaries @ ..] = &disks[..] else { anyhow::bail!("it has disks") };
         ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
-        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall) {
+        if work == (Work { kind: JobKind::Rescue, short: false }) {
+            ensure!(self.sim.rescued().is_some() && on && runs.is_none(), "its rescue system runs");
+            ensure!(disk.image_whole && disk.instance.is_some(), "its disk is as it was: {disk:?}");
+            return Ok(());
+        }
+        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Rescue) {
             ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
             return ensure_same(&disk.instance, &runs);
         }

@@ -23,6 +23,7 @@ mod placement;
 mod postgres;
 mod reinstall;
 mod replicas;
+mod rescue;
 mod restored;
 mod simple_bmc;
 mod story;

@@ -3,7 +3,7 @@
 
 use super::{Host, HostError, OpenDisk};
 use images::write::Target;
-use provisioner_api::{Disk, Inventory, Nic};
+use provisioner_api::{Disk, Inventory, Nic, RescueAccess};
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
@@ -34,6 +34,8 @@ struct Machine {
     inventory: Inventory,
     disks: Mutex<Vec<FakeDisk>>,
     lines: Mutex<VecDeque<String>>,
+    /// Who may log in, once it is rescued.
+    rescued: Mutex<Option<Vec<String>>>,
 }
 
 impl FakeHost {
@@ -49,7 +51,14 @@ impl FakeHost {
             addresses: Vec::new(),
         };
         let inventory = Inventory { nics: vec![nic], ..Inventory::default() };
-        Self { machine: Arc::new(Machine { inventory, disks: Mutex::default(), lines: Mutex::default() }) }
+        Self {
+            machine: Arc::new(Machine {
+                inventory,
+                disks: Mutex::default(),
+                lines: Mutex::default(),
+                rescued: Mutex::default(),
+            }),
+        }
     }
 
     /// Puts a disk in.
@@ -63,6 +72,12 @@ impl FakeHost {
     #[must_use]
     pub(crate) fn disk(&self, serial: &str) -> Option<FakeDisk> {
         lock(&self.machine.disks).iter().find(|disk| disk.about.serial.as_deref() == Some(serial)).cloned()
+    }
+
+    /// Who may log in, if its rescue system was started.
+    #[must_use]
+    pub(crate) fn rescued(&self) -> Option<Vec<String>> {
+        lock(&self.machine.rescued).clone()
     }
 
     /// What was said on the console: the last thousand lines.
@@ -89,6 +104,14 @@ impl Host for FakeHost {
                 found: format!("{:?}", other.map(|other| other.about.serial)),
             }),
         }
+    }
+
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        if archive.is_empty() {
+            return Err(HostError::Rescue("the archive is empty".into()));
+        }
+        *lock(&self.machine.rescued) = Some(authorized_keys.to_vec());
+        Ok(RescueAccess { addresses: vec!["192.0.2.9".into()], host_key: "SHA256:fake".into() })
     }
 
     fn say(&self, line: &str) {

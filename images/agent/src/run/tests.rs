@@ -9,7 +9,7 @@ use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress,
+    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress, RescueAccess,
     agent::{ClaimRequest, ClaimResponse, ReportResponse, SeedFile},
     permit::{Chassis, Permit, PermitMethod, SignedPermit},
 };
@@ -20,6 +20,7 @@ use std::{
 use tokio::sync::watch;
 
 mod forged;
+mod rescue;
 
 const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 const MIB: u64 = 1 << 20;
@@ -189,6 +190,15 @@ impl Service for FakeService {
         self.with(|state| {
             state.files.get(sha256).cloned().ok_or(ServiceError::Refused { why: "no such manifest".into() })
         })
+    }
+
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.up(Some(session))?;
+        let bytes = self.with(|state| state.files.get(sha256).cloned());
+        let mut bytes = bytes.ok_or(ServiceError::Refused { why: "no such archive".into() })?.to_vec();
+        assert!(bytes.len() <= limit);
+        bytes[0] ^= u8::from(self.with(|state| state.faults.damaged));
+        Ok(bytes.into())
     }
 
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
@@ -586,6 +596,10 @@ impl Host for Reluctant {
     fn open(&self, disk: &Disk) -> Result<Box<dyn OpenDisk>, HostError> {
         Handle::current().block_on(self.1.wants_progress());
         self.0.open(disk)
+    }
+
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        self.0.start_rescue(archive, authorized_keys)
     }
 
     fn say(&self, line: &str) {

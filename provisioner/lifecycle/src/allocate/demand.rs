@@ -66,6 +66,7 @@ impl Pending {
             disk_bytes: self.disk_bytes,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
         }

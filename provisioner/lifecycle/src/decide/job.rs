@@ -111,6 +111,10 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
         JobKind::Reinstall if job.only_returns() => {
             (MachineState::Deployed, "its reinstallation was cancelled, and its old system boots")
         }
+        JobKind::Rescue if job.only_returns() => {
+            (MachineState::Deployed, "its rescue is over, and its own system boots")
+        }
+        JobKind::Rescue => (MachineState::Rescue, "its rescue system runs"),
         JobKind::Deploy | JobKind::Reinstall => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
         JobKind::Release => (MachineState::Available, "it is switched off, and nothing was written"),
@@ -345,6 +349,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
         StepName::WriteImage => "the agent writes the image",
         StepName::WriteSeed => "the agent writes the seed",
         StepName::Erase => "the agent wipes the disks",
+        StepName::Rescue => "the agent starts the rescue system",
         _ => "the agent lets the machine reboot",
     };
     percent(report).map_or_else(|| doing.to_owned(), |percent| format!("{doing}: {percent} %"))

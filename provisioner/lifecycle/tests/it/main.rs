@@ -6,6 +6,7 @@ mod person;
 mod placement;
 mod properties;
 mod reinstall;
+mod rescue;
 mod restored;
 mod story;
 mod transitions;

@@ -1,6 +1,8 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
+use super::world::{
+    INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release, rescue, unrescue,
+};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use provisioner_api::{
@@ -51,6 +53,8 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Request::Assign(owner())),
         Just(release()),
         Just(reinstall()),
+        Just(rescue()),
+        Just(unrescue()),
         Just(Request::Adopt(owner())),
         Just(Request::Disown { instance: INSTANCE }),
         any::<bool>().prop_map(Request::Bmc),
@@ -109,7 +113,7 @@ fn leave_of(task: &Task) -> Option<&Leave> {
         Task::WriteImage { leave, .. } | Task::WriteSeed { leave, .. } | Task::Erase { leave, .. } => {
             Some(leave)
         }
-        Task::Inspect | Task::Reboot => None,
+        Task::Inspect | Task::Rescue { .. } | Task::Reboot => None,
     }
 }
 
@@ -141,6 +145,7 @@ fn check_order(world: &World) {
     );
     assert_eq!(draft.step.name.destroys(), leave_of(&draft.task).is_some());
     if let Some(leave) = leave_of(&draft.task) {
+        assert!(job.kind != JobKind::Rescue, "a rescue destroys nothing");
         assert!(matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing));
         assert_eq!((leave.machine, leave.job, leave.epoch), (world.machine.id, job.id, job.epoch));
         assert_eq!((leave.step, leave.attempt), (draft.step.name, draft.step.attempt));
@@ -179,14 +184,20 @@ fn check(world: &World, before: &Machine) {
         machine.state.name,
         MachineState::Inspecting | MachineState::Deploying | MachineState::Releasing
     );
-    assert_eq!(working, machine.running_job().is_some(), "a job runs exactly in the working states");
+    let rescue = machine.state.name == MachineState::Rescue;
+    assert!(rescue || working == machine.running_job().is_some(), "a job runs exactly in the working states");
+    let rests = machine.rests_in_rescue();
+    assert!(!rests || machine.state.dirty, "whoever is in rescue may have written");
     if machine.want.owner.is_none() {
         assert!(!matches!(
             machine.state.name,
-            MachineState::Deploying | MachineState::Deployed | MachineState::Releasing
+            MachineState::Deploying | MachineState::Deployed | MachineState::Releasing | MachineState::Rescue
         ));
     }
-    if working && machine.state.hold.is_none() {
+    if rests && machine.state.hold.is_none() {
+        assert!(world.decide() != Decision::Done, "it says what it waits for");
+    }
+    if (working || rescue && !rests) && machine.state.hold.is_none() {
         match world.decide() {
             Decision::Wait(patience) => {
                 assert!(patience.until.is_some(), "waits without an end: {patience:?}");
@@ -292,6 +303,7 @@ proptest! {
         world.request(&Request::Protected(false)).unwrap();
         for _ in 0..6 {
             let _ = world.request(&Request::Retry);
+            let _ = world.request(&unrescue());
             for _ in 0..400 {
                 if world.decide() == Decision::Done {
                     break;
@@ -382,7 +394,7 @@ proptest! {
             MachineState::Inspecting => matches!(state.name, MachineState::Discovered | MachineState::Available),
             MachineState::Releasing => state.hold.is_some() || !state.dirty,
             // Back to the old system, or on: the new one may have reported in just before.
-            _ if before.reinstalls() => state.name == MachineState::Deployed,
+            _ if before.reinstalls() || before.is_rescued() => state.name == MachineState::Deployed,
             _ => state.name == MachineState::Available,
         };
         prop_assert!(ended || state.hold.is_some() && state.hold != hold, "{:?}", world.machine);
@@ -410,7 +422,7 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..6,
+        from in 0..7,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
@@ -419,6 +431,7 @@ proptest! {
             2 => World::at(JobKind::Reinstall, StepName::Agent),
             3 => World::at(JobKind::Reinstall, StepName::WriteImage),
             4 => World::adopted(),
+            5 => World::in_rescue(),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();
@@ -436,11 +449,12 @@ proptest! {
 
     #[test]
     fn what_is_protected_is_not_wiped(
-        from in 0..3,
+        from in 0..4,
         events in proptest::collection::vec(event(), 1..120),
     ) {
         let mut world = match from {
             0 => World::deployed(),
+            3 => World::in_rescue(),
             1 => World::at(JobKind::Deploy, StepName::WriteImage),
             _ => World::at(JobKind::Deploy, StepName::PhoneHome),
         };
@@ -453,12 +467,15 @@ proptest! {
                 happen(&mut world, event);
             }
             let deploys = from > 0 && world.machine.state.name == MachineState::Deploying;
-            prop_assert!(deploys || world.machine.state.name == MachineState::Deployed);
+            let stays = matches!(world.machine.state.name, MachineState::Deployed | MachineState::Rescue);
+            prop_assert!(deploys || stays);
             prop_assert!(world.machine.state.dirty);
-            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine);
+            let job = world.machine.running_job().filter(|job| job.kind != JobKind::Rescue);
+            let writes = job.is_some() && !awaits_report(&world.machine);
             prop_assert!(from == 1 || !writes, "what may run is written over");
             let task = order(&world.machine, world.now).map(|draft| draft.task);
-            prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || task.is_none(), "{task:?}");
+            let harmless = matches!(task, None | Some(Task::Rescue { .. }));
+            prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || harmless, "{task:?}");
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release};
+use super::world::{
+    INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release, rescue, unrescue,
+};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
@@ -33,6 +35,7 @@ fn situations() -> Vec<(String, World)> {
     given_back.request(&release()).unwrap();
     list.push(("deployed, given back".into(), given_back));
     reinstallations(&mut list);
+    rescues(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
@@ -47,6 +50,7 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Reinstall, StepName::Agent, "reinstalling, held before writing"),
         (JobKind::Reinstall, StepName::WriteImage, "reinstalling, held while writing"),
         (JobKind::Reinstall, StepName::PhoneHome, "reinstalling, held while booting"),
+        (JobKind::Rescue, StepName::Agent, "rescue, held"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
     ] {
         let mut world = World::at(kind, step);
@@ -96,6 +100,8 @@ fn restored(list: &mut Vec<(String, World)>) {
         (World::available(), "available, restored"),
         (World::at(JobKind::Deploy, StepName::WriteImage), "deploying, restored"),
         (World::deployed(), "deployed, restored"),
+        (World::at(JobKind::Rescue, StepName::Rescue), "rescue, on the way there, restored"),
+        (World::in_rescue(), "rescue, restored"),
         (World::at(JobKind::Release, StepName::Erase), "releasing, restored"),
     ] {
         world.machine = confirm_first(&world.machine, world.now, world.now);
@@ -120,6 +126,30 @@ fn reinstallations(list: &mut Vec<(String, World)>) {
     }
 }
 
+fn rescues(list: &mut Vec<(String, World)>) {
+    let mut asked = World::deployed();
+    asked.request(&rescue()).unwrap();
+    list.push(("deployed, to be rescued".into(), asked));
+    steps(list, JobKind::Rescue, "rescue, on the way there");
+    let world = World::in_rescue();
+    list.push(("rescue".into(), world.clone()));
+    for (name, request) in
+        [("to be ended", unrescue()), ("to be tried again", Request::Retry), ("given back", release())]
+    {
+        let mut world = world.clone();
+        world.request(&request).unwrap();
+        list.push((format!("rescue, {name}"), world));
+    }
+    let mut silent = world;
+    silent.pass(SignedDuration::from_hours(1));
+    list.push(("rescue, its agent is silent".into(), silent.clone()));
+    silent.fact(&Fact::Netboot);
+    list.push(("rescue, it booted anew".into(), silent));
+    for step in [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn] {
+        list.push((format!("rescue, on the way back: {step}"), World::unrescued(step)));
+    }
+}
+
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
     let first = World::at(kind, StepName::PowerOff);
     for step in &first.machine.job.as_ref().unwrap().steps {
@@ -138,6 +168,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("adopt", Request::Adopt(provisioner_lifecycle::Owner { instance: other(), ..owner() })),
         ("release", release()),
         ("reinstall", reinstall()),
+        ("rescue", rescue()),
+        ("unrescue", unrescue()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
         ("protect", Request::Protected(true)),

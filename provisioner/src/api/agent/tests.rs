@@ -243,6 +243,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         disk_bytes: 1,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

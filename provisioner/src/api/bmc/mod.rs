@@ -143,6 +143,7 @@ fn undisturbed(record: &MachineRecord) -> Result<(), ApiError> {
             "wait for its end, or give the machine back with `billet instance delete`".to_owned()
         }
         JobKind::Reinstall => format!("wait for its end, or stop it with `billet machine cancel {name}`"),
+        JobKind::Rescue => format!("wait for its end, or end it with `billet machine cancel {name}`"),
         JobKind::Release => "wait for its end".to_owned(),
     };
     let kind = word(&job.kind);

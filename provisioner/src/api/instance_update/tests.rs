@@ -45,6 +45,7 @@ async fn placed(service: &Service, spec: impl FnOnce(&mut InstanceRecord)) -> Ma
         disk_bytes: 1,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

@@ -29,6 +29,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         disk_bytes: 10,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

@@ -25,6 +25,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         disk_bytes: 10,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

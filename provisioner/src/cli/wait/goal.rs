@@ -17,6 +17,8 @@ pub(in crate::cli) enum Goal {
     Inspected(Option<(JobId, u64)>),
     /// An instance's operating system reported in.
     Running,
+    /// One can log in to an instance's rescue system.
+    Rescued,
     /// An instance is no more.
     Gone,
 }
@@ -28,6 +30,7 @@ impl Goal {
             Self::Available => "available",
             Self::Inspected(_) => "inspected",
             Self::Running => "running",
+            Self::Rescued => "in rescue",
             Self::Gone => "gone",
         }
     }
@@ -150,7 +153,11 @@ pub(in crate::cli) fn machine_look(machine: &Machine, goal: Goal) -> Look {
 pub(in crate::cli) fn instance_look(instance: &Instance, machine: Option<&Machine>, goal: Goal) -> Look {
     let status = &instance.status;
     let held = status.held.as_ref().or_else(|| machine.and_then(|machine| machine.status.held.as_ref()));
-    let reached = goal == Goal::Running && status.state == InstanceState::Running;
+    let reached = match (goal, &status.rescue) {
+        (Goal::Running, None) => status.state == InstanceState::Running,
+        (Goal::Rescued, Some(rescue)) => rescue.ready,
+        _ => false,
+    };
     let verdict = match held {
         Some(held) if !reached => Verdict::Held(held.clone()),
         _ if reached => Verdict::Reached,

@@ -114,6 +114,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         disk_bytes: 0,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

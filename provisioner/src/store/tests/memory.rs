@@ -296,6 +296,7 @@ impl Site {
             disk_bytes: 1,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

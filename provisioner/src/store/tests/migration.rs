@@ -60,6 +60,7 @@ fn machine() -> Machine {
         disk_bytes: 1 << 30,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),

@@ -131,6 +131,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         disk_bytes: 1,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,
