@@ -12,7 +12,7 @@ AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
 
-.PHONY: help setup agent ramdisk agent-arm64 ramdisk-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
+.PHONY: help setup agent ramdisk rescue agent-arm64 ramdisk-arm64 rescue-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
@@ -28,11 +28,17 @@ agent: ## Build the ramdisk's program, static and small, to build/billet-agent
 ramdisk: agent ## Build the kernel and the ramdisk that machines netboot, to build/
 	@images/ramdisk/build $(BUILD)/billet-agent $(BUILD) $(FLAVOUR)
 
+rescue: ## Build the archive that rescued machines run, for that kernel, to build/rescue.img
+	@images/ramdisk/rescue $(BUILD) $(FLAVOUR)
+
 agent-arm64: ## The ramdisk's program for arm64, to build/billet-agent-arm64
 	@CARGO='$(CARGO)' CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)' images/ramdisk/agent-arm64 $(BUILD)/billet-agent-arm64
 
 ramdisk-arm64: agent-arm64 ## Kernel and ramdisk for arm64, to build/
 	@images/ramdisk/build $(BUILD)/billet-agent-arm64 $(BUILD) $(FLAVOUR)
+
+rescue-arm64: ## The archive of rescues for arm64, to build/rescue-arm64.img
+	@images/ramdisk/rescue $(BUILD) $(FLAVOUR) arm64
 
 arm64: ## The same, if this machine can build for arm64; otherwise it says why not, and goes on
 	@if images/ramdisk/agent-arm64 --check; then $(MAKE) --no-print-directory ramdisk-arm64; fi
@@ -47,7 +53,7 @@ debian: ## Build the Debian image with cloud-init, to build/debian.raw.zst
 	@images/os/debian $(BUILD)/debian.raw $(FLAVOUR)
 
 artifacts: setup ## All of the above
-	@$(MAKE) --no-print-directory ramdisk arm64 stubs tiny debian
+	@$(MAKE) --no-print-directory ramdisk rescue arm64 stubs tiny debian
 
 check-images: tiny debian ## Start both images in QEMU under BIOS and UEFI and see them phone home
 	@for image in tiny debian; do for firmware in bios uefi; do images/os/check $(BUILD)/$$image.raw $$firmware; done; done

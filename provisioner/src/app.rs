@@ -24,6 +24,7 @@ use crate::{
     permits::PermitSigner,
     progress::ProgressBoard,
     replicas::{self, Replica},
+    rescue::RescueArchives,
     service::{BootServer, Parts, Service},
     sessions::Sessions,
     store::Store,
@@ -100,6 +101,7 @@ impl App {
             &config,
             &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
         )?;
+        let rescue = RescueArchives::open(&config.boot)?;
         let counters = Arc::new(pxe::Counters::new());
         let mut replica = Replica::open(&config, api_port)?;
         replica.settle(&store, &config.data).await?;
@@ -119,6 +121,7 @@ impl App {
             bmcs,
             key,
             permits,
+            rescue,
             images: Arc::new(images),
             image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),

@@ -33,6 +33,7 @@ mod permits;
 mod progress;
 mod reconcile;
 mod replicas;
+mod rescue;
 pub mod restore;
 #[cfg(test)]
 mod samples;

@@ -15,6 +15,7 @@ use crate::{
     permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
     replicas::Replica,
+    rescue::RescueArchives,
     sessions::Sessions,
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
@@ -88,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) bmcs: Arc<Bmcs>,
     /// The machines' serial consoles.
     pub(crate) consoles: Consoles,
+    /// What machines in rescue run.
+    pub(crate) rescue: RescueArchives,
     /// The chunk store.
     pub(crate) images: Arc<images::import::Store>,
     /// Held while a name is given to a manifest, and while one that has no name any more is removed.

@@ -108,6 +108,9 @@ impl LabSite {
         if artifacts.join("linuxx64.efi.stub").is_file() {
             add("stub_x64", "linuxx64.efi.stub");
         }
+        if artifacts.join("rescue.img").is_file() {
+            add("rescue", "rescue.img");
+        }
         if report.machines.iter().any(|machine| machine.architecture == Architecture::Aarch64) {
             add("stub_arm64", "linuxaa64.efi.stub");
             add("kernel_arm64", "vmlinuz-arm64");

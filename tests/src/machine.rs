@@ -279,6 +279,11 @@ impl Sim {
         self.machine.history().into_iter().filter(booted).collect()
     }
 
+    /// Who may log in to its rescue system. None: that does not run.
+    pub fn rescued(&self) -> Option<Vec<String>> {
+        self.machine.host().rescued()
+    }
+
     /// What its agent said on the console: the last lines.
     pub fn console(&self) -> Vec<String> {
         self.machine.host().console()

@@ -99,6 +99,8 @@ impl Site {
                 ramdisk: artefact("ramdisk")?,
                 kernel_arm64: None,
                 ramdisk_arm64: None,
+                rescue: Some(artefact("rescue")?),
+                rescue_arm64: None,
                 stub_x64: None,
                 stub_arm64: None,
                 ipxe: folder.path().to_owned(),
@@ -237,6 +239,11 @@ impl Site {
         }
         let answer = request.send().await?;
         Ok((answer.status(), answer.json().await.ok()))
+    }
+
+    /// The rescue archive; it holds from the next start on.
+    pub fn set_rescue(&mut self, archive: Option<PathBuf>) {
+        self.config.boot.rescue = archive;
     }
 
     /// Where the service may search for BMCs; it holds from the next start on.

@@ -7,10 +7,12 @@
 //! - [`run`]: claim, ask for orders, perform, report; what must survive a dead service is there;
 //! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
 //! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads; `ram`: a system that runs from RAM;
+//! - `rescue`: the archive and the SSH server of an instance that is rescued;
 //! - `host`: [`RealHost`] (sysfs, `O_DIRECT`); tests and the simulated fleet bring others;
 //! - [`init`]: what a PID 1 has to do; `boot_next`: the firmware entry of the machine's own system; `net`: DHCP and addresses.
 //!
-//! Deliberately not here: a listening socket, a shell, a child process. No byte of an image is executed while the agent lives.
+//! Deliberately not here: a listening socket, a shell, a child process; but for a rescue, which is asked for by name. No
+//! byte of an image is executed while the agent lives.
 
 pub mod boot;
 mod boot_next;
@@ -23,6 +25,7 @@ mod perform;
 mod permit;
 mod ram;
 mod random;
+mod rescue;
 mod run;
 mod seed;
 mod service;

@@ -208,6 +208,14 @@ impl Link {
         .await
     }
 
+    /// A rescue archive, unchecked but not more than `limit`.
+    pub(crate) async fn rescue(&self, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.insist("fetch the rescue archive", |service, session| async move {
+            service.rescue(&session, sha256, limit).await
+        })
+        .await
+    }
+
     /// A chunk's stored bytes, unchecked but not more than `limit`.
     pub(crate) async fn chunk(&self, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         self.insist("fetch the image", |service, session| async move {

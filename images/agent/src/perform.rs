@@ -33,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 /// service counts on it: so long after it stopped everything no leave is used that it gave before (its `Pace::leave`).
 const LEAVE: Duration = Duration::from_secs(2);
 
+/// The largest rescue archive that is taken, in bytes: it and what is in it stay in RAM.
+const RESCUE_LIMIT: u64 = 64 << 20;
+
 /// How often leave is asked for once more when the answers take longer than that.
 const ASKS: u32 = 10;
 
@@ -120,6 +123,9 @@ impl Work {
                 self.load_ram(manifest, *kernel_bytes, cmdline, files)
             }
             Action::Erase { policy, .. } => self.erase(*policy),
+            Action::Rescue { authorized_keys, archive, bytes } => {
+                self.rescue(authorized_keys, archive, *bytes)
+            }
             Action::Reboot | Action::RebootToDisk | Action::PowerOff => {
                 Err(Undone::Failed("a restart is no work".to_owned()))
             }
@@ -134,6 +140,27 @@ impl Work {
 
     fn inspect(&self) -> Deed {
         Ok(Outcome::Inventory { inventory: self.host.inventory().map_err(failed)? })
+    }
+
+    /// Needs no leave: no disk is opened.
+    fn rescue(&self, authorized_keys: &[String], sha256: &str, bytes: u64) -> Deed {
+        if bytes > RESCUE_LIMIT {
+            let (it, most) = (mib(bytes), mib(RESCUE_LIMIT));
+            return Err(Undone::Refused(format!(
+                "the rescue archive has {it}, and {most} are taken at most"
+            )));
+        }
+        self.gauge.set(0, bytes);
+        let archive = self.wait(self.link.rescue(sha256, bytes as usize)).map_err(Undone::Failed)?;
+        let found = images::sha256_hex(&archive);
+        if found != sha256 {
+            return Err(Undone::Failed(format!(
+                "the rescue archive arrived damaged: it should be {sha256}, but is {found}"
+            )));
+        }
+        self.gauge.set(bytes, bytes);
+        let access = self.host.start_rescue(&archive, authorized_keys).map_err(failed)?;
+        Ok(Outcome::Rescued { access })
     }
 
     fn write_image(&self, sha256: &str) -> Deed {

@@ -58,6 +58,7 @@ pub(crate) fn of(order: &Order, key: Option<&PermitKey>, challenge: &str) -> Res
         | Action::Erase { permit, .. } => permit,
         Action::Inspect
         | Action::BootRam { .. }
+        | Action::Rescue { .. }
         | Action::Reboot
         | Action::RebootToDisk
         | Action::PowerOff => return Ok(None),
@@ -205,6 +206,7 @@ fn asked(action: &Action) -> &'static str {
         Action::Erase { .. } => "erase",
         Action::Inspect
         | Action::BootRam { .. }
+        | Action::Rescue { .. }
         | Action::Reboot
         | Action::RebootToDisk
         | Action::PowerOff => "destroy nothing",

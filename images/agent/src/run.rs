@@ -288,6 +288,9 @@ fn in_words(outcome: &Outcome) -> String {
         Outcome::Inventory { inventory } => {
             format!("done: {} disks, {} network interfaces", inventory.disks.len(), inventory.nics.len())
         }
+        Outcome::Rescued { access } => {
+            format!("done: ssh root@{}, host key {}", access.addresses.join(" or "), access.host_key)
+        }
         Outcome::Failed { why } => format!("failed: {why}"),
         Outcome::Refused { why } => format!("refused: {why}"),
     }

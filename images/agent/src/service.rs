@@ -25,6 +25,8 @@ pub trait Service: Send + Sync + 'static {
     async fn report(&self, session: &Secret, report: &Report) -> Result<ReportResponse, ServiceError>;
     /// Fetches a manifest by its SHA-256; unchecked.
     async fn manifest(&self, session: &Secret, sha256: &str) -> Result<Bytes, ServiceError>;
+    /// Fetches a rescue archive by its SHA-256, at most `limit` bytes; unchecked.
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError>;
     /// Fetches the stored bytes of a chunk by their SHA-256, at most `limit` bytes; unchecked.
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError>;
 }
@@ -84,6 +86,10 @@ impl Service for AgentClient {
 
     async fn manifest(&self, session: &Secret, sha256: &str) -> Result<Bytes, ServiceError> {
         Ok(Self::manifest(self, session, sha256).await?)
+    }
+
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        Ok(Self::rescue(self, session, sha256, limit).await?)
     }
 
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {

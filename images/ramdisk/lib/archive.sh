@@ -24,3 +24,16 @@ INSIDE
     size=$(stat -c %s "$out")
     truncate -s $(((size + 511) / 512 * 512)) "$out"
 }
+
+# plain_archive ROOT OUT: packs the folder ROOT as it is, without the device, for a reader that is not the kernel.
+plain_archive() {
+    local root=$1 out=$2
+    fakeroot -- bash -euo pipefail -s -- "$root" >"$out.cpio" <<'INSIDE'
+cd "$1"
+chown -R 0:0 .
+find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+find . -mindepth 1 -print0 | sort -z | cpio --quiet --null --create --format=newc --reproducible
+INSIDE
+    zstd -q -19 --no-progress -f "$out.cpio" -o "$out"
+    rm "$out.cpio"
+}

@@ -13,7 +13,7 @@ use super::eyes::Eyes;
 use super::image::FleetImage;
 use images::write::Crew;
 use images_agent::{Host, HostError, LoadError, OpenDisk};
-use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic};
+use provisioner_api::{BootMode, Cpu, Disk, Inventory, Nic, RescueAccess};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::{Arc, Mutex};
@@ -50,6 +50,8 @@ struct State {
     step: Option<Box<str>>,
     /// The system that was loaded to run from RAM.
     loaded: Option<Loaded>,
+    /// Who may log in to its rescue system, while that runs.
+    rescued: Option<Vec<String>>,
     /// Cancelled when the power is cut: what was open then is open no more.
     life: CancellationToken,
 }
@@ -187,6 +189,7 @@ impl SimHost {
             state.order += 1;
             state.step = None;
             state.loaded = None;
+            state.rescued = None;
             std::mem::take(&mut state.life)
         };
         life.cancel();
@@ -194,6 +197,12 @@ impl SimHost {
         for disk in &self.0.disks {
             drop(disk.inner());
         }
+    }
+
+    /// Who may log in to its rescue system. None: that does not run.
+    #[must_use]
+    pub fn rescued(&self) -> Option<Vec<String>> {
+        lock(&self.0.state).rescued.clone()
     }
 
     /// What was said on the console: the last lines.
@@ -385,6 +394,16 @@ impl Host for SimHost {
         let loaded = system::loaded(kernel, initrd, cmdline).map_err(LoadError::Failed)?;
         lock(&self.0.state).loaded = Some(loaded);
         Ok(())
+    }
+
+    /// Nothing is unpacked, and nobody can log in; that it was asked for is kept, until the power is cut.
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        if archive.is_empty() {
+            return Err(HostError::Rescue("the archive is empty".into()));
+        }
+        lock(&self.0.state).rescued = Some(authorized_keys.to_vec());
+        let host_key = format!("SHA256:sim{:06}", self.0.number);
+        Ok(RescueAccess { addresses: vec!["127.0.0.1".into()], host_key })
     }
 
     /// One thread and small buffers: hundreds of machines write at once.

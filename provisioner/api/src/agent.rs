@@ -6,7 +6,7 @@
 //! to a report carries a [`Fence`] in the header [`FENCE_HEADER`]. Where an order destroys, it carries a
 //! permit (`permit`) that answers the challenge of the agent's question.
 
-use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, Secret, permit::SignedPermit};
+use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, RescueAccess, Secret, permit::SignedPermit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -134,6 +134,15 @@ pub enum Action {
         /// Leave to destroy. One or more disks.
         permit: SignedPermit,
     },
+    /// Unpack the rescue archive in RAM and let these log in as root by SSH. No disk is touched.
+    Rescue {
+        /// SSH public keys, one line each.
+        authorized_keys: Vec<String>,
+        /// SHA-256 of the archive, hex; fetched from `AGENT_RESCUE`.
+        archive: String,
+        /// Its bytes.
+        bytes: u64,
+    },
     /// Reboot. Reported as done before the deed.
     Reboot,
     /// Reboot into the system that the machine has, past the network. Reported as done before the deed.
@@ -198,6 +207,11 @@ pub enum Outcome {
     Inventory {
         /// What was found.
         inventory: Inventory,
+    },
+    /// The rescue system runs, answer to `Action::Rescue`.
+    Rescued {
+        /// How it is reached.
+        access: RescueAccess,
     },
     /// It failed; trying again may help.
     Failed {

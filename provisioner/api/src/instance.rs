@@ -188,7 +188,7 @@ pub struct InstanceActionRequest {
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceAction {
     /// Stop what is done for it. Without a machine it is gone; a deployment is given back, and what was written is wiped; a
-    /// wiping pauses; of a reinstallation that wrote nothing yet the old system boots again. One that runs is deleted, not
+    /// wiping pauses; of a reinstallation that wrote nothing yet the old system boots again; a rescue ends. One that runs is deleted, not
     /// cancelled.
     Cancel,
     /// Try again what is held, or what waits to be tried again.
@@ -211,6 +211,9 @@ pub enum InstanceState {
     Releasing,
     /// Planned work is done on its machine; then it runs again.
     Servicing,
+    /// Its machine runs a small system in RAM, in which somebody mends what is on its disks; or it is on its way there or
+    /// back.
+    Rescue,
 }
 
 /// What is so.
@@ -241,9 +244,42 @@ pub struct InstanceStatus {
     /// When it reported in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phoned_home: Option<Timestamp>,
+    /// It is to be in rescue, or is; and how one logs in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<RescueStatus>,
     /// SSH host keys that it reported, as `ssh-ed25519 AAAA…` lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<String>,
+}
+
+/// `POST /v1/instances/{instance}/rescue`: its machine runs a small system in RAM, and no disk is touched.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceRescue {
+    /// SSH public keys, one line each, that log in there as root. There is no password.
+    pub ssh_keys: Vec<String>,
+}
+
+/// How a rescue system is reached.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RescueAccess {
+    /// IPv4 addresses that its agent found.
+    pub addresses: Vec<String>,
+    /// The fingerprint of its SSH host key, which was made at its start: `SHA256:…`, as `ssh` shows it.
+    pub host_key: String,
+}
+
+/// The rescue of an instance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RescueStatus {
+    /// The rescue system runs, and one can log in.
+    pub ready: bool,
+    /// Commands that log in, one for each address; none until it is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub login: Vec<String>,
+    /// The fingerprint of its SSH host key, once it is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key: Option<String>,
 }
 
 /// `GET /v1/instances`.

@@ -55,7 +55,8 @@ pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
-    InstanceList, InstanceReinstall, InstanceSpec, InstanceState, InstanceStatus,
+    InstanceList, InstanceReinstall, InstanceRescue, InstanceSpec, InstanceState, InstanceStatus,
+    RescueAccess, RescueStatus,
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{

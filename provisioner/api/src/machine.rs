@@ -186,6 +186,8 @@ pub enum MachineState {
     Releasing,
     /// Planned work is done on it; then it is again what it was, deployed or available.
     Servicing,
+    /// It runs a small system in RAM, in which somebody mends what is on its disks; or it is on its way there or back.
+    Rescue,
 }
 
 /// What is so, as far as observed.
@@ -295,6 +297,8 @@ pub enum JobKind {
     Release,
     /// Planned work on a machine that keeps its instance, or stays free.
     Service,
+    /// Starting the rescue system, or the way back from it. No disk is written.
+    Rescue,
 }
 
 /// One step of a job.

@@ -101,6 +101,10 @@ pub const INSTANCE: &str = "/v1/instances/{instance}";
 pub const INSTANCE_ACTIONS: &str = "/v1/instances/{instance}/actions";
 /// `POST` an `InstanceReinstall`: its root disk is written anew.
 pub const INSTANCE_REINSTALL: &str = "/v1/instances/{instance}/reinstall";
+/// `POST` an `InstanceRescue`: its machine runs a rescue system in RAM.
+pub const INSTANCE_RESCUE: &str = "/v1/instances/{instance}/rescue";
+/// `POST` (without a body) ends that: its own system boots again.
+pub const INSTANCE_UNRESCUE: &str = "/v1/instances/{instance}/unrescue";
 /// `GET` the timeline, as of a machine.
 pub const INSTANCE_EVENTS: &str = "/v1/instances/{instance}/events";
 /// `GET` all that is known of it and, from when it was asked for, of its machine; as of a machine.
@@ -146,3 +150,5 @@ pub const AGENT_REPORTS: &str = "/agent/v1/reports";
 pub const AGENT_MANIFEST: &str = "/agent/v1/manifests/{sha256}";
 /// The agent: `GET` a chunk by the SHA-256 of its stored bytes.
 pub const AGENT_CHUNK: &str = "/agent/v1/chunks/{sha256}";
+/// The agent: `GET` a rescue archive by its SHA-256 (a cpio archive "newc", packed by zstd).
+pub const AGENT_RESCUE: &str = "/agent/v1/rescue/{sha256}";

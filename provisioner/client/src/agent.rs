@@ -122,6 +122,11 @@ impl AgentClient {
         self.fetch(session, paths::AGENT_MANIFEST, sha256, MANIFEST_LIMIT).await
     }
 
+    /// The rescue archive with this SHA-256 (hex), unchecked; at most `limit` bytes are taken.
+    pub async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ClientError> {
+        self.fetch(session, paths::AGENT_RESCUE, sha256, limit).await
+    }
+
     /// The stored bytes of the chunk with this SHA-256 (hex), unchecked; at most `limit` bytes are taken.
     pub async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ClientError> {
         self.fetch(session, paths::AGENT_CHUNK, sha256, limit).await

@@ -6,11 +6,11 @@ use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;
 use provisioner_api::{
     BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
-    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceState,
-    InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest, MachineAdopt,
-    MachineCreate, MachineList, MachineScrap, MachineService, MachineState, MachineUpdate, Network,
-    NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret, Timeline, TimelineEntry, Why,
-    paths,
+    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceRescue,
+    InstanceState, InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest,
+    MachineAdopt, MachineCreate, MachineList, MachineScrap, MachineService, MachineState, MachineUpdate,
+    Network, NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret, Timeline,
+    TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -398,6 +398,27 @@ impl Client {
     ) -> Result<Instance, ClientError> {
         let request = self.request(Method::POST, paths::INSTANCE_REINSTALL, &[name])?;
         answer::json(request.json(reinstall)).await
+    }
+
+    /// Asks for an instance's machine to run the rescue system.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn rescue_instance(
+        &self,
+        name: &str,
+        rescue: &InstanceRescue,
+    ) -> Result<Instance, ClientError> {
+        let request = self.request(Method::POST, paths::INSTANCE_RESCUE, &[name])?;
+        answer::json(request.json(rescue)).await
+    }
+
+    /// Asks for an instance's own system to boot again.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn unrescue_instance(&self, name: &str) -> Result<Instance, ClientError> {
+        answer::json(self.request(Method::POST, paths::INSTANCE_UNRESCUE, &[name])?).await
     }
 
     /// The instances, by name: all of them, page by page.

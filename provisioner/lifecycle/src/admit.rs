@@ -8,6 +8,7 @@ use crate::{
     machine::{Job, Machine, Owner, PowerWish},
     plan::StepName,
     reinstall::{NoRootDisk, reinstall},
+    rescue::{rescue, unrescue},
     service::{self, NoService},
     wipe::{left_out, unwiped},
 };
@@ -56,6 +57,18 @@ pub enum Request {
     Reinstall(Reinstall),
     /// Do planned work on it, in this order, after which it is what it was.
     Service(Vec<ServiceStep>),
+    /// Let its instance's machine run the rescue system.
+    Rescue {
+        /// Which instance; another's request is refused.
+        instance: InstanceId,
+        /// Who may log in as root: SSH public keys, of which there is one at least.
+        authorized_keys: Vec<String>,
+    },
+    /// End that.
+    Unrescue {
+        /// Which instance; another's request is refused.
+        instance: InstanceId,
+    },
     /// Forget the owner whose release is done.
     Disown {
         /// Which instance.
@@ -175,6 +188,19 @@ pub enum Refusal {
         "its instance runs from RAM, so nothing of it is on a disk that could be written anew; `billet machine power off NAME`, then `power on`, boots its image afresh, another image needs another instance"
     )]
     RunsFromRam,
+    /// It needs a restart, which the instance does not survive.
+    #[error(
+        "its instance runs from RAM, and is gone with the restart that this needs; `billet machine power off NAME`, then `power on`, boots its image afresh, `billet instance delete` gives the machine back"
+    )]
+    EndsWithRam,
+    /// It is in rescue, or on its way there or back.
+    #[error(
+        "its instance is in rescue, or on its way there or back; end that with `billet instance unrescue` and wait until it runs"
+    )]
+    Rescued,
+    /// There is no rescue to end.
+    #[error("its instance is not in rescue; `billet instance rescue NAME --ssh-key FILE` begins one")]
+    NotRescued,
     /// It is too late to go back.
     #[error(
         "the reinstallation is stopped already, and the old system is gone: its root disk was written to; `billet machine retry NAME` writes it anew, `billet instance delete` gives the machine back"
@@ -254,6 +280,7 @@ fn mend(Word(state): Word) -> &'static str {
         | MachineState::Releasing
         | MachineState::Servicing => "; wait for its end",
         MachineState::Deployed => "; release its instance first",
+        MachineState::Rescue => "; end that with `billet instance unrescue` and wait until its instance runs",
     }
 }
 
@@ -298,6 +325,8 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
         Request::Release { instance, erase } => release(&mut next, *instance, *erase)?,
         Request::Reinstall(asked) => reinstall(&mut next, asked)?,
         Request::Service(steps) => service::ask(&mut next, steps)?,
+        Request::Rescue { instance, authorized_keys } => rescue(&mut next, *instance, authorized_keys)?,
+        Request::Unrescue { instance } => unrescue(&mut next, *instance)?,
         Request::Disown { instance } => disown(&mut next, *instance)?,
         Request::Bmc(has) => {
             if !has && machine.running_job().is_some() {
@@ -334,7 +363,7 @@ fn tried(machine: &Machine) -> Result<u64, Refusal> {
             Err(Refusal::Unconfirmed)
         }
         Some(hold) => Ok(hold.retry),
-        None if waits_to_try(machine) => Ok(machine.state.retry),
+        None if waits_to_try(machine) || machine.rests_in_rescue() => Ok(machine.state.retry),
         None => Err(Refusal::NotHeld),
     }
 }
@@ -367,6 +396,7 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
     let goes_back = machine.running_job().is_some_and(|job| job.kind == JobKind::Reinstall);
     let returns = machine.running_job().is_some_and(Job::only_returns);
     let to_be_adopted = is_to_be_adopted(machine);
+    let rescued = machine.is_rescued();
     let gone = machine.is_written() && machine.state.hold.is_some();
     let asked = service::is_asked(machine) && machine.running_job().is_none();
     let (want, state) = (&mut machine.want, &machine.state);
@@ -383,6 +413,12 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
             if !machine.job.as_ref().is_some_and(Job::only_rests) {
                 want.cancel = want.cancel.max(state.cancel + 1);
             }
+        }
+        // Whether it is asked for, begun, or rests there: nothing is taken from anybody.
+        (MachineState::Deployed | MachineState::Rescue, Some(owner))
+            if rescued && owner.release.is_none() =>
+        {
+            owner.rescue = None;
         }
         // Its job did not begin yet.
         (MachineState::Deployed, Some(owner)) if owner.installation > state.installation => {

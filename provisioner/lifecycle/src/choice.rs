@@ -123,7 +123,8 @@ pub(crate) fn choose(
         // Whether anything was written since the backup nobody knows.
         (Choice::Cancel, Some(JobKind::Reinstall)) if !hold.restored => cancelled(),
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
-        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service)) => given_back(),
+        (Choice::Cancel, Some(JobKind::Rescue)) => cancelled(),
+        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service | JobKind::Rescue)) => given_back(),
         (Choice::ItRuns, Some(JobKind::Deploy | JobKind::Reinstall | JobKind::Service))
             if may_run(machine) =>
         {
@@ -134,7 +135,8 @@ pub(crate) fn choose(
         (Choice::Abandon, Some(kind)) => {
             // What is to be wiped stays as it is: it is neither clean nor anybody's.
             let ended = match kind {
-                JobKind::Release => machine.clone(),
+                // Whose rescue is held stays as it is, too: it is its instance's.
+                JobKind::Release | JobKind::Rescue => machine.clone(),
                 JobKind::Reinstall => given_back()?,
                 JobKind::Inspect | JobKind::Deploy | JobKind::Service => cancelled()?,
             };
@@ -155,7 +157,8 @@ pub fn may_write_over(machine: &Machine) -> bool {
     let given = machine.state.name == MachineState::Available
         && machine.want.owner.is_some()
         && !is_to_be_adopted(machine);
-    let begins = machine.running_job().is_some() || machine.reinstalls() || given;
+    let works = machine.running_job().is_some_and(|job| job.kind != JobKind::Rescue);
+    let begins = works || machine.reinstalls() || given;
     awaits_report(machine) || is_unconfirmed(machine) && begins
 }
 
@@ -188,6 +191,10 @@ fn offered(machine: &Machine) -> String {
             &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Service) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
+        Some(JobKind::Rescue) if !machine.wants_rescue() => {
+            &[Choice::Retry, Choice::GiveBack, Choice::Abandon]
+        }
+        Some(JobKind::Rescue) => &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
         None if is_unconfirmed(machine) && given_back(machine) => &[Choice::GiveBack, Choice::Abandon],
         None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
@@ -226,12 +233,18 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         (Choice::Cancel, Some(JobKind::Service)) => {
             "`billet machine cancel {machine}` ends the servicing: the machine is led back to what it was; data disks whose wiping began stay wiped in part"
         }
+        (Choice::Cancel, Some(JobKind::Rescue)) => {
+            "`billet machine cancel {machine}` ends the rescue: its own system boots from the disk again"
+        }
         (Choice::Cancel, _) => "`billet machine cancel {machine}` ends the inspection",
-        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service)) => {
+        (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service | JobKind::Rescue)) => {
             "`billet instance delete {instance}` gives the machine back: the instance ends, and all disks are wiped"
         }
         (Choice::GiveBack, _) => {
             "`billet machine cancel {machine}` or `billet instance delete {instance}` gives the machine back: the instance ends, and what was written is wiped"
+        }
+        (Choice::Abandon, Some(JobKind::Rescue)) => {
+            "`billet machine choose {machine} abandon` sets the machine aside: in maintenance, as it is, and held until somebody tries again"
         }
         (Choice::Abandon, Some(JobKind::Release)) => {
             "`billet machine choose {machine} abandon` sets the machine aside: in maintenance, unwiped, and held until somebody tries again"

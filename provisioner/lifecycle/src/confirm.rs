@@ -77,6 +77,7 @@ fn then(machine: &Machine) -> &'static str {
         }
         (MachineState::Servicing, None) => "it was serviced, and nobody had it; by now somebody may",
         (MachineState::Releasing, _) => "its disks were to be wiped; by now it may be another's",
+        (MachineState::Rescue, _) => "instance {instance} was in rescue on it; by now it may be another's",
     }
 }
 
@@ -136,6 +137,18 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::Retry, MachineState::Deployed) if machine.reinstalls() => {
             "if it is still that of instance {instance}, which is to be installed anew: `billet machine retry {machine}` writes its root disk"
         }
+        (Choice::Retry, MachineState::Deployed) if machine.wants_rescue() => {
+            "if it is still that of instance {instance}, which is to be rescued: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
+        }
+        (Choice::Retry, MachineState::Rescue) if machine.running_job().is_none() => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` confirms that it is in rescue; nothing is done to it"
+        }
+        (Choice::Retry, MachineState::Rescue) if machine.running_job().is_some_and(Job::only_returns) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
+        }
+        (Choice::Retry, MachineState::Rescue) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
+        }
         (Choice::Retry, MachineState::Deployed) => {
             "if instance {instance} still runs on it: `billet machine retry {machine}` confirms it; nothing is done to it"
         }
@@ -163,10 +176,13 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         (Choice::ItRuns, _) => {
             "if the system of instance {instance} runs on it: `billet machine choose {machine} it-runs` takes it for deployed; nothing is written"
         }
+        (Choice::Cancel, MachineState::Rescue) => {
+            "if it is still that of instance {instance}: `billet machine choose {machine} cancel` ends its rescue, and boots the system on its disk"
+        }
         (Choice::Cancel, _) => {
             "if nobody has used it since: `billet machine choose {machine} cancel` ends the inspection; one that was available is switched off, and instances may have it without a wiping before"
         }
-        (Choice::GiveBack, MachineState::Deployed) => {
+        (Choice::GiveBack, MachineState::Deployed | MachineState::Rescue) => {
             "if it is still that of instance {instance}, which is to be given back: `billet machine choose {machine} give-back` wipes its disks"
         }
         (Choice::GiveBack, _) => {

@@ -175,6 +175,12 @@ impl Limits {
                 Then::Restart,
                 "unusual is 5 min and, where every sector is written, what disks of 50 MB/s take one after the other; never in a weaker way",
             ),
+            StepName::Rescue => (
+                D::from_mins(2),
+                self.inspect,
+                Then::Restart,
+                "some MiB are fetched and unpacked in RAM, and one program is started",
+            ),
             StepName::Reboot => {
                 (D::from_mins(1), self.inspect, Then::Restart, "the agent only has to let go of the machine")
             }
@@ -229,6 +235,9 @@ impl Limits {
             | StepName::Rest => "slow or unreachable BMC: check its address, cable and credentials",
             StepName::Agent => {
                 "the machine boots from something else, or its network port is not in a declared network: see its console and `billet boot-trace {machine}`"
+            }
+            StepName::Rescue => {
+                "the machine has too little memory, or can't fetch the rescue archive: see its console"
             }
             StepName::Inspect | StepName::Reboot => "the agent hangs: see the machine's console",
             StepName::WriteImage | StepName::WriteSeed => "slow disk or network",

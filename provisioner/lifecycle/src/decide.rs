@@ -7,6 +7,7 @@ pub use job::silent_in_line;
 
 use crate::{
     choice::awaits_report,
+    confirm::given_back,
     deadline::{Limits, Then},
     machine::Machine,
     plan::StepName,
@@ -172,7 +173,7 @@ pub fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     }
     match machine.running_job() {
         Some(job) => job::decide(machine, job, limits, now),
-        None => resting::decide(machine),
+        None => resting::decide(machine, limits, now),
     }
 }
 
@@ -182,6 +183,9 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
     let job = machine.running_job()?;
     // Earlier versions did not write it down: of a job that one of them began, its steps tell.
     let switched_on = machine.state.switched_on || job.begun(StepName::PowerOn);
+    if job.kind == JobKind::Rescue && !job.only_returns() && !given_back(machine) && !machine.wants_rescue() {
+        return Some(cut_short("its rescue is ended: its own system boots from the disk".into()));
+    }
     if machine.want.cancel > machine.state.cancel {
         let because = "the inspection was cancelled";
         let to = came_from(machine);
@@ -223,11 +227,11 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
             JobKind::Service => {
                 return Some(cut_short("the servicing was cancelled: the machine is led back".into()));
             }
-            JobKind::Release | JobKind::Deploy => {}
+            JobKind::Release | JobKind::Deploy | JobKind::Rescue => {}
         }
     }
-    let given_back = machine.want.owner.as_ref().is_some_and(|owner| owner.release.is_some());
-    if !matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) || !given_back {
+    let ends = job.kind != JobKind::Inspect && job.kind != JobKind::Release;
+    if !ends || !given_back(machine) {
         return None;
     }
     let before = "the instance was given back before anything was written";
@@ -236,6 +240,9 @@ fn interrupt(machine: &Machine) -> Option<Decision> {
         return Some(Decision::Move(release(
             "the instance is given back while its machine is serviced".into(),
         )));
+    }
+    if job.kind == JobKind::Rescue {
+        return Some(Decision::Move(release("the instance is given back".into())));
     }
     Some(Decision::Move(match (machine.state.dirty, switched_on) {
         (true, _) => release("the instance is given back while it was deployed".into()),
@@ -280,5 +287,6 @@ pub(crate) fn word(state: MachineState) -> &'static str {
         MachineState::Deployed => "deployed",
         MachineState::Releasing => "releasing",
         MachineState::Servicing => "servicing",
+        MachineState::Rescue => "rescue",
     }
 }

@@ -97,6 +97,7 @@ fn follow(instance: &Instance, machine: &Machine) -> InstanceDecision {
         (Some(_), Some(_)) if machine.state.name == MachineState::Available => InstanceDecision::Gone,
         (Some(_), Some(_)) => move_to(InstanceState::Releasing),
         (Some(owner), None) if is_restored(instance, machine, owner) => InstanceDecision::Restore,
+        (Some(_), None) if machine.is_rescued() => move_to(InstanceState::Rescue),
         (Some(_), None) if machine.state.name == MachineState::Deployed && !machine.reinstalls() => {
             match instance.reinstalls {
                 // There is something to take down even if it was not seen to begin.

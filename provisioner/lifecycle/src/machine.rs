@@ -2,7 +2,11 @@
 //!
 //! Names of machines, labels, addresses and passwords aren't here: no step hangs on them.
 
-use crate::{plan::StepName, ram::Ram};
+use crate::{
+    plan::StepName,
+    ram::Ram,
+    rescue::{RescueWish, Rescued},
+};
 use jiff::Timestamp;
 use provisioner_api::{
     ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, ServiceStep,
@@ -125,6 +129,9 @@ pub struct Owner {
     /// It ran here before Billet knew of it: nobody deployed it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Its machine is to run the rescue system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<RescueWish>,
     /// The owner gives it back; its disks are to be wiped so.
     pub release: Option<ErasePolicy>,
 }
@@ -150,6 +157,9 @@ pub struct Facts {
     /// From when it counts that this word is the same as the one before, if the step didn't begin since: put off by as
     /// long as nobody could be heard.
     pub advanced: Option<Timestamp>,
+    /// The rescue system that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescued: Option<Rescued>,
     /// The instance whose operating system reported in, and when.
     pub phoned_home: Option<(InstanceId, Timestamp)>,
     /// When its firmware last asked to boot from the network.
@@ -430,16 +440,16 @@ impl Job {
         !self.steps.is_empty() && self.steps.iter().all(|step| step.name == StepName::Rest)
     }
 
-    /// Whether it only leads back to what was before: a reinstallation that was cancelled in time, or a servicing that was
-    /// cancelled.
+    /// Whether it only leads back to what was before: a reinstallation that was cancelled in time, a servicing that was
+    /// cancelled, or the end of a rescue.
     pub(crate) fn only_returns(&self) -> bool {
-        let has = |name| self.steps.iter().any(|step| step.name == name);
-        let works = match self.kind {
-            JobKind::Reinstall => has(StepName::WriteImage),
-            JobKind::Service => has(StepName::Agent),
-            JobKind::Inspect | JobKind::Deploy | JobKind::Release => true,
+        let away = match self.kind {
+            JobKind::Reinstall => StepName::WriteImage,
+            JobKind::Service => StepName::Agent,
+            JobKind::Rescue => StepName::Rescue,
+            JobKind::Inspect | JobKind::Deploy | JobKind::Release => return false,
         };
-        !self.steps.is_empty() && !works
+        !self.steps.is_empty() && self.steps.iter().all(|step| step.name != away)
     }
 
     /// Whether a claim or a report is of this job in this epoch.

@@ -3,6 +3,7 @@
 use crate::{
     confirm::is_unconfirmed,
     machine::{AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Job, Machine, Reported},
+    rescue::Rescued,
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, Inventory, JobId, StepPhase};
@@ -38,6 +39,8 @@ pub enum Fact {
     Reported(AgentReport),
     /// The agent delivered an inventory.
     Inventory(Inventory),
+    /// The agent started the rescue system.
+    Rescued(Rescued),
     /// The operating system reported in.
     PhonedHome {
         /// As which instance.
@@ -77,7 +80,7 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             facts.bmc_trouble = Some(BmcTrouble { why: why.clone(), since, authentication: *authentication });
         }
         // A claim of a job or epoch that is over must not hide the one that the running job goes by.
-        Fact::Claimed { job, .. } if *job != machine.running_job().map(|job| (job.id, job.epoch)) => {}
+        Fact::Claimed { job, .. } if *job != machine.attended() => {}
         Fact::Claimed { job, inventory } => {
             facts.claim = Some(Claim { job: *job, at: now });
             found(facts, inventory);
@@ -108,6 +111,8 @@ pub fn observe(machine: &Machine, fact: &Fact, now: Timestamp) -> Machine {
             found(facts, inventory);
             facts.agent_seen = Some(now);
         }
+        Fact::Rescued(rescued) if is_of_running(machine, rescued) => facts.rescued = Some(rescued.clone()),
+        Fact::Rescued(_) => {}
         // A system that is written over, or was never begun to be written, is not the one that is waited for.
         Fact::PhonedHome { installation, .. }
             if *installation != machine.state.installed && !is_lost(machine, *installation) => {}
@@ -147,6 +152,11 @@ fn found(facts: &mut Facts, inventory: &Inventory) {
 fn put_off(from: Option<Timestamp>, deaf: &Range<Timestamp>) -> Timestamp {
     let from = from.unwrap_or(deaf.end).min(deaf.end);
     from.saturating_add(deaf.end.duration_since(deaf.start.max(from))).unwrap_or(deaf.end)
+}
+
+/// Whether a rescue system was started by the job that runs.
+fn is_of_running(machine: &Machine, rescued: &Rescued) -> bool {
+    machine.running_job().is_some_and(|job| job.is(rescued.job, rescued.epoch))
 }
 
 /// Only a report on the order that stands counts: a late one never hides a newer one, and what was not ordered yet

@@ -57,6 +57,11 @@ pub enum Task {
         /// Leave to destroy.
         leave: Leave,
     },
+    /// Start the rescue system. Nothing is written to a disk.
+    Rescue {
+        /// Who may log in as root: SSH public keys.
+        authorized_keys: Vec<String>,
+    },
     /// Reboot.
     Reboot,
 }
@@ -155,6 +160,10 @@ fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Tas
         StepName::Erase => {
             let (disks, policy) = wiping(machine).ok()?;
             Some(Task::Erase { policy, leave: leave(disks)? })
+        }
+        StepName::Rescue => {
+            let wish = owner?.rescue.as_ref()?;
+            Some(Task::Rescue { authorized_keys: wish.authorized_keys.clone() })
         }
         StepName::Reboot => Some(Task::Reboot),
         _ => None,

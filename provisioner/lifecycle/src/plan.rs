@@ -28,6 +28,8 @@ pub enum StepName {
     BootRam,
     /// The disks are wiped.
     Erase,
+    /// The rescue system runs in RAM, and lets somebody log in.
+    Rescue,
     /// Boots are from the disk.
     BootDisk,
     /// The agent let go and reboots.
@@ -51,7 +53,7 @@ pub enum StepKind {
 
 impl StepName {
     /// Every step there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ShutDown,
         Self::PowerOff,
         Self::BootNetwork,
@@ -62,6 +64,7 @@ impl StepName {
         Self::WriteSeed,
         Self::BootRam,
         Self::Erase,
+        Self::Rescue,
         Self::BootDisk,
         Self::Reboot,
         Self::PhoneHome,
@@ -82,6 +85,7 @@ impl StepName {
             | Self::WriteSeed
             | Self::BootRam
             | Self::Erase
+            | Self::Rescue
             | Self::Reboot => StepKind::Order,
             Self::Agent | Self::PhoneHome => StepKind::Await,
         }
@@ -105,6 +109,7 @@ impl StepName {
             Self::WriteSeed => "write-seed",
             Self::BootRam => "boot-ram",
             Self::Erase => "erase",
+            Self::Rescue => "rescue",
             Self::BootDisk => "boot-disk",
             Self::Reboot => "reboot",
             Self::PhoneHome => "phone-home",
@@ -131,14 +136,17 @@ impl FromStr for StepName {
 }
 
 /// The steps of a job, in order. `short`: one that only ends in good order, a release after which nothing has to be wiped,
-/// an inspection that was cancelled, a reinstallation that was cancelled before it wrote, or a servicing that was cancelled.
+/// an inspection that was cancelled, a reinstallation that was cancelled before it wrote, a servicing that was cancelled, or
+/// the way back from a rescue.
 /// Of a servicing these are all that there may be, for a machine with a system that runs; which of them there are, and in
 /// which order, follows from the machine (`service`).
 pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],
-        JobKind::Reinstall | JobKind::Service if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
+        JobKind::Reinstall | JobKind::Service | JobKind::Rescue if short => {
+            &[S::PowerOff, S::BootDisk, S::PowerOn]
+        }
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy | JobKind::Reinstall => &[
             S::PowerOff,
@@ -151,6 +159,7 @@ pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
             S::Reboot,
             S::PhoneHome,
         ],
+        JobKind::Rescue => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Rescue],
         JobKind::Release => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Erase, S::Rest],
         JobKind::Service => &[
             S::ShutDown,

@@ -66,6 +66,9 @@ fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
     if is_asked(machine) {
         return Err(Refusal::Busy);
     }
+    if machine.is_rescued() {
+        return Err(Refusal::Rescued);
+    }
     if state.name != MachineState::Deployed {
         return Err(Refusal::State { state: Word(state.name) });
     }

@@ -100,6 +100,8 @@ fn check(machine: &Machine, steps: &[ServiceStep]) -> Result<(), Refusal> {
     match (state.name, &want.owner) {
         (MachineState::Deployed, Some(owner)) if owner.release.is_some() => return Err(Refusal::GivenBack),
         (MachineState::Deployed, _) if machine.reinstalls() => return Err(Refusal::Reinstalling),
+        (MachineState::Deployed, _) if machine.is_rescued() => return Err(Refusal::Rescued),
+        (MachineState::Deployed, _) if machine.runs_from_ram() => return Err(Refusal::EndsWithRam),
         (MachineState::Deployed, Some(_)) | (MachineState::Available, None) => {}
         // Its deployment begins in a moment.
         (MachineState::Available, Some(_)) => return Err(Refusal::Busy),

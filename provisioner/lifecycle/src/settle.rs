@@ -79,7 +79,13 @@ fn owe(machine: &mut Machine) {
     let (dirty, unwiped) = (machine.state.dirty, &machine.state.unwiped);
     let owes = |disk: &String| match machine.running_job() {
         // Nothing is written while one that was left unwiped is there: it is on record as that.
-        Some(job) if matches!(job.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) => {
+        // Whoever is in the rescue system may write to whatever is there.
+        Some(job)
+            if matches!(
+                job.kind,
+                JobKind::Deploy | JobKind::Reinstall | JobKind::Service | JobKind::Rescue
+            ) =>
+        {
             dirty && !unwiped.contains(disk)
         }
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
@@ -177,18 +183,20 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
         JobKind::Service => service::begun(machine),
         // It stays to be done.
         JobKind::Inspect => {}
-        JobKind::Deploy | JobKind::Reinstall | JobKind::Release => service::over(machine),
+        JobKind::Deploy | JobKind::Reinstall | JobKind::Release | JobKind::Rescue => service::over(machine),
     }
     if matches!(kind, JobKind::Deploy | JobKind::Reinstall) {
         machine.state.installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
     }
     // Only a deployment knows that it wrote nothing: what was deployed is wiped, whatever else is on record.
     let unwritten = machine.state.name == MachineState::Deploying && !machine.state.dirty;
+    let short = unwritten || kind == JobKind::Rescue && !machine.wants_rescue();
     let name = match kind {
         JobKind::Inspect => MachineState::Inspecting,
         JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
         JobKind::Release => MachineState::Releasing,
         JobKind::Service => MachineState::Servicing,
+        JobKind::Rescue => MachineState::Rescue,
     };
     // What ran from RAM is booted again, by a machine that starts by itself.
     let again = kind == JobKind::Deploy && machine.state.name == MachineState::Deployed;
@@ -200,7 +208,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     let epoch = machine.state.epoch;
     let steps = match kind {
         JobKind::Deploy if again => to_do(ram_steps(true)),
-        _ => fresh_steps(machine, kind, unwritten),
+        _ => fresh_steps(machine, kind, short),
     };
     machine.job = Some(Job { id, kind, epoch, started: now, ended: None, restarts: 0, steps });
 }
@@ -309,7 +317,7 @@ fn restart(machine: &mut Machine, why: Option<&String>) {
     let short = match job.kind {
         JobKind::Release => !job.wipes() && !machine.state.dirty,
         JobKind::Inspect | JobKind::Deploy => job.only_rests(),
-        JobKind::Reinstall | JobKind::Service => job.only_returns(),
+        JobKind::Reinstall | JobKind::Service | JobKind::Rescue => job.only_returns(),
     };
     renew(machine, short);
     let Some(job) = machine.job.as_mut() else { return };
@@ -334,6 +342,10 @@ fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
         job.ended.get_or_insert(now);
     }
     machine.state.cancel = machine.want.cancel;
+    if to == MachineState::Rescue {
+        // What was to be tried again came about: it asks for no other rescue.
+        machine.state.retry = machine.want.retry;
+    }
     // What is taken for deployed though nobody saw it written is the installation that was wanted.
     let vouched =
         machine.state.hold.as_ref().is_some_and(|hold| hold.restored) && to == MachineState::Deployed;

@@ -89,6 +89,7 @@ fn owner(record: &InstanceRecord) -> Owner {
         ram: None,
         installation: 0,
         adopted: true,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     }

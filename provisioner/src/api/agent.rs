@@ -3,9 +3,12 @@
 use super::{
     error::{ApiError, Body, Query},
     instances::{secret_owner, user_data_place},
+    rescue::checked,
 };
 use crate::{
-    clock, progress, seed,
+    clock, progress,
+    rescue::RescueArchive,
+    seed,
     service::{Change, Service, ServiceError, TRIES},
     sessions::{self, Session},
     store::{EventsOf, MachineRecord, NewEvent, Swap, Window, Work},
@@ -27,7 +30,7 @@ use provisioner_api::{
     permit::{self, PermitMethod},
 };
 use provisioner_lifecycle::{
-    AgentReport, Draft, Fact, Job, Leave, Machine as Core, Reported, Step, StepName, Task, order,
+    AgentReport, Draft, Fact, Job, Leave, Machine as Core, Reported, Rescued, Step, StepName, Task, order,
 };
 use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
@@ -318,8 +321,8 @@ async fn heard(
     session: &Session,
     record: MachineRecord,
 ) -> Result<Option<MachineRecord>, ServiceError> {
-    let running = record.machine.running_job().map(|job| (job.id, job.epoch));
-    let ours = running.is_some() && session.window.job == running;
+    let attended = record.machine.attended();
+    let ours = attended.is_some() && session.window.job == attended;
     if ours && to_be_noted(service, record.machine.facts.agent_seen) {
         return service.observe_loaded(&record, &[Fact::AgentSeen], &[]).await;
     }
@@ -379,6 +382,18 @@ async fn standing_order(
         Task::Erase { policy, leave } => {
             Action::Erase { policy, permit: sign(leave, PermitMethod::Erase { policy })? }
         }
+        Task::Rescue { authorized_keys } => {
+            match service.rescue.of(record.machine.facts.inventory.as_deref()) {
+                Ok(RescueArchive { sha256, bytes, .. }) => {
+                    Action::Rescue { authorized_keys, archive: sha256.clone(), bytes: *bytes }
+                }
+                Err(none) => {
+                    // It was there when the rescue was asked for.
+                    in_its_place(service, record, job, step, Reported::Refused(none.to_string())).await?;
+                    return Ok(None);
+                }
+            }
+        }
         Task::Reboot => Action::Reboot,
     };
     let step_name = step.name.to_string();
@@ -428,12 +443,23 @@ async fn too_old(
     job: &Job,
     step: &Step,
 ) -> Result<(), ServiceError> {
+    in_its_place(service, record, job, step, Reported::Outdated(TOO_OLD.into())).await
+}
+
+/// Takes down what the service says in the place of an agent.
+async fn in_its_place(
+    service: &Service,
+    record: &MachineRecord,
+    job: &Job,
+    step: &Step,
+    said: Reported,
+) -> Result<(), ServiceError> {
     let report = AgentReport {
         job: job.id,
         epoch: job.epoch,
         step: step.name,
         attempt: step.attempt,
-        said: Reported::Outdated(TOO_OLD.into()),
+        said,
         at: clock::now(),
     };
     service.observe_loaded(record, &[Fact::Reported(report)], &[]).await?;
@@ -498,12 +524,23 @@ pub(crate) async fn report(
     if session.window.job != of {
         return answer(false);
     }
+    let mut rescued = None;
     let (said, inventory) = match report.outcome {
         Outcome::Progress { progress } => (Reported::Progress(progress), None),
         Outcome::Done { evidence, disks } => (Reported::Done { evidence, disks }, None),
         Outcome::Inventory { inventory } => {
             let evidence = summary(&inventory);
             (Reported::Done { evidence, disks: Vec::new() }, Some(inventory))
+        }
+        Outcome::Rescued { access } => {
+            let access = checked(access)?;
+            let evidence = format!(
+                "the rescue system runs; `ssh root@{}`, host key {}",
+                access.addresses.join("` or `ssh root@"),
+                access.host_key
+            );
+            rescued = Some(Rescued { job: report.job, epoch: report.epoch, access });
+            (Reported::Done { evidence, disks: Vec::new() }, None)
         }
         Outcome::Failed { why } => (Reported::Failed(why), None),
         Outcome::Refused { why } => (Reported::Refused(why), None),
@@ -525,7 +562,8 @@ pub(crate) async fn report(
     let Some(record) = service.store.machine_get(session.machine).await? else { return Ok(forgotten()) };
     let stands = (Work::of(&record).job == of || was_last(&record, of, step)) && !stopped;
     let inventory = inventory.filter(|_| stands).map(Fact::Inventory);
-    let facts: Vec<_> = inventory.into_iter().chain([Fact::Reported(report)]).collect();
+    let rescued = rescued.filter(|_| stands).map(Fact::Rescued);
+    let facts: Vec<_> = inventory.into_iter().chain(rescued).chain([Fact::Reported(report)]).collect();
     service.observe_loaded(&record, &facts, &[]).await?;
     answer(stands)
 }
@@ -594,6 +632,25 @@ pub(crate) async fn chunk(
         Ok(Err(error)) => {
             tracing::warn!(%error, sha256, "a chunk was asked for that can't be read");
             Err(ApiError::not_found("image", &sha256))
+        }
+        Err(error) => Err(ApiError::internal(&error)),
+    }
+}
+
+/// A rescue archive by its SHA-256.
+pub(crate) async fn rescue(
+    State(service): State<Arc<Service>>,
+    Path(sha256): Path<String>,
+) -> Result<Response, ApiError> {
+    let Some(archive) = service.rescue.with_digest(&sha256) else {
+        return Err(ApiError::not_found("rescue archive", &sha256));
+    };
+    let path = archive.path.clone();
+    match read_apart(move || std::fs::read(path)).await {
+        Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, path = %archive.path.display(), "a rescue archive was asked for that can't be read");
+            Err(ApiError::not_found("rescue archive", &sha256))
         }
         Err(error) => Err(ApiError::internal(&error)),
     }

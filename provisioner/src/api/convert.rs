@@ -8,7 +8,7 @@ use crate::{
 use jiff::Timestamp;
 use provisioner_api::{
     BmcHealth, BmcStatus, Held, Instance, InstanceState, InstanceStatus, Job, Machine, MachineSpec,
-    MachineStatus, Offer, Power, Progress, Step, StepPhase, Waiting, Why,
+    MachineStatus, Offer, Power, Progress, RescueStatus, Step, StepPhase, Waiting, Why,
 };
 use provisioner_lifecycle::{Decision, Hold, Move, Patience, Reported, StepName, decide_while, ways_out};
 
@@ -229,11 +229,26 @@ pub(crate) fn instance(
         waiting: frozen.or(own_wait).or(machines_wait),
         held: stopped,
         addresses,
+        rescue: own.and_then(rescue),
         installation: record.standing.installation,
         phoned_home: record.standing.phoned_home,
         host_keys: record.standing.host_keys.clone(),
     };
     Instance { id: record.id, name: record.name.clone(), version: record.version, spec, status }
+}
+
+/// The rescue of a machine, and how one logs in there.
+fn rescue(own: &MachineRecord) -> Option<RescueStatus> {
+    if !own.machine.is_rescued() {
+        return None;
+    }
+    let access = own.machine.rescue_access();
+    let login = access.iter().flat_map(|access| &access.addresses);
+    Some(RescueStatus {
+        ready: access.is_some(),
+        login: login.map(|address| format!("ssh root@{address}")).collect(),
+        host_key: access.map(|access| access.host_key.clone()),
+    })
 }
 
 /// The answer to "why", with its sentence.

@@ -206,13 +206,13 @@ pub(crate) async fn act(
     Body(body): Body<InstanceActionRequest>,
 ) -> Result<Response, ApiError> {
     let ListedInstance { record, machine } = find(&service, &key).await?;
-    // Who stops a reinstallation takes nothing away.
-    let reinstalls = machine.as_ref().is_some_and(|own| own.machine.reinstalls());
-    if body.action == InstanceAction::Cancel && record.standing.release.is_none() && !reinstalls {
+    // Who stops a reinstallation or a rescue takes nothing away.
+    let keeps = machine.as_ref().is_some_and(|own| own.machine.reinstalls() || own.machine.is_rescued());
+    if body.action == InstanceAction::Cancel && record.standing.release.is_none() && !keeps {
         check_unprotected(&record)?;
     }
     match (body.action, &machine) {
-        (InstanceAction::Cancel, _) if record.state == InstanceState::Running => {
+        (InstanceAction::Cancel, _) if record.state == InstanceState::Running && !keeps => {
             let detail =
                 format!("instance `{0}` runs; `billet instance delete {0}` gives it back", record.name);
             return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));

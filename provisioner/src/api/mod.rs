@@ -23,6 +23,7 @@ mod phone_home;
 mod ram_image;
 mod reinstall;
 mod replicas;
+mod rescue;
 mod reservations;
 mod scrap;
 mod servicing;
@@ -104,6 +105,8 @@ fn wishes() -> Router<Arc<Service>> {
         .route(paths::INSTANCE_EVENTS, get(instances::events))
         .route(paths::INSTANCE_ACTIONS, post(instances::act))
         .route(paths::INSTANCE_REINSTALL, post(reinstall::reinstall))
+        .route(paths::INSTANCE_RESCUE, post(rescue::rescue))
+        .route(paths::INSTANCE_UNRESCUE, post(rescue::unrescue))
         .route(paths::INSTANCE_TIMELINE, get(timeline::of_instance))
         .route(paths::INSTANCE_WHY, get(instances::why))
 }
@@ -153,6 +156,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::AGENT_REPORTS, post(agent::report))
         .route(paths::AGENT_MANIFEST, get(agent::manifest))
         .route(paths::AGENT_CHUNK, get(agent::chunk))
+        .route(paths::AGENT_RESCUE, get(agent::rescue))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::session));
     // The claim proves itself by the token in its body.
     let open = Router::new()

@@ -136,6 +136,7 @@ mod tests {
             ram: None,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

@@ -231,6 +231,24 @@ impl Fields {
         self.system("", spec);
     }
 
+    /// Who may log in to a rescue system.
+    pub(crate) fn rescue(&mut self, ssh_keys: &[String]) {
+        self.check(
+            (1..=MOST_RESCUE_KEYS).contains(&ssh_keys.len()),
+            "ssh_keys",
+            format!(
+                "1 to {MOST_RESCUE_KEYS} SSH public keys are needed (`--ssh-key FILE`): there is no password"
+            ),
+        );
+        for (index, key) in ssh_keys.iter().enumerate() {
+            self.check(
+                is_ssh_key(key) && key.len() <= LONGEST_KEY,
+                &format!("ssh_keys[{index}]"),
+                "one line of an OpenSSH public key is needed: `ssh-ed25519 AAAA… comment`",
+            );
+        }
+    }
+
     fn root_disk(&mut self, field: &str, serial: Option<&str>) {
         self.check(
             serial.is_none_or(|serial| !serial.trim().is_empty()),
@@ -319,6 +337,10 @@ fn is_dns_label(name: &str) -> bool {
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit())
 }
+
+/// SSH keys of one rescue at most, and characters of each: they go with an order to the agent.
+const MOST_RESCUE_KEYS: usize = 32;
+const LONGEST_KEY: usize = 8192;
 
 fn is_ssh_key(line: &str) -> bool {
     use base64::{Engine, engine::general_purpose::STANDARD};

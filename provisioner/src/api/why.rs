@@ -3,7 +3,7 @@
 //! Whether a request would be taken is asked of the lifecycle, not written down a second time.
 
 use crate::store::{InstanceRecord, MachineRecord};
-use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, Remedy};
+use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, MachineState, Remedy};
 use provisioner_lifecycle::{
     Machine as Core, Request, Step, StepName, admit, choices as offered, scrap_command, shell_word, skippable,
 };
@@ -35,6 +35,12 @@ pub(crate) fn of_machine(record: &MachineRecord, instance: Option<&str>) -> Vec<
             end(&mut choices, job.kind, name, instance);
         }
         choices.add(format!("billet machine timeline {name} --follow"), "watch what happens");
+    } else if core.rests_in_rescue() {
+        end(&mut choices, JobKind::Rescue, name, instance);
+        choices.add(
+            format!("billet machine retry {name}"),
+            "if its rescue system hangs or is gone: switch it off and rescue it anew",
+        );
     }
     choices.0
 }
@@ -112,7 +118,7 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
 fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
     for choice in offered(core) {
         let what = match choice {
-            Choice::Retry if core.running_job().is_some() => {
+            Choice::Retry if core.running_job().is_some() && core.state.name != MachineState::Rescue => {
                 "if it is nobody else's by now: do the job anew from its first step, which may write or wipe its disks"
             }
             Choice::Retry => "if it is as the backup says: confirm that, and what is asked for goes on",
@@ -120,6 +126,9 @@ fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
                 "if the system of its instance runs on it: take it for deployed; nothing is written"
             }
             Choice::GiveBack => "if nothing that matters runs on it: give it back; its disks are wiped",
+            Choice::Cancel if core.state.name == MachineState::Rescue => {
+                "if it is still that of its instance: end the rescue; its own system boots"
+            }
             Choice::Cancel => {
                 "if it is nobody else's by now: end the inspection or the servicing, which switches it off, and on again where an instance has it"
             }
@@ -150,6 +159,13 @@ fn end(choices: &mut Choices, kind: JobKind, name: &str, instance: Option<&str>)
             format!("billet machine cancel {name}"),
             "stop the reinstallation: while nothing is written, the old system boots again",
         ),
+        (JobKind::Rescue, Some(instance)) => choices.add(
+            format!("billet instance unrescue {instance}"),
+            "end the rescue: its own system boots from the disk again",
+        ),
+        (JobKind::Rescue, None) => {
+            choices.add(format!("billet machine cancel {name}"), "end the rescue: its own system boots again")
+        }
         (JobKind::Release, _) => {
             choices
                 .add(format!("billet machine cancel {name}"), "let the wiping pause until somebody retries");
@@ -198,7 +214,7 @@ fn at_step(choices: &mut Choices, step: &Step, name: &str) {
 mod tests {
     use super::*;
     use crate::samples::{NOW, instance, job, machine, step};
-    use provisioner_api::{InstanceId, JobKind, MachineState, StepPhase};
+    use provisioner_api::{InstanceId, StepPhase};
     use provisioner_lifecycle::{Hold, Owner, confirm_first};
     use uuid::Uuid;
 
@@ -216,6 +232,7 @@ mod tests {
             JobKind::Deploy | JobKind::Reinstall => MachineState::Deploying,
             JobKind::Release => MachineState::Releasing,
             JobKind::Service => MachineState::Servicing,
+            JobKind::Rescue => MachineState::Rescue,
         };
         record
     }
@@ -229,6 +246,7 @@ mod tests {
             ram: None,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             release: None,
         });

@@ -20,7 +20,7 @@ pub(super) use bmc::{
 };
 pub(super) use console::{Backlog, ConsoleOptions};
 pub(super) use image::ImageCommand;
-pub(super) use instance::{Adopt, Create, Delete, InstanceCommand, Reinstall};
+pub(super) use instance::{Adopt, Create, Delete, InstanceCommand, Reinstall, Rescue, Unrescue};
 pub(super) use machine::{
     Add, Cancel, Choose, Confirm, Forget, MachineCommand, PowerCommand, Service, Set, Switch,
 };

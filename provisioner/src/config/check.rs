@@ -104,6 +104,8 @@ fn boot(checker: &mut Checker, boot: wire::Boot) -> Boot {
         ramdisk: path(checker, "boot.ramdisk", boot.ramdisk, "/usr/lib/billet/initrd.img"),
         kernel_arm64: optional(checker, "boot.kernel_arm64", boot.kernel_arm64),
         ramdisk_arm64: optional(checker, "boot.ramdisk_arm64", boot.ramdisk_arm64),
+        rescue: optional(checker, "boot.rescue", boot.rescue),
+        rescue_arm64: optional(checker, "boot.rescue_arm64", boot.rescue_arm64),
         stub_x64: optional(checker, "boot.stub_x64", boot.stub_x64),
         stub_arm64: optional(checker, "boot.stub_arm64", boot.stub_arm64),
         ipxe: path(checker, "boot.ipxe", boot.ipxe, "/usr/lib/ipxe"),

@@ -28,6 +28,8 @@ const KEYS: &[(&str, Kind)] = &[
     ("boot.ramdisk", Kind::Text),
     ("boot.kernel_arm64", Kind::Text),
     ("boot.ramdisk_arm64", Kind::Text),
+    ("boot.rescue", Kind::Text),
+    ("boot.rescue_arm64", Kind::Text),
     ("boot.stub_x64", Kind::Text),
     ("boot.stub_arm64", Kind::Text),
     ("boot.ipxe", Kind::Text),

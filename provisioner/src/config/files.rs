@@ -16,6 +16,8 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let optional = [
         ("boot.kernel_arm64", &boot.kernel_arm64, "build it or name the right file"),
         ("boot.ramdisk_arm64", &boot.ramdisk_arm64, "build it or name the right file"),
+        ("boot.rescue", &boot.rescue, "build it with `make rescue` or name the right file"),
+        ("boot.rescue_arm64", &boot.rescue_arm64, "build it with `make rescue-arm64` or name the right file"),
         ("boot.stub_x64", &boot.stub_x64, "install the package `systemd-boot-efi` or name the right file"),
         ("boot.stub_arm64", &boot.stub_arm64, "take it from `systemd-boot-efi:arm64` or name the right file"),
     ];

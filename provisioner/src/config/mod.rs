@@ -80,6 +80,10 @@ pub struct Boot {
     pub kernel_arm64: Option<PathBuf>,
     /// The agent's ramdisk for 64-bit Arm.
     pub ramdisk_arm64: Option<PathBuf>,
+    /// The rescue archive for x86_64; without it no instance on such a machine can be rescued.
+    pub rescue: Option<PathBuf>,
+    /// The rescue archive for 64-bit Arm.
+    pub rescue_arm64: Option<PathBuf>,
     /// The stub of unified kernel images for x86_64 (systemd's `linuxx64.efi.stub`); without it there are none.
     pub stub_x64: Option<PathBuf>,
     /// The stub of unified kernel images for 64-bit Arm (systemd's `linuxaa64.efi.stub`).

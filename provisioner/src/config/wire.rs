@@ -42,6 +42,8 @@ pub(super) struct Boot {
     pub(super) ramdisk: Option<String>,
     pub(super) kernel_arm64: Option<String>,
     pub(super) ramdisk_arm64: Option<String>,
+    pub(super) rescue: Option<String>,
+    pub(super) rescue_arm64: Option<String>,
     pub(super) stub_x64: Option<String>,
     pub(super) stub_arm64: Option<String>,
     pub(super) ipxe: Option<String>,

@@ -218,5 +218,6 @@ fn word(state: InstanceState) -> &'static str {
         InstanceState::Reinstalling => "reinstalling",
         InstanceState::Releasing => "releasing",
         InstanceState::Servicing => "servicing",
+        InstanceState::Rescue => "rescue",
     }
 }

@@ -358,6 +358,7 @@ mod tests {
             root_disk_serial: None,
             installation: 0,
             adopted: false,
+            rescue: None,
             release: Some(ErasePolicy::Metadata),
         });
         assert_eq!(record.given_back(Some(&own)), Some(ErasePolicy::Metadata), "it was cancelled there");

@@ -255,6 +255,8 @@ fn the_names_of_a_service() {
         boot: config::Boot {
             kernel_arm64: None,
             ramdisk_arm64: None,
+            rescue: None,
+            rescue_arm64: None,
             stub_x64: None,
             stub_arm64: None,
             http_port: 1,

@@ -8,8 +8,9 @@
 use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
 use provisioner_api::{
-    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState, Job,
-    JobKind, Machine, MachineAction, MachineService, MachineState, ServiceStep, StepPhase,
+    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceRescue, InstanceSpec,
+    InstanceState, Job, JobKind, Machine, MachineAction, MachineService, MachineState, ServiceStep,
+    StepPhase,
 };
 use provisioner_lifecycle::{StepName, ram_steps, steps_of};
 use std::collections::{BTreeMap, VecDeque};
@@ -50,7 +51,8 @@ impl Work {
         let after = |kind: JobKind| match kind {
             JobKind::Inspect => Some(JobKind::Deploy),
             JobKind::Deploy => Some(JobKind::Reinstall),
-            JobKind::Reinstall => Some(JobKind::Service),
+            JobKind::Reinstall => Some(JobKind::Rescue),
+            JobKind::Rescue => Some(JobKind::Service),
             JobKind::Service => Some(JobKind::Release),
             JobKind::Release => None,
         };
@@ -229,7 +231,7 @@ impl Stage {
     /// Brings the machine to where this work begins.
     async fn make_ready(&mut self, work: Work) -> Result<()> {
         let again = work.form == Form::RamAgain;
-        let wants_disk = matches!(work.kind, JobKind::Reinstall | JobKind::Service);
+        let wants_disk = matches!(work.kind, JobKind::Reinstall | JobKind::Rescue | JobKind::Service);
         // An instance of the other sort is of no use.
         if let Some(instance) = self.instance.clone().filter(|_| wants_disk || again)
             && self.from_ram != again
@@ -243,8 +245,14 @@ impl Stage {
                 self.is_deployed().await
             }
             (JobKind::Deploy, Some(_)) if again => Ok(()),
-            (JobKind::Reinstall | JobKind::Service, None) => {
+            (JobKind::Reinstall | JobKind::Rescue | JobKind::Service, None) => {
                 self.create("test-os").await?;
+                self.is_deployed().await
+            }
+            (JobKind::Reinstall | JobKind::Rescue | JobKind::Service, Some(_)) => {
+                if self.machine().await?.status.state == MachineState::Rescue {
+                    self.unrescue().await?;
+                }
                 self.is_deployed().await
             }
             (JobKind::Release, None) if work.form != Form::Short => {
@@ -259,10 +267,7 @@ impl Stage {
                 self.give_back(&instance.clone()).await?;
                 self.is_free().await
             }
-            (
-                JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Service | JobKind::Release,
-                _,
-            ) => Ok(()),
+            (JobKind::Inspect | JobKind::Deploy | JobKind::Release, _) => Ok(()),
         }
     }
 
@@ -289,6 +294,11 @@ impl Stage {
             (JobKind::Service, true) => {
                 self.without_an_agent(async |stage| stage.service().await).await?;
                 self.act(MachineAction::Cancel).await
+            }
+            (JobKind::Rescue, false) => self.rescue().await,
+            (JobKind::Rescue, true) => {
+                self.without_an_agent(async |stage| stage.rescue().await).await?;
+                self.unrescue().await
             }
             (JobKind::Release, true) => {
                 self.without_an_agent(async |stage| stage.create("test-os").await).await?;
@@ -358,6 +368,25 @@ impl Stage {
             .await
     }
 
+    async fn rescue(&self) -> Result<()> {
+        let instance = self.instance.as_deref().context("it was made ready")?;
+        let client = self.site.client()?;
+        let rescue = InstanceRescue { ssh_keys: vec!["ssh-ed25519 AAAA me".into()] };
+        self.heard("the wish to rescue it was heard", async || {
+            client.rescue_instance(instance, &rescue).await.is_ok()
+        })
+        .await
+    }
+
+    async fn unrescue(&self) -> Result<()> {
+        let instance = self.instance.as_deref().context("it was made ready")?;
+        let client = self.site.client()?;
+        self.heard("the end of the rescue was heard", async || {
+            client.unrescue_instance(instance).await.is_ok()
+        })
+        .await
+    }
+
     /// By turns wiped where it matters, and everywhere.
     async fn give_back(&self, name: &str) -> Result<()> {
         let erase = Some(self.policy());
@@ -419,7 +448,15 @@ impl Stage {
         .await?;
         match work.kind {
             JobKind::Deploy => self.is_deployed().await,
-            JobKind::Reinstall | JobKind::Service => {
+            JobKind::Rescue if work.form != Form::Short => {
+                let instance = self.instance.as_deref().context("there is an instance")?;
+                eventually("one can log in", async || {
+                    let Ok(instance) = client.instance(instance).await else { return Ok(None) };
+                    Ok(instance.status.rescue.filter(|rescue| rescue.ready).map(drop))
+                })
+                .await
+            }
+            JobKind::Reinstall | JobKind::Rescue | JobKind::Service => {
                 self.is_deployed().await?;
                 // The system that stays only has to boot.
                 eventually("a system runs", async || Ok(self.sim.truth().runs.is_some().then_some(()))).await
@@ -461,7 +498,12 @@ impl Stage {
             ensure!(on && runs.is_some() && disk.instance.is_none(), "its system runs from RAM: {disk:?}");
             return Ok(());
         }
-        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Service) {
+        if work == (Work { kind: JobKind::Rescue, form: Form::Full }) {
+            ensure!(self.sim.rescued().is_some() && on && runs.is_none(), "its rescue system runs");
+            ensure!(disk.image_whole && disk.instance.is_some(), "its disk is as it was: {disk:?}");
+            return Ok(());
+        }
+        if matches!(work.kind, JobKind::Deploy | JobKind::Reinstall | JobKind::Rescue | JobKind::Service) {
             ensure!(on && runs.is_some() && disk.image_whole, "its system runs from the image: {disk:?}");
             return ensure_same(&disk.instance, &runs);
         }

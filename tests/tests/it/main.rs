@@ -24,6 +24,7 @@ mod postgres;
 mod ram;
 mod reinstall;
 mod replicas;
+mod rescue;
 mod restored;
 mod servicing;
 mod simple_bmc;

@@ -3,7 +3,7 @@
 
 use super::{Host, HostError, LoadError, OpenDisk};
 use images::write::Target;
-use provisioner_api::{Disk, Inventory, Nic};
+use provisioner_api::{Disk, Inventory, Nic, RescueAccess};
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::File,
@@ -41,6 +41,8 @@ struct Machine {
     free_memory: Mutex<Option<u64>>,
     /// It is locked down.
     forbids: AtomicBool,
+    /// Who may log in, once it is rescued.
+    rescued: Mutex<Option<Vec<String>>>,
 }
 
 /// A system that was loaded: kernel, initrd, command line.
@@ -67,6 +69,7 @@ impl FakeHost {
                 loaded: Mutex::default(),
                 free_memory: Mutex::default(),
                 forbids: AtomicBool::default(),
+                rescued: Mutex::default(),
             }),
         }
     }
@@ -97,6 +100,12 @@ impl FakeHost {
     /// Its kernel may start no other one.
     pub(crate) fn forbid_loading(&self) {
         self.machine.forbids.store(true, Relaxed);
+    }
+
+    /// Who may log in, if its rescue system was started.
+    #[must_use]
+    pub(crate) fn rescued(&self) -> Option<Vec<String>> {
+        lock(&self.machine.rescued).clone()
     }
 
     /// What was said on the console: the last thousand lines.
@@ -141,6 +150,14 @@ impl Host for FakeHost {
 
     fn free_memory(&self) -> Option<u64> {
         *lock(&self.machine.free_memory)
+    }
+
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        if archive.is_empty() {
+            return Err(HostError::Rescue("the archive is empty".into()));
+        }
+        *lock(&self.machine.rescued) = Some(authorized_keys.to_vec());
+        Ok(RescueAccess { addresses: vec!["192.0.2.9".into()], host_key: "SHA256:fake".into() })
     }
 
     fn say(&self, line: &str) {

@@ -13,8 +13,8 @@ mod real;
 mod sysfs;
 
 use images::write::{Crew, Target};
-use provisioner_api::{Disk, Inventory};
-use std::{fs::File, io, path::PathBuf};
+use provisioner_api::{Disk, Inventory, RescueAccess};
+use std::{error::Error, fs::File, io, path::PathBuf};
 
 #[cfg(test)]
 pub(crate) use fake::{FakeDisk, FakeHost};
@@ -45,6 +45,13 @@ pub trait Host: Send + Sync + 'static {
     fn free_memory(&self) -> Option<u64> {
         None
     }
+
+    /// Unpacks this rescue archive beside the agent, in RAM, and lets these SSH public keys log in as root; answers how. It
+    /// runs until the machine restarts. Once more changes who may log in.
+    ///
+    /// # Errors
+    /// When the archive is bad, or its server does not start.
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError>;
 
     /// Puts a line on the machine's console, for the person in front of it.
     fn say(&self, line: &str);
@@ -101,6 +108,9 @@ pub enum HostError {
         #[source]
         source: io::Error,
     },
+    /// The rescue system does not run.
+    #[error("the rescue system does not run")]
+    Rescue(#[source] Box<dyn Error + Send + Sync>),
     /// Between looking and opening, the name went to another disk.
     #[error(
         "disk {name} had the serial number {expected} a moment ago and now has {found}; was it exchanged?"

@@ -1,12 +1,13 @@
 //! The machine that the agent runs on.
 
 use super::{Host, HostError, LoadError, OpenDisk, device::Device, kexec, sysfs::Sysfs};
-use provisioner_api::{Disk, Inventory, Nic};
+use crate::rescue::{NoRescue, RescueSystem};
+use provisioner_api::{Disk, Inventory, Nic, RescueAccess};
 use std::{
     fs::{File, OpenOptions},
     io::Write,
     path::Path,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,15 +15,17 @@ use std::{
 #[derive(Debug)]
 pub struct RealHost {
     sysfs: Sysfs,
-    console: Option<Mutex<File>>,
+    console: Option<Arc<Mutex<File>>>,
+    rescue: RescueSystem,
 }
 
 impl RealHost {
     /// Opens the console. Without one, lines are lost and the work goes on.
     #[must_use]
     pub fn new() -> Self {
-        let console = OpenOptions::new().write(true).open("/dev/console").ok().map(Mutex::new);
-        Self { sysfs: Sysfs::at("/"), console }
+        let console = OpenOptions::new().write(true).open("/dev/console").ok();
+        let console = console.map(|console| Arc::new(Mutex::new(console)));
+        Self { sysfs: Sysfs::at("/"), console, rescue: RescueSystem::default() }
     }
 
     /// Waits until no more disks appear: drivers find them after their module was loaded. `nap` is the pause between
@@ -95,11 +98,24 @@ impl Host for RealHost {
         kibibytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
     }
 
-    fn say(&self, line: &str) {
-        let Some(console) = &self.console else { return };
-        // A panic elsewhere while a line was written harms nothing here.
-        let mut console = console.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Nobody to tell when the console itself fails.
-        let _ = console.write_all(format!("billet: {line}\n").as_bytes());
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        let console = self.console.clone();
+        let tell = move |line: &str| say(console.as_deref(), line);
+        let failed = |error: NoRescue| HostError::Rescue(Box::new(error));
+        let host_key = self.rescue.start(archive, authorized_keys, tell).map_err(failed)?;
+        let addresses = self.inventory()?.nics.into_iter().flat_map(|nic| nic.addresses).collect();
+        Ok(RescueAccess { addresses, host_key })
     }
+
+    fn say(&self, line: &str) {
+        say(self.console.as_deref(), line);
+    }
+}
+
+fn say(console: Option<&Mutex<File>>, line: &str) {
+    let Some(console) = console else { return };
+    // A panic elsewhere while a line was written harms nothing here.
+    let mut console = console.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Nobody to tell when the console itself fails.
+    let _ = console.write_all(format!("billet: {line}\n").as_bytes());
 }

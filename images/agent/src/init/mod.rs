@@ -129,7 +129,7 @@ fn mounts() -> Vec<String> {
     trouble
 }
 
-/// Buries orphans, as a first process has to. The agent itself starts no process.
+/// Buries orphans, as a first process has to. The agent itself starts no process but in a rescue.
 async fn reap() {
     let Ok(mut children) = signal(SignalKind::child()) else { return };
     while children.recv().await.is_some() {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress,
+    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress, RescueAccess,
     agent::{ClaimRequest, ClaimResponse, ReportResponse, SeedFile},
     permit::{Chassis, Permit, PermitMethod, SignedPermit},
 };
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 mod forged;
 mod ram;
+mod rescue;
 
 const MACHINE: MachineId = MachineId(uuid::Uuid::from_u128(1));
 const MIB: u64 = 1 << 20;
@@ -191,6 +192,15 @@ impl Service for FakeService {
         self.with(|state| {
             state.files.get(sha256).cloned().ok_or(ServiceError::Refused { why: "no such manifest".into() })
         })
+    }
+
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.up(Some(session))?;
+        let bytes = self.with(|state| state.files.get(sha256).cloned());
+        let mut bytes = bytes.ok_or(ServiceError::Refused { why: "no such archive".into() })?.to_vec();
+        assert!(bytes.len() <= limit);
+        bytes[0] ^= u8::from(self.with(|state| state.faults.damaged));
+        Ok(bytes.into())
     }
 
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
@@ -592,6 +602,10 @@ impl Host for Reluctant {
 
     fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
         self.0.load_system(kernel, initrd, cmdline)
+    }
+
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        self.0.start_rescue(archive, authorized_keys)
     }
 
     fn say(&self, line: &str) {

@@ -35,17 +35,19 @@ impl Silence {
                 | MachineState::Releasing
                 | MachineState::Servicing
         );
+        // It is in rescue, on its way there, or back.
+        let rescue = status.state == MachineState::Rescue;
         if works && job.is_none() {
             broken.add(&machine.name, format!("it is {:?} without a job", status.state));
         }
-        if let Some(job) = job.filter(|_| !works) {
+        if let Some(job) = job.filter(|_| !works && !rescue) {
             broken.add(&machine.name, format!("it is {:?}, and a job runs: {:?}", status.state, job.kind));
         }
         if status.held.is_some() {
             return;
         }
         let Some(waiting) = &status.waiting else {
-            if works {
+            if works || rescue {
                 broken.add(&machine.name, format!("it is {:?}, and neither waits nor is held", status.state));
             }
             return;

@@ -118,6 +118,7 @@ struct Boot {
     tftp_port: u16,
     kernel: PathBuf,
     ramdisk: PathBuf,
+    rescue: PathBuf,
     ipxe: PathBuf,
 }
 
@@ -172,7 +173,9 @@ pub(super) fn data(dir: &Path) -> PathBuf {
 pub(super) fn write(dir: &Path, ports: &Ports, options: &ServiceOptions) -> Result<()> {
     let boot = dir.join("boot");
     std::fs::create_dir_all(&boot)?;
-    for (number, name) in ["vmlinuz", "initrd.img", "undionly.kpxe", "snponly.efi"].iter().enumerate() {
+    for (number, name) in
+        ["vmlinuz", "initrd.img", "undionly.kpxe", "snponly.efi", "rescue.img"].iter().enumerate()
+    {
         let size = usize::try_from(options.service.boot_kib * 1024)?;
         // Nothing in it is ever run; that no two are alike lets a mix-up show.
         let content: Vec<u8> = (0..size).map(|at| (at / 512 + number * 31 + at) as u8).collect();
@@ -214,6 +217,7 @@ fn text(dir: &Path, boot: &Path, ports: &Ports, options: &ServiceOptions) -> Res
             tftp_port: ports.tftp,
             kernel: boot.join("vmlinuz"),
             ramdisk: boot.join("initrd.img"),
+            rescue: boot.join("rescue.img"),
             ipxe: boot.to_owned(),
         },
         console: Console { record: &service.console },

@@ -126,6 +126,12 @@ impl<S: Service> Service for Watched<S> {
         Ok(bytes)
     }
 
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        let bytes = self.call(self.service.rescue(session, sha256, limit)).await?;
+        self.traffic.agent_bytes(bytes.len());
+        Ok(bytes)
+    }
+
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         let bytes = self.call(self.service.chunk(session, sha256, limit)).await?;
         self.traffic.agent_bytes(bytes.len());
@@ -139,6 +145,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Outcome::Progress { .. } => "progress",
         Outcome::Done { .. } => "done",
         Outcome::Inventory { .. } => "inventory",
+        Outcome::Rescued { .. } => "rescued",
         Outcome::Failed { .. } => "failed",
         Outcome::Refused { .. } => "refused",
     }

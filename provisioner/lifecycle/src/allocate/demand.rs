@@ -72,6 +72,7 @@ impl Pending {
             ram: self.ram,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
         }

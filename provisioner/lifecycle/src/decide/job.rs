@@ -116,6 +116,10 @@ fn finish(machine: &Machine, job: &Job) -> Decision {
             (came_from(machine), "its servicing was cancelled, and it is led back")
         }
         JobKind::Service => (came_from(machine), "it was serviced"),
+        JobKind::Rescue if job.only_returns() => {
+            (MachineState::Deployed, "its rescue is over, and its own system boots")
+        }
+        JobKind::Rescue => (MachineState::Rescue, "its rescue system runs"),
         JobKind::Deploy | JobKind::Reinstall => (MachineState::Deployed, "its operating system reported in"),
         JobKind::Release if job.wipes() => (MachineState::Available, "its disks are wiped"),
         JobKind::Release => (MachineState::Available, "it is switched off, and nothing was written"),
@@ -381,6 +385,7 @@ fn order_waits(step: StepName, report: Option<&AgentReport>) -> String {
         StepName::WriteSeed => "the agent writes the seed",
         StepName::BootRam => "the agent loads the system that runs from RAM",
         StepName::Erase => "the agent wipes the disks",
+        StepName::Rescue => "the agent starts the rescue system",
         _ => "the agent lets the machine reboot",
     };
     percent(report).map_or_else(|| doing.to_owned(), |percent| format!("{doing}: {percent} %"))

@@ -1,11 +1,12 @@
 //! Decisions while no job runs.
 
 use super::{Decision, Effect, Move, Patience};
-use crate::{adopt::is_to_be_adopted, machine::Machine, ram, service::is_asked};
+use crate::{adopt::is_to_be_adopted, deadline::Limits, machine::Machine, ram, rescue, service::is_asked};
+use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};
 
 /// Decides for a machine without a running job.
-pub(super) fn decide(machine: &Machine) -> Decision {
+pub(super) fn decide(machine: &Machine, limits: &Limits, now: Timestamp) -> Decision {
     // Before anything is done to it.
     if is_to_be_adopted(machine) {
         let because = "it runs an instance already, which was adopted".into();
@@ -38,7 +39,13 @@ pub(super) fn decide(machine: &Machine) -> Decision {
         (MachineState::Deployed, Some(false)) if machine.reinstalls() => {
             start(JobKind::Reinstall, "the instance is to be installed anew")
         }
-        (MachineState::Deployed, Some(true)) => start(JobKind::Release, "the instance is given back"),
+        (MachineState::Deployed, Some(false)) if machine.wants_rescue() => {
+            start(JobKind::Rescue, "the instance is to be rescued")
+        }
+        (MachineState::Deployed | MachineState::Rescue, Some(true)) => {
+            start(JobKind::Release, "the instance is given back")
+        }
+        (MachineState::Rescue, _) => rescue::decide(machine, limits, now),
         (MachineState::Available | MachineState::Deployed, _) => Decision::Done,
         // A working state without a job can't come about by `settle`; if it does, a person must look at it.
         (

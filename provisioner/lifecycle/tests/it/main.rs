@@ -7,6 +7,7 @@ mod placement;
 mod properties;
 mod ram;
 mod reinstall;
+mod rescue;
 mod restored;
 mod service;
 mod story;

@@ -1,7 +1,8 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
 use super::world::{
-    INSTANCE, World, cancel, choose, erase, held, inventory, owner, ram_owner, reinstall, release, service,
+    INSTANCE, World, cancel, choose, erase, held, inventory, owner, ram_owner, reinstall, release, rescue,
+    service, unrescue,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -54,6 +55,8 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Request::Assign(ram_owner())),
         Just(release()),
         Just(reinstall()),
+        Just(rescue()),
+        Just(unrescue()),
         Just(Request::Adopt(owner())),
         Just(service()),
         proptest::sample::select(&DISKS[..]).prop_map(|disk| Request::Service(vec![erase(&[disk])])),
@@ -115,7 +118,7 @@ fn leave_of(task: &Task) -> Option<&Leave> {
         Task::WriteImage { leave, .. } | Task::WriteSeed { leave, .. } | Task::Erase { leave, .. } => {
             Some(leave)
         }
-        Task::Inspect | Task::BootRam { .. } | Task::Reboot => None,
+        Task::Inspect | Task::BootRam { .. } | Task::Rescue { .. } | Task::Reboot => None,
     }
 }
 
@@ -151,6 +154,7 @@ fn check_order(world: &World) {
     assert!(!(from_ram && writes), "leave to write for an image that runs from RAM");
     assert!(from_ram || !matches!(draft.task, Task::BootRam { .. }));
     if let Some(leave) = leave_of(&draft.task) {
+        assert!(job.kind != JobKind::Rescue, "a rescue destroys nothing");
         let services = world.machine.state.name == MachineState::Servicing;
         assert!(
             services || matches!(world.machine.state.name, MachineState::Deploying | MachineState::Releasing)
@@ -221,14 +225,20 @@ fn check(world: &World, before: &Machine) {
             | MachineState::Releasing
             | MachineState::Servicing
     );
-    assert_eq!(working, machine.running_job().is_some(), "a job runs exactly in the working states");
+    let rescue = machine.state.name == MachineState::Rescue;
+    assert!(rescue || working == machine.running_job().is_some(), "a job runs exactly in the working states");
+    let rests = machine.rests_in_rescue();
+    assert!(!rests || machine.state.dirty, "whoever is in rescue may have written");
     if machine.want.owner.is_none() {
         assert!(!matches!(
             machine.state.name,
-            MachineState::Deploying | MachineState::Deployed | MachineState::Releasing
+            MachineState::Deploying | MachineState::Deployed | MachineState::Releasing | MachineState::Rescue
         ));
     }
-    if working && machine.state.hold.is_none() {
+    if rests && machine.state.hold.is_none() {
+        assert!(world.decide() != Decision::Done, "it says what it waits for");
+    }
+    if (working || rescue && !rests) && machine.state.hold.is_none() {
         match world.decide() {
             Decision::Wait(patience) => {
                 assert!(patience.until.is_some(), "waits without an end: {patience:?}");
@@ -334,6 +344,7 @@ proptest! {
         world.request(&Request::Protected(false)).unwrap();
         for _ in 0..6 {
             let _ = world.request(&Request::Retry);
+            let _ = world.request(&unrescue());
             for _ in 0..400 {
                 if world.decide() == Decision::Done {
                     break;
@@ -428,7 +439,7 @@ proptest! {
                 Some(state.name) == before.state.came_from || state.name == MachineState::Available
             }
             // Back to the old system, or on: the new one may have reported in just before.
-            _ if before.reinstalls() => state.name == MachineState::Deployed,
+            _ if before.reinstalls() || before.is_rescued() => state.name == MachineState::Deployed,
             _ => state.name == MachineState::Available,
         };
         prop_assert!(ended || state.hold.is_some() && state.hold != hold, "{:?}", world.machine);
@@ -456,7 +467,7 @@ proptest! {
 
     #[test]
     fn what_was_seen_is_wiped_or_on_record(
-        from in 0..9,
+        from in 0..10,
         events in proptest::collection::vec(disks_come_and_go(), 1..160),
     ) {
         let mut world = match from {
@@ -468,6 +479,7 @@ proptest! {
             5 => World::ram_at(StepName::BootRam),
             6 => World::ram_deployed(),
             7 => World::at(JobKind::Service, StepName::Agent),
+            8 => World::in_rescue(),
             _ => World::at(JobKind::Release, StepName::Erase),
         };
         let mut seen = Seen::default();
@@ -485,11 +497,12 @@ proptest! {
 
     #[test]
     fn what_is_protected_is_not_wiped(
-        from in 0..3,
+        from in 0..4,
         events in proptest::collection::vec(event(), 1..120),
     ) {
         let mut world = match from {
             0 => World::deployed(),
+            3 => World::in_rescue(),
             1 => World::at(JobKind::Deploy, StepName::WriteImage),
             _ => World::at(JobKind::Deploy, StepName::PhoneHome),
         };
@@ -502,13 +515,20 @@ proptest! {
                 happen(&mut world, event);
             }
             let deploys = from > 0 && world.machine.state.name == MachineState::Deploying;
-            let services = world.machine.state.name == MachineState::Servicing;
-            prop_assert!(deploys || services || world.machine.state.name == MachineState::Deployed);
+            let stays = matches!(
+                world.machine.state.name,
+                MachineState::Deployed | MachineState::Rescue | MachineState::Servicing
+            );
+            prop_assert!(deploys || stays);
             prop_assert!(world.machine.state.dirty);
-            let writes = world.machine.running_job().is_some() && !awaits_report(&world.machine) && !services;
+            let writing =
+                |job: &&provisioner_lifecycle::Job| !matches!(job.kind, JobKind::Rescue | JobKind::Service);
+            let job = world.machine.running_job().filter(writing);
+            let writes = job.is_some() && !awaits_report(&world.machine);
             prop_assert!(from == 1 || !writes, "what may run is written over");
             let task = order(&world.machine, world.now).map(|draft| draft.task);
-            let harmless = matches!(task, None | Some(Task::Inspect | Task::Reboot));
+            let harmless =
+                matches!(task, None | Some(Task::Inspect | Task::Reboot | Task::Rescue { .. }));
             prop_assert!(from == 1 && !matches!(task, Some(Task::Erase { .. })) || harmless, "{task:?}");
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! The file is checked in and compared; `UPDATE=1 cargo test` rewrites it.
 
-use super::world::{INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release, service};
+use super::world::{
+    INSTANCE, World, cancel, choose, held, inventory, owner, reinstall, release, rescue, service, unrescue,
+};
 use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
@@ -35,6 +37,7 @@ fn situations() -> Vec<(String, World)> {
     reinstallations(&mut list);
     from_ram(&mut list);
     services(&mut list);
+    rescues(&mut list);
     steps(&mut list, JobKind::Release, "releasing");
     list.push(("releasing: erase, waits for leave".into(), World::in_line()));
     let mut unwritten = World::at(JobKind::Deploy, StepName::Agent);
@@ -49,6 +52,7 @@ fn situations() -> Vec<(String, World)> {
         (JobKind::Reinstall, StepName::Agent, "reinstalling, held before writing"),
         (JobKind::Reinstall, StepName::WriteImage, "reinstalling, held while writing"),
         (JobKind::Reinstall, StepName::PhoneHome, "reinstalling, held while booting"),
+        (JobKind::Rescue, StepName::Agent, "rescue, held"),
         (JobKind::Release, StepName::Erase, "releasing, held"),
         (JobKind::Service, StepName::Agent, "servicing, held before erasing"),
         (JobKind::Service, StepName::Erase, "servicing, held while erasing"),
@@ -100,6 +104,8 @@ fn restored(list: &mut Vec<(String, World)>) {
         (World::available(), "available, restored"),
         (World::at(JobKind::Deploy, StepName::WriteImage), "deploying, restored"),
         (World::deployed(), "deployed, restored"),
+        (World::at(JobKind::Rescue, StepName::Rescue), "rescue, on the way there, restored"),
+        (World::in_rescue(), "rescue, restored"),
         (World::at(JobKind::Release, StepName::Erase), "releasing, restored"),
         (World::at(JobKind::Service, StepName::Erase), "servicing, restored"),
         (World::serviced_free(StepName::Erase), "servicing a free machine, restored"),
@@ -156,6 +162,30 @@ fn services(list: &mut Vec<(String, World)>) {
     }
 }
 
+fn rescues(list: &mut Vec<(String, World)>) {
+    let mut asked = World::deployed();
+    asked.request(&rescue()).unwrap();
+    list.push(("deployed, to be rescued".into(), asked));
+    steps(list, JobKind::Rescue, "rescue, on the way there");
+    let world = World::in_rescue();
+    list.push(("rescue".into(), world.clone()));
+    for (name, request) in
+        [("to be ended", unrescue()), ("to be tried again", Request::Retry), ("given back", release())]
+    {
+        let mut world = world.clone();
+        world.request(&request).unwrap();
+        list.push((format!("rescue, {name}"), world));
+    }
+    let mut silent = world;
+    silent.pass(SignedDuration::from_hours(1));
+    list.push(("rescue, its agent is silent".into(), silent.clone()));
+    silent.fact(&Fact::Netboot);
+    list.push(("rescue, it booted anew".into(), silent));
+    for step in [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn] {
+        list.push((format!("rescue, on the way back: {step}"), World::unrescued(step)));
+    }
+}
+
 fn steps(list: &mut Vec<(String, World)>, kind: JobKind, state: &str) {
     let first = if kind == JobKind::Service { StepName::ShutDown } else { StepName::PowerOff };
     let first = World::at(kind, first);
@@ -176,6 +206,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("release", release()),
         ("reinstall", reinstall()),
         ("service", service()),
+        ("rescue", rescue()),
+        ("unrescue", unrescue()),
         ("disown", Request::Disown { instance: INSTANCE }),
         ("take the BMC away", Request::Bmc(false)),
         ("protect", Request::Protected(true)),

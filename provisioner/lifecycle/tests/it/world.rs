@@ -118,6 +118,11 @@ impl World {
                 world.request(&service()).unwrap();
                 world
             }
+            JobKind::Rescue => {
+                let mut world = Self::deployed();
+                world.request(&rescue()).unwrap();
+                world
+            }
         };
         for _ in 0..200 {
             let here = world.machine.running_job().and_then(|job| job.current().map(|step| (job.kind, step)));
@@ -127,6 +132,23 @@ impl World {
             world.live();
         }
         panic!("{kind:?} never comes to {step}");
+    }
+
+    /// A machine that rests in its rescue system, whose agent was just heard.
+    pub(crate) fn in_rescue() -> Self {
+        let mut world = Self::at(JobKind::Rescue, StepName::Rescue);
+        world.good_answer().iter().for_each(|fact| world.fact(fact));
+        world.reconcile(|_| Ok("done".into()));
+        assert!(world.machine.rests_in_rescue());
+        world
+    }
+
+    /// The end of a rescue, at the moment when this step is in hand and begun.
+    pub(crate) fn unrescued(step: StepName) -> Self {
+        let mut world = Self::in_rescue();
+        world.request(&unrescue()).unwrap();
+        world.run_to(step);
+        world
     }
 
     /// A release whose agent called in, and that waits for leave to wipe.
@@ -330,6 +352,7 @@ pub(crate) fn owner() -> Owner {
         root_disk_serial: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         name: Default::default(),
         release: None,
     }
@@ -381,6 +404,15 @@ pub(crate) fn service() -> Request {
 pub(crate) fn erase(disks: &[&str]) -> ServiceStep {
     let disks = disks.iter().map(|disk| (*disk).to_owned()).collect();
     ServiceStep::Erase { disks, method: ErasePolicy::Overwrite }
+}
+
+/// The instance is to be rescued.
+pub(crate) fn rescue() -> Request {
+    Request::Rescue { instance: INSTANCE, authorized_keys: vec!["ssh-ed25519 AAAA".into()] }
+}
+
+pub(crate) fn unrescue() -> Request {
+    Request::Unrescue { instance: INSTANCE }
 }
 
 /// What an agent finds that sees these disks.

@@ -244,6 +244,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

@@ -144,6 +144,7 @@ fn undisturbed(record: &MachineRecord) -> Result<(), ApiError> {
         }
         JobKind::Service => format!("wait for its end, or `billet machine cancel {name}`"),
         JobKind::Reinstall => format!("wait for its end, or stop it with `billet machine cancel {name}`"),
+        JobKind::Rescue => format!("wait for its end, or end it with `billet machine cancel {name}`"),
         JobKind::Release => "wait for its end".to_owned(),
     };
     let kind = word(&job.kind);

@@ -46,6 +46,7 @@ async fn placed(service: &Service, spec: impl FnOnce(&mut InstanceRecord)) -> Ma
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

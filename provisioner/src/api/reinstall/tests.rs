@@ -30,6 +30,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         release: None,
     });

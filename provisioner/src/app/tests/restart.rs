@@ -26,6 +26,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

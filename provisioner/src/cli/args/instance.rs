@@ -24,10 +24,15 @@ pub(in crate::cli) enum InstanceCommand {
     /// Make an instance of what runs on a machine already. The machine is not touched: not switched, not booted, not written
     Adopt(Adopt),
     /// Stop what is done for an instance: without a machine it is gone, a deployment is given back, a wiping pauses, and
-    /// of a reinstallation that wrote nothing yet the old system boots again
+    /// of a rescue, or a reinstallation that wrote nothing yet, the own system boots again
     Cancel(Cancel),
     /// Write an instance's root disk anew; it keeps its machine, its addresses and what is on all other disks
     Reinstall(Reinstall),
+    /// Boot an instance's machine into a small system in RAM, where one logs in by SSH as root and mends its disks. The
+    /// machine is switched off and on; no disk is touched
+    Rescue(Rescue),
+    /// End a rescue: the machine boots its own system from the disk again
+    Unrescue(Unrescue),
     /// Try again what is held, or what waits to be tried again
     Retry(Named),
     /// Change what is said of one; only what is given changes
@@ -120,6 +125,27 @@ pub(in crate::cli) struct Reinstall {
     /// Don't ask; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}
+
+/// `billet instance rescue`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Rescue {
+    /// Its name or id
+    pub(in crate::cli) name: String,
+    /// File with SSH public keys that log in as root; may be given more than once
+    #[arg(long = "ssh-key", value_name = "FILE", required = true)]
+    pub(in crate::cli) ssh_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) wait: Wait,
+}
+
+/// `billet instance unrescue`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Unrescue {
+    /// Its name or id
+    pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
 }

@@ -1,5 +1,7 @@
 //! `billet instance …`.
 
+mod rescue;
+
 use super::{
     Session,
     confirm::{Question, confirm},
@@ -36,6 +38,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
         InstanceCommand::Adopt(asked) => adopt(session, asked).await,
         InstanceCommand::Reinstall(reinstall) => reinstall_instance(session, reinstall).await,
+        InstanceCommand::Rescue(asked) => rescue::rescue(session, asked).await,
+        InstanceCommand::Unrescue(asked) => rescue::unrescue(session, &asked).await,
         InstanceCommand::Retry(named) => {
             session.client.instance_action(&named.name, InstanceAction::Retry).await?;
             let name = named.name;
@@ -217,6 +221,9 @@ async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(
     let sentence = match (instance.status.state, &instance.status.machine_name) {
         (InstanceState::Releasing, Some(machine)) => {
             format!("the wiping of machine {machine} pauses; see `billet why {machine}`")
+        }
+        (InstanceState::Rescue, Some(machine)) => {
+            format!("the rescue of instance {name} ends, and machine {machine} boots its own system")
         }
         (InstanceState::Reinstalling, Some(machine)) => {
             format!(

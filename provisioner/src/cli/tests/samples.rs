@@ -179,6 +179,7 @@ pub(in crate::cli) fn instance(name: &str) -> Instance {
             waiting: None,
             held: None,
             addresses: Vec::new(),
+            rescue: None,
             installation: 0,
             phoned_home: None,
             host_keys: Vec::new(),

@@ -85,6 +85,11 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
     job::lines(&mut page, status.waiting.as_ref(), status.held.as_ref(), context);
     page.line("Machine", machine(instance));
     page.line("Addresses", status.addresses.join(", "));
+    if let Some(rescue) = &status.rescue {
+        let login = if rescue.ready { rescue.login.join(" or ") } else { "not ready yet".to_owned() };
+        page.line("Rescue", login);
+        page.line("Rescue host key", rescue.host_key.as_deref().unwrap_or_default());
+    }
     page.line("Phoned home", status.phoned_home.map(|at| context.time_and_age(at)).unwrap_or_default());
     page.line("Image", image(instance));
     page.line("Hostname", hostname(instance));

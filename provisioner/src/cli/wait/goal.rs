@@ -19,6 +19,8 @@ pub(in crate::cli) enum Goal {
     Serviced(Option<(JobId, u64)>),
     /// An instance's operating system reported in.
     Running,
+    /// One can log in to an instance's rescue system.
+    Rescued,
     /// An instance is no more.
     Gone,
 }
@@ -31,6 +33,7 @@ impl Goal {
             Self::Inspected(_) => "inspected",
             Self::Serviced(_) => "serviced",
             Self::Running => "running",
+            Self::Rescued => "in rescue",
             Self::Gone => "gone",
         }
     }
@@ -160,7 +163,11 @@ fn is_over(machine: &Machine, kind: JobKind, before: Option<(JobId, u64)>) -> bo
 pub(in crate::cli) fn instance_look(instance: &Instance, machine: Option<&Machine>, goal: Goal) -> Look {
     let status = &instance.status;
     let held = status.held.as_ref().or_else(|| machine.and_then(|machine| machine.status.held.as_ref()));
-    let reached = goal == Goal::Running && status.state == InstanceState::Running;
+    let reached = match (goal, &status.rescue) {
+        (Goal::Running, None) => status.state == InstanceState::Running,
+        (Goal::Rescued, Some(rescue)) => rescue.ready,
+        _ => false,
+    };
     let verdict = match held {
         Some(held) if !reached => Verdict::Held(held.clone()),
         _ if reached => Verdict::Reached,

@@ -115,6 +115,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

@@ -41,6 +41,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

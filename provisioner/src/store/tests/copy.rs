@@ -41,6 +41,7 @@ fn owner(instance: InstanceId) -> Owner {
         release: None,
         installation: 0,
         adopted: false,
+        rescue: None,
     }
 }
 

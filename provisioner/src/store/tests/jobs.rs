@@ -127,6 +127,7 @@ async fn who_owns_a_machine_is_told_by_name() {
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

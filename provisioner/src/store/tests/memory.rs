@@ -297,6 +297,7 @@ impl Site {
             ram: None,
             installation: 0,
             adopted: false,
+            rescue: None,
             root_disk_serial: None,
             name: Default::default(),
             release: None,

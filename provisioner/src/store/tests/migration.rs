@@ -61,6 +61,7 @@ fn machine() -> Machine {
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),

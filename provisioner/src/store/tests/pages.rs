@@ -132,6 +132,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         ram: None,
         installation: 0,
         adopted: false,
+        rescue: None,
         root_disk_serial: None,
         name: Default::default(),
         release: None,

@@ -262,6 +262,10 @@ impl Service for Forger {
         self.image.1.manifest(session, sha256).await
     }
 
+    async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.image.1.rescue(session, sha256, limit).await
+    }
+
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         self.image.1.chunk(session, sha256, limit).await
     }
@@ -283,6 +287,10 @@ impl Host for Counting {
 
     fn load_system(&self, kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
         self.0.load_system(kernel, initrd, cmdline)
+    }
+
+    fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
+        self.0.start_rescue(archive, authorized_keys)
     }
 
     fn say(&self, line: &str) {

@@ -43,6 +43,10 @@ impl Service for Fake {
         Ok(Bytes::from_static(b"{}"))
     }
 
+    async fn rescue(&self, _: &Secret, _: &str, _: usize) -> Result<Bytes, ServiceError> {
+        Ok(Bytes::from_static(&[1; 100]))
+    }
+
     async fn chunk(&self, _: &Secret, _: &str, _: usize) -> Result<Bytes, ServiceError> {
         Ok(Bytes::from_static(&[0; 100]))
     }
