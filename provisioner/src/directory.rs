@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many other replicas an agent is told of at most: a kernel's command line has 2048 bytes.
 const OTHERS: usize = 4;
 
-/// How long a script is kept back until the window is open: firmware and iPXE wait for longer.
-const START: Duration = Duration::from_secs(20);
+/// How long a script is kept back until the window is open, less than [`PATIENCE`]; whoever asked asks again.
+const START: Duration = Duration::from_millis(1500);
 
 /// How often it is looked meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
@@ -149,18 +149,22 @@ impl BootDirectory {
         }
     }
 
-    async fn boot_script(&self, mac: Mac, from: Ipv4Addr) -> Result<BootScript, ServiceError> {
+    /// None: it is not known yet.
+    async fn boot_script(&self, mac: Mac, from: Ipv4Addr) -> Result<Option<BootScript>, ServiceError> {
         let text = format_mac(mac);
         let network = self.service.config.networks.iter().find(|network| network.contains(from));
-        let Some(network) = network else { return Ok(BootScript::Disk) };
+        let Some(network) = network else { return Ok(Some(BootScript::Disk)) };
         let machine = self.service.store.boot_machine(&text).await?;
         let window = match leave(machine.as_deref(), network) {
             Leave::No => None,
             Leave::Job(window) => Some(window),
-            Leave::Again(id) => self.window_of_start(id, &text).await?,
+            Leave::Again(id) => match self.window_of_start(id, &text).await? {
+                None => return Ok(None),
+                window => window,
+            },
             Leave::Discovery => windows::discovery_window(&self.service, &text).await?,
         };
-        let Some(window) = window else { return Ok(BootScript::Disk) };
+        let Some(window) = window else { return Ok(Some(BootScript::Disk)) };
         let mut parameters = vec![
             ("billet.url".to_owned(), self.urls(network)),
             ("billet.token".to_owned(), windows::claim_token(&self.service.key, &window)),
@@ -168,7 +172,7 @@ impl BootDirectory {
             ("billet.now".to_owned(), clock::now().as_second().to_string()),
         ];
         parameters.extend(self.service.config.boot.kernel_parameters.iter().cloned());
-        Ok(BootScript::Agent { parameters })
+        Ok(Some(BootScript::Agent { parameters }))
     }
 }
 
@@ -216,7 +220,7 @@ impl Directory for BootDirectory {
     }
 
     async fn script(&self, mac: Mac, _uuid: Option<&str>, from: Ipv4Addr, _arch: Arch) -> Option<BootScript> {
-        said("its boot script", self.boot_script(mac, from)).await
+        said("its boot script", self.boot_script(mac, from)).await.flatten()
     }
 
     fn trace(&self, entry: Entry) {

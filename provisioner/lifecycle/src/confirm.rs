@@ -114,62 +114,8 @@ pub(crate) fn is_unconfirmed(machine: &Machine) -> bool {
 
 /// What comes of a choice about such a hold, where that is something else than of other holds.
 pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
-    let given_back = given_back(machine);
     Some(match (choice, machine.state.name) {
-        (Choice::Retry, MachineState::Discovered) => {
-            "if it is nobody's: `billet machine retry {machine}` lets it go on as it was"
-        }
-        (Choice::Retry, MachineState::Inspecting) => {
-            "if it is nobody's: `billet machine retry {machine}` inspects it anew, which switches it"
-        }
-        (Choice::Retry, MachineState::Available) if machine.want.owner.is_none() => {
-            "if nobody has used it since: `billet machine retry {machine}` lets instances have it again; its disks are not wiped before"
-        }
-        (Choice::Retry, _) if is_to_be_adopted(machine) => {
-            "if it is still that of instance {instance}: `billet machine retry {machine}` lets that have it as it is; nothing is done to it"
-        }
-        (Choice::Retry, MachineState::Available) if machine.runs_from_ram() => {
-            "if nobody has used it since: `billet machine retry {machine}` boots its instance, which runs from RAM"
-        }
-        (Choice::Retry, MachineState::Available) => {
-            "if nobody has used it since: `billet machine retry {machine}` deploys it, which writes its disk"
-        }
-        (Choice::Retry, MachineState::Deployed) if machine.reinstalls() => {
-            "if it is still that of instance {instance}, which is to be installed anew: `billet machine retry {machine}` writes its root disk"
-        }
-        (Choice::Retry, MachineState::Deployed) if machine.wants_rescue() => {
-            "if it is still that of instance {instance}, which is to be rescued: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
-        }
-        (Choice::Retry, MachineState::Rescue) if machine.running_job().is_none() => {
-            "if it is still that of instance {instance}: `billet machine retry {machine}` confirms that it is in rescue; nothing is done to it"
-        }
-        (Choice::Retry, MachineState::Rescue) if machine.running_job().is_some_and(Job::only_returns) => {
-            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
-        }
-        (Choice::Retry, MachineState::Rescue) => {
-            "if it is still that of instance {instance}: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
-        }
-        (Choice::Retry, MachineState::Deployed) => {
-            "if instance {instance} still runs on it: `billet machine retry {machine}` confirms it; nothing is done to it"
-        }
-        (Choice::Retry, MachineState::Deploying) if given_back => {
-            "if it is nobody else's by now: `billet machine retry {machine}` gives it back: its disks are wiped"
-        }
-        (Choice::Retry, MachineState::Deploying) if machine.running_job().is_some_and(Job::only_returns) => {
-            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
-        }
-        (Choice::Retry, MachineState::Deploying) if machine.runs_from_ram() => {
-            "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: what may run from RAM is ended, and booted again"
-        }
-        (Choice::Retry, MachineState::Deploying) => {
-            "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: the disk is written again"
-        }
-        (Choice::Retry, MachineState::Releasing) => {
-            "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew: its disks are wiped"
-        }
-        (Choice::Retry, MachineState::Servicing) => {
-            "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew, which switches it and wipes the data disks that were named"
-        }
+        (Choice::Retry, _) => confirmed(machine),
         (Choice::Cancel, MachineState::Servicing) => {
             "if it is nobody else's by now: `billet machine choose {machine} cancel` leads it back: the system of its instance boots from its disk, or it is switched off where nobody had it"
         }
@@ -193,4 +139,64 @@ pub(crate) fn what(machine: &Machine, choice: Choice) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What comes of confirming it as it is.
+fn confirmed(machine: &Machine) -> &'static str {
+    match machine.state.name {
+        MachineState::Discovered => {
+            "if it is nobody's: `billet machine retry {machine}` lets it go on as it was"
+        }
+        MachineState::Inspecting => {
+            "if it is nobody's: `billet machine retry {machine}` inspects it anew, which switches it"
+        }
+        MachineState::Available if machine.want.owner.is_none() => {
+            "if nobody has used it since: `billet machine retry {machine}` lets instances have it again; its disks are not wiped before"
+        }
+        _ if is_to_be_adopted(machine) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` lets that have it as it is; nothing is done to it"
+        }
+        MachineState::Available if machine.runs_from_ram() => {
+            "if nobody has used it since: `billet machine retry {machine}` boots its instance, which runs from RAM"
+        }
+        MachineState::Available => {
+            "if nobody has used it since: `billet machine retry {machine}` deploys it, which writes its disk"
+        }
+        MachineState::Deployed if machine.reinstalls() => {
+            "if it is still that of instance {instance}, which is to be installed anew: `billet machine retry {machine}` writes its root disk"
+        }
+        MachineState::Deployed if machine.wants_rescue() => {
+            "if it is still that of instance {instance}, which is to be rescued: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
+        }
+        MachineState::Rescue if machine.running_job().is_none() => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` confirms that it is in rescue; nothing is done to it"
+        }
+        MachineState::Rescue if machine.running_job().is_some_and(Job::only_returns) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
+        }
+        MachineState::Rescue => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` switches it into its rescue system; nothing is written"
+        }
+        MachineState::Deployed => {
+            "if instance {instance} still runs on it: `billet machine retry {machine}` confirms it; nothing is done to it"
+        }
+        MachineState::Deploying if given_back(machine) => {
+            "if it is nobody else's by now: `billet machine retry {machine}` gives it back: its disks are wiped"
+        }
+        MachineState::Deploying if machine.running_job().is_some_and(Job::only_returns) => {
+            "if it is still that of instance {instance}: `billet machine retry {machine}` boots the system on its disk"
+        }
+        MachineState::Deploying if machine.runs_from_ram() => {
+            "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: what may run from RAM is ended, and booted again"
+        }
+        MachineState::Deploying => {
+            "if nothing that matters runs on it: `billet machine retry {machine}` does all steps anew: the disk is written again"
+        }
+        MachineState::Releasing => {
+            "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew: its disks are wiped"
+        }
+        MachineState::Servicing => {
+            "if it is nobody else's by now: `billet machine retry {machine}` does all steps anew, which switches it and wipes the data disks that were named"
+        }
+    }
 }

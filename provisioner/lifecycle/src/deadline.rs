@@ -154,21 +154,15 @@ impl Limits {
                 Then::Restart,
                 "reading what a machine is made of takes seconds",
             ),
-            StepName::WriteImage => (
+            StepName::WriteImage | StepName::BootRam => (
                 D::from_mins(2).saturating_add(written),
                 self.write,
                 Then::Restart,
-                "unusual is 2 min and what a disk of 50 MB/s takes; the limit leaves room for a crowded network",
+                "unusual is 2 min and what a disk or a line of 50 MB/s takes; the limit leaves room for a crowded network",
             ),
             StepName::WriteSeed => {
                 (D::from_mins(1), self.write, Then::Restart, "a few kilobytes; the limit is that of writing")
             }
-            StepName::BootRam => (
-                D::from_mins(2).saturating_add(written),
-                self.write,
-                Then::Restart,
-                "unusual is 2 min and what a line of 50 MB/s takes; the limit leaves room for a crowded network",
-            ),
             StepName::Erase => (
                 D::from_mins(5).saturating_add(written),
                 self.erase,

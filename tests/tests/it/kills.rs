@@ -75,7 +75,7 @@ impl Work {
         }
     }
 
-    fn from_ram(self) -> bool {
+    fn runs_from_ram(self) -> bool {
         matches!(self.form, Form::Ram | Form::RamAgain)
     }
 
@@ -276,7 +276,9 @@ impl Stage {
         match (work.kind, work.form == Form::Short) {
             (JobKind::Inspect, false) => self.act(MachineAction::Inspect).await,
             (JobKind::Deploy, _) if work.form == Form::RamAgain => self.sim.restart().await,
-            (JobKind::Deploy, _) => self.create(if work.from_ram() { "ram-os" } else { "test-os" }).await,
+            (JobKind::Deploy, _) => {
+                self.create(if work.runs_from_ram() { "ram-os" } else { "test-os" }).await
+            }
             (JobKind::Release, false) => {
                 let instance = self.instance.clone().context("it was made ready")?;
                 self.give_back(&instance).await
@@ -494,7 +496,7 @@ impl Stage {
         let [disk, canaries @ .., data] = &disks[..] else { anyhow::bail!("it has disks") };
         ensure!(data.blank || work.writes_data().is_empty(), "what is to be wiped is wiped: {data:?}");
         ensure!(canaries.len() == 2 && canaries.iter().all(|canary| canary.intact), "{canaries:?}");
-        if work.from_ram() {
+        if work.runs_from_ram() {
             ensure!(on && runs.is_some() && disk.instance.is_none(), "its system runs from RAM: {disk:?}");
             return Ok(());
         }
