@@ -1,5 +1,8 @@
 //! `…/timeline`: what is known of a machine or an instance, from every source, as one story; and the last facts of it.
 
+mod source;
+
+use self::source::{SLACK, Source, page};
 use super::{
     boot_trace,
     error::{ApiError, Query},
@@ -19,10 +22,6 @@ use jiff::Timestamp;
 use provisioner_api::{Event, InstanceId, MachineId, Timeline};
 use serde::Deserialize;
 use std::sync::Arc;
-
-/// How many events more than the newest that are asked for are read: what was observed is written a moment later, in
-/// another order.
-const SLACK: u32 = 256;
 
 /// Which part, and which page of it.
 #[derive(Debug, Default, Deserialize)]
@@ -94,32 +93,29 @@ async fn answer(
     }
     let limit = pages::limit(query.limit.as_deref())?;
     let part = Part { since: asked.since.max(begin.instance), ..asked };
-    let all = service.config.history.most;
-    let most = match newest {
-        Some(newest) if part.kinds.is_empty() && part.until.is_none() => all.min(newest + SLACK),
-        _ => all,
-    };
     let id = machine.map(MachineRecord::id);
-    let mut events = Vec::new();
-    for of in whose(id, instance) {
-        let since = part.begin().max(begin.of_whose(of));
-        let told = service.store.timeline_events(of, since, most).await?;
-        // What was observed before may have been written since.
-        events.extend(
-            told.into_iter().filter(|event| begin.of_whose(of).is_none_or(|begin| event.at >= begin)),
-        );
-    }
     let macs = machine.into_iter().flat_map(|machine| &machine.spec.macs);
     let macs: Vec<_> = macs.filter_map(|mac| parse_mac_bytes(mac)).collect();
     let mut conversation = boot_trace::entries(service, &macs).await?;
     conversation.retain(|(_, heard)| begin.machine.is_none_or(|begin| crate::trace::time(heard) >= begin));
-    let mut items = timeline::merge(events, id, &conversation, &part);
-    if let Some(newest) = newest {
-        let items = items.split_off(items.len().saturating_sub(newest as usize));
-        return Ok(Json(Timeline { items, next: None }));
+    let mut sources: Vec<_> =
+        whose(id, instance).map(|of| Source::new(of, begin.of_whose(of), &part)).collect();
+    let Some(newest) = newest else {
+        let items = page(&service.store, &mut sources, id, &conversation, &part, limit).await?;
+        let (items, next) = pages::cut(items, limit, |entry| entry.id.clone());
+        return Ok(Json(Timeline { items, next }));
+    };
+    let all = service.config.history.most;
+    let few = part.kinds.is_empty() && part.until.is_none();
+    let most = if few { all.min(newest + SLACK) } else { all };
+    let mut events = Vec::new();
+    for source in &sources {
+        let told = service.store.timeline_events(source.of, source.since, most).await?;
+        events.extend(told.into_iter().filter(|event| source.has(event)));
     }
-    let (items, next) = pages::cut(items, limit, |entry| entry.id.clone());
-    Ok(Json(Timeline { items, next }))
+    let mut items = timeline::merge(events, id, &conversation, &part);
+    let items = items.split_off(items.len().saturating_sub(newest as usize));
+    Ok(Json(Timeline { items, next: None }))
 }
 
 /// The newest facts of a machine and the instance that has it, or of an instance and its machine; oldest first.
