@@ -23,6 +23,9 @@ use tokio::time::Instant;
 /// How long an answer of the database is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 
+/// How long the database has for an answer: less than a client is kept waiting.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// How much longer an open window is believed in while the database can't be asked: what is between two questions of one
 /// boot. Another replica may have changed it; then an agent starts in vain, finds that out, and has destroyed nothing.
 const IN_NEED: Duration = Duration::from_secs(120);
@@ -243,7 +246,10 @@ impl Store {
     }
 
     async fn boot_machine_at(&self, mac: &str, now: Instant) -> Result<Option<Arc<BootMachine>>, StoreError> {
-        match self.boot_machine_known(mac, now).await {
+        // A server that is gone without a word keeps its clients waiting.
+        let known = tokio::time::timeout(ANSWER, self.boot_machine_known(mac, now)).await;
+        let known = known.unwrap_or_else(|_| Err(StoreError::no_answer()));
+        match known {
             Err(error) if error.is_lost() => {
                 self.boot_index.last_open(mac, now, clock::now()).map(Some).ok_or(error)
             }

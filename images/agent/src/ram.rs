@@ -186,7 +186,7 @@ mod tests {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
-        let Ok(mut child) = spawned else { return };
+        let mut child = spawned.expect("`cpio` of the Debian package cpio");
         child.stdin.take().unwrap().write_all(&archive).unwrap();
         let listed = child.wait_with_output().unwrap();
         assert!(listed.status.success());

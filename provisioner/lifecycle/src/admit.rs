@@ -307,6 +307,10 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             if !wishes_to_reinstall(machine) {
                 check_confirmed(machine)?;
             }
+            // It ran, and is only started again: to end it is somebody else's word.
+            if starts_again(machine) {
+                return Err(Refusal::NothingToCancel);
+            }
             cancel(&mut next, *erase)?;
         }
         Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
@@ -387,6 +391,17 @@ fn to_be_written(machine: &Machine) -> bool {
 fn waits_to_try(machine: &Machine) -> bool {
     let step = machine.running_job().and_then(Job::current);
     step.is_some_and(|step| step.not_before.is_some())
+}
+
+/// Whether its instance, which ran from RAM, is being started again.
+fn starts_again(machine: &Machine) -> bool {
+    let ran = |owner: &Owner| {
+        let reported = machine.facts.phoned_home;
+        owner.release.is_none() && reported.is_some_and(|(instance, _)| instance == owner.instance)
+    };
+    machine.runs_from_ram()
+        && machine.state.name == MachineState::Deploying
+        && machine.want.owner.as_ref().is_some_and(ran)
 }
 
 /// What is stopped when it is not to go on.

@@ -11,6 +11,7 @@ use crate::{
     machine::{Job, Machine, Skipped},
     plan::StepName,
     scrap::scrap_command,
+    service::is_to_erase,
     shell::shell_word,
     wipe::skippable,
 };
@@ -125,6 +126,18 @@ pub(crate) fn choose(
         (Choice::GiveBack, Some(JobKind::Deploy)) => cancelled(),
         (Choice::Cancel, Some(JobKind::Rescue)) => cancelled(),
         (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service | JobKind::Rescue)) => given_back(),
+        (Choice::ItRuns, None | Some(JobKind::Rescue))
+            if hold.restored
+                && machine.state.name == MachineState::Rescue
+                && !confirm::given_back(machine) =>
+        {
+            let mut next = machine.clone();
+            next.want.vouched = Some(number);
+            if let Some(owner) = &mut next.want.owner {
+                owner.rescue = None;
+            }
+            Ok(next)
+        }
         (Choice::ItRuns, Some(JobKind::Deploy | JobKind::Reinstall | JobKind::Service))
             if may_run(machine) =>
         {
@@ -157,9 +170,13 @@ pub fn may_write_over(machine: &Machine) -> bool {
     let given = machine.state.name == MachineState::Available
         && machine.want.owner.is_some()
         && !is_to_be_adopted(machine);
-    let works = machine.running_job().is_some_and(|job| job.kind != JobKind::Rescue);
+    let works = machine.running_job().is_some_and(|job| match job.kind {
+        JobKind::Rescue => false,
+        JobKind::Service => is_to_erase(machine),
+        JobKind::Inspect | JobKind::Deploy | JobKind::Reinstall | JobKind::Release => true,
+    });
     let begins = works || machine.reinstalls() || given;
-    awaits_report(machine) || is_unconfirmed(machine) && begins
+    awaits_report(machine) && !machine.runs_from_ram() || is_unconfirmed(machine) && begins
 }
 
 /// Whether it may run without having reported in.
@@ -191,12 +208,18 @@ fn offered(machine: &Machine) -> String {
             &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Service) => &[Choice::Retry, Choice::Cancel, Choice::Abandon],
+        Some(JobKind::Rescue) if is_unconfirmed(machine) => {
+            &[Choice::Retry, Choice::ItRuns, Choice::Cancel, Choice::GiveBack, Choice::Abandon]
+        }
         Some(JobKind::Rescue) if !machine.wants_rescue() => {
             &[Choice::Retry, Choice::GiveBack, Choice::Abandon]
         }
         Some(JobKind::Rescue) => &[Choice::Retry, Choice::Cancel, Choice::GiveBack, Choice::Abandon],
         Some(JobKind::Release) => &[Choice::Retry, Choice::Abandon],
         None if is_unconfirmed(machine) && given_back(machine) => &[Choice::GiveBack, Choice::Abandon],
+        None if is_unconfirmed(machine) && machine.state.name == MachineState::Rescue => {
+            &[Choice::Retry, Choice::ItRuns, Choice::Abandon]
+        }
         None if is_unconfirmed(machine) => &[Choice::Retry, Choice::Abandon],
         None => &[Choice::Retry],
     };
@@ -239,6 +262,9 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         (Choice::Cancel, _) => "`billet machine cancel {machine}` ends the inspection",
         (Choice::GiveBack, Some(JobKind::Reinstall | JobKind::Service | JobKind::Rescue)) => {
             "`billet instance delete {instance}` gives the machine back: the instance ends, and all disks are wiped"
+        }
+        (Choice::GiveBack, _) if machine.boots_again() => {
+            "`billet instance delete {instance}` gives the machine back: the instance ends, and its disks are wiped"
         }
         (Choice::GiveBack, _) => {
             "`billet machine cancel {machine}` or `billet instance delete {instance}` gives the machine back: the instance ends, and what was written is wiped"

@@ -31,6 +31,8 @@ pub fn confirm_first(machine: &Machine, backup: Timestamp, clock: Timestamp) -> 
     }
     // Whoever has it by now did not ask for that.
     service::over(&mut next);
+    // What ended a system in RAM then was dealt with since, or nobody knows.
+    (next.facts.off, next.facts.boots_again) = (None, None);
     next.state.retry = next.want.retry;
     // An image may have been written since; a release that follows has to wipe.
     next.state.dirty |= may_be_written(machine);
@@ -110,6 +112,12 @@ pub(crate) fn given_back(machine: &Machine) -> bool {
 /// Whether somebody has to confirm first what is known of it.
 pub(crate) fn is_unconfirmed(machine: &Machine) -> bool {
     machine.state.hold.as_ref().is_some_and(|hold| hold.restored)
+}
+
+/// Whether an operator says that what was in rescue then, or on its way there or back, runs its own system by now.
+pub(crate) fn left_its_rescue(machine: &Machine, hold: &Hold) -> bool {
+    let vouched = machine.want.vouched == Some(hold.number);
+    hold.restored && vouched && machine.state.name == MachineState::Rescue && !given_back(machine)
 }
 
 /// What comes of a choice about such a hold, where that is something else than of other holds.

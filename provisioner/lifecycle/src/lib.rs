@@ -53,7 +53,7 @@ pub use ram::Ram;
 pub use reinstall::NoRootDisk;
 pub use rescue::{RescueWish, Rescued};
 pub use scrap::{NoScrap, scrap, scrap_command};
-pub use service::NoService;
+pub use service::{NoService, is_to_erase};
 pub use settle::{Failure, Outcome, Stage, settle, settle_on};
 pub use shell::shell_word;
 pub use turn::{

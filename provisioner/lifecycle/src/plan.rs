@@ -144,9 +144,8 @@ pub fn steps_of(kind: JobKind, short: bool) -> &'static [StepName] {
     use StepName as S;
     match kind {
         JobKind::Release | JobKind::Inspect if short => &[S::Rest],
-        JobKind::Reinstall | JobKind::Service | JobKind::Rescue if short => {
-            &[S::PowerOff, S::BootDisk, S::PowerOn]
-        }
+        JobKind::Reinstall | JobKind::Rescue if short => &[S::PowerOff, S::BootDisk, S::PowerOn],
+        JobKind::Service if short => &[S::ShutDown, S::PowerOff, S::BootDisk, S::PowerOn],
         JobKind::Inspect => &[S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent, S::Inspect, S::Rest],
         JobKind::Deploy | JobKind::Reinstall => &[
             S::PowerOff,

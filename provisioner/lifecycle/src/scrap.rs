@@ -118,5 +118,7 @@ fn not_wiped(machine: &Machine) -> Vec<String> {
 
 /// Whether there is proof for each disk that it wipes.
 fn is_wiped(job: &Job) -> bool {
-    job.steps.iter().any(|step| step.name == StepName::Erase && step.phase == StepPhase::Done)
+    // A servicing wipes some disks only.
+    job.kind == JobKind::Release
+        && job.steps.iter().any(|step| step.name == StepName::Erase && step.phase == StepPhase::Done)
 }

@@ -216,7 +216,7 @@ pub(crate) fn is_asked(machine: &Machine) -> bool {
 }
 
 /// Whether data disks are about to be wiped in its servicing.
-pub(crate) fn is_to_erase(machine: &Machine) -> bool {
+pub fn is_to_erase(machine: &Machine) -> bool {
     let wish = machine.want.service.as_ref().filter(|_| is_asked(machine));
     let asked = wish.is_some_and(|wish| erasure(&wish.steps).is_some());
     asked || machine.running_job().is_some_and(|job| job.kind == JobKind::Service && job.has_to_wipe())
@@ -241,8 +241,8 @@ pub(crate) fn steps(machine: &Machine, short: bool) -> Vec<StepName> {
         (true, false, false) => &[S::BootDisk, S::Rest],
     };
     let mut steps = Vec::new();
+    steps.extend((runs && !agent_runs(machine)).then_some(S::ShutDown));
     if !short {
-        steps.extend((runs && !is_shut_down(machine)).then_some(S::ShutDown));
         steps.extend([S::PowerOff, S::BootNetwork, S::PowerOn, S::Agent]);
         steps.extend(machine.want.service.iter().flat_map(|wish| &wish.steps).map(step_name));
     }
@@ -250,12 +250,13 @@ pub(crate) fn steps(machine: &Machine, short: bool) -> Vec<StepName> {
     steps
 }
 
-/// Whether the running servicing has its system's end behind it: an agent would be asked in vain to shut down.
-fn is_shut_down(machine: &Machine) -> bool {
-    let to_do = |job: &Job| {
-        job.steps.iter().any(|step| step.name == StepName::ShutDown && step.phase != StepPhase::Done)
+/// Whether our agent has the machine, which would be asked in vain to shut down. That the system once did says nothing: where
+/// the agent did not come, it may have booted again.
+fn agent_runs(machine: &Machine) -> bool {
+    let came = |job: &Job| {
+        job.steps.iter().any(|step| step.name == StepName::Agent && step.phase == StepPhase::Done)
     };
-    machine.running_job().is_some_and(|job| !to_do(job))
+    machine.running_job().is_some_and(|job| job.kind == JobKind::Service && came(job))
 }
 
 /// Takes down what a servicing that begins finds: that is what it leads back to.

@@ -18,7 +18,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::InstanceUpdate;
-use provisioner_lifecycle::{Refusal, is_overdue};
+use provisioner_lifecycle::{Refusal, is_overdue, is_to_erase};
 use std::sync::Arc;
 
 pub(crate) async fn update(
@@ -32,6 +32,9 @@ pub(crate) async fn update(
     }
     check_deadline("deadline", body.deadline.flatten(), clock::now())?;
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
+    if body.protected == Some(true) && own.as_ref().is_some_and(|own| is_to_erase(&own.machine)) {
+        return Err(ServiceError::from(Refusal::ToBeErased).into());
+    }
     let (mut stale, mut late) = (false, false);
     let changed = service.instance_change_loaded(&record, |record, now| {
         stale = !is_wanted(&headers, record);

@@ -405,7 +405,8 @@ pub(crate) async fn choose(
                 check_known(&service, &record).await?;
             }
             let ends = choice == Choice::GiveBack
-                || choice == Choice::Abandon && record.machine.state.name != MachineState::Servicing
+                || choice == Choice::Abandon
+                    && !matches!(record.machine.state.name, MachineState::Servicing | MachineState::Rescue)
                 || choice == Choice::Retry && may_write_over(&record.machine);
             Request::Choose { hold, choice, erase: erase_of(&service, &record, ends).await? }
         }
@@ -417,9 +418,13 @@ pub(crate) async fn choose(
     Ok(tagged(wire(&service, &record).await?))
 }
 
-/// Whether its instance stays when what runs on it is cancelled: a reinstallation or a servicing.
+/// Whether its instance stays when what runs on it is cancelled: a reinstallation, a servicing or a rescue.
 fn keeps(machine: &Core) -> bool {
-    machine.reinstalls() || matches!(machine.state.name, MachineState::Servicing | MachineState::Deployed)
+    machine.reinstalls()
+        || matches!(
+            machine.state.name,
+            MachineState::Servicing | MachineState::Rescue | MachineState::Deployed
+        )
 }
 
 /// How the disks are to be wiped if the machine's deployment ends now: as was said when its instance was given back, or

@@ -173,14 +173,16 @@ pub(super) fn resting_state(text: &str) -> Result<MachineState, String> {
 /// Reads a machine's state.
 pub(super) fn machine_state(text: &str) -> Result<MachineState, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|_| {
-        "use discovered, inspecting, available, deploying, deployed, servicing or releasing".to_owned()
+        "use discovered, inspecting, available, deploying, deployed, servicing, rescue or releasing"
+            .to_owned()
     })
 }
 
 /// Reads an instance's state.
 pub(super) fn instance_state(text: &str) -> Result<InstanceState, String> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned()))
-        .map_err(|_| "use pending, deploying, running, reinstalling, servicing or releasing".to_owned())
+    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|_| {
+        "use pending, deploying, running, reinstalling, servicing, rescue or releasing".to_owned()
+    })
 }
 
 /// A boot chain of a machine's own; none for its network's.

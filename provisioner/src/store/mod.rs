@@ -129,6 +129,11 @@ impl StoreError {
         matches!(self, Self::Database(error) if error.kind() == DbErrorKind::Lost)
     }
 
+    /// The database did not answer in time.
+    pub(crate) fn no_answer() -> Self {
+        Self::Database(DbError::new(DbErrorKind::Lost, "the database does not answer in time"))
+    }
+
     /// Whether the database's server could not prove by TLS who it is.
     pub(crate) fn is_untrusted(&self) -> bool {
         matches!(self, Self::Database(error) if error.is_untrusted())

@@ -151,14 +151,16 @@ impl Store {
     }
 
     /// Forgets windows that closed before `closed` without a claim, those whose job ended before `closed` (no agent gets
-    /// an order in them any more), and those whose session began before `began`.
+    /// an order in them any more, but one in rescue is still heard), and those whose session began before `began`.
     pub(crate) async fn window_prune(&self, closed: Timestamp, began: Timestamp) -> Result<(), StoreError> {
         again!({
             let touched = Touched::default().any_window();
             let mut transaction = self.writer.begin().await?;
             self.recent.begin(&touched);
             sql("DELETE FROM boot_window WHERE (expires < $1 AND (claimed IS NULL OR claimed < $2))
-                 OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1)")
+                 OR EXISTS (SELECT 1 FROM job WHERE job.id = boot_window.job AND job.ended < $1
+                     AND NOT EXISTS (SELECT 1 FROM machine
+                         WHERE machine.job = job.id AND machine.state = 'rescue'))")
             .bind(micros(closed))
             .bind(micros(began))
             .execute(&mut transaction)

@@ -4,7 +4,7 @@ use crate::fleet::entry::{SeenKind, Usage, What};
 use crate::fleet::process::{Meter, Process, ServiceOptions};
 use crate::fleet::records::Records;
 use crate::fleet::{Eyes, Site};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 /// How often it is started anew whose database goes away while it starts.
 const STARTS: u32 = 5;
+
+/// How long its database is waited for then.
+const BACK: Duration = Duration::from_secs(120);
 
 /// The service, whoever kills it.
 pub(crate) struct Service {
@@ -104,7 +107,8 @@ impl Service {
                 answer => return answer,
             }
             if let Some(server) = self.records.own() {
-                server.until_up().await;
+                let up = tokio::time::timeout(BACK, server.until_up()).await;
+                up.context("the run's PostgreSQL server did not come back")?;
             }
         }
         process.restart().await

@@ -55,6 +55,10 @@ fn in_hand(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Dec
 /// What ends a hold because there is nothing to mend: the operating system reported in after all, or somebody saw that it
 /// runs.
 pub(super) fn late(machine: &Machine, hold: &Hold) -> Option<Decision> {
+    if confirm::left_its_rescue(machine, hold) {
+        let because = "the database was restored, and an operator says that its own system runs".into();
+        return Some(Decision::Move(Move::Finish { to: MachineState::Deployed, because }));
+    }
     let job = machine.running_job()?;
     if hold.restored {
         return confirm::runs(machine, job, hold);

@@ -1,6 +1,6 @@
 //! Instances that run from RAM: their deployment, each way in which what runs can be lost, and their end.
 
-use super::world::{World, held, inventory_of, ram_owner, reinstall, release};
+use super::world::{World, cancel, held, inventory_of, ram_owner, reinstall, release};
 use jiff::SignedDuration;
 use provisioner_api::{Inventory, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{
@@ -218,4 +218,16 @@ fn documents_of_earlier_versions_are_read() {
     assert!(stored["want"]["owner"].get("ram").is_none() && stored["facts"].get("boots_again").is_none());
     let owner = serde_json::to_value(ram_owner()).unwrap();
     assert_eq!(owner["ram"]["memory_bytes"], 4000);
+}
+
+/// Its disks hold what it wrote while it ran: whoever stops the new start does not ask for them to be wiped.
+#[test]
+fn a_start_that_comes_again_is_not_cancelled_into_a_wiping() {
+    let mut world = World::ram_deployed();
+    world.fact(&Fact::BootsAgain);
+    world.run_to(StepName::Agent);
+    let cancelled = admit(&world.machine, &cancel());
+    assert_eq!(cancelled.unwrap_err(), Refusal::NothingToCancel);
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
 }

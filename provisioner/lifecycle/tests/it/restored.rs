@@ -233,3 +233,39 @@ fn a_wish_to_switch_it_that_nobody_remembers_is_dropped() {
     world.reconcile(|_| panic!("it runs"));
     assert_eq!(world.decide(), Decision::Done);
 }
+
+/// A machine that was off at the time of the backup was switched on since: its system runs, and stays.
+#[test]
+fn what_runs_from_ram_is_not_started_again_for_what_the_backup_saw() {
+    let mut off = World::ram_deployed();
+    off.pass(SignedDuration::from_mins(1));
+    off.fact(&Fact::Power { on: false });
+    let mut boots = World::ram_deployed();
+    boots.pass(SignedDuration::from_mins(1));
+    boots.fact(&Fact::BootsAgain);
+    for world in [off, boots] {
+        let mut world = restored(world);
+        world.fact(&Fact::Power { on: true });
+        world.request(&Request::Retry).unwrap();
+        world.run_to_rest();
+        assert_eq!((world.machine.state.name, world.decide()), (MachineState::Deployed, Decision::Done));
+        assert!(world.machine.running_job().is_none(), "nothing is done to it");
+    }
+}
+
+/// An instance that was in rescue at the time of the backup runs its own system by now: nothing has to be switched to say so.
+#[test]
+fn what_left_its_rescue_since_is_taken_for_deployed_by_an_operators_word() {
+    for world in
+        [World::in_rescue(), World::at(JobKind::Rescue, StepName::Agent), World::unrescued(StepName::PowerOn)]
+    {
+        let mut world = restored(world);
+        assert!(choices(&world.machine).contains(&Choice::ItRuns), "{:?}", choices(&world.machine));
+        let word = choose(&world.machine, Choice::ItRuns);
+        world.request(&word).unwrap();
+        assert!(matches!(world.decide(), Decision::Move(Move::Finish { to: MachineState::Deployed, .. })));
+        world.run_to_rest();
+        assert_eq!((world.machine.state.name, world.decide()), (MachineState::Deployed, Decision::Done));
+        assert!(world.machine.state.hold.is_none() && world.machine.want.owner.is_some());
+    }
+}

@@ -4,8 +4,8 @@ use super::world::{INSTANCE, World, cancel, choose, erase, held, owner, reinstal
 use jiff::SignedDuration;
 use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, MachineState, ServiceStep, StepPhase};
 use provisioner_lifecycle::{
-    Decision, Effect, Fact, Failure, Instance, InstanceDecision, Move, NoService, Outcome, Refusal, Reported,
-    Request, StepName, Task, choices, confirm_first, decide_instance, order,
+    Decision, Effect, Fact, Failure, Instance, InstanceDecision, Move, NoScrap, NoService, Outcome, Refusal,
+    Reported, Request, StepName, Task, choices, confirm_first, decide_instance, order, scrap,
 };
 
 fn steps(world: &World) -> Vec<StepName> {
@@ -197,9 +197,15 @@ fn cancelled_before_it_erases_it_leads_back_and_while_it_erases_it_pauses() {
     wish.request(&cancel()).unwrap();
     assert_eq!(wish.decide(), Decision::Done, "nothing began");
     let back = [StepName::PowerOff, StepName::BootDisk, StepName::PowerOn];
-    for step in
-        [StepName::ShutDown, StepName::PowerOff, StepName::Agent, StepName::Inspect, StepName::BootDisk]
-    {
+    // Its system runs still, or again.
+    let soft = [StepName::ShutDown, StepName::PowerOff, StepName::BootDisk, StepName::PowerOn];
+    for (step, back) in [
+        (StepName::ShutDown, &soft[..]),
+        (StepName::PowerOff, &soft),
+        (StepName::Agent, &soft),
+        (StepName::Inspect, &back),
+        (StepName::BootDisk, &back),
+    ] {
         let mut world = World::at(JobKind::Service, step);
         world.request(&cancel()).unwrap();
         world.reconcile(|_| Ok(String::new()));
@@ -338,4 +344,25 @@ fn documents_of_earlier_versions_are_read() {
     old.request(&Request::Service(vec![ServiceStep::Inspect])).unwrap();
     old.run_to_rest();
     assert_eq!(old.machine.state.root_disk.as_deref(), Some("root"));
+}
+
+/// The system may have booted again where the agent did not come.
+#[test]
+fn whatever_runs_is_asked_to_shut_down_before_each_power_cut() {
+    let mut world = World::at(JobKind::Service, StepName::Agent);
+    world.pass(world.limits.agent_call_in);
+    assert!(matches!(world.decide(), Decision::Move(Move::Restart { .. })), "{:?}", world.decide());
+    world.reconcile(|_| Ok(String::new()));
+    assert_eq!(steps(&world)[..2], [StepName::ShutDown, StepName::PowerOff]);
+}
+
+/// Its other disks hold what the instance wrote.
+#[test]
+fn a_wiped_data_disk_is_no_proof_of_the_others() {
+    let mut world = World::at(JobKind::Service, StepName::BootDisk);
+    world.settle(&held());
+    world.request(&release()).unwrap();
+    let hold = world.machine.state.hold.as_ref().unwrap().number;
+    let refused = scrap(&world.machine, Some(hold), &[]).unwrap_err();
+    assert!(matches!(&refused, NoScrap::Disks { unwiped } if unwiped.len() >= 2), "{refused:?}");
 }

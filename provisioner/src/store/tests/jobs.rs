@@ -113,6 +113,19 @@ async fn windows_of_ended_jobs_are_forgotten_and_those_of_running_ones_stay() {
     store.window_prune(later(2), NOW).await.unwrap();
     let of = async |number| store.window_of_job(job(number).id, 1).await.unwrap().is_some();
     assert!(!of(1).await && of(2).await);
+    let mut rescued = machine.clone();
+    rescued.machine.state.name = MachineState::Rescue;
+    let mut ended = job(2);
+    ended.ended = Some(NOW);
+    rescued.machine.job = Some(ended);
+    put(&store, &mut machine, rescued, &[]).await;
+    store.window_prune(later(2), NOW).await.unwrap();
+    assert!(of(2).await, "the agent of a rescue is heard as long as that lasts");
+    let mut back = machine.clone();
+    back.machine.state.name = MachineState::Deployed;
+    put(&store, &mut machine, back, &[]).await;
+    store.window_prune(later(2), NOW).await.unwrap();
+    assert!(!of(2).await);
 }
 
 async fn who_owns_a_machine_is_told_by_name() {

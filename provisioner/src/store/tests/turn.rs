@@ -5,6 +5,7 @@ use super::{super::db::is_conflict, *};
 use futures::future::join_all;
 use provisioner_lifecycle::{Pace, Taking, Turn, may_take, renew};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tests_postgres::Server;
 
 const PACE: Pace = Pace {
@@ -162,6 +163,10 @@ async fn no_write_of_a_term_lands_after_the_next_was_taken() {
             assert!(store.turn_renew(&turn).await.unwrap());
             let event = [NewEvent::machine(before.id(), "boot", "the leader's")];
             store.led(turn.term).event_insert(&event, NOW).await.unwrap();
+        }
+        // The last of them may write on until one landed.
+        while landed.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         take(&store, process(99), 99_999).await.unwrap();
         taken.store(u64::MAX, Ordering::SeqCst);
