@@ -188,14 +188,19 @@ pub struct Endpoint {
 
 /// Remembers one BMC's open Redfish session through a crash. What it keeps is a secret.
 ///
-/// Failures are its own to log: without it, a session is lost after a crash and no more.
+/// Failures are its own to log. While it is away a session is opened for one exchange and ended after it.
 #[async_trait]
 pub trait SessionKeeper: Send + Sync {
-    /// What was kept last, if anything.
-    async fn load(&self) -> Option<Zeroizing<String>>;
+    /// What was kept last, if anything. What is kept but can't be understood is as nothing.
+    async fn load(&self) -> Result<Option<Zeroizing<String>>, KeeperAway>;
     /// Keeps this instead; `None` forgets.
-    async fn save(&self, session: Option<&str>);
+    async fn save(&self, session: Option<&str>) -> Result<(), KeeperAway>;
 }
+
+/// Neither read nor written can it be just now; later maybe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("where sessions are remembered is away")]
+pub struct KeeperAway;
 
 /// The protocol of a BMC and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub use capability::{
 };
 pub use driver::{
     Bmc, BmcError, BmcInfo, BootMode, BootOverride, BootTarget, Button, Cipher, Credentials, Endpoint,
-    Health, Persistence, PowerState, Privilege, Protocol, SessionKeeper, Trust,
+    Health, KeeperAway, Persistence, PowerState, Privilege, Protocol, SessionKeeper, Trust,
 };
 pub use drivers::{Drivers, Settings};
 pub use scan::{Found, FoundRedfish, ScanError, ScanPorts, Subnet, scan};

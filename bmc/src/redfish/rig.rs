@@ -2,11 +2,12 @@
 
 use super::Redfish;
 use super::timing::{QUICK, Timing};
-use crate::{Credentials, Endpoint, Protocol, SessionKeeper, Trust};
+use crate::{Credentials, Endpoint, KeeperAway, Protocol, SessionKeeper, Trust};
 use async_trait::async_trait;
 use bmc_mock::redfish::{Controls, Effect, Fault, Faults, Identity, Options, Parts, Profile, Server};
 use bmc_mock::{Chassis, MemoryChassis};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -141,17 +142,31 @@ pub(super) fn endpoint(address: SocketAddr, password: &str, pin: Option<[u8; 32]
     }
 }
 
-/// A keeper that outlives drivers.
+/// A keeper that outlives drivers, and whether it is away.
 #[derive(Default)]
-pub(super) struct Memory(pub(super) Mutex<Option<String>>);
+pub(super) struct Memory(pub(super) Mutex<Option<String>>, pub(super) AtomicBool);
+
+impl Memory {
+    /// It answers nothing, or does again.
+    pub(super) fn set_away(&self, away: bool) {
+        self.1.store(away, Ordering::SeqCst);
+    }
+
+    fn here(&self) -> Result<(), KeeperAway> {
+        if self.1.load(Ordering::SeqCst) { Err(KeeperAway) } else { Ok(()) }
+    }
+}
 
 #[async_trait]
 impl SessionKeeper for Memory {
-    async fn load(&self) -> Option<Zeroizing<String>> {
-        self.0.lock().unwrap().clone().map(Zeroizing::new)
+    async fn load(&self) -> Result<Option<Zeroizing<String>>, KeeperAway> {
+        self.here()?;
+        Ok(self.0.lock().unwrap().clone().map(Zeroizing::new))
     }
 
-    async fn save(&self, session: Option<&str>) {
+    async fn save(&self, session: Option<&str>) -> Result<(), KeeperAway> {
+        self.here()?;
         *self.0.lock().unwrap() = session.map(str::to_owned);
+        Ok(())
     }
 }

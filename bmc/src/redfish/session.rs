@@ -1,13 +1,14 @@
 //! Being logged in: one session that is kept and reused, also by the next process, and one request at a time.
 //!
 //! BMCs have few sessions (four to sixteen), which end half an hour after their last use, and little patience for
-//! parallel requests. A refused password is not tried again and again: the account would be locked.
+//! parallel requests. A refused password is not tried again and again: the account would be locked. A session that can't
+//! be written down is ended after its exchange.
 
 use super::kept::Kept;
 use super::timing::{RETRIES, Timing};
 use super::transport::{Answer, EXPIRED, Proof, Request, Transport, Upload};
 use crate::breaker::{Breaker, Failure, Resting};
-use crate::{BmcError, Credentials, Health, SessionKeeper};
+use crate::{BmcError, Credentials, Health, KeeperAway, SessionKeeper};
 use bmc_proto::redfish::{
     Link, ResourcePath, ServiceRoot, Session as SessionResource, SessionService, Verdict, verdict,
 };
@@ -35,8 +36,10 @@ pub(super) struct Session {
 struct State {
     root: Option<Box<ServiceRoot>>,
     login: Option<Login>,
-    /// Whether the keeper was asked.
+    /// Whether the keeper answered.
     restored: bool,
+    /// The keeper does not know of the session that was opened last: after a kill nobody would end it.
+    unkept: bool,
     /// A session of ours that may still be there, without a token for it.
     stray: Option<ResourcePath>,
     /// With all sessions taken the password did not do either: it is not tried so again, lest the account be locked.
@@ -105,6 +108,7 @@ impl Session {
         let mut state = self.state.lock().await;
         self.admit(transport)?;
         let answer = self.call_locked(transport, &mut state, request).await;
+        self.end_unkept(transport, &mut state).await;
         match &answer {
             Ok(_) => self.breaker().answered(),
             Err(error) => self.note(error),
@@ -139,6 +143,18 @@ impl Session {
         Ok(answer)
     }
 
+    /// Ends a session of which the keeper does not know, if it can be ended. The next exchange opens another, or goes on
+    /// with the one that is kept.
+    async fn end_unkept(&self, transport: &Transport, state: &mut State) {
+        if !std::mem::take(&mut state.unkept) {
+            return;
+        }
+        if let Some(Login::Token { token, location: Some(path) }) = &state.login {
+            self.end(transport, path, Proof::Token(token)).await;
+            state.login = None;
+        }
+    }
+
     /// A login that was made just now doesn't let us in. A session is ended: the BMC has few, and the next try makes
     /// another.
     async fn not_let_in(&self, transport: &Transport, state: &mut State) -> BmcError {
@@ -149,7 +165,7 @@ impl Session {
             }
             Some(Login::Token { token, location: Some(path) }) => {
                 if self.end(transport, &path, Proof::Token(&token)).await {
-                    self.keep(None).await;
+                    self.forget().await;
                 }
                 transport.unauthenticated(WRONG)
             }
@@ -188,6 +204,8 @@ impl Session {
         }
         let mut state = self.state.lock().await;
         self.ensure(transport, &mut state).await?;
+        // What begins now takes long and needs its session all the time, kept or not.
+        state.unkept = false;
         state.login.clone().ok_or_else(|| transport.unauthenticated(WRONG))
     }
 
@@ -199,7 +217,7 @@ impl Session {
             && self.admit(transport).is_ok()
             && self.end(transport, &path, Proof::Token(&token)).await
         {
-            self.keep(None).await;
+            self.forget().await;
         }
         transport.disconnect();
     }
@@ -215,16 +233,25 @@ impl Session {
         }
     }
 
-    async fn keep(&self, kept: Option<&Kept>) {
-        let Some(keeper) = &self.keeper else { return };
+    /// Whether a session is kept now, or need not be.
+    async fn keep(&self, kept: Option<&Kept>) -> bool {
+        let Some(keeper) = &self.keeper else { return true };
         let text = kept.and_then(Kept::text);
-        keeper.save(text.as_deref().map(String::as_str)).await;
+        keeper.save(text.as_deref().map(String::as_str)).await.is_ok()
+    }
+
+    /// A session that is gone need not be kept. One that is all the same is found to be gone by the next process.
+    async fn forget(&self) {
+        self.keep(None).await;
     }
 
     /// Makes that there is a login; whether it was made now.
     async fn ensure(&self, transport: &Transport, state: &mut State) -> Result<bool, BmcError> {
-        if !state.restored {
-            state.login = self.restore(transport).await;
+        if !state.restored
+            && state.login.is_none()
+            && let Ok(login) = self.restore(transport).await
+        {
+            state.login = login;
             // Not before: who asks may be gone in between.
             state.restored = true;
         }
@@ -239,19 +266,20 @@ impl Session {
     }
 
     /// The session that the last process left, if it is ours. One with another password is ended.
-    async fn restore(&self, transport: &Transport) -> Option<Login> {
-        let text = self.keeper.as_ref()?.load().await?;
-        let kept = Kept::read(&text, transport)?;
-        let (token, location) = (kept.token()?, kept.location());
+    async fn restore(&self, transport: &Transport) -> Result<Option<Login>, KeeperAway> {
+        let Some(keeper) = &self.keeper else { return Ok(None) };
+        let text = keeper.load().await?;
+        let Some(kept) = text.and_then(|text| Kept::read(&text, transport)) else { return Ok(None) };
+        let (Some(token), location) = (kept.token(), kept.location()) else { return Ok(None) };
         if kept.is_of(&self.credentials) {
             tracing::debug!("redfish session was found again");
-            return Some(Login::Token { token, location });
+            return Ok(Some(Login::Token { token, location }));
         }
         if let Some(path) = &location {
             self.end(transport, path, Proof::Token(&token)).await;
         }
-        self.keep(None).await;
-        None
+        self.forget().await;
+        Ok(None)
     }
 
     fn proof<'a>(&'a self, login: Option<&'a Login>) -> Proof<'a> {
@@ -333,7 +361,7 @@ impl Session {
             judged = judge(&answer);
         }
         if answer.status.is_success() {
-            return self.token(transport, &answer).await;
+            return self.token(transport, state, &answer).await;
         }
         match judged {
             Verdict::Absent => Ok(self.basic(false)),
@@ -367,7 +395,12 @@ impl Session {
     }
 
     /// Reads the token out of the answer to a login (DSP0266 section 13.3.4.3), and has it kept.
-    async fn token(&self, transport: &Transport, answer: &Answer) -> Result<Login, BmcError> {
+    async fn token(
+        &self,
+        transport: &Transport,
+        state: &mut State,
+        answer: &Answer,
+    ) -> Result<Login, BmcError> {
         let token = answer.headers.get("X-Auth-Token").filter(|token| !token.is_empty());
         let Some(token) = token else {
             return Err(transport.broken(LOGIN, "it made a session without an X-Auth-Token".into()));
@@ -382,7 +415,9 @@ impl Session {
         };
         let location = answer.location().or_else(in_body);
         if self.keeper.is_some() {
-            self.keep(Kept::new(transport, &self.credentials, &token, location.as_ref()).as_ref()).await;
+            let kept = Kept::new(transport, &self.credentials, &token, location.as_ref());
+            // One that is kept and was not read yet must not be forgotten for this one.
+            state.unkept = !(state.restored && self.keep(kept.as_ref()).await);
         }
         Ok(Login::Token { token, location })
     }

@@ -8,9 +8,10 @@ use crate::{
     keys::SiteKey,
     service::ServiceError,
     store::{NewSecret, Store},
+    text::chain,
 };
 use async_trait::async_trait;
-use bmc::SessionKeeper;
+use bmc::{KeeperAway, SessionKeeper};
 use provisioner_api::MachineId;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -63,16 +64,33 @@ impl StoredSession {
 
 #[async_trait]
 impl SessionKeeper for StoredSession {
-    async fn load(&self) -> Option<Zeroizing<String>> {
-        self.read().await.unwrap_or_else(|error| {
-            tracing::warn!(machine = %self.id, %error, "its BMC's open session can't be read; there will be a new one");
-            None
-        })
+    async fn load(&self) -> Result<Option<Zeroizing<String>>, KeeperAway> {
+        match self.read().await {
+            Ok(session) => Ok(session),
+            // It is lost: that can't be mended by waiting.
+            Err(error) if error.is_damage() || matches!(error, ServiceError::Key(_)) => {
+                tracing::warn!(machine = %self.id, error = chain(&error), "its BMC's open session is lost; there will be a new one");
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    machine = %self.id,
+                    error = chain(&error),
+                    "its BMC's open session can't be read; until it can be, one is opened for each exchange"
+                );
+                Err(KeeperAway)
+            }
+        }
     }
 
-    async fn save(&self, session: Option<&str>) {
-        if let Err(error) = self.write(session).await {
-            tracing::warn!(machine = %self.id, %error, "its BMC's open session can't be kept; a crash would leave it open");
-        }
+    async fn save(&self, session: Option<&str>) -> Result<(), KeeperAway> {
+        self.write(session).await.map_err(|error| {
+            tracing::warn!(
+                machine = %self.id,
+                error = chain(&error),
+                "its BMC's session can't be kept; one that is open is ended after its exchange"
+            );
+            KeeperAway
+        })
     }
 }

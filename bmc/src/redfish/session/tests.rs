@@ -37,6 +37,47 @@ async fn a_kept_session_that_is_gone_is_made_anew() {
 }
 
 #[tokio::test]
+async fn no_kill_leaves_a_session_that_could_not_be_kept() {
+    let (rig, keeper) = (Rig::new().await, Arc::new(Memory::default()));
+    rig.driver_kept(&keeper).power().await.unwrap();
+    // Twenty processes that are killed, at a BMC with eight sessions.
+    keeper.set_away(true);
+    for _ in 0..20 {
+        let bmc = rig.driver_kept(&keeper);
+        bmc.power().await.unwrap();
+        bmc.power().await.unwrap();
+        assert_eq!(rig.controls.sessions(), 1, "the one that is kept");
+    }
+    let bmc = rig.driver_kept(&keeper);
+    bmc.power().await.unwrap();
+    let logins = rig.controls.logins();
+    keeper.set_away(false);
+    bmc.power().await.unwrap();
+    assert_eq!((rig.controls.logins(), rig.controls.sessions()), (logins, 1), "the kept one is found again");
+    bmc.close().await;
+    assert_eq!((rig.controls.sessions(), keeper.0.lock().unwrap().is_none()), (0, true));
+}
+
+#[tokio::test]
+async fn a_session_is_kept_as_soon_as_it_can_be() {
+    let (rig, keeper) = (Rig::new().await, Arc::new(Memory::default()));
+    let bmc = rig.driver_kept(&keeper);
+    bmc.power().await.unwrap();
+    // The session ends while nobody can be told of the next.
+    rig.controls.drop_sessions();
+    keeper.set_away(true);
+    bmc.power().await.unwrap();
+    assert_eq!(rig.controls.sessions(), 0);
+    keeper.set_away(false);
+    bmc.power().await.unwrap();
+    bmc.power().await.unwrap();
+    assert_eq!(rig.controls.sessions(), 1);
+    let logins = rig.controls.logins();
+    rig.driver_kept(&keeper).power().await.unwrap();
+    assert_eq!((rig.controls.logins(), rig.controls.sessions()), (logins, 1));
+}
+
+#[tokio::test]
 async fn a_kept_session_does_not_hide_that_the_password_is_wrong() {
     let (rig, keeper) = (Rig::new().await, Arc::new(Memory::default()));
     rig.driver_kept(&keeper).power().await.unwrap();
