@@ -5,6 +5,13 @@ use super::LoadError;
 use nix::errno::Errno;
 use std::{ffi::CString, fs::File, io, os::fd::AsRawFd};
 
+/// The number of kexec_file_load(2), which `libc` does not know for musl on aarch64 (Linux, asm-generic/unistd.h).
+#[cfg(target_arch = "aarch64")]
+const KEXEC_FILE_LOAD: libc::c_long = 294;
+/// The number of kexec_file_load(2).
+#[cfg(not(target_arch = "aarch64"))]
+const KEXEC_FILE_LOAD: libc::c_long = libc::SYS_kexec_file_load;
+
 /// Tells the kernel to start this one next, with this initrd and command line.
 pub(super) fn load(kernel: &File, initrd: &File, cmdline: &str) -> Result<(), LoadError> {
     let text = CString::new(cmdline).map_err(|error| LoadError::Unfit(error.into()))?;
@@ -12,7 +19,7 @@ pub(super) fn load(kernel: &File, initrd: &File, cmdline: &str) -> Result<(), Lo
     // and its length is told with the zero behind it, as the call wants it.
     let result = unsafe {
         libc::syscall(
-            libc::SYS_kexec_file_load,
+            KEXEC_FILE_LOAD,
             kernel.as_raw_fd(),
             initrd.as_raw_fd(),
             text.as_bytes_with_nul().len(),
