@@ -73,7 +73,7 @@ async fn a_stranger_behind_a_lossy_network_is_heard_and_typed_at() {
     let (port, relay, lost) = lossy(sim.port).await;
     let bmc = hasty(port, Cipher::Suite3);
     // On a busy machine ipmi_sim may rest for seconds; that is no end of a session.
-    bmc.console.set_pace(|pace| pace.retry.sendings = 300);
+    bmc.console.set_pace(|pace| pace.retry.sendings = 200);
     let mut reader = bmc.read_console(false).await.unwrap();
     let keys = lines(200);
     let (mut said, mut written) = line.split();
