@@ -75,11 +75,12 @@ fn kills(run: &str) -> Vec<(serde_json::Value, serde_json::Value)> {
 
 #[test]
 fn mistakes_are_told_with_their_mend() {
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 6] = [
         (&["--scenario", "sok"], "built in are"),
         (&["--machines", "0"], "machines: 0 must be from 1"),
         (&["--compress", "0.5"], "compress: 0.5 must be from 1"),
-        (&["--scenario", "pg-restart"], "the fleet starts no PostgreSQL server"),
+        (&["--database", "mysql"], "write sqlite, postgres"),
+        (&["--scenario", "pg-restart", "--database", "sqlite"], "`database` needs a server"),
         (&["--replay", "/nowhere"], "is this the folder of a run?"),
     ];
     for (arguments, want) in table {
