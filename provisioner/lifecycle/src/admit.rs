@@ -462,6 +462,16 @@ pub(crate) fn cancel(machine: &mut Machine, erase: ErasePolicy) -> Result<(), Re
     Ok(())
 }
 
+/// Whether this instance has the machine, and was not given back.
+pub(crate) fn check_owner(machine: &Machine, instance: InstanceId) -> Result<(), Refusal> {
+    match &machine.want.owner {
+        Some(owner) if owner.instance != instance => Err(Refusal::NotYours),
+        Some(owner) if owner.release.is_some() => Err(Refusal::GivenBack),
+        Some(_) => Ok(()),
+        None => Err(Refusal::NotYours),
+    }
+}
+
 pub(crate) fn check_confirmed(machine: &Machine) -> Result<(), Refusal> {
     if is_unconfirmed(machine) { Err(Refusal::Unconfirmed) } else { Ok(()) }
 }

@@ -2,7 +2,7 @@
 //! what else is in the seed are the service's.
 
 use crate::{
-    admit::{Refusal, Reinstall, Word, check_confirmed},
+    admit::{Refusal, Reinstall, Word, check_confirmed, check_owner},
     disk::{NoDisk, choose_root_disk},
     machine::Machine,
     service::is_asked,
@@ -44,12 +44,7 @@ pub(crate) fn reinstall(machine: &mut Machine, asked: &Reinstall) -> Result<(), 
 
 fn check(machine: &Machine, asked: &Reinstall) -> Result<String, Refusal> {
     let (want, state) = (&machine.want, &machine.state);
-    match &want.owner {
-        Some(owner) if owner.instance != asked.instance => return Err(Refusal::NotYours),
-        Some(owner) if owner.release.is_some() => return Err(Refusal::GivenBack),
-        Some(_) => {}
-        None => return Err(Refusal::NotYours),
-    }
+    check_owner(machine, asked.instance)?;
     if want.owner.as_ref().is_some_and(|owner| owner.ram.is_some()) {
         return Err(Refusal::RunsFromRam);
     }

@@ -5,7 +5,7 @@
 //! is taken down here as it was given and checked by the service.
 
 use crate::{
-    admit::{Refusal, Word, check_confirmed},
+    admit::{Refusal, Word, check_confirmed, check_owner},
     deadline::{Limits, Then, end},
     decide::{Decision, Move, Patience},
     machine::Machine,
@@ -36,12 +36,7 @@ pub struct Rescued {
 /// Takes down that an instance's machine is to be rescued.
 pub(crate) fn rescue(machine: &mut Machine, instance: InstanceId, keys: &[String]) -> Result<(), Refusal> {
     let (want, state) = (&machine.want, &machine.state);
-    match &want.owner {
-        Some(owner) if owner.instance != instance => return Err(Refusal::NotYours),
-        Some(owner) if owner.release.is_some() => return Err(Refusal::GivenBack),
-        Some(_) => {}
-        None => return Err(Refusal::NotYours),
-    }
+    check_owner(machine, instance)?;
     check_confirmed(machine)?;
     if !want.bmc {
         return Err(Refusal::NoBmc);
@@ -70,12 +65,7 @@ pub(crate) fn rescue(machine: &mut Machine, instance: InstanceId, keys: &[String
 /// Takes down that it is to run its own system again. Already so on the way back.
 pub(crate) fn unrescue(machine: &mut Machine, instance: InstanceId) -> Result<(), Refusal> {
     let in_rescue = machine.is_rescued();
-    match &machine.want.owner {
-        Some(owner) if owner.instance != instance => return Err(Refusal::NotYours),
-        Some(owner) if owner.release.is_some() => return Err(Refusal::GivenBack),
-        Some(_) => {}
-        None => return Err(Refusal::NotYours),
-    }
+    check_owner(machine, instance)?;
     check_confirmed(machine)?;
     if !in_rescue {
         return Err(Refusal::NotRescued);
