@@ -37,6 +37,8 @@ FEW = 8
 INTAKE = {"do": "intake", "parallel": 16}
 #: 20 questions a second are asked meanwhile and timed.
 DEPLOY = {"do": "deploy", "sample": 20}
+# The same with nobody else to answer: what a list costs is no cost of a deployment.
+ALONE = {"do": "deploy", "sample": 0}
 MACHINES, MANY = 1000, 10_000
 FEWER = 200
 #: A service that was started with its machines asks all of them, which counts apart, and then twice more, or once.
@@ -107,20 +109,21 @@ def mib(size):
 
 
 def run(rounds, quick, folder):
-    """Deployments in rounds, with nothing but zeroes to write and to slow disks; ten thousand machines at rest once for
-    each mixture of BMCs.
+    """Deployments in rounds, with nothing but zeroes to write (once for their CPU, once beside another client) and to slow
+    disks; ten thousand machines at rest once for each mixture of BMCs.
     """
     findings = Findings(NAME, GOALS)
     machines = FEWER if quick else MACHINES
-    hollow, slow = [], []
+    alone, hollow, slow = [], [], []
     # What the disks alone need is a matter of sleeping: one measurement is as good as five.
     floor = None if quick else disk_seconds(folder) * machines / WRITERS
     for turn in range(rounds):
+        alone.append(fly(folder, scenario("alone", machines, INTAKE, ALONE, image={"mib": HOLLOW_MIB})))
         hollow.append(fly(folder, scenario("hollow", machines, INTAKE, DEPLOY, image={"mib": HOLLOW_MIB})))
         if not quick and turn < SLOW_ROUNDS:
             text = scenario("disks", machines, INTAKE, DEPLOY, disk=SLOW)
             slow.append(fly(folder, text, "--writers", str(WRITERS)))
-    rows = deployments(findings, hollow, slow)
+    rows = deployments(findings, alone, hollow, slow)
     if quick:
         findings.not_measured("it takes minutes")
     else:
@@ -134,17 +137,17 @@ def run(rounds, quick, folder):
 def disk_seconds(folder):
     """How long one slow disk is written in a deployment: what a few machines take longer than with fast ones."""
     took = [
-        phase(fly(folder, scenario("few", FEW, INTAKE, {"do": "deploy", "sample": 0}, **disk)), "deploy")["seconds"]
+        phase(fly(folder, scenario("few", FEW, INTAKE, ALONE, **disk)), "deploy")["seconds"]
         for disk in ({"disk": SLOW}, {})
     ]
     return took[0] - took[1]
 
 
-def deployments(findings, hollow, slow):
+def deployments(findings, alone, hollow, slow):
     """Rates and CPU of intake and of deployments without image bytes, and the API's answers to another client."""
     deploy = lambda results: phase(results, "deploy")
-    rates = [phase(results, "intake")["per_minute"] for results in hollow + slow]
-    findings.measured("fleet-deploy-cpu", [deploy(results)["cpu_ms_each"] for results in hollow])
+    rates = [phase(results, "intake")["per_minute"] for results in alone + hollow + slow]
+    findings.measured("fleet-deploy-cpu", [deploy(results)["cpu_ms_each"] for results in alone])
     latencies = [deploy(results)["api"]["all"]["p99_ms"] for results in hollow]
     # Few machines make no rate, and too few questions for one in a hundred.
     if slow:
@@ -152,9 +155,10 @@ def deployments(findings, hollow, slow):
         findings.measured("fleet-api-read-p99", latencies)
     return [
         ["machines taken in a minute, from their addition to `available`", spread(rates)],
-        ["service's CPU ms for each machine that is taken in", each(hollow + slow, "intake")],
-        ["service's CPU ms for each deployment, without image bytes", each(hollow, "deploy")],
-        ["deployments a minute, service and fleet on the same cores", spread([deploy(found)["per_minute"] for found in hollow])],
+        ["service's CPU ms for each machine that is taken in", each(alone + hollow + slow, "intake")],
+        ["service's CPU ms for each deployment, without image bytes", each(alone, "deploy")],
+        [f"the same, while another client asks {DEPLOY['sample']} questions a second", each(hollow, "deploy")],
+        ["deployments a minute, service and fleet on the same cores", spread([deploy(found)["per_minute"] for found in alone + hollow])],
         ["ms until 99 % of the API's answers to another client were there", spread(latencies)],
     ]
 
