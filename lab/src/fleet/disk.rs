@@ -112,12 +112,21 @@ impl Platter {
     }
 }
 
+/// The order that an agent has in hand.
+#[derive(Clone, Default)]
+pub(super) struct Hand {
+    /// It changes with each order.
+    pub(super) number: u64,
+    /// The order's step; none: there is no order.
+    pub(super) step: Option<Arc<str>>,
+}
+
 /// What a disk tells of what is done to it.
 pub(super) trait Witness: Send + Sync {
-    /// The number of the order in hand; it changes with each.
-    fn order(&self) -> u64;
+    /// The order in hand.
+    fn order(&self) -> Hand;
     /// The first byte of this order was written.
-    fn wrote(&self);
+    fn wrote(&self, order: Hand);
     /// All that was written is on the disk.
     fn flushed(&self);
 }
@@ -196,14 +205,14 @@ impl OpenSimDisk {
         if self.cut.is_cancelled() {
             return Err(no_power());
         }
-        let first = std::mem::replace(&mut inner.wrote_in, order) != order;
+        let first = std::mem::replace(&mut inner.wrote_in, order.number) != order.number;
         let now = Instant::now();
         inner.wrote = Some(inner.wrote.filter(|_| !first).map_or((now, now), |(begun, _)| (begun, now)));
         deed(&mut inner.content);
         inner.changed = true;
         drop(inner);
         if first {
-            self.witness.wrote();
+            self.witness.wrote(order);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ mod system;
 
 pub use system::PhoneHome;
 
-use super::disk::{Blocks, Content, DiskFault, DiskSpec, OpenSimDisk, Platter, Witness, lock};
+use super::disk::{Blocks, Content, DiskFault, DiskSpec, Hand, OpenSimDisk, Platter, Witness, lock};
 use super::entry::{DiskTruth, Seen};
 use super::eyes::Eyes;
 use super::image::FleetImage;
@@ -44,10 +44,8 @@ struct Machine {
 #[derive(Default)]
 struct State {
     lines: VecDeque<Box<str>>,
-    /// Counts the orders.
-    order: u64,
-    /// The step of the order in hand.
-    step: Option<Box<str>>,
+    /// The order in hand; the number counts them.
+    order: Hand,
     /// The system that was loaded to run from RAM.
     loaded: Option<Loaded>,
     /// Who may log in to its rescue system, while that runs.
@@ -84,7 +82,7 @@ impl SimHost {
             .chain((0..spec.canaries).map(|_| canary.clone()))
             .chain((0..spec.data).map(|_| Content::blank(&blocks)));
         let disks = contents.map(|content| Arc::new(Platter::new(spec.bytes(), content))).collect();
-        let state = Mutex::new(State { order: 1, ..State::default() });
+        let state = Mutex::new(State { order: Hand { number: 1, step: None }, ..State::default() });
         let (mac, spec, image) = (mac.into(), spec.clone(), image.into());
         Self(Arc::new(Machine { number, mac, spec, image, eyes, blocks, canary, disks, state }))
     }
@@ -177,17 +175,14 @@ impl SimHost {
 
     /// Tells the disks which step of an order the agent has in hand; none: it has none.
     pub fn order_in_hand(&self, step: Option<String>) {
-        let mut state = lock(&self.0.state);
-        state.order += 1;
-        state.step = step.map(Into::into);
+        let order = &mut lock(&self.0.state).order;
+        *order = Hand { number: order.number + 1, step: step.map(Into::into) };
     }
 
     /// Power is cut, or the machine starts anew: nothing is written any more to disks that were opened before.
     pub fn power_cut(&self) {
         let life = {
             let mut state = lock(&self.0.state);
-            state.order += 1;
-            state.step = None;
             state.loaded = None;
             state.rescued = None;
             std::mem::take(&mut state.life)
@@ -197,6 +192,8 @@ impl SimHost {
         for disk in &self.0.disks {
             drop(disk.inner());
         }
+        // Not before: whoever was in the middle of a write wrote it for the order that was in hand.
+        self.order_in_hand(None);
     }
 
     /// Who may log in to its rescue system. None: that does not run.
@@ -322,12 +319,12 @@ struct Watch {
 }
 
 impl Witness for Watch {
-    fn order(&self) -> u64 {
-        lock(&self.machine.state).order
+    fn order(&self) -> Hand {
+        lock(&self.machine.state).order.clone()
     }
 
-    fn wrote(&self) {
-        let step = lock(&self.machine.state).step.as_deref().map(ToOwned::to_owned);
+    fn wrote(&self, order: Hand) {
+        let step = order.step.as_deref().map(ToOwned::to_owned);
         let disk = self.machine.about(self.at).serial.unwrap_or_default();
         self.machine
             .eyes

@@ -135,11 +135,11 @@ struct Counter {
 }
 
 impl Witness for Arc<Counter> {
-    fn order(&self) -> u64 {
-        self.order.load(SeqCst)
+    fn order(&self) -> Hand {
+        Hand { number: self.order.load(SeqCst), step: None }
     }
 
-    fn wrote(&self) {
+    fn wrote(&self, _: Hand) {
         self.wrote.fetch_add(1, SeqCst);
     }
 

@@ -380,6 +380,30 @@ async fn whoever_writes_to_a_canary_or_without_an_order_is_seen() {
     assert!(!host.disks_truth()[0].blank);
 }
 
+#[tokio::test]
+async fn what_is_written_while_the_power_is_cut_was_written_for_the_order_in_hand() {
+    let mut site = Site::new(4);
+    let host = site.host(0);
+    let disk = host.inventory().unwrap().disks[0].clone();
+    for _ in 0..2000 {
+        host.order_in_hand(Some("write-seed".into()));
+        let (writer, disk) = (host.clone(), disk.clone());
+        let open = tokio::task::spawn_blocking(move || writer.open(&disk).unwrap()).await.unwrap();
+        let both = Arc::new(std::sync::Barrier::new(2));
+        let begun = Arc::clone(&both);
+        let write = tokio::task::spawn_blocking(move || {
+            begun.wait();
+            // Whether it is in time is chance.
+            drop(open.write_at(&[1; 512], 0));
+        });
+        both.wait();
+        host.power_cut();
+        write.await.unwrap();
+    }
+    let told = site.seen();
+    assert!(told.iter().all(|seen| matches!(seen, Seen::Wrote { step: Some(_), .. })), "{told:?}");
+}
+
 /// Seconds of CPU time of this process.
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
