@@ -6,6 +6,7 @@ mod chains;
 mod console;
 mod debian;
 mod ram;
+mod rescue;
 mod stranger;
 mod sushy;
 mod whole_way;
