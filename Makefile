@@ -46,7 +46,7 @@ arm64: ## The same, if this machine can build for arm64; otherwise it says why n
 stubs: ## Fetch the UEFI stubs of unified kernel images, to build/
 	@images/ramdisk/stubs $(BUILD)
 
-tiny: ## Build the tiny test system, to build/tiny.raw.zst
+tiny: ## Build the tiny test system, to build/tiny.raw.zst, and to be run from RAM, to build/tiny.vmlinuz and .initrd
 	@images/os/tiny $(BUILD)/tiny.raw
 
 debian: ## Build the Debian image with cloud-init, to build/debian.raw.zst

@@ -5,6 +5,8 @@
 mod chains;
 mod console;
 mod debian;
+mod ram;
+mod rescue;
 mod stranger;
 mod sushy;
 mod whole_way;
@@ -12,11 +14,13 @@ mod whole_way;
 use anyhow::Result;
 use lab::{MachineReport, Spec};
 use provisioner_api::BootTrace;
+use sha2::{Digest, Sha256};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
+use tests::LabSite;
 
 /// A lab from its TOML.
 fn spec(toml: &str) -> Spec {
@@ -47,6 +51,12 @@ fn start_of(machine: &MachineReport, bytes: usize) -> Result<Vec<u8>> {
     let mut start = vec![0; bytes];
     File::open(&machine.disks[0].path)?.read_exact(&mut start)?;
     Ok(start)
+}
+
+/// SHA-256 of all that is on the disk of the machine `m1`.
+fn digest(site: &LabSite) -> Result<String> {
+    let content = std::fs::read(&site.lab.machine("m1")?.disks[0].path)?;
+    Ok(hex::encode(Sha256::digest(content)))
 }
 
 /// The files that were fetched whole, in order: how, and their names.
