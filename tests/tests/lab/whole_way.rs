@@ -1,9 +1,9 @@
-//! From discovery to deployed and released, over BIOS with IPMI and UEFI with Redfish, with the service killed in the
-//! midst of it, and what may go wrong on the way.
+//! From discovery to deployed and released, over BIOS with IPMI and UEFI with Redfish, with the service killed in each
+//! phase of it, and what may go wrong on the way.
 
 use super::{fetched, holds, spec, start_of};
 use anyhow::Result;
-use provisioner_api::{InstanceState, MachineState, Power, StepPhase};
+use provisioner_api::{BootTrace, InstanceState, JobKind, MachineState, Power, StepPhase, TraceEntry};
 use tests::{LabSite, artifacts, can_run};
 use tests_postgres::Server;
 
@@ -36,13 +36,13 @@ fn whole_way(machine: &str, database: Option<&str>) -> Result<()> {
     }
     let mut site = LabSite::start_on(&spec, database)?;
     wrong_password(&site)?;
-    inspected_through_a_kill(&mut site)?;
-    deployed_through_a_kill(&mut site)?;
+    inspected_through_kills(&mut site)?;
+    deployed_through_kills(&mut site)?;
     // OVMF takes two minutes for its way through PXE and HTTP over IPv4 and IPv6 before it comes to the disk.
     if !spec.machines[0].firmware.is_uefi() {
         a_reboot_is_not_an_install(&site)?;
     }
-    released(&site)?;
+    released_through_kills(&mut site)?;
     too_large(&site)
 }
 
@@ -59,10 +59,39 @@ fn wrong_password(site: &LabSite) -> Result<()> {
     site.billet(&["machine", "retry", "m1"]).map(drop)
 }
 
-fn inspected_through_a_kill(site: &mut LabSite) -> Result<()> {
-    site.step_in_hand("m1", "agent")?;
+/// Kills the service once the machine's job is at this step, and starts it again. What takes an instant may be over by
+/// then: the kill comes right after it.
+fn killed_at(site: &mut LabSite, kind: JobKind, step: &str) -> Result<()> {
+    site.until(&format!("m1 is at {step} of {kind:?}"), |site| {
+        let job = site.machine("m1")?.status.job.filter(|job| job.kind == kind);
+        let at = job.and_then(|job| job.steps.into_iter().find(|one| one.name == step));
+        Ok(at.is_some_and(|at| at.phase != StepPhase::Todo).then_some(()))
+    })?;
     site.kill_service()?;
-    site.serve()?;
+    site.serve()
+}
+
+/// Kills the service in the midst of the kernel, which the machine's loader fetches from it, and starts it again.
+fn killed_in_the_kernel(site: &mut LabSite) -> Result<()> {
+    let fetches = |trace: &BootTrace| {
+        let begun = |entry: &&TraceEntry| entry.stage.as_deref() == Some("begun");
+        trace
+            .entries
+            .iter()
+            .filter(begun)
+            .any(|entry| entry.file.as_deref().is_some_and(|file| file.ends_with("vmlinuz")))
+    };
+    site.until("m1 fetches the kernel", |site| Ok(fetches(&site.trace("m1")?).then_some(())))?;
+    site.kill_service()?;
+    site.serve()
+}
+
+fn inspected_through_kills(site: &mut LabSite) -> Result<()> {
+    for step in ["power-off", "agent"] {
+        killed_at(site, JobKind::Inspect, step)?;
+    }
+    killed_in_the_kernel(site)?;
+    killed_at(site, JobKind::Inspect, "inspect")?;
     let machine = site.machine_in("m1", MachineState::Available)?;
     let report = site.lab.machine("m1")?;
     assert_eq!(machine.status.power, Power::Off);
@@ -79,12 +108,12 @@ fn inspected_through_a_kill(site: &mut LabSite) -> Result<()> {
     Ok(())
 }
 
-fn deployed_through_a_kill(site: &mut LabSite) -> Result<()> {
+fn deployed_through_kills(site: &mut LabSite) -> Result<()> {
     site.import("tiny", &artifacts().join("tiny.raw.zst"), "raw")?;
     site.billet(&["instance", "create", "os1", "--image", "tiny", "--machine", "m1", "--hostname", "first"])?;
-    site.step_in_hand("m1", "write-image")?;
-    site.kill_service()?;
-    site.serve()?;
+    for step in ["boot-network", "agent", "write-image", "write-seed", "reboot", "phone-home"] {
+        killed_at(site, JobKind::Deploy, step)?;
+    }
     let instance = site.instance_in("os1", InstanceState::Running)?;
     assert!(instance.status.phoned_home.is_some());
     let job = site.machine("m1")?.status.job.expect("the deployment");
@@ -128,12 +157,20 @@ fn a_reboot_is_not_an_install(site: &LabSite) -> Result<()> {
     Ok(())
 }
 
-fn released(site: &LabSite) -> Result<()> {
+fn released_through_kills(site: &mut LabSite) -> Result<()> {
     let (code, sentence) = site.fails(&["machine", "delete", "m1"])?;
     assert!(code == 2 && sentence.contains("instance"), "{code}: {sentence}");
     site.billet(&["instance", "delete", "os1", "--yes"])?;
+    for step in ["agent", "erase"] {
+        killed_at(site, JobKind::Release, step)?;
+    }
     site.instance_gone("os1")?;
-    site.machine_in("m1", MachineState::Available)?;
+    let machine = site.machine_in("m1", MachineState::Available)?;
+    assert_eq!(
+        machine.status.job.expect("the release").epoch,
+        2 + 1 + 1,
+        "a release that was never started anew"
+    );
     assert!(start_of(site.lab.machine("m1")?, 1 << 20)?.iter().all(|byte| *byte == 0), "its disk is wiped");
     Ok(())
 }
