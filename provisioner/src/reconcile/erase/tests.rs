@@ -100,21 +100,18 @@ async fn a_machine_that_is_not_where_it_was_taken_to_be_gets_no_other_leave() {
 }
 
 #[tokio::test]
-async fn who_waits_and_of_whom_nobody_told_begins_within_a_minute() {
+async fn who_waits_and_of_whom_nobody_told_is_found_within_a_minute() {
     let folder = tempfile::tempdir().unwrap();
     let service = app::tests::service(folder.path()).await;
     let mut memory = Memory::default();
-    pass(&service, &mut memory).await.unwrap();
     service.store.machine_insert(&samples::machine(1), &[], &[], samples::NOW).await.unwrap();
+    assert_eq!(known(&service, &mut memory, 1).await, (0, 0));
     set_unseen(&service, 1, StepPhase::Todo).await;
-    let limit = service.config.limits.erase_limit;
-    pass(&service, &mut memory).await.unwrap();
-    assert_eq!(service.store.erasures(limit).await.unwrap().running(), 0, "nobody knows of it");
+    let stale = counted(&service, &mut memory, SignedDuration::from_secs(60)).await.unwrap();
+    assert_eq!(stale.line.waiting(), 0, "nobody knows of it");
+    memory.counted = Some(stale);
     // A look at the machine, which comes at least once a minute, asks for a pass.
-    let counted = memory.counted.as_mut().unwrap();
-    counted.at = counted.at.saturating_sub(RECOUNT);
-    pass(&service, &mut memory).await.unwrap();
-    assert_eq!(service.store.erasures(limit).await.unwrap().running(), 1);
+    assert_eq!(known(&service, &mut memory, 61).await, (0, 1));
 }
 
 #[tokio::test]
