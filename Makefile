@@ -11,6 +11,8 @@ CARGO_TARGET_DIR ?= target
 AGENT_TARGET := x86_64-unknown-linux-musl
 # The kernel of the ramdisk and of the Debian image: cloud (virtual machines) or generic (all hardware)
 FLAVOUR ?= cloud
+# Tests of packages wait more than they reckon, for BMCs that answer late or never: two on each processor
+UNITS_AT_ONCE ?= $(shell expr 2 '*' "$$(nproc)")
 
 .PHONY: help setup agent ramdisk rescue agent-arm64 ramdisk-arm64 rescue-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
 
@@ -83,7 +85,7 @@ soak-pg: programs ## A short one on PostgreSQL: the service is killed, its datab
 # The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --workspace --exclude tests
+	RUST_TEST_THREADS=$(UNITS_AT_ONCE) $(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked --package tests --test it --test statements
 	$(CARGO) test --locked --package tests --test net
 	tests/fuzz/run

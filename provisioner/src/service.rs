@@ -288,6 +288,7 @@ impl Service {
         }
         // Somebody waits for leave, or made room.
         if Erasing::of_machine(&before.machine) != Erasing::of_machine(&after.machine) {
+            self.works.erase_news(after.id());
             self.hub.poke(Poke::Wiping);
         }
     }

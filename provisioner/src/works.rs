@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use provisioner_api::MachineId;
 use provisioner_lifecycle::{Erasures, Freeze, Pace};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Works {
     /// Whether everything is frozen, for whoever is in the midst of something.
     frozen: watch::Sender<bool>,
     erasures: Mutex<Arc<Erasures>>,
+    /// Machines of whose wiping there is news since leave was given last.
+    news: Mutex<EraseNews>,
     /// Held while the row is written and that is taken down, so that what is known last is what was written last.
     writing: tokio::sync::Mutex<()>,
 }
@@ -44,6 +47,24 @@ struct Known {
     freeze: Option<Arc<Freeze>>,
     /// When the question was sent, since the host started.
     asked: SignedDuration,
+}
+
+/// Of more machines than so many it is news of all: a replica that never leads takes none.
+const MANY_NEWS: usize = 4096;
+
+/// Whose wiping may be elsewhere than it was.
+#[derive(Debug)]
+pub(crate) enum EraseNews {
+    /// Theirs.
+    Of(BTreeSet<MachineId>),
+    /// Anybody's: pokes may have been lost, or they are many.
+    OfAll,
+}
+
+impl Default for EraseNews {
+    fn default() -> Self {
+        Self::Of(BTreeSet::new())
+    }
 }
 
 /// Whether anybody may work, as far as is known without asking.
@@ -71,6 +92,7 @@ impl Works {
             known: Mutex::new(Known { freeze, asked }),
             frozen,
             erasures: Mutex::default(),
+            news: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         })
     }
@@ -110,6 +132,27 @@ impl Works {
     /// Takes down who is being wiped.
     pub(crate) fn set_erasures(&self, erasures: Erasures) {
         *held(&self.erasures) = Arc::new(erasures);
+    }
+
+    /// A machine's wiping may be elsewhere than it was.
+    pub(crate) fn erase_news(&self, machine: MachineId) {
+        let mut news = held(&self.news);
+        if let EraseNews::Of(machines) = &mut *news {
+            machines.insert(machine);
+            if machines.len() > MANY_NEWS {
+                *news = EraseNews::OfAll;
+            }
+        }
+    }
+
+    /// Any machine's wiping may be.
+    pub(crate) fn erase_news_of_all(&self) {
+        *held(&self.news) = EraseNews::OfAll;
+    }
+
+    /// Of whom that was said since the last question.
+    pub(crate) fn take_erase_news(&self) -> EraseNews {
+        std::mem::take(&mut *held(&self.news))
     }
 
     /// Takes down what was read. Answers whether that ends a freeze; none: something newer is known.

@@ -3,6 +3,10 @@
 //! It follows from the stored jobs alone, so that it is the same after a crash. Who gives leave, one after the other, is
 //! the service's reconciler; nothing else begins a wiping ([`crate::settle_on`] stops before it).
 
+mod line;
+
+pub use line::{EraseLine, ErasePlace};
+
 use crate::{
     machine::{Machine, Step},
     plan::StepName,

@@ -39,7 +39,7 @@ pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide, silent_in_line};
 pub use disk::{NoDisk, choose_root_disk};
-pub use erasure::{AtErase, EraseLimit, Erasing, Erasures};
+pub use erasure::{AtErase, EraseLimit, EraseLine, ErasePlace, Erasing, Erasures};
 pub use freeze::{Freeze, decide_while};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};
 pub use machine::{

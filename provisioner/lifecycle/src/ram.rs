@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// Whether it is switched off, and with that its system, which ran from RAM, is gone.
-    pub(crate) fn is_off_with_its_ram(&self) -> bool {
+    pub fn is_off_with_its_ram(&self) -> bool {
         self.boots_again() && self.facts.power.is_some_and(|(on, _)| !on)
     }
 }

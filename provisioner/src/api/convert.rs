@@ -214,7 +214,9 @@ pub(crate) fn instance(
             ..Waiting::default()
         });
     let follows = record.state != InstanceState::Running;
-    let machines_wait = own.filter(|_| follows).and_then(|own| waiting(service, own, now));
+    // One that runs waits with its machine only if what was in its memory is gone.
+    let waits = |own: &&MachineRecord| follows || own.machine.is_off_with_its_ram();
+    let machines_wait = own.filter(waits).and_then(|own| waiting(service, own, now));
     let stopped = record.standing.held.clone().or_else(|| held(own?, &record.name));
     // Whoever would get a machine, give it back, or follow one that works.
     let works = stopped.is_none() && (follows || record.standing.release.is_some());

@@ -81,11 +81,12 @@ pub(super) enum CliError {
     #[error("the service stopped: {0:#}")]
     Service(anyhow::Error),
     /// A backup is of no use.
-    #[error("{}: {error}", path.display())]
+    #[error("{}", path.display())]
     Backup {
         /// Which.
         path: PathBuf,
         /// Why.
+        #[source]
         error: BackupError,
     },
     /// Nothing was restored.

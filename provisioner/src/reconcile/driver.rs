@@ -66,6 +66,7 @@ struct Driver {
     /// What the last looks at machines left for the next ones.
     glances: HashMap<MachineId, machine::Glance>,
     allocation: allocate::Memory,
+    wiping: erase::Memory,
     /// What can't be looked at because of damaged records.
     damaged: HashSet<Key>,
     /// Whether what there was at the start is known.
@@ -87,6 +88,7 @@ enum Left {
     Nothing,
     Glance(Option<machine::Glance>),
     Allocation(allocate::Memory),
+    Wiping(erase::Memory),
     Found(Vec<sweep::Found>),
 }
 
@@ -149,6 +151,7 @@ impl Driver {
             queue: Queue::new(),
             glances: HashMap::new(),
             allocation: allocate::Memory::default(),
+            wiping: erase::Memory::default(),
             damaged: HashSet::new(),
             swept: false,
             looks: JoinSet::new(),
@@ -195,6 +198,7 @@ impl Driver {
             }
             Poke::Wiping => self.queue.wake(Key::Wiping, now + GATHER),
             Poke::All => {
+                self.service.works.erase_news_of_all();
                 self.queue.wake(Key::Sweep, now);
                 self.queue.wake_all(now);
             }
@@ -238,10 +242,13 @@ impl Driver {
                     Looked { key, next, left: Left::Allocation(memory) }
                 })
             }
-            Key::Wiping => self.looks.spawn(async move {
-                let next = erase::pass(&service).await;
-                Looked { key, next, left: Left::Nothing }
-            }),
+            Key::Wiping => {
+                let mut memory = std::mem::take(&mut self.wiping);
+                self.looks.spawn(async move {
+                    let next = erase::pass(&service, &mut memory).await;
+                    Looked { key, next, left: Left::Wiping(memory) }
+                })
+            }
             Key::Sweep => {
                 let first = !self.swept;
                 self.looks.spawn(look_around(service, first))
@@ -281,6 +288,7 @@ impl Driver {
         match (left, key) {
             (Left::Glance(Some(glance)), Key::Machine(id)) => drop(self.glances.insert(id, glance)),
             (Left::Allocation(memory), _) => self.allocation = memory,
+            (Left::Wiping(memory), _) => self.wiping = memory,
             (Left::Found(found), _) => {
                 self.swept |= next.is_ok();
                 for sweep::Found { key, after } in found {

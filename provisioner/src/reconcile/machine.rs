@@ -17,7 +17,9 @@ use crate::{
 use bmc::PowerState;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{BmcSpec, JobId, MachineId};
-use provisioner_lifecycle::{Decision, Effect, Move, Outcome, decide_while, observe, silent_in_line};
+use provisioner_lifecycle::{
+    Decision, Effect, Erasing, Move, Outcome, decide_while, observe, silent_in_line,
+};
 use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
@@ -53,6 +55,8 @@ pub(super) struct Glance {
     power: Option<(Timestamp, u64)>,
     /// When the BMC was last asked how far a firmware update is.
     firmware: Option<Timestamp>,
+    /// Where it was with its wiping at the last look.
+    erasing: Option<Erasing>,
     /// There while nothing but its power is to be looked at.
     idle: Option<Idle>,
 }
@@ -79,7 +83,13 @@ pub(super) async fn reconcile(
     };
     let glance = glance.get_or_insert_default();
     glance.idle = None;
+    // Another replica may have written it, and only poked.
+    if glance.erasing != Erasing::of_machine(&record.machine) {
+        service.works.erase_news(id);
+        service.hub.poke(Poke::Wiping);
+    }
     for _ in 0..ROUNDS {
+        glance.erasing = Erasing::of_machine(&record.machine);
         match look(service, record, slots, glance).await? {
             // What was just written need not be read: if others changed it since, the next write says so.
             Looked::Written(after) => record = *after,

@@ -10,7 +10,7 @@ use super::{
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{JobId, MachineId};
-use provisioner_lifecycle::{AtErase, EraseLimit, Erasing, Erasures, Freeze, Step};
+use provisioner_lifecycle::{AtErase, EraseLimit, EraseLine, Erasing, Erasures, Freeze, Step};
 
 impl Store {
     /// Whether everything is frozen.
@@ -81,24 +81,52 @@ impl Store {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// Who is being wiped and who waits for that, by what is stored. A damaged job counts as one that wipes: too few at
-    /// once does no harm.
+    /// Who is being wiped and who waits for that, by what is stored: all jobs that may wipe are read. A damaged job counts
+    /// as one that wipes: too few at once does no harm.
     pub(crate) async fn erasures(&self, limit: EraseLimit) -> Result<Erasures, StoreError> {
+        let (machines, at, _) = self.at_erase().await?;
+        Ok(Erasures::new(limit, machines, at))
+    }
+
+    /// The same, to be kept up to date ([`Store::erasing`]). Answers also how many jobs were read.
+    pub(crate) async fn erase_line(&self, limit: EraseLimit) -> Result<(EraseLine, usize), StoreError> {
+        let (machines, at, read) = self.at_erase().await?;
+        Ok((EraseLine::new(limit, machines, at), read))
+    }
+
+    /// How many machines there are that can be wiped. One that was never inspected can't be, and anybody may make up such.
+    pub(crate) async fn machines_to_wipe(&self) -> Result<u64, StoreError> {
+        let text = "SELECT COUNT(*) FROM machine WHERE state <> 'discovered'";
+        let machines: i64 = sql(text).scalar(&mut *self.reader.get().await?).await?;
+        Ok(u64::try_from(machines).unwrap_or(0))
+    }
+
+    /// How many machines there are that can be wiped, who is at that, and how many jobs were read for it.
+    async fn at_erase(&self) -> Result<(u64, Vec<AtErase>, usize), StoreError> {
+        let machines = self.machines_to_wipe().await?;
         let mut lent = self.reader.get().await?;
-        // One that was never inspected can't be wiped, and anybody may make up such.
-        let machines: i64 =
-            sql("SELECT COUNT(*) FROM machine WHERE state <> 'discovered'").scalar(&mut lent).await?;
-        let text = "SELECT machine.id AS machine, machine.held AS held, job.id AS id, job.started AS started,
-             job.steps AS steps FROM job JOIN machine ON machine.job = job.id
-             WHERE job.ended IS NULL AND job.kind IN ('release', 'service')";
-        let rows = sql(text).fetch_all(&mut lent).await?;
+        let rows = sql(AT_ERASE).fetch_all(&mut lent).await?;
         let mut at = Vec::new();
         for row in &rows {
             at.extend(at_erase(row)?);
         }
-        Ok(Erasures::new(limit, u64::try_from(machines).unwrap_or(0), at))
+        Ok((machines, at, rows.len()))
+    }
+
+    /// Where one machine is with its wiping.
+    pub(crate) async fn erasing(&self, id: MachineId) -> Result<Option<AtErase>, StoreError> {
+        let text = format!("{AT_ERASE} AND machine.id = $1");
+        let mut lent = self.reader.get().await?;
+        let row = sql(text).bind(id.to_string()).fetch_optional(&mut lent).await?;
+        Ok(row.as_ref().map(at_erase).transpose()?.flatten())
     }
 }
+
+/// What [`at_erase`] reads, of all running jobs that may wipe.
+const AT_ERASE: &str =
+    "SELECT machine.id AS machine, machine.held AS held, job.id AS id, job.started AS started,
+     job.steps AS steps FROM job JOIN machine ON machine.job = job.id
+     WHERE job.ended IS NULL AND job.kind IN ('release', 'service')";
 
 const FREEZE: &str = "SELECT frozen, frozen_by, frozen_why FROM works WHERE one = 1";
 

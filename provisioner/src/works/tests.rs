@@ -13,6 +13,7 @@ fn known(alone: bool, freeze: Option<Freeze>, asked: i64) -> Works {
         frozen,
         known: Mutex::new(known),
         erasures: Mutex::default(),
+        news: Mutex::default(),
         writing: tokio::sync::Mutex::default(),
     }
 }

@@ -4,6 +4,10 @@
 //! does not compile here until it is said how it comes about. The process is `billet` itself, which kills itself by SIGKILL
 //! at the named moment. One write may be several moments: where it ends a step and begins the next. The process says so
 //! when it dies, and none of them is tried again.
+//!
+//! Two rows of works are played beside each other, each with a service, a database and a machine of its own: most of such a
+//! journey is waiting. Which work is in which row changes nothing of what is judged, and that none is missing is judged of
+//! both together.
 
 use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
@@ -13,7 +17,7 @@ use provisioner_api::{
     StepPhase,
 };
 use provisioner_lifecycle::{StepName, ram_steps, steps_of};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write as _;
 use tests::{BILLET_DIE_AT, ProcessSite, Protocol, RamImage, Sim, SimOptions, ask, eventually};
 use tests_postgres::Server;
@@ -114,10 +118,16 @@ impl Work {
     }
 }
 
+/// The works that are played beside each other: a machine's life with its system on a disk, from its inspection to its
+/// release; and what is cut short or runs from RAM.
+fn rows() -> [Vec<Work>; 2] {
+    let (whole, others) = Work::all().into_iter().partition(|work| work.form == Form::Full);
+    [whole, others]
+}
+
 /// Where a death is to come, one kind of job after the other, so that whoever ends one does not meet the next death in it.
-fn in_turns() -> VecDeque<(Work, String)> {
-    let mut rows: Vec<_> =
-        Work::all().into_iter().map(|work| (work, VecDeque::from(work.moments()))).collect();
+fn in_turns(works: &[Work]) -> VecDeque<(Work, String)> {
+    let mut rows: Vec<_> = works.iter().map(|work| (*work, VecDeque::from(work.moments()))).collect();
     let mut turns = VecDeque::new();
     while rows.iter().any(|(_, moments)| !moments.is_empty()) {
         for (work, moments) in &mut rows {
@@ -136,28 +146,42 @@ struct Stage {
     /// It runs from RAM.
     from_ram: bool,
     instances: u32,
+    /// How the work that was begun last wipes.
+    policy: ErasePolicy,
     /// At which moment the process that runs dies.
     armed: Option<String>,
-    /// Where it died already: the moment → the one that was asked for.
-    died: BTreeMap<String, String>,
+    /// Where it died already.
+    died: Died,
 }
+
+/// Where a service died: the moment → the one that was asked for.
+type Died = BTreeMap<String, String>;
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(debug_assertions), ignore = "release builds don't die at a named moment")]
 async fn killed_at_each_moment_of_each_step_on_sqlite() -> Result<()> {
-    killed_everywhere(None, Protocol::Redfish).await
+    let [whole, others] = rows().map(|works| killed_in_turns(works, None, Protocol::Redfish));
+    let died = tokio::try_join!(whole, others)?;
+    tell(died.into())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(debug_assertions), ignore = "release builds don't die at a named moment")]
 async fn killed_at_each_moment_of_each_step_on_postgresql() -> Result<()> {
-    let database = Server::shared().await?.database().await?;
-    killed_everywhere(Some(database.url()), Protocol::Ipmi).await
+    let server = Server::shared().await?;
+    let databases = [server.database().await?, server.database().await?];
+    let [whole, others] = rows();
+    let died = tokio::try_join!(
+        killed_in_turns(whole, Some(databases[0].url()), Protocol::Ipmi),
+        killed_in_turns(others, Some(databases[1].url()), Protocol::Ipmi)
+    )?;
+    tell(died.into())
 }
 
-async fn killed_everywhere(database: Option<&str>, protocol: Protocol) -> Result<()> {
+/// Kills a service of its own at each moment of these works.
+async fn killed_in_turns(works: Vec<Work>, database: Option<&str>, protocol: Protocol) -> Result<Died> {
     let mut stage = Stage::set(database, protocol).await?;
-    let mut turns = in_turns();
+    let mut turns = in_turns(&works);
     while let Some((work, moment)) = turns.pop_front() {
         if stage.died.contains_key(&moment) {
             continue;
@@ -169,7 +193,25 @@ async fn killed_everywhere(database: Option<&str>, protocol: Protocol) -> Result
             return Err(stage.explain(error.context(format!("killed at {moment}"))).await);
         }
     }
-    stage.tell()
+    Ok(stage.died)
+}
+
+/// Every moment was died at in one of the rows; says which were one.
+fn tell(rows: [Died; 2]) -> Result<()> {
+    let died: Died = rows.into_iter().flatten().collect();
+    let all: Vec<_> = Work::all().into_iter().flat_map(Work::moments).collect();
+    let missed: Vec<_> = all.iter().filter(|moment| !died.contains_key(*moment)).collect();
+    ensure!(missed.is_empty(), "nothing died at {missed:?}");
+    let mut text = format!("{} moments:\n", all.len());
+    for moment in &all {
+        let asked = &died[moment];
+        text += &match asked == moment {
+            true => format!("  {moment}\n"),
+            false => format!("  {moment}: the same write as {asked}\n"),
+        };
+    }
+    // Nobody reads it but who asks for it (`--nocapture`).
+    std::io::stderr().write_all(text.as_bytes()).context("can't say it")
 }
 
 impl Stage {
@@ -189,8 +231,17 @@ impl Stage {
         let sim = site.machine("m1", 1, options).await?;
         site.client()?.add_machine(&sim.enrolment()).await?;
         ask::machine_in(&site.client()?, "m1", MachineState::Available).await?;
-        let died = BTreeMap::new();
-        Ok(Self { site, sim, instance: None, from_ram: false, instances: 0, armed: None, died })
+        let died = Died::new();
+        Ok(Self {
+            site,
+            sim,
+            instance: None,
+            from_ram: false,
+            instances: 0,
+            policy: ErasePolicy::Metadata,
+            armed: None,
+            died,
+        })
     }
 
     /// One death: the work is begun, dies, and is taken up by a process that may die at `next`.
@@ -273,6 +324,7 @@ impl Stage {
 
     /// Asks for the work. The process may be dead before it has answered.
     async fn begin(&mut self, work: Work) -> Result<()> {
+        self.policy = self.policy_of(work);
         match (work.kind, work.form == Form::Short) {
             (JobKind::Inspect, false) => self.act(MachineAction::Inspect).await,
             (JobKind::Deploy, _) if work.form == Form::RamAgain => self.sim.restart().await,
@@ -363,7 +415,7 @@ impl Stage {
     async fn service(&self) -> Result<()> {
         self.sim.put_on_data(DATA);
         let disk = self.sim.truth().disks.last().context("it has disks")?.serial.clone();
-        let erase = ServiceStep::Erase { disks: vec![disk], method: self.policy() };
+        let erase = ServiceStep::Erase { disks: vec![disk], method: self.policy };
         let asked = MachineService { steps: vec![ServiceStep::Inspect, erase] };
         let client = self.site.client()?;
         self.heard("the servicing was heard of", async || client.service_machine("m1", &asked).await.is_ok())
@@ -389,17 +441,20 @@ impl Stage {
         .await
     }
 
-    /// By turns wiped where it matters, and everywhere.
+    /// Wiped where it matters, or everywhere.
     async fn give_back(&self, name: &str) -> Result<()> {
-        let erase = Some(self.policy());
+        let erase = Some(self.policy);
         let client = self.site.client()?;
         let delete = DeleteInstance { erase };
         self.heard("the giving back was heard", async || client.delete_instance(name, &delete).await.is_ok())
             .await
     }
 
-    fn policy(&self) -> ErasePolicy {
-        if self.instances.is_multiple_of(2) { ErasePolicy::Metadata } else { ErasePolicy::Overwrite }
+    /// By turns of each work.
+    fn policy_of(&self, work: Work) -> ErasePolicy {
+        let mine = format!("{}/", work.word());
+        let deaths: BTreeSet<_> = self.died.values().filter(|asked| asked.starts_with(&mine)).collect();
+        if deaths.len().is_multiple_of(2) { ErasePolicy::Overwrite } else { ErasePolicy::Metadata }
     }
 
     async fn is_deployed(&self) -> Result<()> {
@@ -514,7 +569,7 @@ impl Stage {
             let content = self.sim.content()?;
             let (start, end) = (&content[..1 << 20], &content[content.len() - (33 << 9)..]);
             ensure!(start.iter().chain(end).all(|byte| *byte == 0), "a partition table is left");
-            ensure!(disk.blank || self.policy() == ErasePolicy::Metadata, "not all is overwritten");
+            ensure!(disk.blank || self.policy == ErasePolicy::Metadata, "not all is overwritten");
         }
         Ok(())
     }
@@ -534,23 +589,6 @@ impl Stage {
         let log = self.site.log().unwrap_or_default();
         lines.extend_from_slice(&log[log.len().saturating_sub(25)..]);
         error.context(lines.join("\n"))
-    }
-
-    /// Every moment was died at; says which were one.
-    fn tell(&self) -> Result<()> {
-        let all: Vec<_> = Work::all().into_iter().flat_map(Work::moments).collect();
-        let missed: Vec<_> = all.iter().filter(|moment| !self.died.contains_key(*moment)).collect();
-        ensure!(missed.is_empty(), "nothing died at {missed:?}");
-        let mut text = format!("{} moments:\n", all.len());
-        for moment in &all {
-            let asked = &self.died[moment];
-            text += &match asked == moment {
-                true => format!("  {moment}\n"),
-                false => format!("  {moment}: the same write as {asked}\n"),
-            };
-        }
-        // Nobody reads it but who asks for it (`--nocapture`).
-        std::io::stderr().write_all(text.as_bytes()).context("can't say it")
     }
 }
 

@@ -79,8 +79,12 @@ async fn whole_way(site: &Site) -> Result<()> {
     })
     .await?;
     ensure!(why.hint.as_deref().is_some_and(|hint| hint.contains("billet machine power on m1")), "{why:?}");
+    let web = client.instance("web").await?.status;
+    let same = web.waiting.as_ref().is_some_and(|waiting| waiting.why == why.why);
+    ensure!(web.state == InstanceState::Running && same, "its owner is told, too: {web:?}");
     client.machine_action("m1", MachineAction::PowerOn).await?;
     again(&client, &sim, &third).await?;
+    ensure!(client.instance("web").await?.status.waiting.is_none(), "it runs, and waits for nothing");
     site.instance_in("web", InstanceState::Running).await?;
     ensure!(untouched(&sim)?, "a disk was written");
 

@@ -197,7 +197,7 @@ async fn forget(session: &mut Session<'_>, delete: Forget) -> Result<(), CliErro
         let instance = machine.status.instance_name.as_deref();
         let instance = instance.map(|name| format!("instance {name} ends, and ")).unwrap_or_default();
         let disks = match &*unwiped {
-            [] => "nothing of it is known to be unwiped".to_owned(),
+            [] => "no disk of it is named as unwiped".to_owned(),
             disks => format!("what is on disk {} can be read by whoever gets it", disks.join(", ")),
         };
         let question = Question {

@@ -49,7 +49,8 @@ impl Page {
     pub(super) fn line(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
         let value = clean(value.as_ref());
         if !value.is_empty() {
-            let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+            // A long name moves its value on.
+            let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
             // Writing to a String can't fail.
             let _ = writeln!(self.text, "{name:<VALUES$}{value}");
         }
@@ -96,5 +97,12 @@ mod tests {
             .block("Steps", "a\nb\n")
             .block("None", "");
         assert_eq!(page.end(), "Name:         m1\n              more\n\nSteps\n  a\n  b\n");
+    }
+
+    #[test]
+    fn a_long_name_does_not_touch_its_value() {
+        let mut page = Page::default();
+        page.line("Twelve chars", "a").line("Kernel and initrd", "5 MiB");
+        assert_eq!(page.end(), "Twelve chars: a\nKernel and initrd: 5 MiB\n");
     }
 }

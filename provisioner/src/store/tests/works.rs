@@ -65,7 +65,7 @@ async fn what_nobody_could_say_while_everything_was_frozen_is_forgiven_with_its_
     store.close().await;
 }
 
-/// A release whose wiping is so far, which began then.
+/// A release whose wiping is so far, which began then; each third one is the servicing of a machine.
 async fn release(store: &Store, number: u128, second: i64, phase: StepPhase, held: bool) {
     let before = record(number, &format!("52:54:00:00:01:{number:02x}"));
     store.machine_insert(&before, &[], &[], NOW).await.unwrap();
@@ -74,8 +74,9 @@ async fn release(store: &Store, number: u128, second: i64, phase: StepPhase, hel
         samples::step(StepName::Erase, 1, phase),
         samples::step(StepName::Rest, 1, StepPhase::Todo),
     ];
+    let kind = if number % 3 == 1 { JobKind::Service } else { JobKind::Release };
     let mut next = before.clone();
-    next.machine.job = Some(Job { started: at(second), ..samples::job(number, JobKind::Release, steps) });
+    next.machine.job = Some(Job { started: at(second), ..samples::job(number, kind, steps) });
     next.machine.state.name = MachineState::Releasing;
     next.machine.state.hold = held.then(|| Hold::new("x", NOW));
     assert_eq!(store.machine_update(&before, &next, &[], &[], NOW).await.unwrap(), Swap::Updated);
@@ -101,6 +102,13 @@ async fn erasures_are_counted_by_what_is_stored() {
     let all = store.erasures(EraseLimit::percent(50)).await.unwrap();
     assert_eq!((all.running(), all.most(), all.room()), (2, 3, 1), "half of seven");
     assert_eq!(all.queue(), [samples::machine_id(5), samples::machine_id(4)], "the oldest job first");
+    for number in 1..=8 {
+        let (line, read) = store.erase_line(EraseLimit::percent(50)).await.unwrap();
+        let one = store.erasing(samples::machine_id(number)).await.unwrap();
+        let mut same = line.clone();
+        same.set(samples::machine_id(number), one);
+        assert_eq!((same.shown(), read), (line.shown(), 7), "machine {number} alone is as among all");
+    }
     // What can't be read may be wiping.
     sql("UPDATE job SET steps = 'x' WHERE machine = $1")
         .bind(samples::machine_id(5).to_string())
