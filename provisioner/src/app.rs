@@ -9,7 +9,7 @@ pub(crate) mod tests;
 pub(crate) use prune::prune;
 
 use crate::{
-    api,
+    address_plan, api,
     bmcs::Bmcs,
     clock,
     config::Config,
@@ -84,10 +84,11 @@ impl App {
     ///
     /// # Errors
     /// A sentence for the operator with its causes; nothing runs then.
-    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+    pub async fn bind(mut config: Config) -> anyhow::Result<Self> {
         let lock = make_folders(&config.data).await?;
         let (key, store) = database::open(&config).await?;
         replicas::check_key(&store, &key, &config.data).await?;
+        address_plan::keep(&mut config.networks, &store.address_all().await?);
         let permits = PermitSigner::new(&key)?;
         permits.publish(&config.data)?;
         let hostname = tls::hostname();

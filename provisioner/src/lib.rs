@@ -3,6 +3,7 @@
 //! `app` is the whole composition; `reconcile` is the only place that acts; every decision is in
 //! `provisioner-lifecycle`.
 
+mod address_plan;
 mod api;
 pub mod app;
 mod backup;
@@ -28,6 +29,7 @@ mod leases;
 mod listener;
 mod locks;
 mod metrics;
+mod netconfig;
 mod older;
 mod permits;
 mod progress;

@@ -16,6 +16,8 @@ pub(crate) struct Seed<'a> {
     pub(crate) instance: &'a InstanceRecord,
     /// Its user data, if it brought its own.
     pub(crate) user_data: Option<&'a str>,
+    /// Its network-config, if it has a network of its own.
+    pub(crate) network: Option<&'a str>,
     /// The MAC of the NIC that the machine boots from.
     pub(crate) mac: &'a str,
     /// Where the operating system reports in.
@@ -29,6 +31,11 @@ pub(crate) fn files(seed: &Seed<'_>) -> Vec<SeedFile> {
     let meta = json!({ "instance-id": instance_id(seed.instance), "local-hostname": hostname });
     let vendor =
         json!({ "phone_home": { "url": seed.phone_home, "post": "all", "tries": PHONE_HOME_TRIES } });
+    let network = match (seed.network, &spec.network_config) {
+        (Some(rendered), _) => rendered.to_owned(),
+        (None, Some(given)) => given.clone(),
+        (None, None) => network_config(seed.mac),
+    };
     let file = |name: &str, content: String| SeedFile { name: name.to_owned(), content };
     vec![
         file("meta-data", yaml(&meta)),
@@ -36,7 +43,7 @@ pub(crate) fn files(seed: &Seed<'_>) -> Vec<SeedFile> {
             "user-data",
             seed.user_data.map_or_else(|| user_data(seed.instance, hostname), ToOwned::to_owned),
         ),
-        file("network-config", spec.network_config.clone().unwrap_or_else(|| network_config(seed.mac))),
+        file("network-config", network),
         file("vendor-data", format!("#cloud-config\n{}", yaml(&vendor))),
     ]
 }
@@ -106,6 +113,7 @@ mod tests {
         let seed = Seed {
             instance: record,
             user_data: None,
+            network: None,
             mac: "52:54:00:00:00:01",
             phone_home: "http://10.0.0.1:8080/boot/phone-home/t",
         };
@@ -132,6 +140,7 @@ mod tests {
         let seed = Seed {
             instance: &record,
             user_data: None,
+            network: None,
             mac: "52:54:00:00:03:01",
             phone_home: "http://10.0.0.1:8080/boot/phone-home/t",
         };

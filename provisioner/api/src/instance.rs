@@ -1,6 +1,8 @@
 //! Instances: an operating system that a user asked for on some machine.
 
-use crate::{Held, InstanceId, LabelExpression, MachineId, Minimum, Spread, Waiting};
+use crate::{
+    Held, InstanceId, LabelExpression, MachineId, Minimum, NetworkSpec, Spread, StaticAddress, Waiting,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,7 +79,10 @@ pub struct InstanceSpec {
     /// Raw cloud-init user data instead of `user` and `ssh_keys`. Write-only: answers show only its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
-    /// cloud-init network-config version 2, as YAML; DHCP on the boot NIC when absent.
+    /// Its interfaces and addresses, of which Billet makes the network-config; DHCP on the boot NIC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSpec>,
+    /// cloud-init network-config version 2, as YAML, instead of `network`. It is written as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_config: Option<String>,
     /// The serial number of the disk to write; the smallest fitting non-removable one when absent.
@@ -109,6 +114,7 @@ impl InstanceSpec {
             user: None,
             ssh_keys: Vec::new(),
             user_data: None,
+            network: None,
             network_config: None,
             root_disk_serial: None,
             erase: ErasePolicy::default(),
@@ -241,6 +247,9 @@ pub struct InstanceStatus {
     /// IPv4 addresses that it has.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Static addresses of its interfaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub static_addresses: Vec<StaticAddress>,
     /// When it reported in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phoned_home: Option<Timestamp>,

@@ -4,6 +4,7 @@
 //! that is missing here doesn't exist for anybody. Lifecycle types are deliberately others: the wire may
 //! stay compatible while the core changes.
 
+mod address;
 pub mod agent;
 mod bmc;
 mod bmc_audit;
@@ -16,6 +17,7 @@ mod event;
 mod id;
 mod image;
 mod instance;
+mod interfaces;
 mod list;
 mod machine;
 mod network;
@@ -29,6 +31,7 @@ mod service;
 mod timeline;
 mod works;
 
+pub use address::{Address, AddressClaim, AddressList, StaticAddress};
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
     BmcIdentify, BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate,
@@ -57,6 +60,10 @@ pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
     InstanceList, InstanceReinstall, InstanceRescue, InstanceSpec, InstanceState, InstanceStatus,
     RescueAccess, RescueStatus,
+};
+pub use interfaces::{
+    AddressSpec, BondMode, BondSpec, BridgeSpec, InterfaceSpec, LacpRate, NetworkSpec, NicMatch, RouteSpec,
+    TransmitHash, VlanSpec,
 };
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{

@@ -31,6 +31,9 @@ pub struct Network {
 /// A subnet of a network.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Subnet {
+    /// The name by which addresses are asked for; the network's own of its link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// CIDR.
     pub subnet: String,
     /// The relay that reaches it too; any relay with an address inside it does.
@@ -42,6 +45,9 @@ pub struct Subnet {
     /// First and last address of what is not leased although it is in a range.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<(String, String)>,
+    /// First and last address of each range that static and virtual addresses are taken from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub static_ranges: Vec<(String, String)>,
     /// Router given to clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,

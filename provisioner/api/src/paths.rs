@@ -125,6 +125,10 @@ pub const LEASES: &str = "/v1/networks/{network}/leases";
 pub const RESERVATIONS: &str = "/v1/networks/{network}/reservations";
 /// `DELETE` the reservation of a MAC address.
 pub const RESERVATION: &str = "/v1/networks/{network}/reservations/{mac}";
+/// `GET` the addresses that are taken out of the address plan (`?limit=`, `?after=`), `POST` an `AddressClaim`.
+pub const ADDRESSES: &str = "/v1/addresses";
+/// `GET` a virtual address by its name, `DELETE` it while no instance uses it.
+pub const ADDRESS: &str = "/v1/addresses/{name}";
 /// `GET` the boot conversation of a machine by name or id, or of a MAC address (`?after=`: only newer than that entry).
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
 /// `GET` a backup of the database: one file (`application/zstd`), as it is at one moment.

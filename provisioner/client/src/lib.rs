@@ -1,5 +1,6 @@
 //! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
+mod addresses;
 pub mod agent;
 mod answer;
 mod backup;

@@ -5,12 +5,12 @@
 use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;
 use provisioner_api::{
-    BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image, ImageList, Instance,
-    InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList, InstanceReinstall, InstanceRescue,
-    InstanceState, InstanceUpdate, Lease, LeaseList, Machine, MachineAction, MachineActionRequest,
-    MachineAdopt, MachineCreate, MachineList, MachineScrap, MachineService, MachineState, MachineUpdate,
-    Network, NetworkList, Replica, ReplicaList, Reservation, ReservationList, Secret, Timeline,
-    TimelineEntry, Why, paths,
+    Address, AddressList, BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image,
+    ImageList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList,
+    InstanceReinstall, InstanceRescue, InstanceState, InstanceUpdate, Lease, LeaseList, Machine,
+    MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineScrap,
+    MachineService, MachineState, MachineUpdate, Network, NetworkList, Replica, ReplicaList, Reservation,
+    ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -104,7 +104,7 @@ pub struct Page {
 const PAGE: u32 = 250;
 
 /// A page as it comes.
-trait Listed: DeserializeOwned {
+pub(crate) trait Listed: DeserializeOwned {
     type Item;
     fn parts(self) -> (Vec<Self::Item>, Option<String>);
 }
@@ -122,7 +122,7 @@ macro_rules! listed {
 }
 
 listed!(
-    MachineList: Machine, InstanceList: Instance, EventList: Event, LeaseList: Lease, ReservationList: Reservation,
+    AddressList: Address, MachineList: Machine, InstanceList: Instance, EventList: Event, LeaseList: Lease, ReservationList: Reservation,
     Timeline: TimelineEntry
 );
 
@@ -200,7 +200,7 @@ impl Client {
     }
 
     /// A list to its end, page by page, from behind `after` on.
-    async fn all<L: Listed>(
+    pub(crate) async fn all<L: Listed>(
         &self,
         path: &str,
         names: &[&str],

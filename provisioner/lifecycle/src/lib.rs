@@ -19,6 +19,7 @@ mod erasure;
 mod freeze;
 mod instance;
 mod machine;
+mod nics;
 mod observe;
 mod order;
 mod plan;
@@ -46,6 +47,7 @@ pub use machine::{
     AgentReport, BmcTrouble, Claim, Facts, FirmwareTask, Hold, Job, Machine, Owner, OwnerName, PowerWish,
     Reported, ServiceWish, Skipped, State, Step, Want,
 };
+pub use nics::choose_nics;
 pub use observe::{Fact, observe};
 pub use order::{Draft, Leave, Task, order};
 pub use plan::{StepKind, StepName, ram_steps, steps_of};

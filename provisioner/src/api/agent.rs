@@ -2,6 +2,7 @@
 
 use super::{
     error::{ApiError, Body, Query},
+    instance_network,
     instances::{secret_owner, user_data_place},
     rescue::checked,
 };
@@ -490,8 +491,10 @@ async fn seed_files(
     let token = windows::phone_home_token(&service.key, instance.id, instance.standing.installation);
     let port = service.http_port.get().copied().unwrap_or(service.config.boot.http_port);
     let phone_home = format!("http://{address}:{port}/boot/phone-home/{token}");
+    let network = instance_network::rendered(&instance, record)?;
     let seed = seed::Seed {
         instance: &instance,
+        network: network.as_deref(),
         user_data: user_data.as_ref().map(|data| data.as_str()),
         mac,
         phone_home: &phone_home,

@@ -1,5 +1,6 @@
 //! From what is stored to what the API shows. Explicit, so that the wire stays compatible while the core changes.
 
+use super::instance_network;
 use crate::{
     bmc_view,
     service::Service,
@@ -197,7 +198,13 @@ pub(crate) fn instance(
     now: Timestamp,
 ) -> Instance {
     let mut addresses = Vec::new();
-    for mac in own.into_iter().flat_map(|own| &own.spec.macs) {
+    let static_addresses = instance_network::static_addresses(record);
+    for one in &static_addresses {
+        addresses
+            .extend(one.address.split('/').next().filter(|address| !address.contains(':')).map(Into::into));
+    }
+    let leased = own.filter(|_| instance_network::asks_dhcp(record));
+    for mac in leased.into_iter().flat_map(|own| &own.spec.macs) {
         addresses.extend(crate::leases::address_of(service, mac).map(|address| address.to_string()));
     }
     let own_wait =
@@ -231,6 +238,7 @@ pub(crate) fn instance(
         waiting: frozen.or(own_wait).or(machines_wait),
         held: stopped,
         addresses,
+        static_addresses,
         rescue: own.and_then(rescue),
         installation: record.standing.installation,
         phoned_home: record.standing.phoned_home,

@@ -106,6 +106,9 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Taken { field, .. } => Self::conflict(error.to_string()).about(field),
             StoreError::ImageGone { .. } => Self::conflict(error.to_string()).about("spec.image"),
+            StoreError::AddressGone { .. } => {
+                Self::conflict(error.to_string()).about("spec.network.virtual_addresses")
+            }
             StoreError::InUse { .. } => Self::conflict(error.to_string()),
             StoreError::Unknown(_) => {
                 log(&error);

@@ -3,6 +3,7 @@
 use super::{
     boot_trace, convert,
     error::{ApiError, Body, Query},
+    instance_network,
     instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, etag, event_list},
     pages, timeline,
@@ -84,6 +85,7 @@ pub(crate) async fn create(
     let image = service.store.image_find(&spec.image).await?;
     let no_image = format!("there is no image `{}`; `billet image list` shows what there is", spec.image);
     fields.check(image.is_some(), "spec.image", no_image);
+    let mut exactly = None;
     let (wanted, preferred) = (&mut spec.machine, &mut spec.prefer_machine);
     for (field, machine) in [("spec.machine", wanted), ("spec.prefer_machine", preferred)] {
         let Some(key) = machine.as_deref() else { continue };
@@ -91,8 +93,10 @@ pub(crate) async fn create(
         let no_machine = format!("there is no machine `{key}`; `billet machine list` shows what there is");
         fields.check(found.is_some(), field, no_machine);
         // By its id, so that renaming the machine changes nothing.
-        *machine = found.map(|found| found.id().to_string());
+        *machine = found.as_ref().map(|found| found.id().to_string());
+        exactly = exactly.or(found.filter(|_| field == "spec.machine"));
     }
+    instance_network::check(&mut fields, &service, &spec, exactly.as_ref()).await?;
     let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
     if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {
         let other =
@@ -120,7 +124,7 @@ pub(crate) async fn create(
     };
     let user_data =
         user_data.as_ref().map(seal).transpose().map_err(|error: KeyError| ServiceError::from(error))?;
-    let record = InstanceRecord {
+    let mut record = InstanceRecord {
         id,
         version: 1,
         name: body.name,
@@ -134,7 +138,7 @@ pub(crate) async fn create(
         created: now,
     };
     let events = [NewEvent::instance(id, "request", format!("asked for: image {}", image.name))];
-    service.store.instance_insert(&record, user_data.as_ref(), &events, now).await?;
+    instance_network::insert(&service, &mut record, user_data.as_ref(), &events, now).await?;
     service.hub.poke(crate::hub::Poke::Instance(id));
     let instance = convert::instance(&service, &record, None, now);
     Ok((StatusCode::CREATED, tagged(instance)).into_response())

@@ -1,6 +1,7 @@
 //! The HTTP API: one line for each route. Handlers load, put a request or a fact to the lifecycle, and answer;
 //! none of them acts or changes a state.
 
+mod addresses;
 mod adopt;
 mod agent;
 mod auth;
@@ -12,6 +13,7 @@ mod console;
 mod convert;
 mod error;
 mod images;
+mod instance_network;
 mod instance_update;
 mod instances;
 mod linger;
@@ -145,6 +147,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::LEASES, get(networks::leases))
         .route(paths::RESERVATIONS, get(reservations::list).post(reservations::add))
         .route(paths::RESERVATION, delete(reservations::remove))
+        .route(paths::ADDRESSES, get(addresses::list).post(addresses::claim))
+        .route(paths::ADDRESS, get(addresses::show).delete(addresses::release))
         .route(paths::BOOT_TRACE, get(boot_trace::show))
         .route(paths::BACKUP, get(backup::show))
         .route(paths::REPLICAS, get(replicas::list))

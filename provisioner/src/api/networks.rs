@@ -141,10 +141,12 @@ fn subnet((declared, counts): (&DeclaredSubnet, &LeaseCounts)) -> Subnet {
         spans.iter().map(|(first, last)| (first.to_string(), last.to_string())).collect()
     };
     Subnet {
+        name: declared.name.clone(),
         subnet: format!("{}/{}", told.address, told.prefix),
         relay: told.relay.map(|relay| relay.to_string()),
         ranges: spans(&declared.ranges),
         exclude: spans(&declared.exclude),
+        static_ranges: spans(&declared.static_ranges),
         gateway: told.routers.first().map(ToString::to_string),
         dns: told.dns.iter().map(ToString::to_string).collect(),
         addresses: declared.size(),

@@ -7,6 +7,8 @@ use super::{
     validate::Fields,
 };
 use crate::{
+    address_plan,
+    config::Network,
     service::Service,
     text::{format_mac, parse_mac_bytes},
 };
@@ -39,7 +41,7 @@ pub(crate) async fn add(
     Path(name): Path<String>,
     Body(body): Body<Reservation>,
 ) -> Result<Response, ApiError> {
-    networks::find(&service, &name)?;
+    let network = networks::find(&service, &name)?;
     let wanted = read(&service, &name, &body)?;
     let known = service.store.reservation_list(&name).await?;
     if known.contains(&wanted) {
@@ -53,6 +55,7 @@ pub(crate) async fn add(
         );
         return Err(taken(detail));
     }
+    unplanned(&service, network, wanted.address).await?;
     unleased(&service, &name, wanted).await?;
     service.store.reservation_insert(&name, wanted).await?;
     service.boot.leases.reserve(&name, wanted).await;
@@ -98,6 +101,24 @@ fn read(service: &Service, network: &str, body: &Reservation) -> Result<Kept, Ap
         (Some(mac), Some(address)) => Ok(Kept { mac, address }),
         _ => Err(ApiError::field("address", "it is missing")),
     }
+}
+
+/// Refuses an address of the address plan: a static one, or one that was taken when it was one.
+async fn unplanned(service: &Service, network: &Network, address: Ipv4Addr) -> Result<(), ApiError> {
+    if address_plan::is_static(network, address) {
+        let detail = format!(
+            "{address} is among the network's static addresses, which DHCP gives to nobody; choose another, or take it out of `static_ranges`"
+        );
+        return Err(ApiError::field("address", detail));
+    }
+    let before = u32::from(address).checked_sub(1).map(Ipv4Addr::from);
+    let next = service.store.address_page(before, 1).await?;
+    if next.first().is_some_and(|next| next.taken.address == address) {
+        let detail =
+            format!("{address} is taken as a static or virtual address; `billet address list` shows by whom");
+        return Err(taken(detail));
+    }
+    Ok(())
 }
 
 /// Refuses an address that another client has now.

@@ -25,6 +25,11 @@ impl Fields {
         }
     }
 
+    /// Adds what else is wrong.
+    pub(crate) fn add(&mut self, problems: Vec<FieldError>) {
+        self.0.extend(problems);
+    }
+
     /// All that is wrong, or nothing.
     pub(crate) fn done(self) -> Result<(), super::error::ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(super::error::ApiError::invalid(self.0)) }
@@ -297,6 +302,8 @@ impl Fields {
             self.check(data.len() <= 512 * 1024, &format!("{at}user_data"), "at most 512 KiB fit the seed");
         }
         if let Some(config) = &spec.network_config {
+            let both = "give either network or network_config, not both";
+            self.check(spec.network.is_none(), &format!("{at}network_config"), both);
             let version = serde_yaml_ng::from_str::<serde_yaml_ng::Value>(config).ok().and_then(|value| {
                 value.get("version").or_else(|| value.get("network")?.get("version"))?.as_u64()
             });

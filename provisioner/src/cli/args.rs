@@ -2,6 +2,7 @@
 //!
 //! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
 
+mod address;
 mod backup;
 mod bmc;
 mod console;
@@ -11,6 +12,7 @@ mod machine;
 mod network;
 mod placement;
 
+pub(super) use address::{AddressCommand, Claim};
 pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
@@ -111,6 +113,9 @@ pub(super) enum Command {
     /// Networks that are served, their leases and reservations
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Addresses that are taken: static ones of instances, virtual ones with a name
+    #[command(subcommand)]
+    Address(AddressCommand),
     /// The replicas of the service: the processes that serve from one database
     #[command(subcommand)]
     Replica(ReplicaCommand),

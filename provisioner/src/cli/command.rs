@@ -1,5 +1,6 @@
 //! Doing what was typed: one file for each noun.
 
+mod address;
 mod authorities;
 mod backup;
 mod bmc;
@@ -54,6 +55,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Instance(command) => instance::run(&mut session, command).await,
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
+        Command::Address(command) => address::run(&mut session, command).await,
         Command::Replica(ReplicaCommand::List) => {
             let replicas = session.client.replicas().await?;
             session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))

@@ -1,5 +1,6 @@
 //! How things look to people: tables and pages, one file for each kind of object. Pure.
 
+mod address;
 mod bmc;
 mod boot_trace;
 mod event;
@@ -13,6 +14,7 @@ mod replica;
 mod why;
 mod works;
 
+pub(super) use address::{address, addresses};
 pub(super) use bmc::{
     MachineAudit, bmc, bmc_audit, bmc_audits, bmc_bios, bmc_bios_change, bmc_boot, bmc_boot_order,
     bmc_boot_sentence, bmc_firmware, bmc_firmware_changes, bmc_found, bmc_fru, bmc_hardware, bmc_logs,

@@ -19,6 +19,7 @@ pub use database::PostgresDatabase;
 pub use network::Network;
 pub use problem::{ConfigError, Problem};
 pub use subnet::Subnet;
+pub(crate) use subnet::domain;
 
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;

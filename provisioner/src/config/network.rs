@@ -8,7 +8,7 @@ use super::{
 use provisioner_api::DhcpMode;
 use pxe::RoguePolicy;
 use pxe_proto::{boot::Preference, dhcp};
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// A network on which machines are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,24 @@ pub(super) fn networks(checker: &mut Checker, networks: Vec<wire::Network>) -> V
             pair(checker, other, network);
         }
     }
+    names(checker, &networks);
     networks
+}
+
+/// A name, of a network or a subnet, means one subnet.
+fn names(checker: &mut Checker, networks: &[Network]) {
+    let mut names: BTreeSet<&str> = networks.iter().map(|network| &*network.name).collect();
+    for network in networks {
+        for subnet in &network.subnets {
+            if let Some(name) = subnet.name.as_deref().filter(|name| !name.is_empty())
+                && !names.insert(name)
+            {
+                let key = format!("networks.{}.subnets.{}.name", network.name, text(subnet));
+                checker
+                    .problem(key, "another network or subnet has this name; call one of them something else");
+            }
+        }
+    }
 }
 
 /// Checks one.
@@ -182,6 +199,9 @@ fn plan(checker: &mut Checker, network: &Network, place: &str) {
         );
     }
     let identifier = network.server_identifier;
+    if identifier != network.address && network.subnets.iter().any(|subnet| subnet.is_static(identifier)) {
+        checker.problem(key("server_identifier"), format!("{identifier} is in a range of static addresses"));
+    }
     if identifier != network.address && network.subnets.iter().any(|subnet| subnet.leases(identifier)) {
         checker.problem(key("server_identifier"), format!("{identifier} is in a range; exclude it there"));
     }
@@ -201,7 +221,7 @@ fn relay(checker: &mut Checker, network: &Network, subnet: &Subnet, place: &str)
                 "the relay {relay} is in none of this network's subnets; declare the subnet that it is in"
             ),
         );
-    } else if network.subnets.iter().any(|subnet| subnet.leases(relay)) {
+    } else if network.subnets.iter().any(|subnet| subnet.leases(relay) || subnet.is_static(relay)) {
         checker.problem(key, format!("the relay {relay} is in a range; exclude it there"));
     }
 }

@@ -11,10 +11,14 @@ const ADDRESSES: usize = 63;
 /// A subnet: a link, or what lies behind a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subnet {
+    /// The name by which addresses are asked for; that of the network of its own link.
+    pub name: Option<String>,
     /// What its clients are told, its address and prefix among it.
     pub told: dhcp::Subnet,
     /// First and last address of each range that may be leased; they don't overlap.
     pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// First and last address of each range that static and virtual addresses are taken from; none of them is leased.
+    pub static_ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// First and last address of what is not leased although it is in a range.
     pub exclude: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
@@ -23,7 +27,13 @@ impl Subnet {
     /// A subnet with the defaults of the configuration file, and no addresses to lease yet.
     #[must_use]
     pub fn new(first: Ipv4Addr, prefix: u8) -> Self {
-        Subnet { told: dhcp::Subnet::new(first, prefix), ranges: Vec::new(), exclude: Vec::new() }
+        Subnet {
+            name: None,
+            told: dhcp::Subnet::new(first, prefix),
+            ranges: Vec::new(),
+            static_ranges: Vec::new(),
+            exclude: Vec::new(),
+        }
     }
 
     /// Whether an address lies in it, its first and last included.
@@ -38,6 +48,16 @@ impl Subnet {
             parts.iter().any(|(first, last)| (*first..=*last).contains(&address))
         };
         within(&self.ranges) && !within(&self.exclude)
+    }
+
+    /// Whether an address is static: taken out of the plan by name or for an instance, never leased.
+    pub(crate) fn is_static(&self, address: Ipv4Addr) -> bool {
+        self.static_ranges.iter().any(|(first, last)| (*first..=*last).contains(&address))
+    }
+
+    /// As it is written: `10.77.0.0/24`.
+    pub(crate) fn cidr(&self) -> String {
+        text(self)
     }
 
     /// How many addresses may be leased.
@@ -113,6 +133,11 @@ pub(super) fn read(checker: &mut Checker, place: &str, subnet: wire::Subnet) -> 
     {
         ranges.push((one(name, from), one(name, to)));
     }
+    let mut static_ranges = Vec::new();
+    for [from, to] in &subnet.static_ranges {
+        static_ranges.push((one("static_ranges", from), one("static_ranges", to)));
+    }
+    let name = subnet.name.map(|name| checker.take(key("name"), value::dns_label(&name), String::new()));
     let exclude = subnet.exclude.iter().map(|text| checker.take(key("exclude"), span(text), (unset, unset)));
     let exclude = exclude.collect();
     let routes = subnet.routes.iter().filter_map(|text| listed(checker, key("routes"), route(text)));
@@ -136,7 +161,7 @@ pub(super) fn read(checker: &mut Checker, place: &str, subnet: wire::Subnet) -> 
         ..dhcp::Subnet::new(first, prefix)
     };
     let told = lease(checker, &key("lease"), &subnet.lease, told);
-    Subnet { told, ranges, exclude }
+    Subnet { name, told, ranges, static_ranges, exclude }
 }
 
 /// One of several values, or a mistake.
@@ -231,9 +256,37 @@ pub(super) fn plan(checker: &mut Checker, subnet: &Subnet, ours: Ipv4Addr, place
             checker.problem(key(name), format!("{ADDRESSES} addresses are the most that DHCP can tell"));
         }
     }
-    // An exclusion can only be judged by ranges that are right.
+    // What else there is can only be judged by ranges that are right.
     if checker.problems.len() == before {
+        static_plan(checker, subnet, ours, &key("static_ranges"));
         exclusions(checker, subnet, &key("exclude"));
+    }
+}
+
+/// Static addresses are hosts' addresses of the subnet that nobody else may have.
+fn static_plan(checker: &mut Checker, subnet: &Subnet, ours: Ipv4Addr, key: &str) {
+    for (index, (first, last)) in subnet.static_ranges.iter().enumerate() {
+        let what = format!("{first} to {last}");
+        let ends = [first, last].into_iter().filter_map(|end| subnet.outside(*end));
+        ends.for_each(|detail| checker.problem(key, detail));
+        if first > last {
+            checker.problem(key, format!("{first} lies behind {last}; write the lower address first"));
+        }
+        let overlap = |(low, high): &(Ipv4Addr, Ipv4Addr)| first <= high && low <= last;
+        if subnet.static_ranges[..index].iter().any(overlap) {
+            checker.problem(key, format!("{what} overlaps with another one; name each address once"));
+        }
+        if let Some((low, high)) = subnet.leasable().into_iter().find(overlap) {
+            checker.problem(
+                key,
+                format!("{what} overlaps with what DHCP leases, {low} to {high}; make one of them smaller"),
+            );
+        }
+    }
+    let relay = subnet.told.relay.as_ref();
+    for used in subnet.told.routers.iter().chain(relay).chain([&ours]).filter(|used| subnet.is_static(**used))
+    {
+        checker.problem(key, format!("it contains {used}, which is in use; take it out of the range"));
     }
 }
 
@@ -288,7 +341,7 @@ fn route(text: &str) -> Result<Route, String> {
 }
 
 /// A domain name (RFC 1123 section 2.1), in lower or upper case, with or without the last dot.
-fn domain(text: &str) -> Result<String, String> {
+pub(crate) fn domain(text: &str) -> Result<String, String> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -410,3 +410,33 @@ fn files_must_be_there() {
     let missing = Config::load(Path::new("/nowhere/billet.toml"), []);
     assert!(matches!(missing, Err(ConfigError::Unreadable { .. })));
 }
+
+#[test]
+fn static_addresses_are_nobody_elses() {
+    let with = |lines: &str| said(&format!("{GOOD}gateway = \"10.77.0.254\"\n{lines}\n"));
+    assert_eq!(
+        with("static_ranges = [[\"10.77.0.200\", \"10.77.0.249\"], [\"10.77.0.2\", \"10.77.0.9\"]]"),
+        ""
+    );
+    for (first, last, part) in [
+        ("10.77.0.199", "10.77.0.210", "overlaps with what DHCP leases, 10.77.0.100 to 10.77.0.199"),
+        ("10.77.0.1", "10.77.0.9", "it contains 10.77.0.1, which is in use"),
+        ("10.77.0.250", "10.77.0.254", "it contains 10.77.0.254, which is in use"),
+        ("10.77.0.210", "10.77.0.200", "write the lower address first"),
+        ("10.77.0.250", "10.77.0.255", "broadcast address"),
+        ("10.78.0.1", "10.78.0.2", "outside of 10.77.0.0/24"),
+    ] {
+        let said = with(&format!("static_ranges = [[\"{first}\", \"{last}\"]]"));
+        assert!(said.contains("networks.lab.static_ranges: ") && said.contains(part), "{first}: {said}");
+    }
+    let twice =
+        with("static_ranges = [[\"10.77.0.200\", \"10.77.0.209\"], [\"10.77.0.205\", \"10.77.0.219\"]]");
+    assert!(twice.contains("overlaps with another one"), "{twice}");
+    let named =
+        |name: &str| with(&format!("[[networks.subnets]]\nname = \"{name}\"\nsubnet = \"10.79.0.0/24\""));
+    assert_eq!(named("far"), "");
+    assert!(
+        named("lab")
+            .contains("networks.lab.subnets.10.79.0.0/24.name: another network or subnet has this name")
+    );
+}

@@ -107,6 +107,8 @@ pub(super) struct Network {
     #[serde(default)]
     pub(super) ranges: Vec<[String; 2]>,
     #[serde(default)]
+    pub(super) static_ranges: Vec<[String; 2]>,
+    #[serde(default)]
     pub(super) exclude: Vec<String>,
     #[serde(default)]
     pub(super) gateway: Option<String>,
@@ -136,9 +138,11 @@ impl Network {
         use std::mem::take;
         Subnet {
             subnet: take(&mut self.subnet),
+            name: None,
             relay: None,
             range: self.range.take(),
             ranges: take(&mut self.ranges),
+            static_ranges: take(&mut self.static_ranges),
             exclude: take(&mut self.exclude),
             gateway: self.gateway.take(),
             dns: take(&mut self.dns),
@@ -160,11 +164,15 @@ impl Network {
 pub(super) struct Subnet {
     pub(super) subnet: String,
     #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
     pub(super) relay: Option<String>,
     #[serde(default)]
     pub(super) range: Option<[String; 2]>,
     #[serde(default)]
     pub(super) ranges: Vec<[String; 2]>,
+    #[serde(default)]
+    pub(super) static_ranges: Vec<[String; 2]>,
     #[serde(default)]
     pub(super) exclude: Vec<String>,
     #[serde(default)]

@@ -12,6 +12,7 @@ use super::Next;
 use crate::{
     clock,
     hub::{Hub, Poke},
+    netconfig::nics_of,
     service::ServiceError,
     store::{InstanceRecord, MachineRecord, NewEvent, Store, StoreError, Swap},
 };
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Held, Image, ImageId, InstanceState, MachineId};
 use provisioner_lifecycle::{
     Allocation, Candidate, Grant, Member, Pending, Place, Ram, Request, Shortage, Shortages, admit,
-    is_overdue,
+    choose_nics, is_overdue,
 };
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
@@ -284,6 +285,14 @@ impl Pass<'_> {
         owner.standing.mend = None;
         owner.standing.held = None;
         owner.standing.got = Some(self.now);
+        if let Some(network) = &owner.standing.network {
+            let inventory = chosen.machine.facts.inventory.as_deref();
+            // It was chosen because it has them.
+            let Ok(nics) = choose_nics(&nics_of(network), inventory, &chosen.spec.macs) else {
+                return Ok(false);
+            };
+            owner.standing.nics = nics;
+        }
         let events = [
             NewEvent::instance(owner.id, "state", format!("gets machine {}", chosen.name)),
             NewEvent::machine(chosen.id(), "request", format!("is given to instance {}", owner.name)),
@@ -356,6 +365,7 @@ fn asks(record: &InstanceRecord, image: &Image) -> Pending {
         selector: record.spec.selector.clone(),
         expressions: record.spec.expressions.clone(),
         minimum: record.spec.minimum.clone(),
+        nics: record.spec.network.as_ref().map(nics_of).unwrap_or_default(),
         zone: record.spec.zone.clone(),
         spread: record.spec.spread.clone(),
         prefer: record.spec.prefer_machine.as_ref().and_then(|id| id.parse().ok()),
@@ -373,6 +383,7 @@ fn candidate(record: &MachineRecord) -> Candidate<'_> {
         machine: &record.machine,
         name: &record.name,
         pool: &record.spec.pool,
+        macs: &record.spec.macs,
         labels: &record.spec.labels,
         place: Place { zone: record.spec.zone.as_deref(), rack: record.spec.rack.as_deref() },
     }

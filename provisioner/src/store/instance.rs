@@ -1,7 +1,7 @@
 //! Instances, and the transactions that bind them to machines.
 
 use super::{
-    MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap,
+    MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap, Takes, address,
     batch::{Batch, Part},
     db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine,
@@ -11,7 +11,9 @@ use super::{
 };
 use crate::text::word;
 use jiff::Timestamp;
-use provisioner_api::{ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId};
+use provisioner_api::{
+    ErasePolicy, Held, ImageId, InstanceId, InstanceSpec, InstanceState, MachineId, NetworkSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// An instance as it is stored.
@@ -82,6 +84,12 @@ pub(crate) struct InstanceStanding {
     /// Which installation of it was asked for last.
     #[serde(default)]
     pub(crate) installation: u32,
+    /// Its network, with the addresses that were taken for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<NetworkSpec>,
+    /// The MAC addresses of the network cards that this names, in its order, as its machine had them when it got it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) nics: Vec<String>,
     /// What it was before a reinstallation of which the end was not taken down yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<Box<Before>>,
@@ -122,16 +130,32 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.instance_insert_taking(record, user_data, &Takes::default(), events, now).await
+    }
+
+    /// The same, with what it takes out of the address plan: all of that or nothing.
+    ///
+    /// # Errors
+    /// `Taken`, when somebody else took the name or one of the addresses; `AddressGone`, when a virtual address was released.
+    pub(crate) async fn instance_insert_taking(
+        &self,
+        record: &InstanceRecord,
+        user_data: Option<&NewSecret>,
+        takes: &Takes,
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         again!({
             let touched = Touched::default().new_instance(record).secrets(user_data);
-            if let Some(user_data) = user_data {
+            if user_data.is_some() || !takes.is_none() {
                 let mut transaction = self.writer.begin().await?;
                 self.recent.begin(&touched);
                 let mut statement = Statement::default();
                 push_insert(&mut statement, record);
                 let done = statement.execute(&mut transaction).await;
                 done.map_err(|error| insert_refused(error, record))?;
-                secret::put_on_conn(&mut transaction, std::slice::from_ref(user_data)).await?;
+                address::take_on_conn(&mut transaction, record.id, takes, now).await?;
+                secret::put_on_conn(&mut transaction, user_data.map_or(&[], std::slice::from_ref)).await?;
                 event::insert_on_conn(&mut transaction, events, now).await?;
                 transaction.commit_held().await?;
                 self.recent.end(touched, true);

@@ -4,6 +4,7 @@
 //! loads and decides again. A state change and its events are one transaction; no transaction waits for a network. What is
 //! written all the time is committed in groups (`writer`); everything else is a statement at a time (`lanes`).
 
+mod address;
 mod alive;
 mod allocation;
 mod batch;
@@ -37,6 +38,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::{AddressRecord, Holder, NewAddress, Takes};
 pub(crate) use boot_trace::Numbered;
 pub(crate) use copy::{CopyError, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};
@@ -109,6 +111,12 @@ pub(crate) enum StoreError {
     ImageGone {
         /// Its name.
         image: String,
+    },
+    /// A virtual address was released meanwhile.
+    #[error("there is no virtual address `{name}` any more; `billet address claim` claims one")]
+    AddressGone {
+        /// Its name.
+        name: String,
     },
     /// The row is gone that says whether anybody may work.
     #[error(

@@ -1,5 +1,6 @@
 //! What the store promises beyond single statements: together or not at all, and nothing grows without end.
 
+mod addresses;
 mod allocation;
 mod batch;
 mod copy;

@@ -4,7 +4,7 @@ use crate::{
     machine::{Machine, Owner, OwnerName},
     ram::Ram,
 };
-use provisioner_api::{InstanceId, LabelExpression, MachineId, Minimum, Spread};
+use provisioner_api::{InstanceId, LabelExpression, MachineId, Minimum, NicMatch, Spread};
 use std::collections::BTreeMap;
 
 /// An instance that waits for a machine.
@@ -24,6 +24,8 @@ pub struct Pending {
     pub expressions: Vec<LabelExpression>,
     /// The least that it must have.
     pub minimum: Minimum,
+    /// The network cards that it names.
+    pub nics: Vec<NicMatch>,
     /// The zone that it must be in.
     pub zone: Option<String>,
     /// Whom it shall be far from.
@@ -85,6 +87,7 @@ impl Pending {
             selector: &self.selector,
             expressions: &self.expressions,
             minimum: &self.minimum,
+            nics: &self.nics,
             zone: self.zone.as_deref(),
             architecture: self.architecture.as_deref(),
             disk_bytes: self.disk_bytes,
@@ -103,6 +106,7 @@ pub(super) struct Demand<'a> {
     pub(super) selector: &'a BTreeMap<String, String>,
     pub(super) expressions: &'a [LabelExpression],
     pub(super) minimum: &'a Minimum,
+    pub(super) nics: &'a [NicMatch],
     pub(super) zone: Option<&'a str>,
     pub(super) architecture: Option<&'a str>,
     pub(super) disk_bytes: u64,
@@ -142,6 +146,8 @@ pub struct Candidate<'a> {
     pub name: &'a str,
     /// Its pool.
     pub pool: &'a str,
+    /// The MAC addresses that it boots from, the first one first.
+    pub macs: &'a [String],
     /// Its labels.
     pub labels: &'a BTreeMap<String, String>,
     /// Where it stands.

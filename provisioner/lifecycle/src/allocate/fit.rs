@@ -6,7 +6,7 @@ use super::{
     labels,
     minimum::{self, Lack},
 };
-use crate::{disk::has_root_disk, machine::Machine, service::is_asked, wipe::unwiped};
+use crate::{disk::has_root_disk, machine::Machine, nics::choose_nics, service::is_asked, wipe::unwiped};
 use provisioner_api::MachineState;
 
 /// Why a machine doesn't do.
@@ -18,6 +18,7 @@ pub(super) enum Unfit {
     Zone,
     Architecture,
     Lacks(Lack),
+    Nics,
     Ram,
     NotAccepted,
     Maintenance,
@@ -42,6 +43,7 @@ impl Unfit {
             Self::OtherPool => "in other pools",
             Self::Labels => "without the wanted labels",
             Self::Architecture => "of another architecture",
+            Self::Nics => "without the network cards that are asked for",
             Self::Ram => "with less memory than the image needs",
             Self::NotAccepted => "not accepted",
             Self::Maintenance => "in maintenance",
@@ -80,6 +82,7 @@ impl Unfit {
                 )
             }
             Self::Lacks(lack) => minimum::mend(lack).to_owned(),
+            Self::Nics => "name other cards (network.interfaces), or ask for exactly the machine that is meant; `billet machine show NAME` lists a machine's, once it was inspected".into(),
             Self::Ram => "ask for an image that needs less memory (`billet image show` says how much)".into(),
             Self::NotAccepted => "`billet machine accept NAME` takes one in".into(),
             Self::Maintenance => "`billet machine set NAME --maintenance off` ends that".into(),
@@ -137,6 +140,9 @@ pub(super) fn unfit(demand: &Demand<'_>, one: &Candidate<'_>) -> Option<Unfit> {
     }
     if let Some(lack) = minimum::lack(inventory, demand.minimum) {
         return Some(Unfit::Lacks(lack));
+    }
+    if choose_nics(demand.nics, inventory, one.macs).is_err() {
+        return Some(Unfit::Nics);
     }
     let seen = inventory.map_or(0, |inventory| inventory.memory_bytes);
     if demand.ram.is_some_and(|ram| ram.lacks(seen).is_some()) {

@@ -4,7 +4,7 @@ use super::{
     demand::{Candidate, Demand, Demands, Pending},
     fit::{Unfit, unfit},
 };
-use crate::disk::choose_root_disk;
+use crate::{disk::choose_root_disk, nics::choose_nics};
 use provisioner_api::MachineId;
 use std::collections::BTreeMap;
 
@@ -126,6 +126,12 @@ fn named(demand: &Demand<'_>, one: &Candidate<'_>) -> Shortage {
             // Exactly this machine is wanted and its disks can't hold the image: waiting won't mend it.
             return Shortage::Hold(why.to_string());
         }
+    }
+    if why == Some(Unfit::Nics)
+        && let Some(inventory) = one.machine.facts.inventory.as_deref()
+        && let Err(why) = choose_nics(demand.nics, Some(inventory), one.macs)
+    {
+        return Shortage::Hold(format!("machine {} does not fit: {why}", one.name));
     }
     let words = why.map_or_else(|| "just freed".to_owned(), |why| why.words(demand));
     let mend = why.and_then(|why| why.mend(demand)).map(|mend| mend.replace("NAME", one.name));

@@ -30,6 +30,7 @@ impl Site {
             machine: &self.machine,
             name: &self.name,
             pool: self.pool,
+            macs: &[],
             labels: &self.labels,
             place: self.place,
         }
@@ -76,6 +77,7 @@ pub(crate) fn pending(
         selector: labels(rack),
         expressions: Vec::new(),
         minimum: Minimum::default(),
+        nics: Vec::new(),
         zone: None,
         spread: None,
         prefer: None,

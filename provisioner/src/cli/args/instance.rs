@@ -71,6 +71,9 @@ pub(in crate::cli) struct Create {
     /// File with a cloud-init network configuration, version 2 [default: DHCP on the card that it booted from]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) network_config: Option<PathBuf>,
+    /// File with its interfaces and addresses, YAML or JSON; an address may be taken from the address plan
+    #[arg(long, value_name = "FILE", conflicts_with = "network_config")]
+    pub(in crate::cli) network: Option<PathBuf>,
     /// Serial number of the disk to write [default: the smallest that fits and can't be taken out]
     #[arg(long, value_name = "SERIAL")]
     pub(in crate::cli) root_disk_serial: Option<String>,

@@ -18,7 +18,7 @@ use crate::cli::{
 };
 use provisioner_api::{
     DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,
-    InstanceUpdate, MachineAdopt, Minimum, Spread,
+    InstanceUpdate, MachineAdopt, Minimum, NetworkSpec, Spread,
 };
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
 use std::path::{Path, PathBuf};
@@ -104,6 +104,7 @@ async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<()
 fn read(create: Create) -> Result<InstanceCreate, CliError> {
     let ssh_keys = keys(&create.ssh_keys)?;
     let user_data = create.user_data.as_deref().map(text).transpose()?;
+    let network = create.network.as_deref().map(network).transpose()?;
     let network_config = create.network_config.as_deref().map(text).transpose()?;
     let asked = create.placement;
     let selector =
@@ -133,11 +134,18 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
         user: create.user,
         ssh_keys,
         user_data,
+        network,
         network_config,
         root_disk_serial: create.root_disk_serial,
         erase: create.erase.unwrap_or_default(),
     };
     Ok(InstanceCreate { name: create.name, spec })
+}
+
+/// An interface model in a file, YAML or JSON.
+fn network(path: &Path) -> Result<NetworkSpec, CliError> {
+    serde_yaml_ng::from_str(&text(path)?)
+        .map_err(|error| CliError::Input(format!("{}: {error}", path.display())))
 }
 
 /// The SSH public keys in files.

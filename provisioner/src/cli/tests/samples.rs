@@ -179,6 +179,7 @@ pub(in crate::cli) fn instance(name: &str) -> Instance {
             waiting: None,
             held: None,
             addresses: Vec::new(),
+            static_addresses: Vec::new(),
             rescue: None,
             installation: 0,
             phoned_home: None,

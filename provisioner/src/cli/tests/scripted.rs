@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{clock, tls::Identity};
 use provisioner_api::{
-    BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Event, EventId, EventList, Image, ImageFormat,
-    ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceState, Lease, LeaseList,
-    LeaseRelay, LeaseState, Machine, MachineCreate, MachineList, MachineState, MachineUpdate, Network,
-    NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet, Timeline, TimelineEntry,
-    TraceEntry, UndeclaredRelay,
+    Address, AddressList, BootChain, BootTrace, DhcpMode, Diagnosis, ErasePolicy, Event, EventId, EventList,
+    Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus, Instance, InstanceCreate, InstanceState,
+    Lease, LeaseList, LeaseRelay, LeaseState, Machine, MachineCreate, MachineList, MachineState,
+    MachineUpdate, Network, NetworkList, NetworkStatus, OtherServer, Reservation, ReservationList, Subnet,
+    Timeline, TimelineEntry, TraceEntry, UndeclaredRelay,
 };
 use provisioner_client::{Client, ClientError, Connection};
 use std::net::TcpListener;
@@ -463,10 +463,12 @@ fn network() -> Network {
         discovery: true,
         boot_chain: BootChain::Uki,
         subnets: vec![Subnet {
+            name: None,
             subnet: "10.77.0.0/24".to_owned(),
             relay: None,
             ranges: vec![("10.77.0.100".to_owned(), "10.77.0.199".to_owned())],
             exclude: Vec::new(),
+            static_ranges: Vec::new(),
             gateway: Some("10.77.0.254".to_owned()),
             dns: Vec::new(),
             addresses: 100,
@@ -569,6 +571,47 @@ async fn reservations_are_added_listed_and_removed() {
     assert_eq!(ran.out, "nothing on network lab is reserved for 52:54:00:00:00:01 any more\n", "{ran:?}");
     assert_eq!(user.run("network reservation add lab nonsense 10.77.0.50").await.code, 2);
     assert_eq!(user.run("network reservation add lab 52:54:00:00:00:01 ten").await.code, 2);
+}
+
+#[tokio::test]
+async fn addresses_are_claimed_listed_and_released() {
+    let fake = Fake::start().await;
+    let claimed = Address {
+        address: "10.77.0.200".to_owned(),
+        subnet: "10.77.0.0/24".to_owned(),
+        network: "lab".to_owned(),
+        name: Some("cp".to_owned()),
+        instance: None,
+        instance_name: None,
+        interface: None,
+        used_by: vec!["node1".to_owned()],
+        since: clock::now(),
+    };
+    let of_instance = Address {
+        address: "10.77.0.201".to_owned(),
+        name: None,
+        instance_name: Some("web".to_owned()),
+        interface: Some("bond0".to_owned()),
+        used_by: Vec::new(),
+        ..claimed.clone()
+    };
+    fake.says("POST /v1/addresses", 201, &claimed);
+    let items = vec![claimed.clone(), of_instance];
+    fake.says("GET /v1/addresses?limit=250", 200, &AddressList { items, next: None });
+    fake.says("GET /v1/addresses/cp", 200, &claimed);
+    fake.says("DELETE /v1/addresses/cp", 204, &());
+    let user = User::of(fake.connection());
+    let ran = user.run("address claim cp --subnet lab").await;
+    assert_eq!(ran.out, "10.77.0.200 of subnet 10.77.0.0/24 is claimed as cp\n", "{ran:?}");
+    assert_eq!(String::from_utf8(fake.asked()[0].body.clone()).unwrap(), r#"{"name":"cp","subnet":"lab"}"#);
+    let listed = user.run("address list").await.out;
+    assert!(listed.starts_with("ADDRESS      NETWORK  SUBNET        NAME  INSTANCE     FOR\n"), "{listed}");
+    assert!(listed.contains("10.77.0.201  lab      10.77.0.0/24  -     web (bond0)  "), "{listed}");
+    assert_eq!(user.run("address list -o name").await.out, "cp\n10.77.0.201\n");
+    assert!(user.run("address show cp").await.out.contains("Instance:     node1\n"));
+    assert_eq!(user.run("address release cp").await.out, "the address cp is released\n");
+    assert_eq!(user.run("address claim Cp --subnet lab").await.code, 2);
+    assert_eq!(user.run("address claim cp").await.code, 2);
 }
 
 #[tokio::test]

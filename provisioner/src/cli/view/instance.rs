@@ -85,6 +85,11 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
     job::lines(&mut page, status.waiting.as_ref(), status.held.as_ref(), context);
     page.line("Machine", machine(instance));
     page.line("Addresses", status.addresses.join(", "));
+    let planned = status.static_addresses.iter();
+    let planned = planned.map(|one| format!("{} on {}", one.address, one.interface)).collect::<Vec<_>>();
+    page.line("Static", planned.join(", "));
+    let uses = spec.network.as_ref().map(|network| network.virtual_addresses.join(", "));
+    page.line("Uses", uses.unwrap_or_default());
     if let Some(rescue) = &status.rescue {
         let login = if rescue.ready { rescue.login.join(" or ") } else { "not ready yet".to_owned() };
         page.line("Rescue", login);

@@ -61,7 +61,16 @@ async fn fill(store: &Store) {
         )
         .await
         .unwrap();
-    store.instance_insert(&samples::instance(1), None, &[], NOW).await.unwrap();
+    let address = |last: u8, holder: Holder| NewAddress {
+        address: Ipv4Addr::new(10, 0, 0, last),
+        network: "lab".into(),
+        subnet: "10.0.0.0/24".into(),
+        holder,
+    };
+    store.address_claim(&address(200, Holder::Name("cp".into())), NOW).await.unwrap();
+    let own = Holder::Instance { id: samples::instance(1).id, interface: "lan0".into() };
+    let takes = Takes { addresses: vec![address(201, own)], uses: vec!["cp".into()] };
+    store.instance_insert_taking(&samples::instance(1), None, &takes, &[], NOW).await.unwrap();
     let mut instance = store.instance_find("i1").await.unwrap().unwrap();
     (instance.state, instance.machine) = (InstanceState::Deploying, Some(machine.id()));
     let mut next = machine.clone();

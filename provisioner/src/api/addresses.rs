@@ -1,0 +1,168 @@
+//! `/v1/addresses`: what is taken out of the address plan, and virtual addresses that are claimed by name.
+//!
+//! What a Cluster API control plane endpoint needs: the same name gives the same address, however often it is asked for,
+//! and it stays until it is released.
+
+use super::{
+    error::{ApiError, Body, Query},
+    instance_network::{choose, free, new, taken},
+    networks::Page,
+    pages,
+    validate::Fields,
+};
+use crate::{
+    address_plan::Place,
+    clock,
+    service::{Service, ServiceError},
+    store::{AddressRecord, Holder, StoreError},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use provisioner_api::{Address, AddressClaim, AddressList};
+use std::{net::Ipv4Addr, sync::Arc};
+use uuid::Uuid;
+
+/// How often an address is chosen anew when others take it meanwhile.
+const TRIES: usize = 24;
+
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Query(page): Query<Page>,
+) -> Result<Json<AddressList>, ApiError> {
+    let limit = pages::limit(page.limit.as_deref())?;
+    let after = pages::cursor(page.after.as_deref())?;
+    let rows = service.store.address_page(after, pages::rows(limit)).await?;
+    let (rows, next) = pages::cut(rows, limit, |row| row.taken.address.to_string());
+    Ok(Json(AddressList { items: rows.into_iter().map(wire).collect(), next }))
+}
+
+pub(crate) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+) -> Result<Json<Address>, ApiError> {
+    let found = service.store.address_named(&name).await?;
+    found.map(|record| Json(wire(record))).ok_or_else(|| missing(&name))
+}
+
+/// Claims one. The same name again answers the address that it has.
+pub(crate) async fn claim(
+    State(service): State<Arc<Service>>,
+    Body(body): Body<AddressClaim>,
+) -> Result<Response, ApiError> {
+    let (from, exactly) = read(&service, &body)?;
+    for attempt in 0..TRIES {
+        // First what is taken, then the name: who took the last one under this name is seen.
+        let taken = taken(&service, from).await?;
+        if let Some(known) = service.store.address_named(&body.name).await? {
+            same(&known, from, exactly)?;
+            return Ok((StatusCode::OK, Json(wire(known))).into_response());
+        }
+        let address = match exactly {
+            Some(exactly) => free(exactly, &taken)?,
+            None => choose(from, &taken, attempt, Uuid::new_v4().as_u128())?,
+        };
+        let claimed = new(from, address, Holder::Name(body.name.clone()));
+        match service.store.address_claim(&claimed, clock::now()).await {
+            Err(error) if error.is_address_taken() => {}
+            done => {
+                done?;
+                let found = service.store.address_named(&body.name).await?;
+                let found = found.ok_or_else(|| missing(&body.name))?;
+                return Ok((StatusCode::CREATED, Json(wire(found))).into_response());
+            }
+        }
+    }
+    Err(ServiceError::Contended { what: "the address plan".to_owned() }.into())
+}
+
+/// Releases one that nobody uses.
+pub(crate) async fn release(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let used = match service.store.address_release(&name).await {
+        Ok(true) => return Ok(StatusCode::NO_CONTENT),
+        Ok(false) => return Err(missing(&name)),
+        Err(error @ StoreError::InUse { .. }) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let by = service.store.address_named(&name).await?.map(|record| record.used_by).unwrap_or_default();
+    if by.is_empty() {
+        return Err(used.into());
+    }
+    Err(ApiError::conflict(format!(
+        "the address `{name}` is in use by {}; delete what uses it first",
+        by.iter().map(|name| format!("instance `{name}`")).collect::<Vec<_>>().join(", ")
+    )))
+}
+
+/// What is asked for, if it can be.
+fn read<'a>(service: &'a Service, body: &AddressClaim) -> Result<(Place<'a>, Option<Ipv4Addr>), ApiError> {
+    let mut fields = Fields::default();
+    fields.name("name", &body.name);
+    let from = Place::find(&service.config.networks, &body.subnet);
+    fields.check(from.is_ok(), "subnet", from.as_ref().err().cloned().unwrap_or_default());
+    let exactly = body.address.as_ref().map(|text| {
+        text.parse::<Ipv4Addr>()
+            .map_err(|_| format!("`{text}` is not an IPv4 address; write it like 10.77.0.200"))
+    });
+    let exactly = exactly.transpose();
+    let problem = match (&from, &exactly) {
+        (Ok(from), Ok(Some(exactly))) => from.check(*exactly).err(),
+        (_, exactly) => exactly.as_ref().err().cloned(),
+    };
+    fields.check(problem.is_none(), "address", problem.unwrap_or_default());
+    fields.done()?;
+    // `done` refused otherwise.
+    match (from, exactly) {
+        (Ok(from), Ok(exactly)) => Ok((from, exactly)),
+        _ => Err(ApiError::field("subnet", "there is no such subnet")),
+    }
+}
+
+/// Whether a name has what is asked for.
+fn same(known: &AddressRecord, from: Place<'_>, exactly: Option<Ipv4Addr>) -> Result<(), ApiError> {
+    let has = known.taken.address;
+    let Holder::Name(name) = &known.taken.holder else { return Ok(()) };
+    let mend = format!("release it with `billet address release {name}`, or choose another name");
+    if known.taken.subnet != from.subnet.cidr() {
+        let detail = format!("`{name}` is {has} of subnet {}; {mend}", known.taken.subnet);
+        return Err(ApiError::conflict(detail).about("subnet"));
+    }
+    match exactly {
+        Some(exactly) if exactly != has => {
+            Err(ApiError::conflict(format!("`{name}` is {has}, not {exactly}; {mend}")).about("address"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn missing(name: &str) -> ApiError {
+    let detail = format!("there is no virtual address `{name}`; `billet address list` shows what there is");
+    ApiError::new(StatusCode::NOT_FOUND, "not-found", detail)
+}
+
+fn wire(record: AddressRecord) -> Address {
+    let (name, instance, interface) = match record.taken.holder {
+        Holder::Name(name) => (Some(name), None, None),
+        Holder::Instance { id, interface } => (None, Some(id), Some(interface)),
+    };
+    Address {
+        address: record.taken.address.to_string(),
+        subnet: record.taken.subnet,
+        network: record.taken.network,
+        name,
+        instance,
+        instance_name: record.instance_name,
+        interface,
+        used_by: record.used_by,
+        since: record.since,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

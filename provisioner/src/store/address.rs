@@ -1,0 +1,256 @@
+//! Addresses that are taken out of the address plan. Each is a row, whose primary key is the address: nobody has it twice,
+//! whoever else asks at the same time. Those of an instance come and go with its row.
+//!
+//! Which address is taken is the caller's to choose; when somebody else was faster, it chooses anew.
+
+use super::{
+    Store, StoreError,
+    db::{Conn, DbErrorKind, Row, again, sql},
+    document,
+    lease::{address_of, number_of},
+    micros, time,
+};
+use jiff::Timestamp;
+use provisioner_api::InstanceId;
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+/// The field of [`StoreError::Taken`] when somebody else took an address, or a name of one, meanwhile.
+const FIELD: &str = "address";
+
+/// An address that is to be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewAddress {
+    /// Which.
+    pub(crate) address: Ipv4Addr,
+    /// Its network.
+    pub(crate) network: String,
+    /// Its subnet: `10.77.0.0/24`.
+    pub(crate) subnet: String,
+    /// Whose it becomes.
+    pub(crate) holder: Holder,
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A virtual address, of this name.
+    Name(String),
+    /// A static address of an instance.
+    Instance {
+        /// Which instance.
+        id: InstanceId,
+        /// Which of its interfaces.
+        interface: String,
+    },
+}
+
+/// An address that is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AddressRecord {
+    /// What was taken.
+    pub(crate) taken: NewAddress,
+    /// The name of the instance whose static address it is.
+    pub(crate) instance_name: Option<String>,
+    /// Names of the instances that use a virtual address.
+    pub(crate) used_by: Vec<String>,
+    /// Since when.
+    pub(crate) since: Timestamp,
+}
+
+/// What an instance takes together with its row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Takes {
+    /// Static addresses.
+    pub(crate) addresses: Vec<NewAddress>,
+    /// Names of the virtual addresses that it uses.
+    pub(crate) uses: Vec<String>,
+}
+
+impl Takes {
+    /// Whether it takes nothing.
+    pub(crate) fn is_none(&self) -> bool {
+        self.addresses.is_empty() && self.uses.is_empty()
+    }
+}
+
+impl StoreError {
+    /// Whether another address may be tried: somebody else took this one, or this name, meanwhile.
+    pub(crate) fn is_address_taken(&self) -> bool {
+        matches!(self, Self::Taken { field: FIELD, .. })
+    }
+}
+
+/// The columns of an address, as [`from_row`] reads them.
+const SELECT: &str = "SELECT address.address AS address, address.network AS network, address.subnet AS subnet,
+    address.name AS name, address.instance AS instance, address.interface AS interface, address.since AS since,
+    instance.name AS instance_name FROM address LEFT JOIN instance ON instance.id = address.instance";
+
+impl Store {
+    /// Addresses from the first to the last that somebody has: taken out of the plan, reserved, or leased still.
+    pub(crate) async fn address_taken(
+        &self,
+        network: &str,
+        (first, last): (Ipv4Addr, Ipv4Addr),
+        now_millis: u64,
+    ) -> Result<BTreeSet<Ipv4Addr>, StoreError> {
+        let numbers: Vec<i64> = sql("SELECT address FROM address WHERE address BETWEEN $1 AND $2
+             UNION SELECT address FROM reservation WHERE network = $3 AND address BETWEEN $1 AND $2
+             UNION SELECT address FROM lease
+             WHERE network = $3 AND address BETWEEN $1 AND $2 AND state <> 1 AND expires > $4")
+        .bind(number_of(first))
+        .bind(number_of(last))
+        .bind(network)
+        .bind(i64::try_from(now_millis).unwrap_or(i64::MAX))
+        .scalars(&mut *self.api_reader.get().await?)
+        .await?;
+        Ok(numbers.into_iter().map(address_of).collect())
+    }
+
+    /// Takes a virtual address.
+    ///
+    /// # Errors
+    /// `Taken`, when somebody else took the address or the name meanwhile.
+    pub(crate) async fn address_claim(&self, new: &NewAddress, now: Timestamp) -> Result<(), StoreError> {
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            insert_on_conn(&mut transaction, std::slice::from_ref(new), now).await?;
+            Ok(transaction.commit().await?)
+        })
+    }
+
+    /// Releases a virtual address. False: there is none of this name.
+    ///
+    /// # Errors
+    /// `InUse`, when an instance uses it.
+    pub(crate) async fn address_release(&self, name: &str) -> Result<bool, StoreError> {
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let gone = sql("DELETE FROM address WHERE name = $1").bind(name).execute(&mut transaction).await;
+            let gone = gone.map_err(|error| match error.kind() {
+                DbErrorKind::ForeignKey => StoreError::InUse { what: format!("the address `{name}`") },
+                _ => error.into(),
+            })?;
+            transaction.commit().await?;
+            Ok(gone > 0)
+        })
+    }
+
+    /// A virtual address by its name.
+    pub(crate) async fn address_named(&self, name: &str) -> Result<Option<AddressRecord>, StoreError> {
+        let mut conn = self.api_reader.get().await?;
+        let row =
+            sql(format!("{SELECT} WHERE address.name = $1")).bind(name).fetch_optional(&mut conn).await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut records = vec![from_row(&row)?];
+        add_uses(&mut conn, &mut records).await?;
+        Ok(records.pop())
+    }
+
+    /// At most so many addresses that come after one, in their order.
+    pub(crate) async fn address_page(
+        &self,
+        after: Option<Ipv4Addr>,
+        limit: u32,
+    ) -> Result<Vec<AddressRecord>, StoreError> {
+        let mut conn = self.api_reader.get().await?;
+        let text = format!("{SELECT} WHERE address.address > $1 ORDER BY address.address LIMIT $2 + 0");
+        let rows = sql(text).bind(after.map_or(-1, number_of)).bind(limit).fetch_all(&mut conn).await?;
+        let mut records = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
+        add_uses(&mut conn, &mut records).await?;
+        Ok(records)
+    }
+
+    /// All addresses that are taken, with their networks: what must not be leased, whatever the configuration says by now.
+    pub(crate) async fn address_all(&self) -> Result<Vec<(String, Ipv4Addr)>, StoreError> {
+        let rows =
+            sql("SELECT network, address FROM address").fetch_all(&mut *self.reader.get().await?).await?;
+        let one = |row: &Row| Ok((row.try_get("network")?, address_of(row.try_get("address")?)));
+        rows.iter().map(one).collect()
+    }
+}
+
+/// Takes addresses on a transaction.
+async fn insert_on_conn(conn: &mut Conn, new: &[NewAddress], now: Timestamp) -> Result<(), StoreError> {
+    for NewAddress { address, network, subnet, holder } in new {
+        let (name, instance, interface) = match holder {
+            Holder::Name(name) => (Some(name.clone()), None, None),
+            Holder::Instance { id, interface } => (None, Some(id.to_string()), Some(interface.clone())),
+        };
+        let done = sql("INSERT INTO address (address, network, subnet, name, instance, interface, since)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        .bind(number_of(*address))
+        .bind(network)
+        .bind(subnet)
+        .bind(name)
+        .bind(instance)
+        .bind(interface)
+        .bind(micros(now))
+        .execute(&mut *conn)
+        .await;
+        done.map_err(|error| super::taken(error, FIELD, || format!("the address {address}")))?;
+    }
+    Ok(())
+}
+
+/// Takes for an instance what it takes, on the transaction that made its row.
+pub(super) async fn take_on_conn(
+    conn: &mut Conn,
+    id: InstanceId,
+    takes: &Takes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    insert_on_conn(conn, &takes.addresses, now).await?;
+    for name in &takes.uses {
+        let done = sql("INSERT INTO address_use (name, instance) VALUES ($1, $2)")
+            .bind(name)
+            .bind(id.to_string())
+            .execute(&mut *conn)
+            .await;
+        done.map_err(|error| match error.kind() {
+            DbErrorKind::ForeignKey => StoreError::AddressGone { name: name.clone() },
+            _ => error.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Adds to virtual addresses, which stand in their order, who uses them.
+async fn add_uses(conn: &mut Conn, records: &mut [AddressRecord]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+    let rows = sql("SELECT address.address AS address, instance.name AS name FROM address
+         JOIN address_use ON address_use.name = address.name JOIN instance ON instance.id = address_use.instance
+         WHERE address.address BETWEEN $1 AND $2 ORDER BY address.address, instance.name")
+    .bind(number_of(first.taken.address))
+    .bind(number_of(last.taken.address))
+    .fetch_all(conn)
+    .await?;
+    for row in &rows {
+        let address = address_of(row.try_get("address")?);
+        if let Some(record) = records.iter_mut().find(|record| record.taken.address == address) {
+            record.used_by.push(row.try_get("name")?);
+        }
+    }
+    Ok(())
+}
+
+fn from_row(row: &Row) -> Result<AddressRecord, StoreError> {
+    let address = address_of(row.try_get("address")?);
+    let (name, id): (Option<String>, Option<String>) = (row.try_get("name")?, row.try_get("instance")?);
+    let interface: Option<String> = row.try_get("interface")?;
+    let holder = match (name, id) {
+        (None, Some(id)) => Holder::Instance {
+            id: document(|| format!("address {address}, column instance"), &format!("\"{id}\""))?,
+            interface: interface.unwrap_or_default(),
+        },
+        // The table's own rule: one of them is there.
+        (name, _) => Holder::Name(name.unwrap_or_default()),
+    };
+    let taken =
+        NewAddress { address, network: row.try_get("network")?, subnet: row.try_get("subnet")?, holder };
+    Ok(AddressRecord {
+        taken,
+        instance_name: row.try_get("instance_name")?,
+        used_by: Vec::new(),
+        since: time(row.try_get("since")?),
+    })
+}
