@@ -3,9 +3,12 @@
 //! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
 
 mod address;
+mod apply;
 mod backup;
 mod bmc;
 mod console;
+mod contexts;
+mod format;
 mod image;
 mod instance;
 mod machine;
@@ -13,6 +16,7 @@ mod network;
 mod placement;
 
 pub(super) use address::{AddressCommand, Claim};
+pub(super) use apply::Apply;
 pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
@@ -21,12 +25,14 @@ pub(super) use bmc::{
     Sure, TaskCommand, Update, UserCommand, WatchdogCommand,
 };
 pub(super) use console::{Backlog, ConsoleOptions};
+pub(super) use contexts::{AddContext, ContextCommand};
+pub(super) use format::Format;
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Adopt, Create, Delete, InstanceCommand, Reinstall, Rescue, Unrescue};
 pub(super) use machine::{
     Add, Cancel, Choose, Confirm, Forget, MachineCommand, PowerCommand, Service, Set, Switch,
 };
-pub(super) use network::{AddReservation, NetworkCommand, ReservationCommand};
+pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
 pub(super) use placement::{Placement, SetInstance};
 
 use super::validate;
@@ -62,12 +68,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// How results are printed
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(super) output: Output,
+    #[arg(short, long, global = true, value_parser = format::FormatReader, default_value = "table", value_name = "FORMAT")]
+    pub(super) output: Format,
     /// File with address, token and CA of the service (`url`, `token`, `ca`) [default:
     /// ~/.config/billet/client.toml, or else /var/lib/billet/admin.toml]
     #[arg(long, global = true, env = "BILLET_CLIENT", value_name = "FILE")]
     pub(super) client: Option<PathBuf>,
+    /// Which service, by the name that `billet context add` gave it [default: the one of `billet context use`]
+    #[arg(long, global = true, value_name = "NAME", value_parser = crate::config::value::dns_label)]
+    pub(super) service: Option<String>,
 }
 
 /// How results are printed.
@@ -84,6 +93,9 @@ pub(super) enum Output {
     Yaml,
     /// Names only, one a line
     Name,
+    /// What a template takes out of the JSON; the template is in [`Format`]
+    #[value(skip)]
+    JsonPath,
 }
 
 /// The commands.
@@ -116,6 +128,11 @@ pub(super) enum Command {
     /// Addresses that are taken: static ones of instances, virtual ones with a name
     #[command(subcommand)]
     Address(AddressCommand),
+    /// Make machines, instances, images and reservations what a file says: create what is missing, change what differs.
+    /// Nothing is deleted, given back or installed anew; networks are declared in the service's configuration
+    Apply(Apply),
+    /// Show the fleet live: states, what runs and how fast, what is held and why; without a terminal one picture
+    Top,
     /// The replicas of the service: the processes that serve from one database
     #[command(subcommand)]
     Replica(ReplicaCommand),
@@ -143,11 +160,19 @@ pub(super) enum Command {
     Works,
     /// Print the metrics, as Prometheus reads them
     Metrics,
+    /// Services by name, and which of them is meant when nothing is said
+    #[command(subcommand)]
+    Context(ContextCommand),
     /// Print a script that completes commands in a shell
     Completion {
         /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of all commands into a folder, for `man -M` or /usr/local/share/man/man1
+    Man {
+        /// The folder, which has to be there
+        folder: PathBuf,
     },
 }
 
@@ -155,7 +180,7 @@ pub(super) enum Command {
 #[derive(Debug, Subcommand)]
 pub(super) enum ReplicaCommand {
     /// List the replicas, and which of them leads
-    List,
+    List(Watched),
 }
 
 /// `billet boot-trace`.
@@ -195,6 +220,31 @@ pub(super) struct Wait {
 pub(super) struct Named {
     /// Its name or id
     pub(super) name: String,
+}
+
+/// Whether it is looked at once.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Watched {
+    /// Look again and again, and print what changed, until interrupted
+    #[arg(short, long)]
+    pub(super) watch: bool,
+}
+
+/// One object, looked at once or again and again.
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    /// Its name or id
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) watched: Watched,
+}
+
+/// Whether something that destroys is done.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct DryRun {
+    /// Do nothing, and print what would be lost: the disks by model and serial number, and whose they are
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// One object, and waiting for what was begun.

@@ -1,15 +1,18 @@
 //! Doing what was typed: one file for each noun.
 
 mod address;
+mod apply;
 mod authorities;
 mod backup;
 mod bmc;
 mod boot_trace;
 mod confirm;
 mod console;
+mod contexts;
 mod follow;
 mod image;
 mod instance;
+mod losses;
 mod machine;
 mod network;
 mod password;
@@ -17,12 +20,15 @@ mod ram_image;
 mod restored;
 mod servicing;
 mod timeline;
+mod top;
+mod watch;
 mod why;
 mod works;
 
 use super::{
     args::{Cli, Command, ReplicaCommand},
     connection,
+    contexts::client_file,
     environment::Environment,
     error::CliError,
     text::Context,
@@ -31,7 +37,9 @@ use super::{
 };
 use authorities::authorities;
 pub(super) use backup::check as check_backup;
+pub(super) use contexts::NamedService;
 use jiff::tz::TimeZone;
+use provisioner_api::Replica;
 use provisioner_client::Client;
 
 /// What every command needs.
@@ -43,7 +51,11 @@ struct Session<'a> {
 
 /// Runs a command that asks the service.
 pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
-    let file = cli.global.client.as_deref();
+    if let Command::Context(command) = cli.command {
+        return contexts::run(command, environment, ui);
+    }
+    let file = client_file(&cli.global, environment)?;
+    let file = file.as_deref();
     if let Command::Bmc(args) = cli.command {
         // A BMC by its address needs no service.
         return bmc::run(*args, file, environment, ui).await;
@@ -56,10 +68,13 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
         Command::Address(command) => address::run(&mut session, command).await,
-        Command::Replica(ReplicaCommand::List) => {
-            let replicas = session.client.replicas().await?;
-            session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))
+        Command::Replica(ReplicaCommand::List(watched)) => {
+            let client = session.client.clone();
+            let table = |replicas: &[Replica], wide| view::replicas(replicas, wide, &context());
+            watch::list(session.ui, watched, async || client.replicas().await, table).await
         }
+        Command::Apply(asked) => apply::run(&mut session, &asked).await,
+        Command::Top => top::run(&mut session).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
@@ -75,6 +90,8 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         | Command::Config(_)
         | Command::Restore(_)
         | Command::Completion { .. }
+        | Command::Man { .. }
+        | Command::Context(_)
         | Command::Bmc(_) => Ok(()),
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Environment {
 }
 
 /// The most that is read from standard input.
-const INPUT_LIMIT: u64 = 1024 * 1024;
+pub(super) const INPUT_LIMIT: u64 = 1024 * 1024;
 
 impl Environment {
     /// That of this process.

@@ -7,8 +7,12 @@ mod args;
 mod bmc_url;
 mod command;
 mod connection;
+mod contexts;
 mod environment;
 mod error;
+mod jsonpath;
+mod manifest;
+mod manual;
 mod restore;
 mod selector;
 mod serve;
@@ -33,7 +37,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refusal) => return refused(&refusal),
     };
-    let mut ui = Ui::terminal(cli.global.output);
+    let mut ui = Ui::terminal(cli.global.output.clone());
     let code = match start(cli, &mut ui) {
         Ok(()) => 0,
         Err(error) => {
@@ -74,6 +78,7 @@ fn start(cli: Cli, ui: &mut Ui) -> Result<(), CliError> {
             clap_complete::generate(*shell, &mut Cli::command(), "billet", &mut script);
             ui.raw(&script)
         }
+        Command::Man { folder } => manual::write(folder, ui),
         _ => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -42,9 +42,8 @@ fn describe(text: &mut String, parent: &str, command: &Command) {
         listed(
             &mut common,
             command.get_arguments().filter(|argument| {
-                argument.is_global_set()
-                    && argument.get_long() != Some("output")
-                    && argument.get_long() != Some("client")
+                let everywhere = [Some("output"), Some("client"), Some("service")];
+                argument.is_global_set() && !everywhere.contains(&argument.get_long())
             }),
         );
         if !common.is_empty() && !parent.contains(' ') {

@@ -1,10 +1,13 @@
 //! The command line as scripts and people use it: what is typed, what is printed, which exit code comes out.
 
+mod applying;
 mod bmc;
 mod bmc_audit;
 mod bmc_parts;
 mod bmc_settings;
 mod console;
+mod day;
+mod destroying;
 mod direct;
 mod docs;
 mod fake;
@@ -15,6 +18,7 @@ mod redfish;
 pub(super) mod samples;
 mod scan;
 mod scripted;
+mod watching;
 
 use super::{
     args::{Cli, Command, Output},
@@ -28,7 +32,7 @@ use provisioner_client::Connection;
 use std::{
     io::{self, Write},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -81,6 +85,8 @@ struct User {
     password: Option<String>,
     person: bool,
     types: String,
+    /// Where its settings are.
+    settings: Option<PathBuf>,
     /// What is typed where it is not shown.
     hidden: Vec<String>,
     /// What is typed on a console.
@@ -112,6 +118,7 @@ impl User {
             password: None,
             person: false,
             types: String::new(),
+            settings: None,
             hidden: Vec::new(),
             keys: Arc::default(),
             out: Kept::default(),
@@ -157,6 +164,7 @@ impl User {
         let keys = Arc::clone(&self.keys);
         let end = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let environment = Environment {
+            settings: self.settings.clone(),
             bmc_password: self.password.clone(),
             person: self.person,
             input: Box::new(move || Ok(types.clone())),
@@ -167,7 +175,7 @@ impl User {
         let (out, err) = (self.out.clone(), self.err.clone());
         out.bytes.lock().unwrap().clear();
         err.bytes.lock().unwrap().clear();
-        let mut ui = Ui::new(Box::new(out.clone()), Box::new(err.clone()), cli.global.output);
+        let mut ui = Ui::new(Box::new(out.clone()), Box::new(err.clone()), cli.global.output.clone());
         let code = match command::run(cli, &environment, &mut ui).await {
             Ok(()) => 0,
             Err(error) => {

@@ -1,6 +1,11 @@
 //! Printing: results to standard output in the format that was asked for, everything else to standard error.
 
-use super::{args::Output, error::CliError, text::clean};
+use super::{
+    args::{Format, Output},
+    error::CliError,
+    jsonpath::Template,
+    text::clean,
+};
 use serde::Serialize;
 use std::{
     io::{self, IsTerminal, Write},
@@ -36,8 +41,12 @@ pub(super) struct Ui {
     remarks: Remarks,
     /// How results are printed.
     pub(super) output: Output,
+    /// What is taken out of the JSON, with `-o jsonpath`.
+    template: Option<Template>,
     /// Whether a person watches standard error.
     pub(super) live: bool,
+    /// Whether results go to a terminal.
+    pub(super) screen: bool,
 }
 
 /// Something that has a name.
@@ -48,19 +57,27 @@ pub(super) trait HasName {
 
 impl Ui {
     /// That of this process.
-    pub(super) fn terminal(output: Output) -> Self {
+    pub(super) fn terminal(format: impl Into<Format>) -> Self {
+        let Format { output, template } = format.into();
         Self {
             out: Box::new(io::stdout()),
             remarks: Remarks::new(Box::new(io::stderr())),
             output,
+            template,
             live: io::stderr().is_terminal(),
+            screen: io::stdout().is_terminal(),
         }
     }
 
     /// One that writes elsewhere.
     #[cfg(test)]
-    pub(super) fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, output: Output) -> Self {
-        Self { out, remarks: Remarks::new(err), output, live: false }
+    pub(super) fn new(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        format: impl Into<Format>,
+    ) -> Self {
+        let Format { output, template } = format.into();
+        Self { out, remarks: Remarks::new(err), output, template, live: false, screen: false }
     }
 
     /// Prints one object; `page` makes it for people.
@@ -72,7 +89,7 @@ impl Ui {
         match self.output {
             Output::Table | Output::Wide => self.raw(page().as_bytes()),
             Output::Name => self.line(&object.name()),
-            Output::Json | Output::Yaml => self.data(object),
+            Output::Json | Output::Yaml | Output::JsonPath => self.data(object),
         }
     }
 
@@ -89,6 +106,8 @@ impl Ui {
             }
             Output::Name => objects.iter().try_for_each(|object| self.line(&object.name())),
             Output::Json | Output::Yaml => self.data(&objects),
+            // As the API answers, and `kubectl` prints.
+            Output::JsonPath => self.data(&serde_json::json!({ "items": objects })),
         }
     }
 
@@ -100,7 +119,7 @@ impl Ui {
     ) -> Result<(), CliError> {
         match self.output {
             Output::Table | Output::Wide => self.line(sentence),
-            Output::Name | Output::Json | Output::Yaml => self.object(object, String::new),
+            Output::Name | Output::Json | Output::Yaml | Output::JsonPath => self.object(object, String::new),
         }
     }
 
@@ -108,7 +127,7 @@ impl Ui {
     pub(super) fn done(&mut self, sentence: &str) -> Result<(), CliError> {
         match self.output {
             Output::Table | Output::Wide => self.line(sentence),
-            Output::Json | Output::Yaml | Output::Name => Ok(()),
+            Output::Json | Output::Yaml | Output::Name | Output::JsonPath => Ok(()),
         }
     }
 
@@ -124,8 +143,11 @@ impl Ui {
 
     /// Prints data for programs.
     pub(super) fn data<T: Serialize>(&mut self, data: &T) -> Result<(), CliError> {
-        let text = match self.output {
-            Output::Yaml => serde_yaml_ng::to_string(data).map_err(io::Error::other),
+        let text = match (self.output, &self.template) {
+            (Output::Yaml, _) => serde_yaml_ng::to_string(data).map_err(io::Error::other),
+            (Output::JsonPath, Some(template)) => {
+                serde_json::to_value(data).map(|value| template.print(&value)).map_err(io::Error::other)
+            }
             _ => serde_json::to_string_pretty(data).map(|text| text + "\n").map_err(io::Error::other),
         };
         self.raw(text.map_err(CliError::Print)?.as_bytes())

@@ -3,14 +3,17 @@
 mod address;
 mod bmc;
 mod boot_trace;
+mod context;
 mod event;
 mod image;
 mod instance;
 mod job;
 mod layout;
+mod losses;
 mod machine;
 mod network;
 mod replica;
+mod top;
 mod why;
 mod works;
 
@@ -22,13 +25,16 @@ pub(super) use bmc::{
     bmc_subscriptions, bmc_task, bmc_task_state, bmc_tasks, bmc_users, bmc_watchdog,
 };
 pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
+pub(super) use context::{context, contexts};
 pub(super) use event::{events, timeline};
 pub(super) use image::{image, images};
 pub(super) use instance::{instance, instances};
 pub(super) use job::{current, phase};
+pub(super) use losses::{Loss, LostDisk, losses};
 pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use replica::replicas;
+pub(super) use top::{Fleet, Size, top};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

@@ -62,7 +62,7 @@ impl<'a> Plan<'a> {
                 let detail =
                     format!("subnet `{}` has no `gateway` in the configuration file; name one", from.name());
                 report.check(
-                    from.subnet.told.routers.first().is_some(),
+                    !from.subnet.told.routers.is_empty(),
                     format!("{}.gateway", interface_place(interface)),
                     detail,
                 );

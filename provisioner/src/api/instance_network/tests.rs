@@ -59,7 +59,7 @@ async fn an_instance_has_its_addresses_for_as_long_as_it_is_there() {
     let text = rendered(&record, &own).unwrap().unwrap();
     assert!(text.contains("match: {\"macaddress\":\"52:54:00:00:00:02\"}"), "{text}");
     assert!(
-        text.contains("addresses: [\"10.9.0.2/8\"]") && text.contains("\"via\":\"10.9.0.254\""),
+        text.contains("addresses: [\"10.9.0.2/24\"]") && text.contains("\"via\":\"10.9.0.254\""),
         "{text}"
     );
     // A card that is not seen any more is named as it was.

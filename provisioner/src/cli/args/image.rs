@@ -1,6 +1,6 @@
 //! `billet image …`.
 
-use super::Named;
+use super::{Named, Watched};
 use crate::cli::validate;
 use clap::Subcommand;
 use provisioner_api::ImageFormat;
@@ -40,7 +40,7 @@ pub(in crate::cli) enum ImageCommand {
         verify: bool,
     },
     /// List the images
-    List,
+    List(Watched),
     /// Show one
     Show(Named),
     /// Delete one; refused while instances are made from it

@@ -1,6 +1,8 @@
 //! `billet instance …`.
 
-use super::{Cancel, Events, Limit, Named, Placement, SetInstance, Timeline, Wait, erase};
+use super::{
+    Cancel, DryRun, Events, Limit, Named, Placement, SetInstance, Shown, Timeline, Wait, Watched, erase,
+};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::{ErasePolicy, InstanceState};
@@ -16,9 +18,11 @@ pub(in crate::cli) enum InstanceCommand {
         state: Option<InstanceState>,
         #[command(flatten)]
         limit: Limit,
+        #[command(flatten)]
+        watched: Watched,
     },
     /// Show one
-    Show(Named),
+    Show(Shown),
     /// Put an operating system on a machine. What is on that machine's root disk is lost
     Create(Box<Create>),
     /// Make an instance of what runs on a machine already. The machine is not touched: not switched, not booted, not written
@@ -130,6 +134,8 @@ pub(in crate::cli) struct Reinstall {
     pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet instance rescue`.
@@ -166,4 +172,6 @@ pub(in crate::cli) struct Delete {
     pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }

@@ -1,6 +1,8 @@
 //! `billet machine …`.
 
-use super::{ConsoleOptions, Events, Limit, Named, NamedWait, Timeline, Wait, boot_mode, erase};
+use super::{
+    ConsoleOptions, DryRun, Events, Limit, Named, NamedWait, Shown, Timeline, Wait, Watched, boot_mode, erase,
+};
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use provisioner_api::{BmcSpec, BootChain, BootMode, Choice, ErasePolicy, MachineState};
@@ -22,9 +24,11 @@ pub(in crate::cli) enum MachineCommand {
         held: bool,
         #[command(flatten)]
         limit: Limit,
+        #[command(flatten)]
+        watched: Watched,
     },
     /// Show one: what it is, what is being done to it, what it waits for
-    Show(Named),
+    Show(Shown),
     /// Add a machine by its BMC; it is inspected at once, which switches it off (not with --adopt-as), its disks are not touched
     Add(Box<Add>),
     /// Take in a machine that was discovered: from now on Billet may change it
@@ -70,6 +74,8 @@ pub(in crate::cli) struct Forget {
     /// scrap: don't ask; needed where there is no terminal
     #[arg(short, long, requires = "scrap")]
     pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet machine power`.
@@ -101,6 +107,8 @@ pub(in crate::cli) struct Service {
     pub(in crate::cli) yes: bool,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet machine cancel`, `billet instance cancel`.
@@ -111,6 +119,8 @@ pub(in crate::cli) struct Cancel {
     /// Don't ask before a deployment is given back; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet machine choose`.
@@ -130,6 +140,8 @@ pub(in crate::cli) struct Choose {
     /// Don't ask before a deployment is given back, or a disk left unwiped; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet machine confirm`.

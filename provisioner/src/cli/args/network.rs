@@ -1,6 +1,6 @@
 //! `billet network …`. Networks are declared in the configuration file; reservations are data.
 
-use super::Named;
+use super::{Shown, Watched};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use std::net::Ipv4Addr;
@@ -9,9 +9,9 @@ use std::net::Ipv4Addr;
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum NetworkCommand {
     /// List the networks
-    List,
+    List(Watched),
     /// Show one: its subnets, what is free, other DHCP servers that were heard, relays that are not declared
-    Show(Named),
+    Show(Shown),
     /// List the leases on one
     Leases(Leases),
     /// Addresses that always go to the same client
@@ -27,13 +27,15 @@ pub(in crate::cli) struct Leases {
     /// Show those too that ran out or were given back
     #[arg(long)]
     pub(in crate::cli) all: bool,
+    #[command(flatten)]
+    pub(in crate::cli) watched: Watched,
 }
 
 /// `billet network reservation`.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ReservationCommand {
     /// List the reservations on a network
-    List(Named),
+    List(Shown),
     /// Reserve an address; the same again changes nothing
     Add(AddReservation),
     /// Take a reservation away. A lease that runs goes on until its end

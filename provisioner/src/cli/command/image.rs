@@ -3,10 +3,11 @@
 use super::{
     Session, context,
     ram_image::{self, Files},
+    watch,
 };
 use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
 use indicatif::{ProgressBar, ProgressStyle};
-use provisioner_api::ImageSpec;
+use provisioner_api::{Image, ImageSpec};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -45,9 +46,10 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
             let spec = ImageSpec { architecture: arch, ..ImageSpec::disk(name, digest, format) };
             import(session, &Sent::Disk(file), &spec, verify).await
         }
-        ImageCommand::List => {
-            let images = session.client.images().await?;
-            session.ui.list(&images, |wide| view::images(&images, wide, &context()))
+        ImageCommand::List(watched) => {
+            let client = session.client.clone();
+            let table = |images: &[Image], wide| view::images(images, wide, &context());
+            watch::list(session.ui, watched, async || client.images().await, table).await
         }
         ImageCommand::Show(named) => {
             let image = session.client.image(&named.name).await?;
@@ -149,7 +151,7 @@ fn sha256(path: &Path) -> io::Result<String> {
 }
 
 /// Shows how much has been sent: a bar on a terminal, a line for each tenth elsewhere.
-fn progress(ui: &Ui, total: u64) -> Box<dyn FnMut(u64) + Send> {
+pub(super) fn progress(ui: &Ui, total: u64) -> Box<dyn FnMut(u64) + Send> {
     const AFTER: &str = "sent; the service checks and unpacks it";
     if ui.live {
         let style =

@@ -7,10 +7,11 @@ use super::{
     confirm::{Question, confirm},
     context,
     follow::{self, From},
-    timeline,
+    losses::{self, Go},
+    timeline, watch,
 };
 use crate::cli::{
-    args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait},
+    args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait, Watched},
     error::CliError,
     selector::Selector,
     validate, view,
@@ -21,7 +22,10 @@ use provisioner_api::{
     InstanceUpdate, MachineAdopt, Minimum, NetworkSpec, Spread,
 };
 use provisioner_client::{Client, ClientError, InstanceFilter, Page};
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 /// The most that is sent of a file with user data or a network configuration.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -29,10 +33,13 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> Result<(), CliError> {
     match command {
-        InstanceCommand::List { state, limit } => list(session, &InstanceFilter { state }, limit.limit).await,
-        InstanceCommand::Show(named) => {
-            let instance = session.client.instance(&named.name).await?;
-            session.ui.object(&instance, || view::instance(&instance, &context()))
+        InstanceCommand::List { state, limit, watched } => {
+            list(session, &InstanceFilter { state }, limit.limit, watched).await
+        }
+        InstanceCommand::Show(shown) => {
+            let client = session.client.clone();
+            let page = |instance: &Instance| view::instance(instance, &context());
+            watch::show(session.ui, shown.watched, async || client.instance(&shown.name).await, page).await
         }
         InstanceCommand::Create(create) => create_instance(session, *create).await,
         InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
@@ -67,18 +74,23 @@ async fn list(
     session: &mut Session<'_>,
     filter: &InstanceFilter,
     limit: Option<u32>,
+    watched: Watched,
 ) -> Result<(), CliError> {
-    let instances = match limit {
-        None => session.client.instances_of(filter).await?,
-        limit => {
-            let list = session.client.instances_page(filter, &Page { after: None, limit }).await?;
-            if list.next.is_some() {
-                session.ui.note("there are more instances than that; without --limit all are listed");
-            }
-            list.items
+    let client = session.client.clone();
+    let remarks = session.ui.remarks();
+    let told = Cell::new(false);
+    let look = async || {
+        if limit.is_none() {
+            return client.instances_of(filter).await;
         }
+        let list = client.instances_page(filter, &Page { after: None, limit }).await?;
+        if list.next.is_some() && !told.replace(true) {
+            remarks.note("there are more instances than that; without --limit all are listed");
+        }
+        Ok(list.items)
     };
-    session.ui.list(&instances, |wide| view::instances(&instances, wide, &context()))
+    let table = |instances: &[Instance], wide| view::instances(instances, wide, &context());
+    watch::list(session.ui, watched, look, table).await
 }
 
 async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {
@@ -143,13 +155,13 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
 }
 
 /// An interface model in a file, YAML or JSON.
-fn network(path: &Path) -> Result<NetworkSpec, CliError> {
+pub(super) fn network(path: &Path) -> Result<NetworkSpec, CliError> {
     serde_yaml_ng::from_str(&text(path)?)
         .map_err(|error| CliError::Input(format!("{}: {error}", path.display())))
 }
 
 /// The SSH public keys in files.
-fn keys(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
+pub(super) fn keys(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
     let mut all = Vec::new();
     for path in paths {
         let keys = validate::ssh_keys(&text(path)?)
@@ -160,7 +172,7 @@ fn keys(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
 }
 
 /// A file of a sensible size.
-fn text(path: &Path) -> Result<String, CliError> {
+pub(super) fn text(path: &Path) -> Result<String, CliError> {
     let error = |source| CliError::File { what: "read", path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(error)?.len() > FILE_LIMIT {
         return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
@@ -188,12 +200,12 @@ async fn reinstall_instance(session: &mut Session<'_>, asked: Reinstall) -> Resu
         ssh_keys: Some(keys(&asked.ssh_keys)?).filter(|keys| !keys.is_empty()),
         user_data: asked.user_data.as_deref().map(text).transpose()?,
         network_config: asked.network_config.as_deref().map(text).transpose()?,
-        root_disk_serial: asked.root_disk_serial,
+        root_disk_serial: asked.root_disk_serial.clone(),
     };
     let before = session.client.instance(&asked.name).await?;
     let name = before.name.as_str();
     let machine = before.status.machine_name.as_deref().unwrap_or("its machine");
-    if !asked.yes {
+    if asked.dry.dry_run || !asked.yes {
         let question = Question {
             what: &format!("install instance {name} anew"),
             undone: &format!("instance {name} was not installed anew"),
@@ -201,7 +213,14 @@ async fn reinstall_instance(session: &mut Session<'_>, asked: Reinstall) -> Resu
                 "machine {machine} is switched off now, and what is on its root disk is lost; its other disks stay"
             ),
         };
-        confirm(session.environment, session.ui, &question)?;
+        let serial = asked.root_disk_serial.as_deref();
+        if !losses::told(session, asked.dry, asked.yes) {
+            confirm(session.environment, session.ui, &question)?;
+        }
+        let loss = losses::of_reinstalling(session, &before, serial).await?;
+        if losses::sure(session, asked.dry, asked.yes, &loss, Some(&question))? == Go::No {
+            return Ok(());
+        }
     }
     let instance = session.client.reinstall_instance(name, &reinstall).await?;
     if !asked.wait.wait {
@@ -217,13 +236,23 @@ async fn cancel_instance(session: &mut Session<'_>, cancel: &Cancel) -> Result<(
     let name = cancel.name.as_str();
     let instance = session.client.instance(name).await?;
     let deploys = instance.status.state == InstanceState::Deploying;
-    if let Some(machine) = instance.status.machine_name.as_deref().filter(|_| deploys && !cancel.yes) {
+    let machine = instance.status.machine_name.as_deref().filter(|_| deploys);
+    if cancel.dry.dry_run || machine.is_some() && !cancel.yes {
+        let consequence =
+            format!("what was written to the disks of machine {} will be wiped", machine.unwrap_or_default());
         let question = Question {
             what: &format!("cancel instance {name}"),
             undone: &format!("instance {name} was not cancelled"),
-            consequence: &format!("what was written to the disks of machine {machine} will be wiped"),
+            consequence: &consequence,
         };
-        confirm(session.environment, session.ui, &question)?;
+        if !losses::told(session, cancel.dry, cancel.yes) {
+            confirm(session.environment, session.ui, &question)?;
+        }
+        let loss = losses::of_cancelling(session, &instance).await?;
+        let question = machine.map(|_| &question);
+        if losses::sure(session, cancel.dry, cancel.yes, &loss, question)? == Go::No {
+            return Ok(());
+        }
     }
     session.client.instance_action(name, InstanceAction::Cancel).await?;
     let sentence = match (instance.status.state, &instance.status.machine_name) {
@@ -257,8 +286,8 @@ async fn set_instance(session: &mut Session<'_>, set: SetInstance) -> Result<(),
 async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<(), CliError> {
     let name = delete.name.as_str();
     let instance = session.client.instance(name).await?;
-    if !delete.yes {
-        ask(session, &instance, &delete)?;
+    if (delete.dry.dry_run || !delete.yes) && ask(session, &instance, &delete).await? == Go::No {
+        return Ok(());
     }
     let held_before = instance.status.held.as_ref().map(|held| held.since);
     session.client.delete_instance(name, &DeleteInstance { erase: delete.erase }).await?;
@@ -271,11 +300,11 @@ async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<()
     session.ui.done(&format!("instance {name} is gone"))
 }
 
-/// Asks whether it is meant.
-fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<(), CliError> {
-    let erase = view::word(delete.erase.unwrap_or(instance.spec.erase));
+/// Tells what is lost, and asks whether it is meant.
+async fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<Go, CliError> {
+    let method = delete.erase.unwrap_or(instance.spec.erase);
     let consequence = match &instance.status.machine_name {
-        Some(machine) => format!("the disks of machine {machine} will be wiped ({erase})"),
+        Some(machine) => format!("the disks of machine {machine} will be wiped ({})", view::word(method)),
         None => "it has no machine yet".to_owned(),
     };
     let question = Question {
@@ -283,7 +312,12 @@ fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Resul
         undone: &format!("instance {} was not deleted", instance.name),
         consequence: &consequence,
     };
-    confirm(session.environment, session.ui, &question)
+    let what = format!("instance {} would be deleted, and its machine given back", instance.name);
+    if !losses::told(session, delete.dry, delete.yes) {
+        confirm(session.environment, session.ui, &question)?;
+    }
+    let loss = losses::of_instance(session, what, instance, &losses::wiped(method)).await?;
+    losses::sure(session, delete.dry, delete.yes, &loss, Some(&question))
 }
 
 /// Waits for an instance.

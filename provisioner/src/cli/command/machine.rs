@@ -2,13 +2,14 @@
 
 use super::{
     Session, authorities,
-    confirm::{Question, confirm},
+    confirm::Question,
     console, context,
     follow::{self, From},
-    password, restored, servicing, timeline,
+    losses::{self, Go},
+    password, restored, servicing, timeline, watch,
 };
 use crate::cli::{
-    args::{Add, Choose, Forget, MachineCommand, PowerCommand, Set, Switch, Wait},
+    args::{Add, Choose, DryRun, Forget, MachineCommand, PowerCommand, Set, Switch, Wait, Watched},
     error::CliError,
     validate::Pin,
     view,
@@ -19,18 +20,19 @@ use provisioner_api::{
     MachineScrap, MachineState, MachineUpdate, Secret,
 };
 use provisioner_client::{MachineFilter, Page};
-use std::path::Path;
+use std::{cell::Cell, path::Path};
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
     match command {
-        MachineCommand::List { state, pool, held, limit } => {
+        MachineCommand::List { state, pool, held, limit, watched } => {
             let filter = MachineFilter { state, pool, held: held.then_some(true) };
-            list(session, &filter, limit.limit).await
+            list(session, &filter, limit.limit, watched).await
         }
-        MachineCommand::Show(named) => {
-            let machine = session.client.machine(&named.name).await?;
-            session.ui.object(&machine, || view::machine(&machine, &context()))
+        MachineCommand::Show(shown) => {
+            let client = session.client.clone();
+            let page = |machine: &Machine| view::machine(machine, &context());
+            watch::show(session.ui, shown.watched, async || client.machine(&shown.name).await, page).await
         }
         MachineCommand::Add(add) => add_machine(session, *add).await,
         MachineCommand::Accept(named) => {
@@ -45,7 +47,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         MachineCommand::Retry(named) => act(session, &named.name, MachineAction::Retry).await,
         MachineCommand::Cancel(cancel) => {
             let machine = session.client.machine(&cancel.name).await?;
-            sure(session, &machine, "cancel", cancel.yes)?;
+            if sure(session, &machine, "cancel", cancel.yes, cancel.dry)? == Go::No {
+                return Ok(());
+            }
             act(session, &cancel.name, MachineAction::Cancel).await
         }
         MachineCommand::Choose(choose) => answer(session, &choose).await,
@@ -78,18 +82,27 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
     }
 }
 
-async fn list(session: &mut Session<'_>, filter: &MachineFilter, limit: Option<u32>) -> Result<(), CliError> {
-    let machines = match limit {
-        None => session.client.machines(filter).await?,
-        limit => {
-            let list = session.client.machines_page(filter, &Page { after: None, limit }).await?;
-            if list.next.is_some() {
-                session.ui.note("there are more machines than that; without --limit all are listed");
-            }
-            list.items
+async fn list(
+    session: &mut Session<'_>,
+    filter: &MachineFilter,
+    limit: Option<u32>,
+    watched: Watched,
+) -> Result<(), CliError> {
+    let client = session.client.clone();
+    let remarks = session.ui.remarks();
+    let told = Cell::new(false);
+    let look = async || {
+        if limit.is_none() {
+            return client.machines(filter).await;
         }
+        let list = client.machines_page(filter, &Page { after: None, limit }).await?;
+        if list.next.is_some() && !told.replace(true) {
+            remarks.note("there are more machines than that; without --limit all are listed");
+        }
+        Ok(list.items)
     };
-    session.ui.list(&machines, |wide| view::machines(&machines, wide, &context()))
+    let table = |machines: &[Machine], wide| view::machines(machines, wide, &context());
+    watch::list(session.ui, watched, look, table).await
 }
 
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {
@@ -137,19 +150,35 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
 }
 
 /// Asks whether it is meant, if that ends a deployment.
-fn sure(session: &mut Session<'_>, machine: &Machine, verb: &str, yes: bool) -> Result<(), CliError> {
+fn sure(
+    session: &mut Session<'_>,
+    machine: &Machine,
+    verb: &str,
+    yes: bool,
+    dry: DryRun,
+) -> Result<Go, CliError> {
     let status = &machine.status;
     let running = status.job.as_ref().filter(|job| job.ended.is_none());
     // Stopped in time it leads back to the old system, and else to a hold.
     let reinstalls = verb == "cancel" && running.is_some_and(|job| job.kind == JobKind::Reinstall);
     let deploys = matches!(status.state, MachineState::Deploying | MachineState::Available) && !reinstalls;
-    let Some(instance) = status.instance_name.as_deref().filter(|_| deploys && !yes) else { return Ok(()) };
-    let question = Question {
-        what: &format!("{verb} what machine {} does", machine.name),
-        undone: "nothing was done",
-        consequence: &format!("instance {instance} ends, and what was written to the disks is wiped"),
+    let name = &machine.name;
+    let Some(instance) = status.instance_name.as_deref().filter(|_| deploys) else {
+        let what = format!("what machine {name} does would stop ({verb})");
+        // Whether an answer ends an instance is the service's to know.
+        let fate = if verb == "cancel" { losses::STAYS } else { "wiped, if an instance ends by that" };
+        let loss = losses::all(what, machine, fate);
+        return losses::sure(session, dry, yes, &loss, None);
     };
-    confirm(session.environment, session.ui, &question)
+    let consequence = format!("instance {instance} ends, and what was written to the disks is wiped");
+    let question = Question {
+        what: &format!("{verb} what machine {name} does"),
+        undone: "nothing was done",
+        consequence: &consequence,
+    };
+    let what = format!("what machine {name} does would stop ({verb}): {consequence}");
+    let loss = losses::all(what, machine, "wiped, as the instance says");
+    losses::sure(session, dry, yes, &loss, Some(&question))
 }
 
 /// Answers a hold.
@@ -162,19 +191,11 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
         )));
     };
     let number = choose.hold.unwrap_or(held.number);
-    if matches!(choose.choice, Choice::GiveBack | Choice::Abandon) {
-        sure(session, &before, "end", choose.yes)?;
+    if told(session, &before, choose)? == Go::No {
+        return Ok(());
     }
     match choose.disk.as_deref() {
         Some(disk) if choose.choice == Choice::SkipDisk => {
-            if !choose.yes {
-                let question = Question {
-                    what: &format!("leave disk {disk} of machine {} unwiped", before.name),
-                    undone: "nothing was done",
-                    consequence: "what the last instance wrote to it stays there, and the machine is retired",
-                };
-                confirm(session.environment, session.ui, &question)?;
-            }
             session.client.skip_disk(&choose.machine, number, disk).await?;
         }
         Some(_) => return Err(CliError::Input("--disk goes with skip-disk alone".into())),
@@ -185,27 +206,63 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
     session.ui.outcome(&machine, &format!("machine {name}: {word} is chosen; see `billet why {name}`"))
 }
 
+/// Tells what is lost by an answer, and asks whether it is meant.
+fn told(session: &mut Session<'_>, machine: &Machine, choose: &Choose) -> Result<Go, CliError> {
+    let name = &machine.name;
+    match (choose.choice, choose.disk.as_deref()) {
+        (Choice::GiveBack | Choice::Abandon, None) => sure(session, machine, "end", choose.yes, choose.dry),
+        (Choice::SkipDisk, Some(disk)) => {
+            let question = Question {
+                what: &format!("leave disk {disk} of machine {name} unwiped"),
+                undone: "nothing was done",
+                consequence: "what the last instance wrote to it stays there, and the machine is retired",
+            };
+            let what =
+                format!("disk {disk} of machine {name} would be left unwiped, and the machine be retired");
+            let fate = "stays: whoever gets the disk can read it";
+            let loss = losses::these(what, machine, &[disk.to_owned()], fate);
+            losses::sure(session, choose.dry, choose.yes, &loss, Some(&question))
+        }
+        (choice, _) => {
+            let what = format!("{} would be chosen for machine {name}", choice.word());
+            let fate = match choice {
+                Choice::Retry => "as of the work that is tried again; see `billet why`",
+                _ => losses::STAYS,
+            };
+            losses::sure(session, choose.dry, choose.yes, &losses::all(what, machine, fate), None)
+        }
+    }
+}
+
 /// Forgets a machine: one that is nobody's, or one that is scrap.
 async fn forget(session: &mut Session<'_>, delete: Forget) -> Result<(), CliError> {
-    let Forget { name, scrap, unwiped, yes } = delete;
+    let Forget { name, scrap, unwiped, yes, dry } = delete;
     if !scrap {
+        if dry.dry_run {
+            let machine = session.client.machine(&name).await?;
+            let loss = losses::all(format!("machine {name} would be forgotten"), &machine, "stays");
+            return losses::sure(session, dry, true, &loss, None).map(drop);
+        }
         session.client.delete_machine(&name).await?;
         return session.ui.done(&format!("machine {name} is forgotten"));
     }
     let machine = session.client.machine(&name).await?;
-    if !yes {
-        let instance = machine.status.instance_name.as_deref();
-        let instance = instance.map(|name| format!("instance {name} ends, and ")).unwrap_or_default();
-        let disks = match &*unwiped {
-            [] => "no disk of it is named as unwiped".to_owned(),
-            disks => format!("what is on disk {} can be read by whoever gets it", disks.join(", ")),
-        };
-        let question = Question {
-            what: &format!("forget machine {} as scrap", machine.name),
-            undone: "nothing was done",
-            consequence: &format!("{instance}{disks}"),
-        };
-        confirm(session.environment, session.ui, &question)?;
+    let instance = machine.status.instance_name.as_deref();
+    let instance = instance.map(|name| format!("instance {name} ends, and ")).unwrap_or_default();
+    let disks = match &*unwiped {
+        [] => "no disk of it is named as unwiped".to_owned(),
+        disks => format!("what is on disk {} can be read by whoever gets it", disks.join(", ")),
+    };
+    let consequence = format!("{instance}{disks}");
+    let question = Question {
+        what: &format!("forget machine {} as scrap", machine.name),
+        undone: "nothing was done",
+        consequence: &consequence,
+    };
+    let what = format!("machine {} would be forgotten as scrap: {consequence}", machine.name);
+    let loss = losses::these(what, &machine, &unwiped, "stays: whoever gets the disk can read it");
+    if losses::sure(session, dry, yes, &loss, Some(&question))? == Go::No {
+        return Ok(());
     }
     let hold = machine.status.held.as_ref().map(|held| held.number);
     session.client.scrap_machine(&machine.name, &MachineScrap { hold, unwiped }).await?;

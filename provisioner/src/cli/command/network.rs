@@ -1,40 +1,49 @@
 //! `billet network …`.
 
-use super::{Session, context};
+use super::{Session, context, watch};
 use crate::cli::{
-    args::{AddReservation, NetworkCommand, ReservationCommand},
+    args::{AddReservation, Leases, NetworkCommand, ReservationCommand},
     error::CliError,
     view,
 };
-use provisioner_api::{LeaseState, Reservation};
+use provisioner_api::{Lease, LeaseState, Reservation};
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> Result<(), CliError> {
     match command {
-        NetworkCommand::List => {
-            let networks = session.client.networks().await?;
-            session.ui.list(&networks, |wide| view::networks(&networks, wide))
+        NetworkCommand::List(watched) => {
+            let client = session.client.clone();
+            watch::list(session.ui, watched, async || client.networks().await, view::networks).await
         }
-        NetworkCommand::Show(named) => {
-            let network = session.client.network(&named.name).await?;
-            session.ui.object(&network, || view::network(&network, &context()))
+        NetworkCommand::Show(shown) => {
+            let client = session.client.clone();
+            let page = |network: &_| view::network(network, &context());
+            watch::show(session.ui, shown.watched, async || client.network(&shown.name).await, page).await
         }
-        NetworkCommand::Leases(which) => leases(session, &which.name, which.all).await,
+        NetworkCommand::Leases(which) => leases(session, &which).await,
         NetworkCommand::Reservation(command) => reservations(session, command).await,
     }
 }
 
-async fn leases(session: &mut Session<'_>, network: &str, all: bool) -> Result<(), CliError> {
-    let mut leases = session.client.leases(network).await?;
-    leases.retain(|lease| all || matches!(lease.state, LeaseState::Active | LeaseState::Quarantined));
-    session.ui.list(&leases, |wide| view::leases(&leases, wide, &context()))
+async fn leases(session: &mut Session<'_>, which: &Leases) -> Result<(), CliError> {
+    let client = session.client.clone();
+    let look = async || {
+        let mut leases = client.leases(&which.name).await?;
+        let counts = |lease: &Lease| matches!(lease.state, LeaseState::Active | LeaseState::Quarantined);
+        leases.retain(|lease| which.all || counts(lease));
+        Ok(leases)
+    };
+    let table = |leases: &[Lease], wide| view::leases(leases, wide, &context());
+    watch::list(session.ui, which.watched, look, table).await
 }
 
 async fn reservations(session: &mut Session<'_>, command: ReservationCommand) -> Result<(), CliError> {
     match command {
-        ReservationCommand::List(named) => {
-            let reservations = session.client.reservations(&named.name).await?;
-            session.ui.list(&reservations, |_| view::reservations(&reservations))
+        ReservationCommand::List(shown) => {
+            let client = session.client.clone();
+            let table = |reservations: &[Reservation], _| view::reservations(reservations);
+            watch::list(session.ui, shown.watched, async || client.reservations(&shown.name).await, table)
+                .await
         }
         ReservationCommand::Add(AddReservation { network, mac, address }) => {
             let wanted = Reservation { mac, address: address.to_string() };

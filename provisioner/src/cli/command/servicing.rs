@@ -2,7 +2,8 @@
 
 use super::{
     Session,
-    confirm::{Question, confirm},
+    confirm::Question,
+    losses::{self, Go},
     machine,
 };
 use crate::cli::{args::Service, error::CliError, wait::Goal};
@@ -12,8 +13,8 @@ use provisioner_api::{Machine, MachineService, ServiceStep};
 pub(super) async fn run(session: &mut Session<'_>, asked: Service) -> Result<(), CliError> {
     let before = session.client.machine(&asked.name).await?;
     let name = before.name.as_str();
-    if !asked.yes {
-        sure(session, &before, &asked)?;
+    if sure(session, &before, &asked)? == Go::No {
+        return Ok(());
     }
     let mut steps = Vec::new();
     steps.extend(asked.inspect.then_some(ServiceStep::Inspect));
@@ -30,7 +31,7 @@ pub(super) async fn run(session: &mut Session<'_>, asked: Service) -> Result<(),
 }
 
 /// Asks whether it is meant, if a system is switched off or a disk wiped by that.
-fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result<(), CliError> {
+fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result<Go, CliError> {
     let name = &machine.name;
     let instance = machine.status.instance_name.as_deref();
     let mut consequences = Vec::new();
@@ -40,13 +41,16 @@ fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result
     if !asked.disks.is_empty() {
         consequences.push(format!("what is on disk {} is lost", asked.disks.join(", ")));
     }
-    if consequences.is_empty() {
-        return Ok(());
-    }
     let question = Question {
         what: &format!("service machine {name}"),
         undone: &format!("machine {name} is not serviced"),
         consequence: &consequences.join(", and "),
     };
-    confirm(session.environment, session.ui, &question)
+    let what = match consequences.is_empty() {
+        true => format!("machine {name} would be serviced, and no disk be written"),
+        false => format!("machine {name} would be serviced: {}", question.consequence),
+    };
+    let loss = losses::these(what, machine, &asked.disks, &losses::wiped(asked.erase));
+    let question = (!consequences.is_empty()).then_some(&question);
+    losses::sure(session, asked.dry, asked.yes, &loss, question)
 }

@@ -138,6 +138,17 @@ const GOOD: &[&str] = &[
     "bmc scan 10.0.0.0/24",
     "bmc scan 10.0.0.0/24 --from-here --redfish-port 8000 --ipmi-port 6230 -o wide",
     "bmc confirm m1 on",
+    "apply -f rack.yaml -f - --file site --dry-run",
+    "top",
+    "machine list --held --watch",
+    "instance show web -w -o jsonpath={.status.state}",
+    "context add prod --from /admin.toml --use",
+    "context add prod --url https://h:7443 --token-file - --ca /ca.pem",
+    "context use --none",
+    "--service lab context show",
+    "man /tmp",
+    "machine delete m1 --dry-run",
+    "machine choose m1 give-back --dry-run",
     "machine delete m1",
     "machine delete m1 --scrap --unwiped S3R14L --unwiped S3R15L --yes",
     "instance create a --image i --machine m1 --user ops --ssh-key /k --ssh-key /l --erase overwrite --wait",
@@ -239,6 +250,10 @@ fn bad_lines_are_told_what_is_wrong() {
         ("image import n --kernel /k --initrd /i --format raw", "cannot be used with"),
         ("image import /f --name n --format raw --cmdline quiet", "--kernel <KERNEL>"),
         ("image import n --kernel /k --initrd /i --cmdline caf\u{e9}", "printable ASCII"),
+        ("apply --dry-run", "--file <FILE>"),
+        ("context add prod --url https://h", "--token-file <FILE>"),
+        ("context add prod", "--from <FILE>"),
+        ("context use Prod", "`Prod` is not a good name"),
         ("why node/x", "machine/NAME or instance/NAME"),
         ("machine list -o xml", "invalid value 'xml'"),
         ("machine power m1 on", "unrecognized subcommand"),
@@ -261,7 +276,7 @@ fn refused(line: &str, want: &str) {
 #[test]
 fn what_is_not_given_has_a_sensible_value() {
     let cli = read("machine inspect m1 --wait").unwrap();
-    assert_eq!(cli.global.output, Output::Table);
+    assert_eq!(cli.global.output.output, Output::Table);
     let Command::Machine(MachineCommand::Inspect(named)) = cli.command else {
         panic!("another command was read")
     };

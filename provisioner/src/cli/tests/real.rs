@@ -9,15 +9,15 @@ use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// A running service; it ends with the value.
-struct Running {
-    connection: Connection,
+pub(super) struct Running {
+    pub(super) connection: Connection,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Running {
     /// Starts one over this data folder.
-    async fn start(folder: &Path) -> Self {
+    pub(super) async fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initrd.img"] {
             std::fs::write(folder.join(name), "x").unwrap();
@@ -44,13 +44,13 @@ impl Running {
         Self { connection, stop, task }
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }
 }
 
-fn ok(ran: Ran) -> String {
+pub(super) fn ok(ran: Ran) -> String {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
     ran.out
 }

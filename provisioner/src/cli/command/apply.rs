@@ -1,0 +1,123 @@
+//! `billet apply`: what files declare is made so.
+//!
+//! - `plan`: what is there is asked for, and compared; all mistakes of all files are told before anything is changed;
+//! - `machine`, `instance`, `image`: what differs (pure but for the files that an object names).
+//!
+//! It creates and changes. It never deletes, gives back, installs anew or accepts anything: what the files don't say stays as
+//! it is. Each change names the version that was seen (`If-Match`), each creation a name that nobody else can have, so
+//! that after a break the same command goes on where it was.
+
+mod image;
+mod instance;
+mod machine;
+mod plan;
+
+use super::Session;
+use crate::cli::{
+    args::{Apply, Output},
+    error::CliError,
+    manifest,
+    ui::HasName,
+};
+use plan::{Planned, Step};
+use serde::Serialize;
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    /// It was not there.
+    Created,
+    /// It was otherwise.
+    Changed,
+    /// It was so.
+    Unchanged,
+}
+
+/// An object, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Applied {
+    kind: &'static str,
+    name: String,
+    outcome: Outcome,
+    /// What was changed, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<String>,
+}
+
+impl HasName for Applied {
+    fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
+impl Applied {
+    fn sentence(&self) -> String {
+        let name = self.name();
+        match (self.outcome, &*self.changes) {
+            (Outcome::Created, _) => format!("{name} created"),
+            (Outcome::Unchanged, _) => format!("{name} unchanged"),
+            (Outcome::Changed, changes) => format!("{name} changed: {}", changes.join(", ")),
+        }
+    }
+}
+
+/// Does it.
+pub(super) async fn run(session: &mut Session<'_>, asked: &Apply) -> Result<(), CliError> {
+    let declared = manifest::read(&asked.files, session.environment)?;
+    let planned = plan::plan(session, &declared).await?;
+    let (all, mut done) = (planned.len(), Vec::new());
+    let mut end = Ok(());
+    for Planned { applied, step } in planned {
+        if !asked.dry_run
+            && let Err(error) = perform(session, step).await
+        {
+            let failed = applied.name();
+            end = Err(error.with_hint(format!(
+                "that was {failed}: {} of {all} objects are as the files say, and the same command goes on from there",
+                done.len()
+            )));
+            break;
+        }
+        // Told at once: the next one may take long.
+        if matches!(session.ui.output, Output::Table | Output::Wide) {
+            session.ui.line(&applied.sentence())?;
+        }
+        done.push(applied);
+    }
+    if !matches!(session.ui.output, Output::Table | Output::Wide) {
+        session.ui.list(&done, |_| String::new())?;
+    }
+    if asked.dry_run && end.is_ok() {
+        session.ui.done("dry run: nothing was done")?;
+    }
+    end
+}
+
+/// Makes one object what it is to be.
+async fn perform(session: &mut Session<'_>, step: Step) -> Result<(), CliError> {
+    let client = &session.client;
+    match step {
+        Step::Nothing => {}
+        Step::Reserve { network, reservation } => {
+            client.add_reservation(&network, &reservation).await?;
+        }
+        Step::Import { spec, files } => image::import(session, &spec, &files).await?,
+        Step::AddMachine { create, then } => {
+            let machine = client.add_machine(&create).await?;
+            if let Some(then) = then {
+                client.update_machine(&machine.name, machine.version, &then).await?;
+            }
+        }
+        Step::ChangeMachine { name, version, update } => {
+            client.update_machine(&name, version, &update).await?;
+        }
+        Step::CreateInstance { create } => {
+            client.create_instance(&create).await?;
+        }
+        Step::ChangeInstance { name, update } => {
+            client.update_instance(&name, &update).await?;
+        }
+    }
+    Ok(())
+}
