@@ -85,7 +85,7 @@ soak-pg: programs ## A short one on PostgreSQL: the service is killed, its datab
 # The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
 	$(CARGO) build --locked --workspace
-	RUST_TEST_THREADS=$(UNITS_AT_ONCE) $(CARGO) test --locked --workspace --exclude tests
+	$(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked --package tests --test it --test statements
 	$(CARGO) test --locked --package tests --test net
 	tests/fuzz/run

@@ -74,7 +74,7 @@ impl<'a> Place<'a> {
             self.subnet.static_ranges.iter().flat_map(|(first, last)| u32::from(*first)..=u32::from(*last));
         let mut last = None;
         for (count, address) in
-            numbers.map(Ipv4Addr::from).filter(|address| !taken.contains(address)).enumerate()
+            numbers.map(Ipv4Addr::from).filter(|a| !taken.contains(a) && !self.is_told(*a)).enumerate()
         {
             last = Some(address);
             if count == skip {
@@ -82,6 +82,15 @@ impl<'a> Place<'a> {
             }
         }
         last
+    }
+
+    /// Whether clients are told of it as somebody's: it is given only to who asks for exactly this one.
+    fn is_told(&self, address: Ipv4Addr) -> bool {
+        let told = &self.subnet.told;
+        told.dns.contains(&address)
+            || told.ntp.contains(&address)
+            || told.routes.iter().any(|route| route.via == address)
+            || self.network.known_servers.contains(&address)
     }
 
     /// How many static addresses it has.
@@ -93,7 +102,7 @@ impl<'a> Place<'a> {
     /// That none is left.
     pub(crate) fn exhausted(&self) -> String {
         format!(
-            "no static address of subnet `{}` is free: all {} are taken; `billet address list` shows by whom. Release one, or widen `static_ranges`",
+            "no static address of subnet `{}` is free: all {} are taken, or are the network's own servers; `billet address list` shows by whom. Release one, or widen `static_ranges`",
             self.name(),
             self.size()
         )

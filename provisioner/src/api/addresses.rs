@@ -5,7 +5,7 @@
 
 use super::{
     error::{ApiError, Body, Query},
-    instance_network::{choose, free, new, taken},
+    instance_network::{choose, free, may_choose, new, taken},
     networks::Page,
     pages,
     validate::Fields,
@@ -53,6 +53,12 @@ pub(crate) async fn claim(
     State(service): State<Arc<Service>>,
     Body(body): Body<AddressClaim>,
 ) -> Result<Response, ApiError> {
+    // What it has stays its own, also when the configuration has no such range any more.
+    if let Some(known) = service.store.address_named(&body.name).await?
+        && has(&service, &known, &body)
+    {
+        return Ok((StatusCode::OK, Json(wire(known))).into_response());
+    }
     let (from, exactly) = read(&service, &body)?;
     for attempt in 0..TRIES {
         // First what is taken, then the name: who took the last one under this name is seen.
@@ -63,7 +69,10 @@ pub(crate) async fn claim(
         }
         let address = match exactly {
             Some(exactly) => free(exactly, &taken)?,
-            None => choose(from, &taken, attempt, Uuid::new_v4().as_u128())?,
+            None => {
+                may_choose(&service).await?;
+                choose(from, &taken, attempt, Uuid::new_v4().as_u128())?
+            }
         };
         let claimed = new(from, address, Holder::Name(body.name.clone()));
         match service.store.address_claim(&claimed, clock::now()).await {
@@ -122,6 +131,17 @@ fn read<'a>(service: &'a Service, body: &AddressClaim) -> Result<(Place<'a>, Opt
         (Ok(from), Ok(exactly)) => Ok((from, exactly)),
         _ => Err(ApiError::field("subnet", "there is no such subnet")),
     }
+}
+
+/// Whether a claim is of exactly what its name has, by the name that the subnet has now or by its CIDR.
+fn has(service: &Service, known: &AddressRecord, body: &AddressClaim) -> bool {
+    let taken = &known.taken;
+    let subnets = service.config.networks.iter().flat_map(|network| &network.subnets);
+    let named = subnets.filter(|subnet| subnet.name.as_deref() == Some(&*body.subnet));
+    let subnet = [&taken.subnet, &taken.network].contains(&&body.subnet)
+        || named.into_iter().any(|subnet| subnet.cidr() == taken.subnet);
+    let address = taken.address.to_string();
+    subnet && body.address.as_ref().is_none_or(|asked| *asked == address)
 }
 
 /// Whether a name has what is asked for.

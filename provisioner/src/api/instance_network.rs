@@ -7,7 +7,7 @@ use crate::{
     address_plan::Place,
     netconfig::{self, Plan, Stage},
     service::{Service, ServiceError},
-    store::{Holder, InstanceRecord, MachineRecord, NewAddress, NewEvent, NewSecret, Takes},
+    store::{Holder, InstanceRecord, MachineRecord, NewAddress, NewEvent, NewSecret, RESTORE, Takes},
 };
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -37,11 +37,10 @@ pub(super) async fn check(
     let Some(network) = &spec.network else { return Ok(()) };
     match netconfig::read(AT, network, Stage::Asked) {
         Err(problems) => fields.add(problems),
-        Ok(_) => {
-            if let Err(problems) = Plan::new(AT, network, &service.config.networks) {
-                fields.add(problems);
-            }
-        }
+        Ok(_) => match Plan::new(AT, network, &service.config.networks) {
+            Err(problems) => fields.add(problems),
+            Ok(_) => check_written(fields, service, network).await?,
+        },
     }
     let inventory = machine.and_then(|machine| machine.machine.facts.inventory.as_deref());
     if let (Some(machine), Some(inventory)) = (machine, inventory) {
@@ -66,6 +65,27 @@ pub(super) async fn check(
             "there is no virtual address `{name}`; `billet address claim {name} --subnet SUBNET` claims one"
         );
         fields.check(known, &field, detail);
+    }
+    Ok(())
+}
+
+/// Checks that what is written down by itself is nobody's: an address may be taken that is in no static range any more.
+async fn check_written(
+    fields: &mut Fields,
+    service: &Service,
+    network: &NetworkSpec,
+) -> Result<(), ServiceError> {
+    for (at, interface) in network.interfaces.iter().enumerate() {
+        let written = interface.addresses.iter().enumerate().filter(|(_, address)| address.subnet.is_none());
+        for (number, address) in written {
+            let text = address.address.as_deref().and_then(|text| text.split('/').next());
+            let Some(address) = text.and_then(|text| text.parse::<Ipv4Addr>().ok()) else { continue };
+            fields.check(
+                !service.store.address_is_taken(address).await?,
+                &format!("{AT}.interfaces[{at}].addresses[{number}].address"),
+                format!("{address} is taken; `billet address list` shows by whom"),
+            );
+        }
     }
     Ok(())
 }
@@ -111,6 +131,7 @@ async fn settle(
         let address = match wanted.exactly {
             Some(exactly) => free(exactly, &taken)?,
             None => {
+                may_choose(service).await?;
                 taken.extend(&own);
                 choose(from, &taken, attempt, id.0.as_u128())?
             }
@@ -132,6 +153,15 @@ pub(super) async fn taken(service: &Service, from: Place<'_>) -> Result<BTreeSet
     let last = ranges.iter().map(|range| range.1).max().unwrap_or(Ipv4Addr::UNSPECIFIED);
     let now = service.boot.leases.now();
     Ok(service.store.address_taken(&from.network.name, (first, last), now).await?)
+}
+
+/// Whether a free address can be chosen: after a restore nobody knows which were taken since the backup.
+pub(super) async fn may_choose(service: &Service) -> Result<(), ApiError> {
+    let Some(freeze) = service.frozen().await?.filter(|freeze| freeze.by == RESTORE) else { return Ok(()) };
+    let detail = format!(
+        "{freeze}. Which addresses were taken since the backup is not known: claim those by name first (`billet address claim NAME --subnet SUBNET --address ADDRESS`), then `billet unfreeze`; or name an address"
+    );
+    Err(ApiError::conflict(detail).about("address"))
 }
 
 /// An address that is asked for by itself, if nobody has it.

@@ -52,6 +52,17 @@ struct Session<'a> {
 /// Runs a command that asks the service.
 pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     if let Command::Context(command) = cli.command {
+        if cli.global.service.is_some() {
+            return Err(CliError::Input(
+                "`billet context` takes the name itself, without --service".to_owned(),
+            ));
+        }
+        if let Some(file) = &cli.global.client {
+            ui.note(&format!(
+                "--client or BILLET_CLIENT names {}, which goes before any context",
+                file.display()
+            ));
+        }
         return contexts::run(command, environment, ui);
     }
     let file = client_file(&cli.global, environment)?;

@@ -27,7 +27,12 @@ use provisioner_api::{FieldError, NetworkSpec, NicMatch};
 
 /// The network cards that a document names, in its order.
 pub(crate) fn nics_of(spec: &NetworkSpec) -> Vec<NicMatch> {
-    spec.interfaces.iter().filter_map(|interface| interface.nic.clone()).collect()
+    // However its MAC address is written.
+    let canonical = |nic: &NicMatch| {
+        let mac = nic.mac.as_ref().map(|mac| crate::text::parse_mac(mac).unwrap_or_else(|| mac.clone()));
+        NicMatch { mac, ..nic.clone() }
+    };
+    spec.interfaces.iter().filter_map(|interface| interface.nic.as_ref().map(canonical)).collect()
 }
 
 /// What is wrong, each with its field. `at` is where the document is in the request.

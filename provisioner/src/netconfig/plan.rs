@@ -107,10 +107,16 @@ fn written(report: &mut Report<'_>, field: &str, asked: &AddressSpec, networks: 
     let text = asked.address.as_deref().unwrap_or_default();
     let address = text.split('/').next().unwrap_or_default();
     let Ok(address) = address.parse::<Ipv4Addr>() else { return };
-    let subnets = networks.iter().flat_map(|network| &network.subnets);
-    for subnet in subnets.filter(|subnet| subnet.contains(address)) {
+    let subnets =
+        networks.iter().flat_map(|network| network.subnets.iter().map(move |subnet| (network, subnet)));
+    for (network, subnet) in subnets.filter(|(_, subnet)| subnet.contains(address)) {
+        let own = [network.address, network.server_identifier].contains(&address)
+            || subnet.told.routers.contains(&address)
+            || network.subnets.iter().any(|subnet| subnet.told.relay == Some(address));
         let name = subnet.name.clone().unwrap_or_else(|| subnet.cidr());
-        let detail = if subnet.leases(address) {
+        let detail = if own {
+            format!("{address} is Billet's own address, a router's or a relay's; choose another")
+        } else if subnet.leases(address) {
             format!(
                 "{address} may be leased by DHCP to somebody else; take an address of the static ranges of subnet `{name}`"
             )

@@ -100,6 +100,9 @@ pub(super) async fn reconcile(
 }
 
 async fn gone(service: &Service, id: MachineId) -> Result<Next, ServiceError> {
+    // If it was in the line of wipings, it is there no more.
+    service.works.erase_news(id);
+    service.hub.poke(Poke::Wiping);
     service.consoles.forget(id).await;
     service.bmcs.forget(id).await;
     Ok(Next::Gone)
@@ -129,6 +132,8 @@ async fn look(
     let now = clock::now();
     match considered(service, &record).await? {
         decision if erase::is_begin(&decision) => {
+            // Told anew at each look: news of it may have come before what it tells of.
+            service.works.erase_news(record.id());
             service.hub.poke(Poke::Wiping);
             let silent = silent_in_line(&record.machine, &service.config.limits);
             Ok(Looked::Over(idle(service, &record, slots, glance, silent, now).await?))

@@ -106,6 +106,15 @@ impl Store {
         Ok(numbers.into_iter().map(address_of).collect())
     }
 
+    /// Whether somebody took this address out of the plan.
+    pub(crate) async fn address_is_taken(&self, address: Ipv4Addr) -> Result<bool, StoreError> {
+        let rows: Vec<i64> = sql("SELECT address FROM address WHERE address = $1")
+            .bind(number_of(address))
+            .scalars(&mut *self.api_reader.get().await?)
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Takes a virtual address.
     ///
     /// # Errors

@@ -271,10 +271,16 @@ impl Store {
 
 /// Forgets an instance and its secrets on a transaction.
 pub(super) async fn delete_on_conn(conn: &mut Conn, record: &InstanceRecord) -> Result<Swap, StoreError> {
+    // Nobody saw its machine go off: its addresses stay taken, by a name of their own, until somebody releases them.
+    sql("UPDATE address SET name = 'scrap-' || CAST(address AS TEXT), instance = NULL, interface = NULL WHERE instance = $1 AND EXISTS (SELECT 1 FROM instance WHERE id = $1 AND version = $2)")
+        .bind(record.id.to_string())
+        .bind(record.version as i64)
+        .execute(&mut *conn)
+        .await?;
     let gone = sql("DELETE FROM instance WHERE id = $1 AND version = $2")
         .bind(record.id.to_string())
         .bind(record.version as i64)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
     if gone == 0 {
         return Ok(Swap::Stale);

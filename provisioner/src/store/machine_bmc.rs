@@ -13,7 +13,7 @@ use provisioner_api::{BmcProtocol, BmcSpec};
 use std::net::IpAddr;
 
 /// Where a BMC is, in one word for each that there can be; `None`: nothing is there that two could share.
-fn place(spec: &BmcSpec) -> Option<String> {
+pub(crate) fn place(spec: &BmcSpec) -> Option<String> {
     let socket = |protocol: &str, default: u16| {
         let (host, port) = split_address(&spec.address);
         let host = host.parse::<IpAddr>().map_or_else(|_| host.to_lowercase(), |host| host.to_string());

@@ -40,12 +40,13 @@ mod tests;
 
 pub(crate) use address::{AddressRecord, Holder, NewAddress, Takes};
 pub(crate) use boot_trace::Numbered;
-pub(crate) use copy::{CopyError, Restored, SCHEMA};
+pub(crate) use copy::{CopyError, RESTORE, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use instance::{Before, InstanceRecord, InstanceStanding};
 pub(crate) use lease::LeaseCounts;
 pub(crate) use machine::MachineRecord;
+pub(crate) use machine_bmc::place as bmc_place;
 pub(crate) use memory::Work;
 pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
 pub(crate) use replica::{ReplicaAbout, ReplicaRow};

@@ -538,10 +538,12 @@ impl Stage {
         }
         ensure!(written == work.writes(), "{written:?} was written, not {:?}: {seen:?}", work.writes());
         ensure!(wiped == work.writes_data(), "for data {wiped:?}, not {:?}: {seen:?}", work.writes_data());
-        // The system of the work before, whose report was not answered, may report in again when this one has begun.
+        // Before the first write it is the system of the work before, whose report was not answered, and which reports in
+        // again; and the new one's last report may not have been answered either, so that there is none.
         let installs = matches!(work.kind, JobKind::Deploy | JobKind::Reinstall);
-        let over = seen.iter().rposition(|what| installs && matches!(what, Seen::PhonedHome { .. }));
-        let late = over.is_some_and(|over| seen[over..].iter().any(is_write));
+        let begun = seen.iter().position(is_write).unwrap_or(0);
+        let over = seen[begun..].iter().position(|what| matches!(what, Seen::PhonedHome { .. }));
+        let late = installs && over.is_some_and(|over| seen[begun + over..].iter().any(is_write));
         ensure!(!late, "something was written after the deployment was done: {seen:?}");
         self.judge_disks(work)
     }

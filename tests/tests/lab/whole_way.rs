@@ -59,11 +59,11 @@ fn wrong_password(site: &LabSite) -> Result<()> {
     site.billet(&["machine", "retry", "m1"]).map(drop)
 }
 
-/// Kills the service once the machine's job is at this step, and starts it again. What takes an instant may be over by
+/// Kills the service once the machine's job of this kind and epoch is at this step, and starts it again. What takes an instant may be over by
 /// then: the kill comes right after it.
-fn killed_at(site: &mut LabSite, kind: JobKind, step: &str) -> Result<()> {
+fn killed_at(site: &mut LabSite, (kind, epoch): (JobKind, u64), step: &str) -> Result<()> {
     site.until(&format!("m1 is at {step} of {kind:?}"), |site| {
-        let job = site.machine("m1")?.status.job.filter(|job| job.kind == kind);
+        let job = site.machine("m1")?.status.job.filter(|job| job.kind == kind && job.epoch == epoch);
         let at = job.and_then(|job| job.steps.into_iter().find(|one| one.name == step));
         Ok(at.is_some_and(|at| at.phase != StepPhase::Todo).then_some(()))
     })?;
@@ -88,10 +88,10 @@ fn killed_in_the_kernel(site: &mut LabSite) -> Result<()> {
 
 fn inspected_through_kills(site: &mut LabSite) -> Result<()> {
     for step in ["power-off", "agent"] {
-        killed_at(site, JobKind::Inspect, step)?;
+        killed_at(site, (JobKind::Inspect, 2), step)?;
     }
     killed_in_the_kernel(site)?;
-    killed_at(site, JobKind::Inspect, "inspect")?;
+    killed_at(site, (JobKind::Inspect, 2), "inspect")?;
     let machine = site.machine_in("m1", MachineState::Available)?;
     let report = site.lab.machine("m1")?;
     assert_eq!(machine.status.power, Power::Off);
@@ -112,7 +112,7 @@ fn deployed_through_kills(site: &mut LabSite) -> Result<()> {
     site.import("tiny", &artifacts().join("tiny.raw.zst"), "raw")?;
     site.billet(&["instance", "create", "os1", "--image", "tiny", "--machine", "m1", "--hostname", "first"])?;
     for step in ["boot-network", "agent", "write-image", "write-seed", "reboot", "phone-home"] {
-        killed_at(site, JobKind::Deploy, step)?;
+        killed_at(site, (JobKind::Deploy, 3), step)?;
     }
     let instance = site.instance_in("os1", InstanceState::Running)?;
     assert!(instance.status.phoned_home.is_some());
@@ -162,7 +162,7 @@ fn released_through_kills(site: &mut LabSite) -> Result<()> {
     assert!(code == 2 && sentence.contains("instance"), "{code}: {sentence}");
     site.billet(&["instance", "delete", "os1", "--yes"])?;
     for step in ["agent", "erase"] {
-        killed_at(site, JobKind::Release, step)?;
+        killed_at(site, (JobKind::Release, 4), step)?;
     }
     site.instance_gone("os1")?;
     let machine = site.machine_in("m1", MachineState::Available)?;

@@ -108,3 +108,43 @@ async fn what_can_not_be_claimed_is_refused_with_its_field() {
     }
     assert!(service.store.address_all().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn after_a_restore_no_free_address_is_chosen_until_the_freeze_is_lifted() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    service.freeze(crate::store::RESTORE, None).await.unwrap();
+    let (status, refused) = ask(&service, json!({ "name": "cp", "subnet": "lab" })).await;
+    assert_eq!((status, &refused["fields"][0]["field"]), (409, &json!("address")), "{refused}");
+    assert!(refused["fields"][0]["detail"].as_str().unwrap().contains("billet unfreeze"), "{refused}");
+    assert_eq!(ask(&service, json!({ "name": "cp", "subnet": "lab", "address": "10.9.0.2" })).await.0, 201);
+    assert_eq!(ask(&service, json!({ "name": "cp", "subnet": "lab" })).await.0, 200, "it has one");
+    service.unfreeze("ops").await.unwrap();
+    service.freeze("ops", None).await.unwrap();
+    let (status, first) = ask(&service, json!({ "name": "db", "subnet": "lab" })).await;
+    assert_eq!((status, &first["address"]), (201, &json!("10.9.0.1")), "another freeze is about machines");
+}
+
+#[tokio::test]
+async fn a_name_keeps_its_address_when_the_configuration_has_its_range_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let holder = Holder::Name("cp".into());
+    let known = crate::store::NewAddress {
+        address: host(77),
+        network: "lab".into(),
+        subnet: "10.9.0.0/24".into(),
+        holder,
+    };
+    service.store.address_claim(&known, clock::now()).await.unwrap();
+    for body in [
+        json!({ "name": "cp", "subnet": "lab" }),
+        json!({ "name": "cp", "subnet": "10.9.0.0/24", "address": "10.9.0.77" }),
+    ] {
+        let (status, same) = ask(&service, body).await;
+        assert_eq!((status, &same["address"]), (200, &json!("10.9.0.77")), "{same}");
+    }
+    let (status, other) =
+        ask(&service, json!({ "name": "cp", "subnet": "lab", "address": "10.9.0.78" })).await;
+    assert_eq!((status, &other["fields"][0]["field"]), (422, &json!("address")), "{other}");
+}

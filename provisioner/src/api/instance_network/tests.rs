@@ -119,3 +119,38 @@ async fn mistakes_are_told_with_their_fields_and_take_nothing() {
     let (status, taken) = create(&service, "web2", lan(&exactly)).await;
     assert_eq!(status, 409, "{taken}");
 }
+
+#[tokio::test]
+async fn an_address_that_is_written_down_is_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    service.store.image_insert(&samples::image()).await.unwrap();
+    // As if `static_ranges` had been wider once.
+    let known =
+        new(Place::find(&service.config.networks, "lab").unwrap(), host(100), Holder::Name("cp".into()));
+    service.store.address_claim(&known, Timestamp::now()).await.unwrap();
+    for (address, why) in
+        [("10.9.0.254/24", "a router's"), ("10.9.0.100/24", "is taken"), ("10.9.0.1/24", "address plan")]
+    {
+        let mut asked = lan(&json!({ "address": address }));
+        asked["interfaces"][0]["gateway"] = Value::Null;
+        let (status, refused) = create(&service, "web", asked).await;
+        let field = &refused["fields"][0];
+        assert_eq!(
+            (status, &field["field"]),
+            (422, &json!("spec.network.interfaces[0].addresses[0].address")),
+            "{refused}"
+        );
+        assert!(field["detail"].as_str().unwrap().contains(why), "{refused}");
+    }
+    let mut asked = lan(&json!({ "address": "10.9.0.101/24" }));
+    asked["interfaces"][0]["gateway"] = Value::Null;
+    assert_eq!(create(&service, "web", asked).await.0, 201);
+}
+
+#[test]
+fn a_card_is_known_by_its_mac_address_however_that_is_written() {
+    let spec = json!({ "interfaces": [{ "name": "a", "nic": { "mac": "52-54-00-12-34-5A" } }] });
+    let nics = netconfig::nics_of(&serde_json::from_value(spec).unwrap());
+    assert_eq!(nics[0].mac.as_deref(), Some("52:54:00:12:34:5a"));
+}

@@ -4,7 +4,7 @@
 //! - `machine`, `instance`, `image`: what differs (pure but for the files that an object names).
 //!
 //! It creates and changes. It never deletes, gives back, installs anew or accepts anything: what the files don't say stays as
-//! it is. Each change names the version that was seen (`If-Match`), each creation a name that nobody else can have, so
+//! it is. Each change of a machine names the version that was seen (`If-Match`), each creation a name that nobody else can have, so
 //! that after a break the same command goes on where it was.
 
 mod image;
@@ -67,31 +67,35 @@ pub(super) async fn run(session: &mut Session<'_>, asked: &Apply) -> Result<(), 
     let declared = manifest::read(&asked.files, session.environment)?;
     let planned = plan::plan(session, &declared).await?;
     let (all, mut done) = (planned.len(), Vec::new());
-    let mut end = Ok(());
+    let people = matches!(session.ui.output, Output::Table | Output::Wide);
+    // Who reads no more of it does not end it half done.
+    let (mut end, mut printed) = (Ok(()), Ok(()));
     for Planned { applied, step } in planned {
         if !asked.dry_run
             && let Err(error) = perform(session, step).await
         {
             let failed = applied.name();
             end = Err(error.with_hint(format!(
-                "that was {failed}: {} of {all} objects are as the files say, and the same command goes on from there",
+                "that was {failed}: {} of {all} objects are as the files say; once that is mended, the same command goes on",
                 done.len()
             )));
             break;
         }
         // Told at once: the next one may take long.
-        if matches!(session.ui.output, Output::Table | Output::Wide) {
-            session.ui.line(&applied.sentence())?;
+        if people && printed.is_ok() {
+            printed = session.ui.line(&applied.sentence());
         }
         done.push(applied);
     }
-    if !matches!(session.ui.output, Output::Table | Output::Wide) {
-        session.ui.list(&done, |_| String::new())?;
+    if !people {
+        printed = session.ui.list(&done, |_| String::new());
     }
-    if asked.dry_run && end.is_ok() {
+    end?;
+    printed?;
+    if asked.dry_run {
         session.ui.done("dry run: nothing was done")?;
     }
-    end
+    Ok(())
 }
 
 /// Makes one object what it is to be.

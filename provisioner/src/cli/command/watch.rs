@@ -158,6 +158,10 @@ impl Seen {
 /// What a row is about: how far the steps of a job are is not in it.
 fn essence<T: Serialize>(object: &T) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
+    // A replica's sign of life is no change.
+    if let Some(all) = value.as_object_mut() {
+        all.remove("beat");
+    }
     if let Some(status) = value.get_mut("status").and_then(Value::as_object_mut) {
         status.remove("job");
     }

@@ -1,6 +1,7 @@
 //! What can't be so: fields that exclude or need each other, and things that are declared twice.
 
 use super::{Declared, Fault, ImageDoc, InstanceDoc, MachineDoc, Object, Place, Read};
+use crate::store::bmc_place;
 use provisioner_api::BmcProtocol;
 use std::collections::HashMap;
 
@@ -38,6 +39,9 @@ fn of_machine(machine: &MachineDoc) -> Wrong {
     }
     if machine.bmc_tls_ca.is_some() && bmc.is_some_and(|bmc| bmc.tls_sha256.is_some()) {
         wrong.push(("bmc_tls_ca", "either this or tls-sha256 in `bmc`: each stands in place of the other"));
+    }
+    if machine.bmc_password_file.is_some() && bmc.is_none() {
+        wrong.push(("bmc_password_file", "it goes with a `bmc`"));
     }
     if machine.bmc_key_file.is_some() && !bmc.is_some_and(|bmc| bmc.protocol == BmcProtocol::Ipmi) {
         wrong.push(("bmc_key_file", "it goes with a `bmc` of ipmi"));
@@ -116,7 +120,10 @@ fn claims(object: &Object) -> Vec<(&'static str, String)> {
     match object {
         Object::Machine(machine) => {
             let macs = machine.macs.iter().flatten().map(|mac| ("macs", format!("a machine with {}", mac.0)));
-            std::iter::once(("name", format!("machine {}", machine.name.0))).chain(macs).collect()
+            let bmc = machine.bmc.iter().filter_map(|bmc| bmc_place(&bmc.0));
+            let bmc = bmc.map(|place| ("bmc", format!("a machine with the BMC {place}")));
+            let name = std::iter::once(("name", format!("machine {}", machine.name.0)));
+            name.chain(macs).chain(bmc).collect()
         }
         Object::Instance(instance) => vec![("name", format!("instance {}", instance.name.0))],
         Object::Image(image) => vec![("name", format!("image {}", image.name.0))],
@@ -151,6 +158,11 @@ mod tests {
             ("kind: image\nname: i\nfile: f\nformat: raw\n", "digest: it is missing: sha256:"),
             ("kind: image\nname: i\nkernel: k\n", "both kernel and initrd"),
             ("kind: image\nname: i\nkernel: k\ninitrd: i\nfile: f\n", "either file"),
+            (
+                "kind: machine\nname: m1\nbmc: ipmi://a@H\n---\nkind: machine\nname: m2\nbmc: ipmi://b@h:623\n",
+                "f:5: bmc: a machine with the BMC ipmi h 623 is declared at f:1 already",
+            ),
+            ("kind: machine\nname: m1\nbmc_password_file: p\n", "it goes with a `bmc`"),
             (
                 "kind: machine\nname: m1\n---\nkind: machine\nname: m1\n",
                 "f:4: name: machine m1 is declared at f:1 already",

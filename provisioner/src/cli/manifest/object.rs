@@ -197,6 +197,9 @@ pub(in crate::cli) struct MachineDoc {
     /// File with the CA certificates that the BMC's certificate has to be signed by.
     #[serde(default)]
     pub(in crate::cli) bmc_tls_ca: Option<PathBuf>,
+    /// Whether these labels are some of those that it is to have: in a table each column tells of one.
+    #[serde(skip)]
+    pub(in crate::cli) some_labels: bool,
     /// All labels that it is to have.
     #[serde(default)]
     pub(in crate::cli) labels: Option<BTreeMap<LabelKey, LabelValue>>,
@@ -243,6 +246,7 @@ impl MachineDoc {
             bmc_key_file: None,
             bmc_tls_ca: None,
             labels: None,
+            some_labels: true,
             zone: None,
             rack: None,
             boot_mode: None,

@@ -199,8 +199,7 @@ async fn a_break_tells_how_far_it_came_and_the_same_command_goes_on() {
     let file = user.file("a.csv", "name,zone\nm1,a\nm2,a\n");
     let ran = user.run(&format!("apply -f {file}")).await;
     assert_eq!((ran.code, ran.out.as_str()), (2, "machine/m1 changed: zone none → a\n"), "{ran:?}");
-    let hint =
-        "that was machine/m2: 1 of 2 objects are as the files say, and the same command goes on from there";
+    let hint = "that was machine/m2: 1 of 2 objects are as the files say; once that is mended, the same command goes on";
     assert!(ran.err.contains("somebody else") && ran.err.contains(hint), "{ran:?}");
 }
 

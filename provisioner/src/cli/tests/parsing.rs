@@ -145,7 +145,7 @@ const GOOD: &[&str] = &[
     "context add prod --from /admin.toml --use",
     "context add prod --url https://h:7443 --token-file - --ca /ca.pem",
     "context use --none",
-    "--service lab context show",
+    "context show",
     "man /tmp",
     "machine delete m1 --dry-run",
     "machine choose m1 give-back --dry-run",

@@ -12,6 +12,9 @@ use jiff::Timestamp;
 use provisioner_api::{JobKind, MachineState};
 use provisioner_lifecycle::{Pace, Turn, confirm_first, restored};
 
+/// Who froze a database that was restored.
+pub(crate) const RESTORE: &str = "billet restore";
+
 /// What was found in a backup that somebody has to look at.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
@@ -66,7 +69,7 @@ async fn freeze(conn: &mut Conn, backup: Timestamp, clock: i64, at: Timestamp) -
     .bind(i64::try_from(turn.term).unwrap_or(i64::MAX))
     .bind(turn.until.as_millisecond())
     .bind(clock)
-    .bind("billet restore")
+    .bind(RESTORE)
     .bind(why)
     .execute(conn)
     .await?;

@@ -5,7 +5,7 @@ mod confirm;
 mod dump;
 mod load;
 
-pub(crate) use confirm::Restored;
+pub(crate) use confirm::{RESTORE, Restored};
 #[cfg(test)]
 pub(in crate::store) use {dump::dump, load::load};
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 on_both! {
     an_address_is_taken_once
     an_instance_and_its_addresses_come_and_go_together
+    addresses_of_a_scrapped_machines_instance_stay_taken
 }
 
 fn at(last: u8) -> Ipv4Addr {
@@ -73,4 +74,26 @@ async fn an_instance_and_its_addresses_come_and_go_together() {
     assert_eq!(store.instance_delete(&record, None, &[], NOW).await.unwrap(), Swap::Updated);
     assert_eq!(store.address_all().await.unwrap(), [("lab".to_owned(), at(9))]);
     assert!(store.address_release("cp").await.unwrap());
+}
+
+async fn addresses_of_a_scrapped_machines_instance_stay_taken() {
+    let (_place, store) = store().await;
+    store.image_insert(&samples::image()).await.unwrap();
+    let machine = samples::machine(1);
+    store.machine_insert(&machine, &[], &[], NOW).await.unwrap();
+    let takes = Takes { addresses: vec![of(1, 5)], uses: Vec::new() };
+    store.instance_insert_taking(&samples::instance(1), None, &takes, &[], NOW).await.unwrap();
+    let instance = store.instance_get(samples::instance(1).id).await.unwrap().unwrap();
+    let machine = store.machine_get(machine.id()).await.unwrap().unwrap();
+    let stale = InstanceRecord { version: instance.version + 1, ..instance.clone() };
+    let gone = store.machine_and_instance_delete(&machine, Some(&stale), &[], NOW).await.unwrap();
+    assert_eq!(gone, Swap::Stale);
+    assert_eq!(store.address_page(None, 9).await.unwrap()[0].taken, of(1, 5), "nothing was done");
+    let gone = store.machine_and_instance_delete(&machine, Some(&instance), &[], NOW).await.unwrap();
+    assert_eq!(gone, Swap::Updated);
+    let left = store.address_page(None, 9).await.unwrap();
+    let Holder::Name(name) = &left[0].taken.holder else { panic!("it has a name: {left:?}") };
+    assert_eq!((left.len(), left[0].taken.address), (1, at(5)));
+    assert!(name.starts_with("scrap-") && crate::config::value::dns_label(name).is_ok(), "{name}");
+    assert!(store.address_release(name).await.unwrap());
 }

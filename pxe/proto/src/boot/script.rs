@@ -13,8 +13,9 @@ pub const MAX_PARAMETERS: usize = 64;
 const MAX_COMMAND_LINE: usize = 2000;
 /// Longest value of a parameter, in bytes.
 const MAX_VALUE: usize = 256;
-/// How often a script tries to fetch the agent before it gives the machine back to its firmware.
-const TRIES: u32 = 5;
+/// How often a script tries to fetch the agent before it gives the machine back to its firmware: with the pauses longer than
+/// a restart of the service takes.
+const TRIES: u32 = 15;
 /// How often a script asks again for what can't be said now; with [`LATER_PAUSE`] the disk is booted within a minute or so.
 const LATER_TRIES: u32 = 10;
 /// Seconds before it asks again.

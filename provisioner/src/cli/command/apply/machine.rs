@@ -1,7 +1,7 @@
 //! A machine that is declared, and what differs from the one that there is. Pure.
 
 use crate::cli::{bmc_url, manifest::MachineDoc, view::word};
-use provisioner_api::{BmcSpec, Machine, MachineCreate, MachineUpdate, Secret};
+use provisioner_api::{BmcHealth, BmcSpec, Machine, MachineCreate, MachineUpdate, Secret};
 
 /// A machine that is declared.
 pub(super) struct Wanted<'a> {
@@ -131,8 +131,24 @@ impl Wanted<'_> {
                 new => format!("bmc {old} → {new}"),
             }
         }));
-        let labels = doc.labels().filter(|labels| *labels != spec.labels);
-        changes.extend(labels.is_some().then(|| "labels".to_owned()));
+        let labels = doc.labels().map(|mut labels| {
+            if doc.some_labels {
+                let others = spec.labels.iter().filter(|(key, _)| !labels.contains_key(*key));
+                let others: Vec<_> = others.map(|(key, value)| (key.clone(), value.clone())).collect();
+                labels.extend(others);
+            }
+            labels
+        });
+        let labels = labels.filter(|labels| *labels != spec.labels);
+        changes.extend(labels.as_ref().map(|new| {
+            let gone = spec.labels.keys().filter(|key| !new.contains_key(*key));
+            let gone: Vec<_> = gone.map(String::as_str).collect();
+            if gone.is_empty() {
+                "labels".to_owned()
+            } else {
+                format!("labels (without {})", gone.join(", "))
+            }
+        }));
         let zone = doc.zone.as_ref().map(|zone| Some(zone.0.clone())).filter(|zone| *zone != spec.zone);
         let rack = doc.rack.as_ref().map(|rack| Some(rack.0.clone())).filter(|rack| *rack != spec.rack);
         for (field, old, new) in [("zone", &spec.zone, &zone), ("rack", &spec.rack, &rack)] {
@@ -182,6 +198,12 @@ impl Wanted<'_> {
                 word(wanted)
             ));
         }
+        let refused = before.status.bmc.health == BmcHealth::AuthenticationFailed;
+        if refused && self.doc.bmc_password_file.is_some() {
+            notes.push(format!(
+                "machine {name}: its BMC refuses the password that the service has; apply doesn't send another: `billet machine set {name} --bmc-password-file …` does"
+            ));
+        }
         if !before.spec.accepted {
             notes.push(format!("machine {name} is not accepted; `billet machine accept {name}` does that"));
         }
@@ -222,7 +244,7 @@ mod tests {
             [
                 "pool default → gpu",
                 "bmc ipmi://admin@10.0.0.9?cipher=3 → ipmi://admin@10.0.0.10?cipher=3",
-                "labels",
+                "labels (without rack)",
                 "zone none → a",
                 "boot_chain network → uki",
                 "maintenance false → true",

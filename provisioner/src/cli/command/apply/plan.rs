@@ -9,11 +9,12 @@ use crate::cli::{
     error::CliError,
     manifest::{self, Declared, Fault, InstanceDoc, MachineDoc, Object, Place, ReservationDoc},
 };
+use crate::store::bmc_place;
 use provisioner_api::{
-    ImageSpec, InstanceCreate, InstanceState, InstanceUpdate, MachineCreate, MachineUpdate, Reservation,
-    Secret,
+    ImageSpec, InstanceCreate, InstanceState, InstanceUpdate, Machine, MachineCreate, MachineUpdate,
+    Reservation, Secret,
 };
-use provisioner_client::ClientError;
+use provisioner_client::{ClientError, MachineFilter};
 use std::collections::{HashMap, HashSet};
 
 /// What is done for an object.
@@ -57,6 +58,8 @@ struct Plan<'a, 'b> {
     /// Names that will be there.
     images: HashSet<&'a str>,
     machines: HashSet<&'a str>,
+    /// The machines that there are, if one is declared.
+    there: Vec<Machine>,
     /// The reservations of networks; none: there is no such network.
     reservations: HashMap<&'a str, Option<Vec<Reservation>>>,
     /// MAC addresses that are declared to have an address on a network.
@@ -73,6 +76,7 @@ pub(super) async fn plan(session: &mut Session<'_>, declared: &[Declared]) -> Re
         faults: Vec::new(),
         images: HashSet::new(),
         machines: HashSet::new(),
+        there: Vec::new(),
         reservations: HashMap::new(),
         moved: HashSet::new(),
     };
@@ -83,6 +87,10 @@ pub(super) async fn plan(session: &mut Session<'_>, declared: &[Declared]) -> Re
             Object::Reservation(one) => drop(plan.moved.insert((&one.network.0, &one.mac.0))),
             Object::Instance(_) => {}
         }
+    }
+    if !plan.machines.is_empty() {
+        plan.there =
+            found(plan.session.client.machines(&MachineFilter::default()).await)?.unwrap_or_default();
     }
     let mut ordered: Vec<_> = declared.iter().collect();
     ordered.sort_by_key(|declared| match declared.object {
@@ -174,6 +182,10 @@ impl<'a> Plan<'a, '_> {
             self.fault(place, "name", format!("that is the id of machine `{}`; give its name", other.name));
             return Ok(None);
         }
+        if let Some((field, why)) = self.taken(doc) {
+            self.fault(place, field, why);
+            return Ok(None);
+        }
         let ca = doc.bmc_tls_ca.as_deref().map(|ca| authorities(&place.beside(ca))).transpose()?;
         let wanted = Wanted { doc, bmc: machine::with_ca(doc, ca) };
         let needs = wanted.secrets(before.as_ref());
@@ -215,6 +227,24 @@ impl<'a> Plan<'a, '_> {
         Ok(Some(Planned::new("machine", name, Outcome::Changed, changes, step)))
     }
 
+    /// What of a machine another one has already: the field, and whose it is.
+    fn taken(&self, doc: &MachineDoc) -> Option<(&'static str, String)> {
+        let bmc = doc.bmc.as_ref().and_then(|bmc| bmc_place(&bmc.0));
+        self.there.iter().filter(|other| other.name != doc.name.0).find_map(|other| {
+            let name = &other.name;
+            let mac = doc.macs.iter().flatten().find(|mac| other.spec.macs.contains(&mac.0));
+            if let Some(mac) = mac {
+                let why = format!(
+                    "machine `{name}` has {} already: accept and rename that one (`billet machine set {name} --name {}`), or forget it",
+                    mac.0, doc.name.0
+                );
+                return Some(("macs", why));
+            }
+            let same = bmc.is_some() && other.spec.bmc.as_ref().and_then(bmc_place) == bmc;
+            same.then(|| ("bmc", format!("it is the BMC of machine `{name}` already")))
+        })
+    }
+
     /// The password of a BMC, if it is to be sent.
     fn password(
         &mut self,
@@ -238,7 +268,7 @@ impl<'a> Plan<'a, '_> {
     async fn instance(&mut self, place: &Place, doc: &InstanceDoc) -> Result<Option<Planned>, CliError> {
         let name = doc.name.0.as_str();
         let before = found(self.session.client.instance(name).await)?;
-        let wanted = instance::spec(place, doc)?;
+        let mut wanted = instance::spec(place, doc)?;
         let Some(before) = before else {
             return Ok(self.references(place, doc).await?.then(|| {
                 let create = Box::new(InstanceCreate { name: name.to_owned(), spec: wanted });
@@ -260,6 +290,13 @@ impl<'a> Plan<'a, '_> {
             self.session.ui.note(&format!(
                 "instance {name}: its user data is not compared, because the service shows it to nobody"
             ));
+        }
+        // The service keeps their ids.
+        for named in [&mut wanted.machine, &mut wanted.prefer_machine] {
+            let Some(machine) = named.as_deref() else { continue };
+            if let Some(machine) = found(self.session.client.machine(machine).await)? {
+                *named = Some(machine.id.to_string());
+            }
         }
         let wrong = instance::fixed(doc, &before, &wanted);
         if !wrong.is_empty() {

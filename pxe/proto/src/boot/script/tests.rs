@@ -50,8 +50,8 @@ fn the_agent_script_is_this() {
          boot || goto failed\n\
          :failed\n\
          inc tries\n\
-         echo Billet: could not start the agent, attempt ${tries} of 5\n\
-         iseq ${tries} 5 && exit 1 ||\n\
+         echo Billet: could not start the agent, attempt ${tries} of 15\n\
+         iseq ${tries} 15 && exit 1 ||\n\
          sleep 2\n\
          goto retry\n"
     );
