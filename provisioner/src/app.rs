@@ -19,7 +19,7 @@ use crate::{
     hub::Hub,
     keys::sha256_hex,
     leader, leases,
-    listener::TlsListener,
+    listener::{Peer, TlsListener},
     locks::Lock,
     permits::PermitSigner,
     progress::ProgressBoard,
@@ -27,7 +27,7 @@ use crate::{
     rescue::RescueArchives,
     service::{BootServer, Parts, Service},
     sessions::Sessions,
-    store::Store,
+    store::{Store, TokenRecord},
     tls,
     trace::{TraceWriter, Traces},
     works::{self, Works},
@@ -131,6 +131,7 @@ impl App {
             boot: BootServer { leases, status: Arc::new(pxe::Status::new()), counters },
             traces,
             sessions: Sessions::default(),
+            used_tokens: Default::default(),
             progress: ProgressBoard::default(),
             slow: Default::default(),
             damaged: Default::default(),
@@ -191,7 +192,7 @@ impl App {
         let tls = TlsListener::new(listener, identity.server_config()?)?;
         let stop = serving.clone();
         // The router is made ready once here: given as it is, axum would make all its routes anew for each connection.
-        let routes = api::router(Arc::clone(&service)).into_make_service();
+        let routes = api::router(Arc::clone(&service)).into_make_service_with_connect_info::<Peer>();
         let serve = axum::serve(tls, routes).with_graceful_shutdown(async move { stop.cancelled().await });
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(async move { serve.await.context("the API server failed") });
@@ -367,7 +368,8 @@ async fn first_login(
     }
     let token = first_start::first_token()?;
     let admin_file = first_start::write_admin_file(config, &token, identity.ca_path())?;
-    store.token_insert(&sha256_hex(token.reveal()), "admin", clock::now()).await?;
+    let record = TokenRecord::admin("admin", clock::now());
+    store.token_insert(&sha256_hex(token.reveal()), &record).await?;
     let welcome = first_start::welcome(config, &admin_file, identity.ca_path(), &identity.ca_sha256());
     Ok(Some(FirstLogin { token, admin_file, welcome }))
 }

@@ -47,5 +47,6 @@ mod text;
 mod timeline;
 pub mod tls;
 mod trace;
+mod used_tokens;
 mod windows;
 mod works;

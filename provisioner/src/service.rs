@@ -20,6 +20,7 @@ use crate::{
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
+    used_tokens::UsedTokens,
     works::{Gate, Works},
 };
 use jiff::Timestamp;
@@ -111,6 +112,8 @@ pub(crate) struct Parts {
     pub(crate) traces: Traces,
     /// Sessions of agents.
     pub(crate) sessions: Sessions,
+    /// When the use of API tokens was taken down.
+    pub(crate) used_tokens: UsedTokens,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
     /// How many steps took longer than usual.

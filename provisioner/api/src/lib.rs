@@ -27,6 +27,7 @@ mod replica;
 mod secret;
 mod service;
 mod timeline;
+mod token;
 mod works;
 
 pub use bmc::{
@@ -76,4 +77,5 @@ pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
+pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

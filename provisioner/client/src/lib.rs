@@ -1,4 +1,4 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 pub mod agent;
 mod answer;
@@ -10,6 +10,7 @@ mod error;
 mod rest;
 mod sse;
 mod tls;
+mod tokens;
 mod upload;
 mod url;
 mod works;

@@ -68,6 +68,17 @@ impl ApiError {
         self
     }
 
+    /// The same without whose it is that is in the way.
+    pub(super) fn without_whose(mut self) -> Self {
+        if self.0.status == StatusCode::CONFLICT.as_u16() {
+            self.0
+                .fields
+                .iter_mut()
+                .for_each(|field| "it is taken already; choose another".clone_into(&mut field.detail));
+        }
+        self
+    }
+
     /// Our own fault. The cause goes to the log with its whole chain, not to the client.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         log(error);

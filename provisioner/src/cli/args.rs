@@ -10,6 +10,7 @@ mod instance;
 mod machine;
 mod network;
 mod placement;
+mod token;
 
 pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
@@ -26,6 +27,7 @@ pub(super) use machine::{
 };
 pub(super) use network::{AddReservation, NetworkCommand, ReservationCommand};
 pub(super) use placement::{Placement, SetInstance};
+pub(super) use token::{CreateToken, TokenCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -114,6 +116,9 @@ pub(super) enum Command {
     /// The replicas of the service: the processes that serve from one database
     #[command(subcommand)]
     Replica(ReplicaCommand),
+    /// API tokens: who may ask the service, and for what
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
     BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it

@@ -16,6 +16,7 @@ mod ram_image;
 mod restored;
 mod servicing;
 mod timeline;
+mod token;
 mod why;
 mod works;
 
@@ -58,6 +59,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
             let replicas = session.client.replicas().await?;
             session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))
         }
+        Command::Token(command) => token::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,

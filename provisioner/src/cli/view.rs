@@ -10,6 +10,7 @@ mod layout;
 mod machine;
 mod network;
 mod replica;
+mod token;
 mod why;
 mod works;
 
@@ -27,6 +28,7 @@ pub(super) use job::{current, phase};
 pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use replica::replicas;
+pub(super) use token::{new_token, tokens};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

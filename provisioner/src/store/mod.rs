@@ -49,6 +49,7 @@ pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
 pub(crate) use replica::{ReplicaAbout, ReplicaRow};
 pub(crate) use secret::NewSecret;
 pub(crate) use site::SitePrint;
+pub(crate) use token::{Revoked, TokenRecord};
 pub(crate) use turn::TurnSeen;
 pub(crate) use window::Window;
 

@@ -36,6 +36,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     11 "0011_works",
     12 "0012_replicas",
     14 "0014_reinstall",
+    15 "0015_token_roles",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -43,6 +44,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     11 "0011_works",
     12 "0012_replicas",
     14 "0014_reinstall",
+    15 "0015_token_roles",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.
