@@ -90,9 +90,8 @@ impl App {
         replicas::check_key(&store, &key, &config.data).await?;
         let permits = PermitSigner::new(&key)?;
         permits.publish(&config.data)?;
-        let hostname = tls::hostname();
-        let identity =
-            tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
+        let names = tls::names(&config, tls::hostname().as_deref());
+        let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;
         let images = images::import::Store::open(&config.data.join("images"))?;
         let listener = listen(config.api.listen).await?;
@@ -132,6 +131,7 @@ impl App {
             traces,
             sessions: Sessions::default(),
             used_tokens: Default::default(),
+            audit: Default::default(),
             progress: ProgressBoard::default(),
             slow: Default::default(),
             damaged: Default::default(),

@@ -5,6 +5,7 @@
 
 mod api;
 pub mod app;
+mod audit;
 mod backup;
 mod bmc_calls;
 mod bmc_view;

@@ -3,6 +3,7 @@
 //! Only the reconciler settles what was done.
 
 use crate::{
+    audit::Audit,
     bmcs::Bmcs,
     books, clock,
     config::Config,
@@ -112,6 +113,8 @@ pub(crate) struct Parts {
     pub(crate) traces: Traces,
     /// Sessions of agents.
     pub(crate) sessions: Sessions,
+    /// What is on its way into the audit log.
+    pub(crate) audit: Audit,
     /// When the use of API tokens was taken down.
     pub(crate) used_tokens: UsedTokens,
     /// How far agents are.

@@ -5,6 +5,7 @@
 //! stay compatible while the core changes.
 
 pub mod agent;
+mod audit;
 mod bmc;
 mod bmc_audit;
 mod bmc_parts;
@@ -30,6 +31,7 @@ mod timeline;
 mod token;
 mod works;
 
+pub use audit::{AuditEntry, AuditHead, AuditList, AuditOutcome, AuditRecord};
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
     BmcIdentify, BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate,

@@ -141,6 +141,8 @@ pub const REPLICAS: &str = "/v1/replicas";
 pub const TOKENS: &str = "/v1/tokens";
 /// `DELETE` a token by name: it is refused from then on, by other replicas 2 s later.
 pub const TOKEN: &str = "/v1/tokens/{token}";
+/// `GET` the audit log, oldest first (`?after=`: a number, `?limit=`; `?newest=` instead of both: the last so many).
+pub const AUDIT: &str = "/v1/audit";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

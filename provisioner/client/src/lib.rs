@@ -1,7 +1,8 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 pub mod agent;
 mod answer;
+mod audit;
 mod backup;
 mod bmc;
 mod bmc_parts;

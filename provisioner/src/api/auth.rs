@@ -2,6 +2,7 @@
 //! Every route is guarded here by the policy that it names; nothing is done before.
 
 use super::{
+    audit,
     caller::{Caller, forbidden},
     error::ApiError,
     policy::{Of, Policy, Who},
@@ -9,20 +10,20 @@ use super::{
 use crate::{
     clock,
     keys::sha256_hex,
-    listener::Peer,
     service::{Service, ServiceError},
     sessions,
     store::TokenRecord,
 };
 use axum::{
     body::Body,
-    extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, RawPathParams, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
+use provisioner_api::{AuditOutcome, paths};
 use std::{sync::Arc, time::Duration};
 
 /// How often it is taken down that a token is used.
@@ -35,10 +36,13 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) service: Arc<Service>,
-    pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) policy: Policy,
     pub(super) ends: Ends,
+    /// Whether who asks is taken down.
+    pub(super) told: bool,
+    /// The largest body that is looked into.
+    pub(super) body: usize,
 }
 
 /// When what a route does is over.
@@ -73,56 +77,105 @@ async fn agent(guard: &Guard, mut request: Request, next: Next) -> Result<Respon
 
 async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let admitted = admitted(guard, &mut parts).await;
-    let (caller, hash) = admitted.inspect_err(|error| {
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|info| info.0.0);
-        tracing::debug!(method = %guard.method, path = guard.path, ?peer, ?error, "a request is denied");
-    })?;
-    parts.extensions.insert(caller);
-    let request = Request::from_parts(parts, body);
-    match guard.ends {
-        Ends::Done if !request.method().is_safe() => to_the_end(request, next).await,
-        Ends::Never => {
-            Ok(next.run(request).await.map(|body| while_known(body, Arc::clone(&guard.service), hash)))
+    let mut asks = None;
+    let admitted = admitted(guard, &mut parts, &mut asks).await;
+    let (caller, hash) = match admitted {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            denied(guard, &parts, asks.as_ref(), error.status()).await;
+            return Err(error);
         }
-        Ends::Done | Ends::WithClient => Ok(next.run(request).await),
+    };
+    if guard.told {
+        parts.extensions.insert(caller.clone());
+        return audited(guard, &caller, (parts, body), next).await;
     }
+    parts.extensions.insert(caller);
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if guard.ends == Ends::Never {
+        return Ok(response.map(|body| while_known(body, Arc::clone(&guard.service), hash)));
+    }
+    Ok(response)
+}
+
+/// Takes down that somebody was refused. It changed nothing, so they are refused even if that can't be taken down.
+async fn denied(guard: &Guard, parts: &Parts, asks: Option<&Caller>, status: StatusCode) {
+    // What the database could not answer is no denial.
+    if status.is_server_error() {
+        return;
+    }
+    let mut entry = audit::entry(guard.path, parts);
+    asks.iter().for_each(|caller| audit::by(&mut entry, caller));
+    let _ = audit::told(&guard.service, entry, AuditOutcome::Denied, status, false).await;
+}
+
+/// Does what is asked, and takes down who asked for what and what came of it before it is answered.
+async fn audited(
+    guard: &Guard,
+    caller: &Caller,
+    (parts, body): (Parts, Body),
+    next: Next,
+) -> Result<Response, ApiError> {
+    let mut entry = audit::entry(guard.path, &parts);
+    audit::by(&mut entry, caller);
+    let body = audit::read(&mut entry, &parts, body, guard.body).await?;
+    let service = Arc::clone(&guard.service);
+    // Typing is many requests a second; that somebody types is enough.
+    let seldom = guard.path == paths::MACHINE_CONSOLE;
+    let work = async move {
+        let response = next.run(Request::from_parts(parts, body)).await;
+        let status = response.status();
+        match audit::told(&service, entry, audit::outcome(status), status, seldom).await {
+            Ok(()) => response,
+            Err(error) => error.into_response(),
+        }
+    };
+    if guard.ends == Ends::Done { to_the_end(work).await } else { Ok(work.await) }
 }
 
 /// Who asks, with the hash of their token, if they may.
-async fn admitted(guard: &Guard, parts: &mut Parts) -> Result<(Caller, String), ApiError> {
+async fn admitted(
+    guard: &Guard,
+    parts: &mut Parts,
+    asks: &mut Option<Caller>,
+) -> Result<(Caller, String), ApiError> {
     let hash = sha256_hex(bearer(&parts.headers).ok_or_else(|| {
         unauthorized(
             "unauthorized",
             "this needs a token: `Authorization: Bearer …`; the first one is in admin.toml in the data folder",
         )
     })?);
-    let caller = Caller(known(&guard.service, &hash).await?);
+    let caller = asks.insert(Caller(known(&guard.service, &hash).await?)).clone();
+    valid(&guard.service, &caller, &hash)?;
     may(guard, &caller, parts).await?;
     Ok((caller, hash))
 }
 
-async fn to_the_end(request: Request, next: Next) -> Result<Response, ApiError> {
-    match tokio::spawn(next.run(request)).await {
+async fn to_the_end(work: impl Future<Output = Response> + Send + 'static) -> Result<Response, ApiError> {
+    match tokio::spawn(work).await {
         Ok(response) => Ok(response),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(ApiError::internal(&error)),
     }
 }
 
-/// The token with this hash, if it may be used now. That it is used is taken down, now and then.
-async fn known(service: &Arc<Service>, hash: &str) -> Result<Arc<TokenRecord>, ApiError> {
+/// The token with this hash.
+async fn known(service: &Service, hash: &str) -> Result<Arc<TokenRecord>, ApiError> {
     // Tokens carry 256 random bits, so a plain hash is enough and the look-up leaks nothing by its time.
     let found = service.store.token_find(hash).await.map_err(ServiceError::from)?;
-    let token = found.ok_or_else(|| unauthorized("unauthorized", "this token is not known here"))?;
-    let now = clock::now();
+    found.ok_or_else(|| unauthorized("unauthorized", "this token is not known here"))
+}
+
+/// Whether it may be used now. That it is used is taken down, now and then.
+fn valid(service: &Arc<Service>, caller: &Caller, hash: &str) -> Result<(), ApiError> {
+    let (token, now) = (&caller.0, clock::now());
     if token.is_expired(now) {
-        return Err(expired(&token));
+        return Err(expired(token));
     }
     if token.used.is_none_or(|used| now.duration_since(used) >= USED) {
         note_use(service, hash, now);
     }
-    Ok(token)
+    Ok(())
 }
 
 /// Nobody waits for it, and nobody fails by it.

@@ -50,6 +50,11 @@ impl ApiError {
         Self::invalid(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
     }
 
+    /// Its HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// There is no such object.
     pub(crate) fn not_found(kind: &str, key: &str) -> Self {
         let detail = format!("there is no {kind} `{key}`; `billet {kind} list` shows what there is");
@@ -94,7 +99,7 @@ fn log(error: &(dyn std::error::Error + 'static)) {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let again = (self.0.kind == LOST).then_some([(header::RETRY_AFTER, AGAIN)]);
         (status, again, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
     }

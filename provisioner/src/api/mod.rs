@@ -3,6 +3,7 @@
 
 mod adopt;
 mod agent;
+mod audit;
 mod auth;
 mod backup;
 mod bmc;

@@ -2,7 +2,7 @@
 //! table and of nothing else, so that none can be added without a policy; `docs/routes.md` is printed from it.
 
 use super::{
-    adopt, agent,
+    adopt, agent, audit,
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, images, instance_update, instances, linger, machines,
     metrics, networks,
@@ -41,6 +41,7 @@ struct Route {
     path: &'static str,
     policy: Policy,
     ends: Ends,
+    told: bool,
     handler: MethodRouter<Arc<Service>>,
 }
 
@@ -52,7 +53,7 @@ impl Route {
     {
         // Of each method that the table uses there is a filter; a test makes the whole table.
         let filter = MethodFilter::try_from(method.clone()).expect("a method that axum knows");
-        Self { method, path, policy, ends: Ends::Done, handler: routing::on(filter, handler) }
+        Self { method, path, policy, ends: Ends::Done, told: false, handler: routing::on(filter, handler) }
     }
 
     /// It goes on until the client ends it.
@@ -65,6 +66,11 @@ impl Route {
         Self { ends: Ends::WithClient, ..self }
     }
 
+    /// Who asks for it is taken down, though it changes nothing: it gives everything away.
+    fn told(self) -> Self {
+        Self { told: true, ..self }
+    }
+
     /// Its body is a file of any size.
     fn upload(self) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::disable()), ..self }
@@ -72,8 +78,9 @@ impl Route {
 
     /// What serves it: nothing of it runs before its policy was held against the request.
     fn guarded(self, service: &Arc<Service>) -> MethodRouter<Arc<Service>> {
-        let Self { method, path, policy, ends, handler } = self;
-        let guard = Guard { service: Arc::clone(service), method, path, policy, ends };
+        let Self { method, path, policy, ends, told, handler } = self;
+        let told = told || !method.is_safe();
+        let guard = Guard { service: Arc::clone(service), path, policy, ends, told, body: BODY };
         handler.route_layer(middleware::from_fn_with_state(guard, auth::guard))
     }
 }
@@ -205,8 +212,9 @@ fn site() -> Vec<Route> {
         GET WORKS, READERS of Shared, works::show,
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
-        GET BACKUP, ADMINS of Everything, backup::show,
+        GET BACKUP, ADMINS of Everything, backup::show; told,
         GET REPLICAS, ADMINS of Everything, replicas::list,
+        GET AUDIT, ADMINS of Everything, audit::list,
         GET TOKENS, ADMINS of Everything, tokens::list,
         POST TOKENS, ADMINS of Everything, tokens::create,
         DELETE TOKEN, ADMINS of Everything, tokens::revoke,

@@ -2,6 +2,7 @@
 //!
 //! Values are checked while they are read (`validate`, `bmc_url`); nothing is asked of the service here.
 
+mod audit;
 mod backup;
 mod bmc;
 mod console;
@@ -12,6 +13,7 @@ mod network;
 mod placement;
 mod token;
 
+pub(super) use audit::{AuditCommand, ListAudit, VerifyAudit};
 pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
@@ -45,7 +47,7 @@ Exit codes:
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
   6  the service, or the BMC given with -H, can't be reached
-  7  an audit found something of high severity
+  7  an audit found something of high severity, or the audit log is not as it was written
   128 and more: a signal ended it, 130 for Ctrl-C";
 
 /// Provisions bare-metal machines: from BMC address to running operating system.
@@ -119,6 +121,9 @@ pub(super) enum Command {
     /// API tokens: who may ask the service, and for what
     #[command(subcommand)]
     Token(TokenCommand),
+    /// The audit log: who asked for what, and what came of it
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
     BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it

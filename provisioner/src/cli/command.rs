@@ -1,5 +1,6 @@
 //! Doing what was typed: one file for each noun.
 
+mod audit;
 mod authorities;
 mod backup;
 mod bmc;
@@ -60,6 +61,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
             session.ui.list(&replicas, |wide| view::replicas(&replicas, wide, &context()))
         }
         Command::Token(command) => token::run(&mut session, command).await,
+        Command::Audit(command) => audit::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,

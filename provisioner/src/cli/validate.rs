@@ -12,7 +12,7 @@ pub(super) use bmc::{
 };
 
 pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, size, spread_by};
-pub(super) use token::{Expiry, expiry, role};
+pub(super) use token::{Expiry, digest_hex, expiry, role};
 
 use crate::config::value::dns_label;
 use jiff::{SignedDuration, Timestamp};

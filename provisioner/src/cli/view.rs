@@ -1,5 +1,6 @@
 //! How things look to people: tables and pages, one file for each kind of object. Pure.
 
+mod audit;
 mod bmc;
 mod boot_trace;
 mod event;
@@ -14,6 +15,7 @@ mod token;
 mod why;
 mod works;
 
+pub(super) use audit::{audit, audit_lines};
 pub(super) use bmc::{
     MachineAudit, bmc, bmc_audit, bmc_audits, bmc_bios, bmc_bios_change, bmc_boot, bmc_boot_order,
     bmc_boot_sentence, bmc_firmware, bmc_firmware_changes, bmc_found, bmc_fru, bmc_hardware, bmc_logs,

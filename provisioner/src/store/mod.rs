@@ -6,6 +6,7 @@
 
 mod alive;
 mod allocation;
+mod audit;
 mod batch;
 mod boot_trace;
 mod copy;
@@ -116,6 +117,11 @@ pub(crate) enum StoreError {
         "the row of the table `works` is missing, so nobody knows whether everything is frozen; restore the database from a backup"
     )]
     NoWorks,
+    /// The row is gone that says where the audit log ends.
+    #[error(
+        "the row of the table `audit_head` is missing, so nothing can be added to the audit log; restore the database from a backup"
+    )]
+    NoAuditHead,
     /// Something else still needs it.
     #[error("{what} is still in use")]
     InUse {

@@ -1,6 +1,7 @@
 //! The table of routes, and that each route does what its policy says, whoever asks for whatever. What is tried follows from
 //! the table: a new route is among it by itself.
 
+mod audit;
 mod bodies;
 mod matrix;
 mod secrets;
@@ -73,6 +74,7 @@ impl World {
         }
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_LENGTH, body.len());
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();

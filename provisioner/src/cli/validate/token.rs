@@ -10,6 +10,12 @@ pub(in crate::cli) fn role(text: &str) -> Result<Role, String> {
     found.ok_or_else(|| "use viewer, tenant, operator or admin".to_owned())
 }
 
+/// Reads a hash of the audit log.
+pub(in crate::cli) fn digest_hex(text: &str) -> Result<String, String> {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { Ok(text.to_ascii_lowercase()) } else { Err("64 hexadecimal digits are needed".to_owned()) }
+}
+
 /// The end of a token's time, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct Expiry(pub(in crate::cli) Option<Timestamp>);

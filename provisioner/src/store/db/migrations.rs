@@ -37,6 +37,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     12 "0012_replicas",
     14 "0014_reinstall",
     15 "0015_token_roles",
+    16 "0016_audit",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -45,6 +46,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     12 "0012_replicas",
     14 "0014_reinstall",
     15 "0015_token_roles",
+    16 "0016_audit",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.
