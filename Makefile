@@ -114,6 +114,7 @@ bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizin
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
+	UPDATE=1 $(CARGO) test --locked --package provisioner --lib the_list_of_routes
 
 lint: ## Formatting, clippy, scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check

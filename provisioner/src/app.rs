@@ -19,7 +19,7 @@ use crate::{
     hub::Hub,
     keys::sha256_hex,
     leader, leases,
-    listener::TlsListener,
+    listener::{Peer, TlsListener},
     locks::Lock,
     permits::PermitSigner,
     progress::ProgressBoard,
@@ -27,7 +27,7 @@ use crate::{
     rescue::RescueArchives,
     service::{BootServer, Parts, Service},
     sessions::Sessions,
-    store::Store,
+    store::{Store, TokenRecord},
     tls,
     trace::{TraceWriter, Traces},
     works::{self, Works},
@@ -91,9 +91,8 @@ impl App {
         address_plan::keep(&mut config.networks, &store.address_all().await?);
         let permits = PermitSigner::new(&key)?;
         permits.publish(&config.data)?;
-        let hostname = tls::hostname();
-        let identity =
-            tls::Identity::open(&config.data, &tls::names(&config, hostname.as_deref()), clock::now())?;
+        let names = tls::names(&config, tls::hostname().as_deref());
+        let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;
         let images = images::import::Store::open(&config.data.join("images"))?;
         let listener = listen(config.api.listen).await?;
@@ -132,6 +131,8 @@ impl App {
             boot: BootServer { leases, status: Arc::new(pxe::Status::new()), counters },
             traces,
             sessions: Sessions::default(),
+            used_tokens: Default::default(),
+            audit: Default::default(),
             progress: ProgressBoard::default(),
             slow: Default::default(),
             damaged: Default::default(),
@@ -192,7 +193,7 @@ impl App {
         let tls = TlsListener::new(listener, identity.server_config()?)?;
         let stop = serving.clone();
         // The router is made ready once here: given as it is, axum would make all its routes anew for each connection.
-        let routes = api::router(Arc::clone(&service)).into_make_service();
+        let routes = api::router(Arc::clone(&service)).into_make_service_with_connect_info::<Peer>();
         let serve = axum::serve(tls, routes).with_graceful_shutdown(async move { stop.cancelled().await });
         let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
         tasks.spawn(async move { serve.await.context("the API server failed") });
@@ -368,7 +369,8 @@ async fn first_login(
     }
     let token = first_start::first_token()?;
     let admin_file = first_start::write_admin_file(config, &token, identity.ca_path())?;
-    store.token_insert(&sha256_hex(token.reveal()), "admin", clock::now()).await?;
+    let record = TokenRecord::admin("admin", clock::now());
+    store.token_insert(&sha256_hex(token.reveal()), &record).await?;
     let welcome = first_start::welcome(config, &admin_file, identity.ca_path(), &identity.ca_sha256());
     Ok(Some(FirstLogin { token, admin_file, welcome }))
 }

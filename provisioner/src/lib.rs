@@ -6,6 +6,7 @@
 mod address_plan;
 mod api;
 pub mod app;
+mod audit;
 mod backup;
 mod bmc_calls;
 mod bmc_view;
@@ -49,5 +50,6 @@ mod text;
 mod timeline;
 pub mod tls;
 mod trace;
+mod used_tokens;
 mod windows;
 mod works;

@@ -1,6 +1,9 @@
 //! TLS in front of axum: handshakes run beside each other, so that a slow or hostile client delays nobody.
 
-use axum::serve::Listener;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -34,6 +37,16 @@ impl TlsListener {
         let (sender, ready) = mpsc::channel(64);
         let accepting = tokio::spawn(accept(listener, TlsAcceptor::from(config), sender));
         Ok(Self { ready, address, accepting })
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

@@ -5,8 +5,8 @@
 use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, Window};
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId, InstanceSpec, InstanceState,
-    JobId, JobKind, MachineId, MachineSpec, StepPhase,
+    AuditEntry, AuditOutcome, Disk, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId,
+    InstanceSpec, InstanceState, JobId, JobKind, MachineId, MachineSpec, StepPhase,
 };
 use provisioner_lifecycle::{Job, Machine, Step, StepName};
 use uuid::Uuid;
@@ -24,6 +24,25 @@ pub(crate) fn machine(number: u128) -> MachineRecord {
     let spec = MachineSpec { accepted: true, ..MachineSpec::in_pool("default") };
     let machine = Machine::new(machine_id(number), NOW);
     MachineRecord { version: 1, generation: 1, name: format!("m{number}"), spec, machine, created: NOW }
+}
+
+/// An entry of the audit log: somebody with this token looked for nothing.
+pub(crate) fn audit(token: &str) -> AuditEntry {
+    AuditEntry {
+        seq: 0,
+        at: NOW,
+        token: Some(token.to_owned()),
+        role: None,
+        address: None,
+        method: "POST".into(),
+        route: "/".into(),
+        path: "/".into(),
+        name: None,
+        fields: Vec::new(),
+        outcome: AuditOutcome::Done,
+        status: 200,
+        left_out: 0,
+    }
 }
 
 /// A step of which nothing but this is known.

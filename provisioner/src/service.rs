@@ -3,6 +3,7 @@
 //! Only the reconciler settles what was done.
 
 use crate::{
+    audit::Audit,
     bmcs::Bmcs,
     books, clock,
     config::Config,
@@ -20,6 +21,7 @@ use crate::{
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     trace::Traces,
+    used_tokens::UsedTokens,
     works::{Gate, Works},
 };
 use jiff::Timestamp;
@@ -111,6 +113,10 @@ pub(crate) struct Parts {
     pub(crate) traces: Traces,
     /// Sessions of agents.
     pub(crate) sessions: Sessions,
+    /// What is on its way into the audit log.
+    pub(crate) audit: Audit,
+    /// When the use of API tokens was taken down.
+    pub(crate) used_tokens: UsedTokens,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
     /// How many steps took longer than usual.

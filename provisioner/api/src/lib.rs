@@ -6,6 +6,7 @@
 
 mod address;
 pub mod agent;
+mod audit;
 mod bmc;
 mod bmc_audit;
 mod bmc_parts;
@@ -29,9 +30,11 @@ mod replica;
 mod secret;
 mod service;
 mod timeline;
+mod token;
 mod works;
 
 pub use address::{Address, AddressClaim, AddressList, StaticAddress};
+pub use audit::{AuditEntry, AuditHead, AuditList, AuditOutcome, AuditRecord};
 pub use bmc::{
     BmcBoot, BmcBootDevice, BmcButton, BmcConfirm, BmcDetails, BmcFru, BmcFruArea, BmcFruField, BmcFruList,
     BmcIdentify, BmcNetwork, BmcPower, BmcPowerReading, BmcPress, BmcSel, BmcSelEntry, BmcSelUpdate,
@@ -83,4 +86,5 @@ pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
+pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

@@ -141,6 +141,12 @@ pub const WORKS_FREEZE: &str = "/v1/works/freeze";
 pub const WORKS_UNFREEZE: &str = "/v1/works/unfreeze";
 /// `GET` the replicas.
 pub const REPLICAS: &str = "/v1/replicas";
+/// `GET` the API tokens by name, `POST` a `TokenCreate`.
+pub const TOKENS: &str = "/v1/tokens";
+/// `DELETE` a token by name: it is refused from then on, by other replicas 2 s later.
+pub const TOKEN: &str = "/v1/tokens/{token}";
+/// `GET` the audit log, oldest first (`?after=`: a number, `?limit=`; `?newest=` instead of both: the last so many).
+pub const AUDIT: &str = "/v1/audit";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

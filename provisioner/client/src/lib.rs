@@ -1,8 +1,9 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 mod addresses;
 pub mod agent;
 mod answer;
+mod audit;
 mod backup;
 mod bmc;
 mod bmc_parts;
@@ -11,6 +12,7 @@ mod error;
 mod rest;
 mod sse;
 mod tls;
+mod tokens;
 mod upload;
 mod url;
 mod works;

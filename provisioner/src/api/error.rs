@@ -50,6 +50,11 @@ impl ApiError {
         Self::invalid(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
     }
 
+    /// Its HTTP status.
+    pub(super) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// There is no such object.
     pub(crate) fn not_found(kind: &str, key: &str) -> Self {
         let detail = format!("there is no {kind} `{key}`; `billet {kind} list` shows what there is");
@@ -68,6 +73,17 @@ impl ApiError {
         self
     }
 
+    /// The same without whose it is that is in the way.
+    pub(super) fn without_whose(mut self) -> Self {
+        if self.0.status == StatusCode::CONFLICT.as_u16() {
+            self.0
+                .fields
+                .iter_mut()
+                .for_each(|field| "it is taken already; choose another".clone_into(&mut field.detail));
+        }
+        self
+    }
+
     /// Our own fault. The cause goes to the log with its whole chain, not to the client.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         log(error);
@@ -83,7 +99,7 @@ fn log(error: &(dyn std::error::Error + 'static)) {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let again = (self.0.kind == LOST).then_some([(header::RETRY_AFTER, AGAIN)]);
         (status, again, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
     }

@@ -2,7 +2,7 @@
 //!
 //! The addresses are chosen here and taken by the store together with the instance's row, or not at all.
 
-use super::{error::ApiError, validate::Fields};
+use super::{caller::Caller, error::ApiError, validate::Fields};
 use crate::{
     address_plan::Place,
     netconfig::{self, Plan, Stage},
@@ -93,13 +93,15 @@ async fn check_written(
 /// Adds an instance, with the addresses of its network.
 pub(super) async fn insert(
     service: &Service,
+    caller: &Caller,
     record: &mut InstanceRecord,
     user_data: Option<&NewSecret>,
     events: &[NewEvent],
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let Some(network) = record.spec.network.clone() else {
-        return Ok(service.store.instance_insert(record, user_data, events, now).await?);
+        let done = service.store.instance_insert(record, user_data, events, now).await;
+        return done.map_err(|error| caller.hears(error));
     };
     let plan = Plan::new(AT, &network, &service.config.networks).map_err(ApiError::invalid)?;
     for attempt in 0..TRIES {
@@ -109,7 +111,7 @@ pub(super) async fn insert(
         record.standing.network = Some(settled);
         match service.store.instance_insert_taking(record, user_data, &takes, events, now).await {
             Err(error) if error.is_address_taken() => {}
-            done => return Ok(done?),
+            done => return done.map_err(|error| caller.hears(error)),
         }
     }
     Err(ServiceError::Contended { what: "the address plan".to_owned() }.into())

@@ -1,7 +1,9 @@
 //! `/v1/instances`.
 
 use super::{
-    boot_trace, convert,
+    boot_trace,
+    caller::Caller,
+    convert,
     error::{ApiError, Body, Query},
     instance_network,
     instance_update::{check_deadline, check_unprotected},
@@ -18,7 +20,7 @@ use crate::{
     text::word,
 };
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{Path, State},
     http::{StatusCode, header},
@@ -58,14 +60,39 @@ pub(crate) struct Filter {
 
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<Filter>,
 ) -> Result<Json<InstanceList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
-    let rows = service.store.instance_page(query.state, query.after.as_deref(), pages::rows(limit)).await?;
+    let rows = theirs(&service, &caller, query, pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
     let now = clock::now();
     let wire = |row: &ListedInstance| convert::instance(&service, &row.record, row.machine.as_ref(), now);
     Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next }))
+}
+
+/// At least so many of the caller's, if there are. The database tells those with a machine apart; where the others may get
+/// one is read here.
+async fn theirs(
+    service: &Service,
+    caller: &Caller,
+    query: Filter,
+    wanted: u32,
+) -> Result<Vec<ListedInstance>, ApiError> {
+    let (mut found, mut after) = (Vec::new(), query.after);
+    loop {
+        let page = service.store.instance_page(query.state, caller.pools(), after.as_deref(), wanted).await?;
+        let full = page.len() >= wanted as usize;
+        after = page.last().map(|row| row.record.name.clone());
+        for row in page {
+            if caller.has_listed(service, &row).await? {
+                found.push(row);
+            }
+        }
+        if !full || found.len() >= wanted as usize {
+            return Ok(found);
+        }
+    }
 }
 
 /// An instance by name or id, with its machine.
@@ -76,11 +103,19 @@ pub(super) async fn find(service: &Service, key: &str) -> Result<ListedInstance,
 
 pub(crate) async fn create(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Body(body): Body<InstanceCreate>,
 ) -> Result<Response, ApiError> {
     let mut spec = body.spec;
     let mut fields = Fields::default();
     fields.name("name", &body.name);
+    // A machine that is named may be of any pool, if it is theirs.
+    if spec.machine.is_none() || spec.pool.is_some() {
+        match caller.pool(spec.pool.as_deref()) {
+            Ok(pool) => spec.pool = pool,
+            Err(detail) => fields.check(false, "spec.pool", detail),
+        }
+    }
     fields.instance(&spec);
     let image = service.store.image_find(&spec.image).await?;
     let no_image = format!("there is no image `{}`; `billet image list` shows what there is", spec.image);
@@ -89,7 +124,7 @@ pub(crate) async fn create(
     let (wanted, preferred) = (&mut spec.machine, &mut spec.prefer_machine);
     for (field, machine) in [("spec.machine", wanted), ("spec.prefer_machine", preferred)] {
         let Some(key) = machine.as_deref() else { continue };
-        let found = service.store.machine_find(key).await?;
+        let found = caller.machine(&service, key).await?;
         let no_machine = format!("there is no machine `{key}`; `billet machine list` shows what there is");
         fields.check(found.is_some(), field, no_machine);
         // By its id, so that renaming the machine changes nothing.
@@ -138,7 +173,7 @@ pub(crate) async fn create(
         created: now,
     };
     let events = [NewEvent::instance(id, "request", format!("asked for: image {}", image.name))];
-    instance_network::insert(&service, &mut record, user_data.as_ref(), &events, now).await?;
+    instance_network::insert(&service, &caller, &mut record, user_data.as_ref(), &events, now).await?;
     service.hub.poke(crate::hub::Poke::Instance(id));
     let instance = convert::instance(&service, &record, None, now);
     Ok((StatusCode::CREATED, tagged(instance)).into_response())

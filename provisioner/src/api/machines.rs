@@ -1,7 +1,9 @@
 //! `/v1/machines`.
 
 use super::{
-    boot_trace, convert,
+    boot_trace,
+    caller::Caller,
+    convert,
     error::{ApiError, Body, Query},
     instance_update::check_unprotected,
     pages, timeline,
@@ -16,7 +18,7 @@ use crate::{
     text::word,
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -58,14 +60,18 @@ pub(super) const FACTS: u32 = 10;
 
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<Filter>,
 ) -> Result<Json<MachineList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
-    let filter = MachineFilter { state: query.state, pool: query.pool, held: query.held };
+    let pools = caller.pools().map(<[String]>::to_vec);
+    let filter = MachineFilter { state: query.state, pool: query.pool, pools, held: query.held };
     let rows = service.store.machine_page(&filter, query.after.as_deref(), pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
     let now = clock::now();
-    let wire = |row: &ListedMachine| convert::machine(&service, &row.record, row.instance.as_deref(), now);
+    let wire = |row: &ListedMachine| {
+        caller.sees(convert::machine(&service, &row.record, row.instance.as_deref(), now))
+    };
     Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next }))
 }
 
@@ -80,9 +86,11 @@ async fn wire(service: &Service, record: &MachineRecord) -> Result<Machine, ApiE
 
 pub(crate) async fn create(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Body(body): Body<MachineCreate>,
 ) -> Result<Response, ApiError> {
-    let pool = body.pool.clone().unwrap_or_else(|| "default".into());
+    let pool = caller.pool(body.pool.as_deref()).map_err(|detail| ApiError::field("pool", detail))?;
+    let pool = pool.unwrap_or_else(|| "default".into());
     let mut fields = Fields::default();
     fields.name("name", &body.name);
     fields.name("pool", &pool);
@@ -123,7 +131,8 @@ pub(crate) async fn create(
         MachineRecord { version: 1, generation: 1, name: body.name, spec, machine: core, created: now };
     let secrets = new_secrets(&service, id, Some(&body.bmc_password), body.bmc_key.as_ref())?;
     let events = [NewEvent::machine(id, "request", "added by an operator")];
-    service.store.machine_insert(&record, &secrets, &events, now).await?;
+    let inserted = service.store.machine_insert(&record, &secrets, &events, now).await;
+    inserted.map_err(|error| caller.hears(error))?;
     service.poke_machine(&record);
     let machine = convert::machine(&service, &record, None, now);
     Ok((StatusCode::CREATED, tagged(machine)).into_response())
@@ -131,14 +140,16 @@ pub(crate) async fn create(
 
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&key).await?;
-    Ok(tagged(wire(&service, &record).await?))
+    Ok(tagged(caller.sees(wire(&service, &record).await?)))
 }
 
 pub(crate) async fn update(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     headers: HeaderMap,
     Body(body): Body<MachineUpdate>,
@@ -146,7 +157,11 @@ pub(crate) async fn update(
     let record = service.machine(&key).await?;
     let mut fields = Fields::default();
     body.name.iter().for_each(|name| fields.name("name", name));
-    body.pool.iter().for_each(|pool| fields.name("pool", pool));
+    body.pool.iter().for_each(|pool| {
+        fields.name("pool", pool);
+        let theirs = caller.pool(Some(pool));
+        fields.check(theirs.is_ok(), "pool", theirs.err().unwrap_or_default());
+    });
     let macs = body.macs.as_ref().map(|macs| fields.macs(macs));
     body.bmc.iter().for_each(|bmc| fields.bmc(bmc));
     body.labels.iter().for_each(|labels| fields.labels("labels", labels));
@@ -193,7 +208,8 @@ pub(crate) async fn update(
             check_version(&headers, record)?;
             changed(record, &body, &secrets, now)
         })
-        .await?;
+        .await
+        .map_err(|error| caller.hears(error))?;
     let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
     Ok(tagged(wire(&service, &record).await?))
 }

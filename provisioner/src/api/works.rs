@@ -1,7 +1,7 @@
 //! `/v1/works`: stops everything, lets it go on, and says whether it is stopped and how much is being wiped.
 
 use super::{
-    auth::Operator,
+    caller::Caller,
     error::{ApiError, Body},
 };
 use crate::service::{Service, ServiceError};
@@ -19,22 +19,22 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Json<Wor
 
 pub(crate) async fn freeze(
     State(service): State<Arc<Service>>,
-    Extension(operator): Extension<Operator>,
+    Extension(caller): Extension<Caller>,
     Body(body): Body<FreezeRequest>,
 ) -> Result<Json<Works>, ApiError> {
     let why = body.why.as_deref().map(str::trim).filter(|why| !why.is_empty());
     if why.is_some_and(|why| why.chars().count() > WHY || why.chars().any(char::is_control)) {
         return Err(ApiError::field("why", format!("give one line of at most {WHY} characters")));
     }
-    service.freeze(&operator.0, why).await?;
+    service.freeze(caller.name(), why).await?;
     Ok(Json(works(&service).await?))
 }
 
 pub(crate) async fn unfreeze(
     State(service): State<Arc<Service>>,
-    Extension(operator): Extension<Operator>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<Works>, ApiError> {
-    service.unfreeze(&operator.0).await?;
+    service.unfreeze(caller.name()).await?;
     Ok(Json(works(&service).await?))
 }
 

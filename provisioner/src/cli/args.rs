@@ -4,6 +4,7 @@
 
 mod address;
 mod apply;
+mod audit;
 mod backup;
 mod bmc;
 mod console;
@@ -14,9 +15,11 @@ mod instance;
 mod machine;
 mod network;
 mod placement;
+mod token;
 
 pub(super) use address::{AddressCommand, Claim};
 pub(super) use apply::Apply;
+pub(super) use audit::{AuditCommand, ListAudit, VerifyAudit};
 pub(super) use backup::{Backup, BackupCommand, Restore};
 pub(super) use bmc::{
     ApplyWord, Audit, BiosCommand, BmcArgs, BmcCommand, Boot, BootOrderCommand, BootVerb, Clock,
@@ -34,6 +37,7 @@ pub(super) use machine::{
 };
 pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
 pub(super) use placement::{Placement, SetInstance};
+pub(super) use token::{CreateToken, TokenCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,7 +55,7 @@ Exit codes:
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
   6  the service, or the BMC given with -H, can't be reached
-  7  an audit found something of high severity
+  7  an audit found something of high severity, or the audit log is not as it was written
   128 and more: a signal ended it, 130 for Ctrl-C";
 
 /// Provisions bare-metal machines: from BMC address to running operating system.
@@ -136,6 +140,12 @@ pub(super) enum Command {
     /// The replicas of the service: the processes that serve from one database
     #[command(subcommand)]
     Replica(ReplicaCommand),
+    /// API tokens: who may ask the service, and for what
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The audit log: who asked for what, and what came of it
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
     BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it

@@ -2,6 +2,7 @@
 
 mod address;
 mod apply;
+mod audit;
 mod authorities;
 mod backup;
 mod bmc;
@@ -22,6 +23,7 @@ mod servicing;
 mod timeline;
 mod top;
 mod watch;
+mod token;
 mod why;
 mod works;
 
@@ -86,6 +88,8 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         }
         Command::Apply(asked) => apply::run(&mut session, &asked).await,
         Command::Top => top::run(&mut session).await,
+        Command::Token(command) => token::run(&mut session, command).await,
+        Command::Audit(command) => audit::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,

@@ -35,6 +35,9 @@ pub(super) enum CliError {
     /// An audit found something of high severity.
     #[error("something of high severity was found at {0}")]
     Weak(String),
+    /// The audit log is not as it was written.
+    #[error("the audit log is not as it was written: {0}")]
+    Broken(#[from] crate::audit::Broken),
     /// A console is over, and not because it was left.
     #[error("the console ended: {0}")]
     Console(String),
@@ -127,7 +130,7 @@ impl CliError {
             Self::Signal(number) => 128_u8.saturating_add(*number),
             Self::Held { .. } => 3,
             Self::TimedOut { .. } => 4,
-            Self::Weak(_) => 7,
+            Self::Weak(_) | Self::Broken(_) => 7,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::File { .. }

@@ -80,6 +80,11 @@ impl Ui {
         Self { out, remarks: Remarks::new(err), output, template, live: false, screen: false }
     }
 
+    /// Whether results are for people, rather than for programs.
+    pub(super) fn is_for_people(&self) -> bool {
+        matches!(self.output, Output::Table | Output::Wide)
+    }
+
     /// Prints one object; `page` makes it for people.
     pub(super) fn object<T: Serialize + HasName>(
         &mut self,

@@ -4,6 +4,7 @@
 
 mod bmc;
 mod placement;
+mod token;
 
 pub(super) use bmc::{
     Pin, asset_tag, boot_uri, cipher, clock, device_path, fingerprint, firmware_mode, host, image_url,
@@ -11,6 +12,7 @@ pub(super) use bmc::{
 };
 
 pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, size, spread_by};
+pub(super) use token::{Expiry, digest_hex, expiry, role};
 
 use crate::config::value::dns_label;
 use jiff::{SignedDuration, Timestamp};

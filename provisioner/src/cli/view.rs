@@ -1,6 +1,7 @@
 //! How things look to people: tables and pages, one file for each kind of object. Pure.
 
 mod address;
+mod audit;
 mod bmc;
 mod boot_trace;
 mod context;
@@ -13,11 +14,13 @@ mod losses;
 mod machine;
 mod network;
 mod replica;
+mod token;
 mod top;
 mod why;
 mod works;
 
 pub(super) use address::{address, addresses};
+pub(super) use audit::{audit, audit_lines};
 pub(super) use bmc::{
     MachineAudit, bmc, bmc_audit, bmc_audits, bmc_bios, bmc_bios_change, bmc_boot, bmc_boot_order,
     bmc_boot_sentence, bmc_firmware, bmc_firmware_changes, bmc_found, bmc_fru, bmc_hardware, bmc_logs,
@@ -35,6 +38,7 @@ pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use replica::replicas;
 pub(super) use top::{Fleet, Size, top};
+pub(super) use token::{new_token, tokens};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

@@ -55,7 +55,7 @@ pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
 }
 
 /// How long something is kept: `7d`, `90d`, `36h`, from an hour to ten years.
-pub(super) fn age(text: &str) -> Result<SignedDuration, String> {
+pub(crate) fn age(text: &str) -> Result<SignedDuration, String> {
     let wrong =
         || format!("`{text}` is not how long to keep something; write it like 90d or 36h, from 1h to 3650d");
     let (number, hours) = text.strip_suffix('d').map_or((text.strip_suffix('h'), 1), |days| (Some(days), 24));

@@ -4,7 +4,9 @@
 //! [`Memory::begin`] before the transaction begins and [`Memory::end`] after it ended, both while the only connection
 //! that writes is held. Deliberately not here: answers to booting clients, and absences (`boot_index`).
 
-use super::{InstanceRecord, MachineRecord, NewSecret, Window, json, micros, recent::Recent, time};
+use super::{
+    InstanceRecord, MachineRecord, NewSecret, TokenRecord, Window, json, micros, recent::Recent, time,
+};
 use crate::keys::Sealed;
 use jiff::Timestamp;
 use provisioner_api::{Image, ImageId, InstanceId, JobId, MachineId};
@@ -54,8 +56,8 @@ pub(super) struct Memory {
     /// By owner, as they are sealed.
     pub(super) secrets: Recent<String, Secrets>,
     pub(super) images: Recent<ImageId, Image>,
-    /// Names of API tokens, by the tokens' hashes.
-    pub(super) tokens: Recent<String, String>,
+    /// API tokens, by their hashes.
+    pub(super) tokens: Recent<String, Arc<TokenRecord>>,
     /// Nothing is ever kept.
     others: bool,
 }
@@ -271,7 +273,8 @@ impl Memory {
         self.windows_of_jobs.others(others);
         self.secrets.others(others);
         self.images.others(others);
-        self.tokens.others(others);
+        // Believed whoever writes: what they are believed for is how long a revocation takes elsewhere.
+        self.tokens.others(false);
     }
 }
 

@@ -7,6 +7,7 @@
 mod address;
 mod alive;
 mod allocation;
+mod audit;
 mod batch;
 mod boot_trace;
 mod copy;
@@ -52,6 +53,7 @@ pub(crate) use page::{ListedInstance, ListedMachine, MachineFilter};
 pub(crate) use replica::{ReplicaAbout, ReplicaRow};
 pub(crate) use secret::NewSecret;
 pub(crate) use site::SitePrint;
+pub(crate) use token::{Revoked, TokenRecord};
 pub(crate) use turn::TurnSeen;
 pub(crate) use window::Window;
 
@@ -124,6 +126,11 @@ pub(crate) enum StoreError {
         "the row of the table `works` is missing, so nobody knows whether everything is frozen; restore the database from a backup"
     )]
     NoWorks,
+    /// The row is gone that says where the audit log ends.
+    #[error(
+        "the row of the table `audit_head` is missing, so nothing can be added to the audit log; restore the database from a backup"
+    )]
+    NoAuditHead,
     /// Something else still needs it.
     #[error("{what} is still in use")]
     InUse {

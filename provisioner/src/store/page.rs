@@ -5,7 +5,7 @@
 use super::{
     InstanceRecord, MachineRecord, Store, StoreError,
     damage::{illegible_instance, illegible_machine},
-    db::{Row, sql},
+    db::{Row, Statement, sql},
     instance::{self, INSTANCE},
     machine::{self, MACHINE},
 };
@@ -20,6 +20,8 @@ pub(crate) struct MachineFilter {
     pub(crate) state: Option<MachineState>,
     /// Those of this pool.
     pub(crate) pool: Option<String>,
+    /// Those of these pools.
+    pub(crate) pools: Option<Vec<String>>,
     /// Those whose work waits for a person, or those whose work does not.
     pub(crate) held: Option<bool>,
 }
@@ -61,6 +63,11 @@ impl Store {
         if let Some(pool) = &filter.pool {
             query.push(" AND machine.pool = ").push_bind(pool.clone());
         }
+        if let Some(pools) = &filter.pools {
+            query.push(" AND machine.pool IN (");
+            push_pools(&mut query, pools);
+            query.push(")");
+        }
         match filter.held {
             Some(true) => _ = query.push(" AND machine.held"),
             Some(false) => _ = query.push(" AND NOT machine.held"),
@@ -74,10 +81,11 @@ impl Store {
     }
 
     /// At most so many instances whose names come after one, by name, with their machines. One statement. Of a damaged
-    /// one what is legible.
+    /// one what is legible. With `pools` only those with a machine of these, and all that have none.
     pub(crate) async fn instance_page(
         &self,
         state: Option<InstanceState>,
+        pools: Option<&[String]>,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ListedInstance>, StoreError> {
@@ -85,6 +93,11 @@ impl Store {
         query.push_bind(after.unwrap_or_default().to_owned());
         if let Some(state) = &state {
             query.push(" AND instance.state = ").push_bind(word(state));
+        }
+        if let Some(pools) = pools {
+            query.push(" AND (instance.machine IS NULL OR machine.pool IN (");
+            push_pools(&mut query, pools);
+            query.push("))");
         }
         query.push(" ORDER BY instance.name").push_limit(limit);
         let rows = query.fetch_all(&mut *self.api_reader.get().await?).await?;
@@ -149,6 +162,13 @@ impl Store {
     async fn counts(&self, text: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sql(text).fetch_all(&mut *self.api_reader.get().await?).await?;
         rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("count")?))).collect()
+    }
+}
+
+/// Places for pools. With a few lengths there are few texts to prepare; what is absent is equal to nothing.
+fn push_pools(query: &mut Statement, pools: &[String]) {
+    for place in 0..pools.len().next_power_of_two() {
+        query.push(if place > 0 { ", " } else { "" }).push_bind(pools.get(place));
     }
 }
 

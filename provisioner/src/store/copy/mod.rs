@@ -28,7 +28,8 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
 ];
 
 /// Tables in which a service writes by itself, so that a database that holds nothing else is nobody's.
-const MADE_ALONE: &[&str] = &["api_token", "boot_trace", "event", "lease", "reservation_version", "works"];
+const MADE_ALONE: &[&str] =
+    &["api_token", "audit", "audit_head", "boot_trace", "event", "lease", "reservation_version", "works"];
 
 /// Why a database can't be copied.
 #[derive(Debug, thiserror::Error)]

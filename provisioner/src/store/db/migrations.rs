@@ -37,6 +37,8 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     12 "0012_replicas",
     14 "0014_reinstall",
     17 "0017_addresses",
+    18 "0018_token_roles",
+    19 "0019_audit",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -45,6 +47,8 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     12 "0012_replicas",
     14 "0014_reinstall",
     17 "0017_addresses",
+    18 "0018_token_roles",
+    19 "0019_audit",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

@@ -48,7 +48,10 @@ fn owner(instance: InstanceId) -> Owner {
 /// Puts something into each table.
 async fn fill(store: &Store) {
     store.image_insert(&samples::image()).await.unwrap();
-    store.token_insert("hash", "admin", NOW).await.unwrap();
+    let token =
+        TokenRecord { pools: Some(vec!["a".into()]), used: Some(NOW), ..TokenRecord::admin("admin", NOW) };
+    store.token_insert("hash", &token).await.unwrap();
+    store.audit_append(&[crate::samples::audit("ci"), crate::samples::audit("ci")]).await.unwrap();
     let mut machine = record(1, "52:54:00:00:00:01");
     machine.spec.bmc =
         serde_json::from_str(r#"{"protocol":"ipmi","host":"10.0.0.9","username":"admin \"x\" \u00e4"}"#).ok();

@@ -95,7 +95,7 @@ async fn people_see_what_is_legible_of_it_and_that_it_is_damaged() {
     assert_eq!((machine.machine.state.name, &*machine.spec.pool), (MachineState::Available, "default"));
     let why = &machine.machine.state.hold.as_ref().unwrap().why;
     assert!(why.contains("column facts") && why.contains("EOF"), "{why}");
-    let instances = store.instance_page(None, None, 10).await.unwrap();
+    let instances = store.instance_page(None, None, None, 10).await.unwrap();
     let names: Vec<_> = instances.iter().map(|one| &*one.record.name).collect();
     assert_eq!(names, ["i1", "i2", "i3"]);
     let instance = &instances[1];

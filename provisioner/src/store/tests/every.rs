@@ -3,7 +3,7 @@
 use super::{super::*, NOW, on_both, password, record, store};
 use crate::{keys::Sealed, samples};
 use jiff::SignedDuration;
-use provisioner_api::{JobKind, MachineState};
+use provisioner_api::{JobKind, MachineState, Role};
 use pxe::leases::{Block, Lease, LeaseState, NetworkWrite, RelayInfo, Reservation, Write};
 use pxe_proto::trace::{Entry, Transfer, What};
 use std::net::Ipv4Addr;
@@ -133,10 +133,30 @@ async fn images_and_tokens_are_found_by_what_people_call_them() {
     let gone = store.instance_insert(&samples::instance(2), None, &[], NOW).await.unwrap_err();
     assert!(matches!(gone, StoreError::ImageGone { .. }), "{gone:?}");
     assert!(!store.token_any().await.unwrap());
-    store.token_insert("hash", "admin", NOW).await.unwrap();
+    let admin = TokenRecord::admin("admin", NOW);
+    store.token_insert("hash", &admin).await.unwrap();
     assert!(store.token_any().await.unwrap());
-    assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
-    assert_eq!(store.token_name("other").await.unwrap(), None);
+    assert_eq!(store.token_find("hash").await.unwrap().as_deref(), Some(&admin));
+    assert_eq!(store.token_find("other").await.unwrap(), None);
+    let taken = store.token_insert("other", &admin).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { field: "name", .. }), "{taken:?}");
+    let later = NOW + SignedDuration::from_hours(1);
+    let tenant = TokenRecord {
+        role: Role::Tenant,
+        pools: Some(vec!["a".into(), "b".into()]),
+        expires: Some(later),
+        ..TokenRecord::admin("ci", NOW)
+    };
+    store.token_insert("other", &tenant).await.unwrap();
+    assert!(!tenant.is_expired(NOW) && tenant.is_expired(later) && !admin.is_expired(later));
+    assert_eq!(store.token_delete("admin").await.unwrap(), Revoked::Last, "the other one may not make any");
+    store.token_used("other", later).await.unwrap();
+    store.token_used("other", NOW).await.unwrap();
+    let used = TokenRecord { used: Some(later), ..tenant };
+    assert_eq!(store.token_list().await.unwrap(), [admin, used]);
+    assert_eq!(store.token_delete("ci").await.unwrap(), Revoked::Done);
+    assert_eq!(store.token_delete("ci").await.unwrap(), Revoked::Missing);
+    assert_eq!(store.token_find("other").await.unwrap(), None);
 }
 
 async fn windows_and_jobs_are_found_and_forgotten() {

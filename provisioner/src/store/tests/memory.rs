@@ -1,9 +1,9 @@
 //! After each kind of write, what is told from memory is what the database says, and what is read is read but once.
 
 use super::*;
-use crate::store::{InstanceRecord, Work, db::sql, memory::Secrets};
+use crate::store::{InstanceRecord, Revoked, TokenRecord, Work, db::sql, memory::Secrets};
 use proptest::prelude::*;
-use provisioner_api::{InstanceId, InstanceState, JobId, JobKind};
+use provisioner_api::{InstanceId, InstanceState, JobId, JobKind, Role};
 use provisioner_lifecycle::Owner;
 use std::sync::Arc;
 
@@ -404,18 +404,33 @@ async fn what_was_just_written_is_not_read() {
     drop(held);
 }
 
-/// Somebody takes a token away: nobody gets in with it any more as soon as that is told of.
+/// Another process takes a token away, which is noticed when it is not believed any more; here it is noticed at once.
 #[tokio::test]
 async fn a_token_is_believed_for_a_moment_and_an_unknown_one_never() {
     let (_folder, store) = store().await;
-    assert_eq!(store.token_name("hash").await.unwrap(), None);
-    store.token_insert("hash", "admin", NOW).await.unwrap();
-    assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
+    let token = |name: &str| TokenRecord::admin(name, NOW);
+    assert_eq!(store.token_find("hash").await.unwrap(), None);
+    store.token_insert("hash", &token("admin")).await.unwrap();
+    store.token_insert("other", &token("other")).await.unwrap();
+    let found = async |hash: &str| store.token_find(hash).await.unwrap().map(|token| token.name.clone());
+    assert_eq!(found("hash").await.as_deref(), Some("admin"));
     let mut lent = store.writer.get().await.unwrap();
-    sql("DELETE FROM api_token").execute(lent.conn()).await.unwrap();
-    assert_eq!(store.token_name("hash").await.unwrap().as_deref(), Some("admin"));
+    sql("DELETE FROM api_token WHERE hash = 'hash'").execute(lent.conn()).await.unwrap();
+    drop(lent);
+    assert_eq!(found("hash").await.as_deref(), Some("admin"));
     store.recent.tokens.forget("hash");
-    assert_eq!(store.token_name("hash").await.unwrap(), None);
+    store.recent.tokens.ended();
+    assert_eq!(found("hash").await, None);
+
+    store.recent.processes(2);
+    store.token_insert("third", &token("third")).await.unwrap();
+    assert_eq!(found("third").await.as_deref(), Some("third"));
+    let mut lent = store.writer.get().await.unwrap();
+    sql("UPDATE api_token SET role = 'viewer'").execute(lent.conn()).await.unwrap();
+    drop(lent);
+    assert_eq!(store.token_find("third").await.unwrap().unwrap().role, Role::Admin, "others may write");
+    assert_eq!(store.token_delete("third").await.unwrap(), Revoked::Done);
+    assert_eq!(found("third").await, None, "at once where it was taken away");
 }
 
 #[tokio::test]

@@ -51,11 +51,19 @@ async fn pages_of_any_size_make_the_same_list() {
         MachineFilter { state: Some(MachineState::Available), ..Default::default() },
         MachineFilter { pool: racks(), ..Default::default() },
         MachineFilter { held: Some(true), ..Default::default() },
-        MachineFilter { held: Some(false), pool: racks(), state: Some(MachineState::Available) },
+        MachineFilter { pools: Some(vec!["racks".into(), "none".into(), "x".into()]), ..Default::default() },
+        MachineFilter { pools: Some(Vec::new()), ..Default::default() },
+        MachineFilter {
+            held: Some(false),
+            pool: racks(),
+            state: Some(MachineState::Available),
+            ..Default::default()
+        },
     ] {
         let fits = |machine: &MachineRecord| {
             filter.state.is_none_or(|state| machine.machine.state.name == state)
                 && filter.pool.as_ref().is_none_or(|pool| machine.spec.pool == *pool)
+                && filter.pools.as_ref().is_none_or(|pools| pools.contains(&machine.spec.pool))
                 && filter.held.is_none_or(|held| machine.machine.state.hold.is_some() == held)
         };
         let all = store.machine_list().await.unwrap();
@@ -141,11 +149,19 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
     assert_eq!(swap, Swap::Updated);
     let after = MachineRecord { version: 2, ..next };
 
-    let all = store.instance_page(None, None, 10).await.unwrap();
+    let all = store.instance_page(None, None, None, 10).await.unwrap();
     let shown: Vec<_> = all.iter().map(|row| (row.record.name.as_str(), row.machine.as_ref())).collect();
     assert_eq!(shown, [("i1", None), ("i2", Some(&after)), ("i3", None)]);
-    let pending = store.instance_page(Some(InstanceState::Pending), Some("i1"), 10).await.unwrap();
+    let pending = store.instance_page(Some(InstanceState::Pending), None, Some("i1"), 10).await.unwrap();
     assert_eq!(pending.len(), 1);
+    let own = [owned.spec.pool.clone()];
+    assert_eq!(store.instance_page(None, Some(&own), None, 10).await.unwrap(), all);
+    let others = store.instance_page(None, Some(&["none".to_owned()]), None, 10).await.unwrap();
+    assert_eq!(
+        others.iter().map(|row| &*row.record.name).collect::<Vec<_>>(),
+        ["i1", "i3"],
+        "those without one"
+    );
     assert_eq!(store.instance_with_machine("i2").await.unwrap().unwrap().machine, Some(after.clone()));
     assert_eq!(store.instance_with_machine("nobody").await.unwrap(), None);
     let listed = store.machine_page(&MachineFilter::default(), Some("m24"), 2).await.unwrap();

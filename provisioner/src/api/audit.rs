@@ -1,0 +1,208 @@
+//! `/v1/audit`: the log, for whoever verifies it; and what a request leaves there.
+
+use super::{
+    caller::Caller,
+    error::{ApiError, Query},
+    pages,
+};
+use crate::{
+    clock,
+    listener::Peer,
+    service::{Service, ServiceError},
+};
+use axum::{
+    Json,
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, State},
+    http::{Method, StatusCode, header, request::Parts},
+};
+use provisioner_api::{AuditEntry, AuditHead, AuditList, AuditOutcome};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Most entries of one kind of denials and failures in ten minutes: of a token, or of all that are not known.
+const DENIALS: u32 = 60;
+
+/// Most characters of a path, and of a name.
+const PATH: usize = 200;
+const NAME: usize = 64;
+
+/// Most names of fields.
+const FIELDS: usize = 64;
+
+/// Which entries.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    after: Option<String>,
+    limit: Option<String>,
+    newest: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Query(which): Query<Which>,
+) -> Result<Json<AuditList>, ApiError> {
+    // Before the entries: whoever compares them finds all that it counts.
+    let head: AuditHead = service.store.audit_head().await.map_err(ServiceError::from)?;
+    if let Some(newest) = pages::number("newest", which.newest.as_deref())? {
+        if which.after.is_some() || which.limit.is_some() {
+            let detail = "it goes without `after` and `limit`: give either it or them";
+            return Err(ApiError::field("newest", detail));
+        }
+        let items = service.store.audit_newest(newest).await.map_err(ServiceError::from)?;
+        return Ok(Json(AuditList { items, next: None, head }));
+    }
+    let limit = pages::limit(which.limit.as_deref())?;
+    let after: u64 = pages::cursor(which.after.as_deref())?.unwrap_or(0);
+    let rows = service.store.audit_page(after, pages::rows(limit)).await.map_err(ServiceError::from)?;
+    let (items, more) = pages::cut(rows, limit, |_| String::new());
+    // By what was asked for: what an entry says of its own number may be a lie.
+    let next = more.map(|_| (after + u64::from(limit)).to_string());
+    Ok(Json(AuditList { items, next, head }))
+}
+
+/// An entry about a request, before it is known what comes of it.
+pub(super) fn entry(route: &'static str, parts: &Parts) -> AuditEntry {
+    let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+    AuditEntry {
+        seq: 0,
+        at: clock::now(),
+        token: None,
+        role: None,
+        address: peer.map(|peer| peer.0.0.ip().to_canonical().to_string()),
+        method: parts.method.to_string(),
+        route: route.to_owned(),
+        path: parts.uri.path().chars().take(PATH).collect(),
+        name: None,
+        fields: Vec::new(),
+        outcome: AuditOutcome::Denied,
+        status: 0,
+        left_out: 0,
+    }
+}
+
+/// Takes down what a request gives: the names of fields, and of what is new. What is not JSON, or of unknown length, is left
+/// as it is.
+pub(super) async fn read(
+    entry: &mut AuditEntry,
+    parts: &Parts,
+    body: Body,
+    most: usize,
+) -> Result<Body, ApiError> {
+    entry.fields = parts.uri.query().map(query_names).unwrap_or_default();
+    let of = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let length: Option<usize> = of(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let is_json = of(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
+    match length {
+        Some(0) => return Ok(body),
+        Some(length) if is_json && length <= most => {}
+        _ if is_json => {
+            entry.fields.push("?".to_owned());
+            return Ok(body);
+        }
+        _ => return Ok(body),
+    }
+    let bytes = to_bytes(body, most).await.map_err(|error| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid", format!("the request broke off: {error}"))
+    })?;
+    if let Ok(Value::Object(object)) = serde_json::from_slice(&bytes) {
+        names(&mut entry.fields, &object);
+        entry.fields.sort();
+        let name = object.get("name").and_then(Value::as_str).filter(|_| parts.method == Method::POST);
+        entry.name = name.map(|name| name.chars().take(NAME).collect());
+    }
+    Ok(Body::from(bytes))
+}
+
+/// The names of an object's fields, and of those of the objects in it.
+fn names(fields: &mut Vec<String>, object: &serde_json::Map<String, Value>) {
+    for (name, value) in object {
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                fields.extend(
+                    inner.keys().take(FIELDS).map(|below| format!("{}.{}", plain(name), plain(below))),
+                );
+            }
+            _ => fields.push(plain(name)),
+        }
+        if fields.len() >= FIELDS {
+            fields.truncate(FIELDS);
+            return;
+        }
+    }
+}
+
+fn query_names(query: &str) -> Vec<String> {
+    query.split('&').take(FIELDS).map(|pair| plain(pair.split('=').next().unwrap_or_default())).collect()
+}
+
+/// A name of a field as it is, if it looks like one: somebody may have put anything in its place.
+fn plain(name: &str) -> String {
+    let known = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+    if (1..=NAME).contains(&name.len()) && name.chars().all(known) { name.to_owned() } else { "?".to_owned() }
+}
+
+/// Names who asks.
+pub(super) fn by(entry: &mut AuditEntry, caller: &Caller) {
+    (entry.token, entry.role) = (Some(caller.name().to_owned()), Some(caller.role()));
+}
+
+/// Takes down what came of a request, before it is answered. Of what was denied or failed, and of typing on a console, only
+/// so much is taken down.
+pub(super) async fn told(
+    service: &Arc<Service>,
+    mut entry: AuditEntry,
+    outcome: AuditOutcome,
+    status: StatusCode,
+    seldom: bool,
+) -> Result<(), ApiError> {
+    (entry.at, entry.outcome, entry.status) = (clock::now(), outcome, status.as_u16());
+    let token = entry.token.as_deref().unwrap_or_default();
+    let limited = match outcome {
+        AuditOutcome::Done if seldom => Some((format!("{token} {} {}", entry.method, entry.path), 1)),
+        // What failed of itself may have changed something.
+        AuditOutcome::Failed if status.is_server_error() => None,
+        AuditOutcome::Denied | AuditOutcome::Failed => Some((token.to_owned(), DENIALS)),
+        AuditOutcome::Done => None,
+    };
+    if let Some((kind, most)) = limited {
+        let Some(left_out) = service.audit.may_tell(kind, most, entry.at) else { return Ok(()) };
+        entry.left_out = left_out;
+    }
+    // Of its own, so that it is written whoever goes away.
+    let of = Arc::clone(service);
+    let writing = tokio::spawn(async move {
+        let mut tries = 2;
+        let mut written = of.audit.append(&of.store, entry.clone()).await;
+        while written.is_err() && tries > 0 {
+            tries -= 1;
+            written = of.audit.again(&of.store).await;
+        }
+        written.inspect_err(|error| {
+            tracing::error!(error = crate::text::chain(error), ?entry, "the audit log can't be written");
+        })
+    });
+    match writing.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(unaudited(status)),
+        Err(error) => Err(ApiError::internal(&error)),
+    }
+}
+
+fn unaudited(status: StatusCode) -> ApiError {
+    let detail = format!(
+        "the answer was {status}, but the audit log can't be written; look before you repeat it, and see the service's log"
+    );
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unaudited", detail)
+}
+
+/// What a status says of the outcome.
+pub(super) fn outcome(status: StatusCode) -> AuditOutcome {
+    if status.is_client_error() || status.is_server_error() {
+        AuditOutcome::Failed
+    } else {
+        AuditOutcome::Done
+    }
+}
