@@ -86,6 +86,7 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	$(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked --package tests --test it --test statements
 	$(CARGO) test --locked --package tests --test net
+	$(CARGO) test --locked --package tests --test openapi
 	tests/fuzz/run
 	$(MAKE) --no-print-directory soak-ci SEED=1
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=2
@@ -112,6 +113,7 @@ bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizin
 generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
+	UPDATE=1 $(CARGO) test --locked --package provisioner --lib openapi
 
 lint: ## Formatting, clippy, scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check

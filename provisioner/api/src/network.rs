@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A declared network. Declared in the configuration file; read-only here.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Network {
     /// Its name.
     pub name: String,
@@ -30,6 +31,7 @@ pub struct Network {
 
 /// A subnet of a network.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Subnet {
     /// CIDR.
     pub subnet: String,
@@ -58,6 +60,7 @@ pub struct Subnet {
 
 /// What is observed on a network.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkStatus {
     /// Whether we keep silent there because of another DHCP server.
     #[serde(default)]
@@ -84,6 +87,7 @@ pub struct NetworkStatus {
 
 /// A DHCP server that is not ours.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OtherServer {
     /// Its identifier (option 54), or the address that it sent from.
     pub server: String,
@@ -99,6 +103,7 @@ pub struct OtherServer {
 
 /// A relay that speaks for no declared subnet.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UndeclaredRelay {
     /// Its address (giaddr).
     pub relay: String,
@@ -110,6 +115,7 @@ pub struct UndeclaredRelay {
 
 /// What DHCP does on a network.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DhcpMode {
     /// Hands out addresses and boots.
@@ -124,6 +130,7 @@ pub enum DhcpMode {
 
 /// `GET /v1/networks`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkList {
     /// The networks, by name.
     pub items: Vec<Network>,
@@ -131,6 +138,7 @@ pub struct NetworkList {
 
 /// A lease.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lease {
     /// The network.
     pub network: String,
@@ -158,6 +166,7 @@ pub struct Lease {
 
 /// What became of a lease.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseState {
     /// It runs.
@@ -172,6 +181,7 @@ pub enum LeaseState {
 
 /// The relay through which a client asked.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseRelay {
     /// Its address (giaddr); none if it only left a note on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,6 +196,7 @@ pub struct LeaseRelay {
 
 /// `GET /v1/networks/{network}/leases`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseList {
     /// The leases, by address.
     pub items: Vec<Lease>,
@@ -197,6 +208,7 @@ pub struct LeaseList {
 /// A reservation: this client always gets this address. Also the body of
 /// `POST /v1/networks/{network}/reservations`; adding the same again changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// The client's hardware address.
@@ -207,6 +219,7 @@ pub struct Reservation {
 
 /// `GET /v1/networks/{network}/reservations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationList {
     /// The reservations, by address.
     pub items: Vec<Reservation>,

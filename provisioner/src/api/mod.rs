@@ -11,16 +11,20 @@ mod boot_trace;
 mod console;
 mod convert;
 mod error;
+mod health;
 mod images;
 mod instance_update;
 mod instances;
+mod json;
 mod linger;
 mod machines;
 mod metrics;
 mod networks;
+mod openapi;
 mod pages;
 mod phone_home;
 mod ram_image;
+mod readable;
 mod reinstall;
 mod replicas;
 mod rescue;
@@ -150,6 +154,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(paths::REPLICAS, get(replicas::list))
         .route(paths::METRICS, get(metrics::show))
         .merge(works().route_layer(middleware::from_fn(to_the_end)))
+        .route_layer(middleware::from_fn(readable::check))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), auth::operator));
     let agents = Router::new()
         .route(paths::AGENT_ORDERS, get(agent::orders))
@@ -161,7 +166,8 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     // The claim proves itself by the token in its body.
     let open = Router::new()
         .route(paths::AGENT_CLAIM, post(agent::claim))
-        .route(paths::HEALTH, get(async || "ok\n"));
+        .route(paths::HEALTH, get(health::show))
+        .route(paths::OPENAPI, get(openapi::show));
     operators
         .merge(agents)
         .merge(open)
