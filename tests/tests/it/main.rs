@@ -18,7 +18,6 @@ mod holds;
 mod kills;
 mod lists;
 mod network;
-mod openapi;
 mod outage;
 mod placement;
 mod postgres;
