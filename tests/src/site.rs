@@ -222,15 +222,7 @@ impl Site {
         path: &str,
         body: Option<&str>,
     ) -> Result<(StatusCode, Option<serde_json::Value>)> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.connection.ca_pem.as_bytes())?)?;
-        let tls =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?;
-        let mut request = client.request(method, format!("{}{path}", self.connection.url));
+        let mut request = self.http()?.request(method, format!("{}{path}", self.connection.url));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -239,6 +231,21 @@ impl Site {
         }
         let answer = request.send().await?;
         Ok((answer.status(), answer.json().await.ok()))
+    }
+
+    /// A stranger's HTTP client, which trusts its authority.
+    ///
+    /// # Errors
+    /// When the CA can't be read.
+    pub fn http(&self) -> Result<reqwest::Client> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.connection.ca_pem.as_bytes())?)?;
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?)
     }
 
     /// The rescue archive; it holds from the next start on.

@@ -53,6 +53,7 @@ impl FromStr for Fence {
 /// `POST /agent/v1/claim`: the first call after boot. The token works once; a repeat with the same `nonce` gets
 /// the same answer, so that a lost reply is harmless.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRequest {
     /// The boot window's token, from the kernel command line `billet.token=`.
@@ -67,6 +68,7 @@ pub struct ClaimRequest {
 
 /// The answer to a claim.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClaimResponse {
     /// Bearer of all further requests.
     pub session: Secret,
@@ -78,6 +80,7 @@ pub struct ClaimResponse {
 
 /// What the agent is to do next.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Order {
     /// The machine that is meant; another one refuses.
     pub machine: MachineId,
@@ -97,6 +100,7 @@ pub struct Order {
 
 /// What an order asks for. Each names an end, so that repeating it is harmless.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Action {
     /// Report the inventory (`Outcome::Inventory`).
@@ -156,6 +160,7 @@ pub const RAM_SEED: &str = "var/lib/cloud/seed/nocloud";
 
 /// One file of a seed.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeedFile {
     /// Its name.
     pub name: String,
@@ -171,6 +176,7 @@ impl std::fmt::Debug for SeedFile {
 
 /// `POST /agent/v1/reports`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// The order's job.
@@ -187,6 +193,7 @@ pub struct Report {
 
 /// What came of an order, or how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", tag = "is")]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, made once and read once")]
 pub enum Outcome {
@@ -227,6 +234,7 @@ pub enum Outcome {
 
 /// Proof that a disk was wiped.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DiskEvidence {
     /// Its serial number.
     pub serial: String,
@@ -240,6 +248,7 @@ pub struct DiskEvidence {
 
 /// What a report is answered with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportResponse {
     /// Whether the order still stands. False: stop what you are doing and ask for orders.
     pub stands: bool,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /v1/machines/{machine}/bmc`: what the BMC says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcDetails {
     /// `host:port`.
     pub address: String,
@@ -49,6 +50,7 @@ pub struct BmcDetails {
 
 /// A BMC's own network settings.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcNetwork {
     /// `static`, `dhcp`, `system` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +77,7 @@ pub struct BmcNetwork {
 
 /// Power drawn, in watts.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcPowerReading {
     /// Now.
     pub now_watts: u16,
@@ -92,6 +95,7 @@ pub struct BmcPowerReading {
 
 /// A watchdog timer.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcWatchdog {
     /// Whether it runs.
     pub running: bool,
@@ -107,6 +111,7 @@ pub struct BmcWatchdog {
 
 /// `GET /v1/machines/{machine}/bmc/power`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcPower {
     /// What the BMC says.
     pub power: Power,
@@ -115,6 +120,7 @@ pub struct BmcPower {
 /// `POST /v1/machines/{machine}/bmc/confirm`: somebody did it at the machine, or looked. Where nothing else tells how
 /// its power is (`manual`, `wake-on-lan`), this is what counts as observed.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcConfirm {
     /// How the power is now: `on` or `off`.
@@ -123,6 +129,7 @@ pub struct BmcConfirm {
 
 /// `POST /v1/machines/{machine}/bmc/power`: presses a button. On and off are machine actions.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcPress {
     /// Which.
@@ -131,6 +138,7 @@ pub struct BmcPress {
 
 /// A button.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcButton {
     /// Off and, a little later, on.
@@ -157,6 +165,7 @@ pub enum BmcButton {
 
 /// `GET` and `PUT /v1/machines/{machine}/bmc/boot`: what the next boot, or every boot, comes from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcBoot {
     /// From what.
@@ -177,6 +186,7 @@ pub struct BmcBoot {
 
 /// A device to boot from, in ipmitool's words where it has one.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcBootDevice {
     /// No override: the firmware's own order.
@@ -202,6 +212,7 @@ pub enum BmcBootDevice {
 
 /// `GET /v1/machines/{machine}/bmc/sensors`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSensorList {
     /// The sensors.
     pub items: Vec<BmcSensor>,
@@ -209,6 +220,7 @@ pub struct BmcSensorList {
 
 /// A sensor.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSensor {
     /// Its name.
     pub name: String,
@@ -237,6 +249,7 @@ pub struct BmcSensor {
 
 /// How a sensor is.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcSensorHealth {
     /// Nothing to be read now.
@@ -253,6 +266,7 @@ pub enum BmcSensorHealth {
 
 /// A sensor's limits.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcThresholds {
     /// Lower non-recoverable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -276,6 +290,7 @@ pub struct BmcThresholds {
 
 /// `GET /v1/machines/{machine}/bmc/sel`: the hardware's event log. `DELETE` empties it, `PATCH` sets its clock.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSel {
     /// How many entries it has.
     pub entries: u32,
@@ -293,6 +308,7 @@ pub struct BmcSel {
 
 /// An entry of a log.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSelEntry {
     /// Its id at the BMC; a number in IPMI.
     pub id: String,
@@ -313,6 +329,7 @@ pub struct BmcSelEntry {
 
 /// `PATCH /v1/machines/{machine}/bmc/sel`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcSelUpdate {
     /// What its clock is set to.
@@ -321,6 +338,7 @@ pub struct BmcSelUpdate {
 
 /// `GET /v1/machines/{machine}/bmc/fru`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFruList {
     /// The units.
     pub items: Vec<BmcFru>,
@@ -328,6 +346,7 @@ pub struct BmcFruList {
 
 /// A field replaceable unit.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFru {
     /// Its number at the BMC.
     pub id: u8,
@@ -342,6 +361,7 @@ pub struct BmcFru {
 
 /// An area of a unit's data.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFruArea {
     /// `chassis`, `board`, `product`.
     pub kind: String,
@@ -351,6 +371,7 @@ pub struct BmcFruArea {
 
 /// A field of an area.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFruField {
     /// Its name: `manufacturer`, `serial`, …
     pub name: String,
@@ -360,6 +381,7 @@ pub struct BmcFruField {
 
 /// `POST /v1/machines/{machine}/bmc/identify`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcIdentify {
     /// How long the lamp shines, 1 to 255 seconds; 0: it goes out; absent: until switched off.
@@ -369,6 +391,7 @@ pub struct BmcIdentify {
 
 /// `GET /v1/machines/{machine}/bmc/users`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcUserList {
     /// All of them, with the empty slots where there are such.
     pub items: Vec<BmcUserEntry>,
@@ -376,6 +399,7 @@ pub struct BmcUserList {
 
 /// A user of a BMC, or a slot for one.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcUserEntry {
     /// Its id: the number of a slot (IPMI), or of an account, or the user's name (Redfish).
     pub id: String,
@@ -393,6 +417,7 @@ pub struct BmcUserEntry {
 
 /// What a BMC's user may do.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcUserPrivilege {
     /// Nothing.
@@ -411,6 +436,7 @@ pub enum BmcUserPrivilege {
 
 /// `POST /v1/machines/{machine}/bmc/users`: adds a user, enabled; answers the user.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcUserAdd {
     /// The user name.
@@ -423,6 +449,7 @@ pub struct BmcUserAdd {
 
 /// `PATCH /v1/machines/{machine}/bmc/users/{id}`: only what is given changes, in the order of the fields.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcUserUpdate {
     /// A new name; empty frees the slot.
@@ -441,6 +468,7 @@ pub struct BmcUserUpdate {
 
 /// `PATCH /v1/machines/{machine}/bmc`: small settings of the BMC. Only what is given changes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcSettingsUpdate {
     /// A new asset tag.
@@ -461,6 +489,7 @@ pub const CONSOLE_TYPED: usize = 4096;
 
 /// `GET /v1/machines/{machine}/console/status`: the machine's serial console and its record.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConsoleStatus {
     /// Whether it is connected now.
     pub connected: bool,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /v1/machines/{machine}/bmc/audit`; answers a `BmcAudit`. `{}` asks for all of it.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcAuditRequest {
     /// Whether default passwords are tried: three logins at the most, each for another user, none for the one that
@@ -33,6 +34,7 @@ fn yes() -> bool {
 
 /// What came of an audit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcAudit {
     /// What is weak, the worst first.
     pub findings: Vec<BmcFinding>,
@@ -46,6 +48,7 @@ pub struct BmcAudit {
 
 /// Something weak.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFinding {
     /// Its name, such as `cipher-0`; docs/bmc.md lists them.
     pub id: String,
@@ -59,6 +62,7 @@ pub struct BmcFinding {
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcSeverity {
     /// Worth knowing.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /v1/machines/{machine}/bmc/firmware`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFirmwareList {
     /// All that the BMC lists.
     pub items: Vec<BmcFirmwareItem>,
@@ -15,6 +16,7 @@ pub struct BmcFirmwareList {
 
 /// A piece of firmware.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFirmwareItem {
     /// Its id at the BMC.
     pub id: String,
@@ -33,6 +35,7 @@ pub struct BmcFirmwareItem {
 
 /// `POST /v1/machines/{machine}/bmc/firmware`: starts an update; answers 202 and its `BmcTask`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcFirmwareUpdate {
     /// URL of the image, as the BMC reaches it.
@@ -47,6 +50,7 @@ pub struct BmcFirmwareUpdate {
 
 /// When a firmware update is applied.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcApplyTime {
     /// At once.
@@ -57,6 +61,7 @@ pub enum BmcApplyTime {
 
 /// `GET /v1/machines/{machine}/bmc/tasks`: what the BMC does that takes long.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcTaskList {
     /// All that it knows, the newest last.
     pub items: Vec<BmcTask>,
@@ -64,6 +69,7 @@ pub struct BmcTaskList {
 
 /// A task: `GET /v1/machines/{machine}/bmc/tasks/{id}`; `DELETE` lets the machine go on without its end.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcTask {
     /// Its id; may hold any character, also `/`.
     pub id: String,
@@ -84,6 +90,7 @@ pub struct BmcTask {
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcTaskState {
     /// It runs, or waits for its turn.
@@ -100,6 +107,7 @@ pub enum BmcTaskState {
 
 /// `GET /v1/machines/{machine}/bmc/hardware`: the machine's parts as the BMC knows them, also while it is off.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcHardware {
     /// Manufacturer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +147,7 @@ pub struct BmcHardware {
 
 /// A processor.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcProcessor {
     /// Where it sits.
     pub id: String,
@@ -167,6 +176,7 @@ pub struct BmcProcessor {
 
 /// A memory module.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcMemoryModule {
     /// Where it sits.
     pub id: String,
@@ -195,6 +205,7 @@ pub struct BmcMemoryModule {
 
 /// A drive.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcDrive {
     /// Its id at the BMC.
     pub id: String,
@@ -226,6 +237,7 @@ pub struct BmcDrive {
 
 /// A network port.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcNetworkPort {
     /// Its id at the BMC.
     pub id: String,
@@ -248,6 +260,7 @@ pub struct BmcNetworkPort {
 
 /// A PCI device.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcPciDevice {
     /// Its id at the BMC.
     pub id: String,
@@ -273,6 +286,7 @@ pub struct BmcPciDevice {
 
 /// `GET /v1/machines/{machine}/bmc/logs`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcLogList {
     /// The BMC's logs.
     pub items: Vec<BmcLog>,
@@ -280,6 +294,7 @@ pub struct BmcLogList {
 
 /// A log of a BMC.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcLog {
     /// Its id, such as `system/SEL`; may hold any character, also `/`.
     pub id: String,
@@ -294,6 +309,7 @@ pub struct BmcLog {
 
 /// `GET /v1/machines/{machine}/bmc/logs/{id}?newest=N`: the newest entries of a log.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcLogEntries {
     /// The entries, the oldest first.
     pub items: Vec<BmcSelEntry>,
@@ -301,6 +317,7 @@ pub struct BmcLogEntries {
 
 /// What a BMC reports by itself: the data of each server-sent event of `GET /v1/machines/{machine}/bmc/reports`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcReport {
     /// When, as the BMC says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -320,6 +337,7 @@ pub struct BmcReport {
 
 /// `GET /v1/machines/{machine}/bmc/subscriptions`: where the BMC posts its reports to.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSubscriptionList {
     /// All subscriptions.
     pub items: Vec<BmcSubscription>,
@@ -327,6 +345,7 @@ pub struct BmcSubscriptionList {
 
 /// A subscription to a BMC's reports.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSubscription {
     /// Its id at the BMC.
     pub id: String,
@@ -339,6 +358,7 @@ pub struct BmcSubscription {
 
 /// `POST /v1/machines/{machine}/bmc/subscriptions`; answers the subscription.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcSubscribe {
     /// The `https:` or `http:` URL that the BMC posts its reports to.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// `POST /v1/bmc-scans`: searches a subnet; answers a `BmcFoundList` when all of it was searched, half a minute later
 /// for a /22.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcScan {
     /// An IPv4 subnet such as `10.0.0.0/24`, at most a /20. It, or one around it, has to be among `subnets` of `[bmc]`
@@ -16,6 +17,7 @@ pub struct BmcScan {
 
 /// What a search found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFoundList {
     /// The BMCs, by address.
     pub items: Vec<BmcFound>,
@@ -23,6 +25,7 @@ pub struct BmcFoundList {
 
 /// A BMC that was found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFound {
     /// Its IP address.
     pub address: String,
@@ -38,6 +41,7 @@ pub struct BmcFound {
 
 /// What a Redfish service tells everybody (DSP0266 section 6.2: the service root needs no login).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcFoundRedfish {
     /// Version of the protocol.
     pub version: String,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// `GET /v1/machines/{machine}/bmc/media`: the slots for virtual media.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcMediaList {
     /// All slots.
     pub items: Vec<BmcMediaSlot>,
@@ -14,6 +15,7 @@ pub struct BmcMediaList {
 
 /// A slot for virtual media.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcMediaSlot {
     /// Its id at the BMC, such as `Cd`, `1`, `CD1`.
     pub id: String,
@@ -31,6 +33,7 @@ pub struct BmcMediaSlot {
 
 /// What a slot for virtual media can be.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcMediaKind {
     /// A CD.
@@ -46,6 +49,7 @@ pub enum BmcMediaKind {
 
 /// `POST /v1/machines/{machine}/bmc/media`: puts an image in; answers the slot.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcMediaInsert {
     /// URL of the image, as the BMC reaches it.
@@ -60,6 +64,7 @@ pub struct BmcMediaInsert {
 
 /// `GET /v1/machines/{machine}/bmc/secure-boot`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcSecureBoot {
     /// Whether it is set to hold from the next boot on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +79,7 @@ pub struct BmcSecureBoot {
 
 /// `PATCH /v1/machines/{machine}/bmc/secure-boot`; answers the state.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcSecureBootUpdate {
     /// Whether it shall hold from the next boot on.
@@ -82,6 +88,7 @@ pub struct BmcSecureBootUpdate {
 
 /// `POST /v1/machines/{machine}/bmc/secure-boot/reset-keys`; answers the state.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcSecureBootReset {
     /// Which keys are there then.
@@ -90,6 +97,7 @@ pub struct BmcSecureBootReset {
 
 /// Which keys of Secure Boot are there after a reset (Redfish `ResetKeysType`).
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcSecureBootKeys {
     /// Those that the maker put in.
@@ -102,6 +110,7 @@ pub enum BmcSecureBootKeys {
 
 /// `GET /v1/machines/{machine}/bmc/bios`: the firmware's setup.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBiosList {
     /// All attributes, by name.
     pub items: Vec<BmcBiosAttribute>,
@@ -109,6 +118,7 @@ pub struct BmcBiosList {
 
 /// An attribute of the firmware's setup.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBiosAttribute {
     /// Its name.
     pub name: String,
@@ -128,6 +138,7 @@ pub struct BmcBiosAttribute {
 
 /// A value of an attribute.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum BmcBiosValue {
     /// Yes or no.
@@ -140,6 +151,7 @@ pub enum BmcBiosValue {
 
 /// What an attribute may be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBiosRule {
     /// `Enumeration`, `String`, `Integer`, `Boolean`, `Password`.
     pub kind: String,
@@ -177,6 +189,7 @@ pub struct BmcBiosRule {
 
 /// `PATCH /v1/machines/{machine}/bmc/bios`: only what is given changes; answers a `BmcBiosChange`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcBiosUpdate {
     /// The attributes' new values, by name.
@@ -185,6 +198,7 @@ pub struct BmcBiosUpdate {
 
 /// What came of a change of the firmware's setup.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBiosChange {
     /// When it holds.
     pub applies: BmcBiosApplies,
@@ -194,6 +208,7 @@ pub struct BmcBiosChange {
 
 /// When what was set holds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcBiosApplies {
     /// It was so already.
@@ -206,6 +221,7 @@ pub enum BmcBiosApplies {
 
 /// `GET /v1/machines/{machine}/bmc/boot-order`: the firmware's lasting boot order.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBootOrder {
     /// The boot options in the order in which they are tried; those that are not tried last.
     pub items: Vec<BmcBootOption>,
@@ -213,6 +229,7 @@ pub struct BmcBootOrder {
 
 /// A boot option.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcBootOption {
     /// What the order names it by, such as `Boot0003`.
     pub reference: String,
@@ -229,6 +246,7 @@ pub struct BmcBootOption {
 
 /// `PUT /v1/machines/{machine}/bmc/boot-order`; answers the order.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BmcBootOrderUpdate {
     /// References of the options that are tried first, in this order; the others keep theirs behind them.

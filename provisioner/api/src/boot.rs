@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a machine gets from its UEFI firmware to our agent. A BIOS always goes by iPXE.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BootChain {
     /// Whatever works: the usual way first, another one after it failed.
@@ -21,6 +22,7 @@ pub enum BootChain {
 
 /// `GET /v1/boot-traces/{machine|mac}`: the conversation of a machine, or of one MAC address, with the boot server.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BootTrace {
     /// The machine, if it is one that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +41,7 @@ pub struct BootTrace {
 
 /// One packet or file request, and what it was answered. Fields that don't apply are left out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TraceEntry {
     /// Grows with each entry of the service that answers; for "only what is newer" (`?after=`).
     pub id: u64,
@@ -94,6 +97,7 @@ pub struct TraceEntry {
 
 /// What a conversation means.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Diagnosis {
     /// A stable word, such as `no-loader-request`, `loader-loop`, `outside-window`.
     pub kind: String,

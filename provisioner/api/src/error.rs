@@ -5,6 +5,7 @@ use std::fmt;
 
 /// What every failed request answers, as `application/problem+json`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A stable word for programs, such as `not-found`, `conflict`, `invalid`, `refused`, `unauthorized`.
     #[serde(rename = "type")]
@@ -20,6 +21,7 @@ pub struct Problem {
 
 /// One wrong field.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Where in the body, dotted: `bmc.address`.
     pub field: String,

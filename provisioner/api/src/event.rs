@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that was observed or done. Facts make the timeline.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// Grows with time.
     pub id: EventId,
@@ -25,6 +26,7 @@ pub struct Event {
 
 /// `GET /v1/machines/{machine}/events` and `/v1/instances/{instance}/events`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventList {
     /// The events, oldest first.
     pub items: Vec<Event>,

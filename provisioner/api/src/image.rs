@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An image as the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
     /// Its id.
     pub id: ImageId,
@@ -19,6 +20,7 @@ pub struct Image {
 
 /// What was given at import: the query of `POST /v1/images`, whose body is the file itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
     /// Its name: letters, digits, `.`, `-`, `_`.
@@ -26,6 +28,7 @@ pub struct ImageSpec {
     /// The file's own digest as `sha256:<64 hex>`; checked before anything is parsed.
     pub digest: String,
     /// What the file holds, once unpacked. gz, xz or zst around it is recognised by its magic number.
+    #[cfg_attr(feature = "openapi", param(inline))]
     pub format: ImageFormat,
     /// `x86_64` or `aarch64`; any machine when absent. Of a kernel that runs from RAM: what its header says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +68,7 @@ impl ImageSpec {
 
 /// The format of an image file.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageFormat {
     /// The bytes of the disk.
@@ -78,6 +82,7 @@ pub enum ImageFormat {
 
 /// What is so.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImageStatus {
     /// When the import ended.
     pub imported: Timestamp,
@@ -96,6 +101,7 @@ pub struct ImageStatus {
 
 /// `GET /v1/images`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImageList {
     /// The images, by name.
     pub items: Vec<Image>,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 /// An instance as the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Instance {
     /// Its id.
     pub id: InstanceId,
@@ -26,6 +27,7 @@ pub struct Instance {
 ///
 /// Unknown fields are refused: one that is misspelt (`protectd`) would silently mean nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceSpec {
     /// The image's name; empty of one that was adopted and not installed anew since.
@@ -128,6 +130,7 @@ fn is_false(value: &bool) -> bool {
 
 /// What becomes of a machine's disks when it is released.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ErasePolicy {
     /// Partition tables and file system signatures go; the data can be found by who looks for it.
@@ -139,9 +142,11 @@ pub enum ErasePolicy {
 
 /// `POST /v1/instances`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceCreate {
     /// A DNS label.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// What is asked for.
     pub spec: InstanceSpec,
@@ -149,6 +154,7 @@ pub struct InstanceCreate {
 
 /// `DELETE /v1/instances/{instance}`, the body is optional.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeleteInstance {
     /// Another erase policy than the instance's own.
@@ -159,6 +165,7 @@ pub struct DeleteInstance {
 /// `POST /v1/instances/{instance}/reinstall`: its root disk is written anew, and no other disk is touched. What is left
 /// out stays as it was.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceReinstall {
     /// Another image, by name.
@@ -183,6 +190,7 @@ pub struct InstanceReinstall {
 
 /// `POST /v1/instances/{instance}/actions`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceActionRequest {
     /// What to do.
@@ -191,6 +199,7 @@ pub struct InstanceActionRequest {
 
 /// What a user may ask of an instance.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceAction {
     /// Stop what is done for it. Without a machine it is gone; a deployment is given back, and what was written is wiped; a
@@ -203,6 +212,7 @@ pub enum InstanceAction {
 
 /// The states of an instance.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceState {
     /// It has no machine yet; `waiting` says why.
@@ -224,6 +234,7 @@ pub enum InstanceState {
 
 /// What is so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceStatus {
     /// Where it is in its life.
     pub state: InstanceState,
@@ -263,6 +274,7 @@ pub struct InstanceStatus {
 
 /// `POST /v1/instances/{instance}/rescue`: its machine runs a small system in RAM, and no disk is touched.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceRescue {
     /// SSH public keys, one line each, that log in there as root. There is no password.
@@ -271,6 +283,7 @@ pub struct InstanceRescue {
 
 /// How a rescue system is reached.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RescueAccess {
     /// IPv4 addresses that its agent found.
     pub addresses: Vec<String>,
@@ -280,6 +293,7 @@ pub struct RescueAccess {
 
 /// The rescue of an instance.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RescueStatus {
     /// The rescue system runs, and one can log in.
     pub ready: bool,
@@ -293,6 +307,7 @@ pub struct RescueStatus {
 
 /// `GET /v1/instances`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InstanceList {
     /// The instances, by name.
     pub items: Vec<Instance>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// A machine as the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Machine {
     /// Its id.
     pub id: MachineId,
@@ -22,6 +23,7 @@ pub struct Machine {
 
 /// What people said of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MachineSpec {
     /// Its pool.
     pub pool: String,
@@ -80,7 +82,11 @@ impl MachineSpec {
 }
 
 /// How to reach a BMC. Its password is write-only and therefore not here.
+///
+/// Unknown fields are refused: a certificate's pin that is misspelt would silently pin nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct BmcSpec {
     /// The protocol.
     pub protocol: BmcProtocol,
@@ -128,6 +134,7 @@ impl BmcSpec {
 
 /// The protocol of a BMC.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcProtocol {
     /// IPMI 2.0 over LAN.
@@ -160,6 +167,7 @@ impl BmcProtocol {
 
 /// How a machine's firmware boots.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BootMode {
     /// Legacy BIOS.
@@ -170,6 +178,7 @@ pub enum BootMode {
 
 /// The states of a machine. There is no "failed": see `waiting` and `held`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineState {
     /// Known; not yet inspected on our order, or not accepted.
@@ -192,6 +201,7 @@ pub enum MachineState {
 
 /// What is so, as far as observed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MachineStatus {
     /// Where it is in its life.
     pub state: MachineState,
@@ -226,6 +236,7 @@ pub struct MachineStatus {
 
 /// Observed power. Unreachable is never "off".
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Power {
     /// The BMC said on.
@@ -238,6 +249,7 @@ pub enum Power {
 
 /// What is known of a BMC.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BmcStatus {
     /// Whether it answers.
     pub health: BmcHealth,
@@ -251,6 +263,7 @@ pub struct BmcStatus {
 
 /// Whether a BMC answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BmcHealth {
     /// It has none.
@@ -267,6 +280,7 @@ pub enum BmcHealth {
 
 /// A job: long work on a machine, kept in the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -285,6 +299,7 @@ pub struct Job {
 
 /// What a job is for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// Inventory.
@@ -303,6 +318,7 @@ pub enum JobKind {
 
 /// One step of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// Its name: `power-off`, `boot-network`, `power-on`, `agent`, `inspect`, `write-image`, …
     pub name: String,
@@ -326,6 +342,7 @@ pub struct Step {
 
 /// How far a step is.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StepPhase {
     /// Not begun.
@@ -340,6 +357,7 @@ pub enum StepPhase {
 
 /// What the agent found in a machine.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inventory {
     /// SMBIOS system UUID.
     #[serde(default)]
@@ -375,6 +393,7 @@ pub struct Inventory {
 
 /// The processors of a machine.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cpu {
     /// Model name.
     pub model: String,
@@ -388,6 +407,7 @@ pub struct Cpu {
 
 /// A disk.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Disk {
     /// Kernel name: `vda`, `nvme0n1`. A hint, never an identity.
     pub name: String,
@@ -414,6 +434,7 @@ pub struct Disk {
 
 /// A network interface.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Nic {
     /// Kernel name.
     pub name: String,
@@ -434,6 +455,7 @@ pub struct Nic {
 
 /// A display controller or accelerator, as PCI tells it.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gpu {
     /// PCI address: `0000:3b:00.0`.
     pub address: String,
@@ -448,9 +470,11 @@ pub struct Gpu {
 
 /// `POST /v1/machines`: an operator adds a machine; it is accepted at birth.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineCreate {
     /// A DNS label.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// Its pool, `default` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -516,9 +540,11 @@ fn is_yes(value: &bool) -> bool {
 
 /// `POST /v1/machines/{machine}/adopt`: what runs on it becomes an instance, and the machine is not touched.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineAdopt {
     /// The instance's name, a DNS label.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// Whether deleting the instance is refused until this is taken away.
     #[serde(default = "yes")]
@@ -530,6 +556,7 @@ pub struct MachineAdopt {
 
 /// `PATCH /v1/machines/{machine}`: only what is given changes. Needs `If-Match`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineUpdate {
     /// A new name.
@@ -561,15 +588,18 @@ pub struct MachineUpdate {
     pub retired: Option<bool>,
     /// How it is to get from its firmware to our agent; `null`: as its network says.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BootChain>))]
     pub boot_chain: Option<Option<BootChain>>,
     /// New labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Another zone; `null`: none.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub zone: Option<Option<String>>,
     /// Another rack; `null`: none.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub rack: Option<Option<String>>,
 }
 
@@ -582,6 +612,7 @@ pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 
 /// `POST /v1/machines/{machine}/actions`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineActionRequest {
     /// What to do.
@@ -590,6 +621,7 @@ pub struct MachineActionRequest {
 
 /// What an operator may ask of a machine.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineAction {
     /// Take a discovered machine in: from now on Billet may change it.
@@ -609,6 +641,7 @@ pub enum MachineAction {
 
 /// `GET /v1/machines`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MachineList {
     /// The machines, by name.
     pub items: Vec<Machine>,

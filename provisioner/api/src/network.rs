@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A declared network. Declared in the configuration file; read-only here.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Network {
     /// Its name.
     pub name: String,
@@ -30,6 +31,7 @@ pub struct Network {
 
 /// A subnet of a network.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Subnet {
     /// The name by which addresses are asked for; the network's own of its link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,7 @@ pub struct Subnet {
 
 /// What is observed on a network.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkStatus {
     /// Whether we keep silent there because of another DHCP server.
     #[serde(default)]
@@ -90,6 +93,7 @@ pub struct NetworkStatus {
 
 /// A DHCP server that is not ours.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OtherServer {
     /// Its identifier (option 54), or the address that it sent from.
     pub server: String,
@@ -105,6 +109,7 @@ pub struct OtherServer {
 
 /// A relay that speaks for no declared subnet.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UndeclaredRelay {
     /// Its address (giaddr).
     pub relay: String,
@@ -116,6 +121,7 @@ pub struct UndeclaredRelay {
 
 /// What DHCP does on a network.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DhcpMode {
     /// Hands out addresses and boots.
@@ -130,6 +136,7 @@ pub enum DhcpMode {
 
 /// `GET /v1/networks`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkList {
     /// The networks, by name.
     pub items: Vec<Network>,
@@ -137,6 +144,7 @@ pub struct NetworkList {
 
 /// A lease.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Lease {
     /// The network.
     pub network: String,
@@ -164,6 +172,7 @@ pub struct Lease {
 
 /// What became of a lease.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseState {
     /// It runs.
@@ -178,6 +187,7 @@ pub enum LeaseState {
 
 /// The relay through which a client asked.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseRelay {
     /// Its address (giaddr); none if it only left a note on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,6 +202,7 @@ pub struct LeaseRelay {
 
 /// `GET /v1/networks/{network}/leases`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseList {
     /// The leases, by address.
     pub items: Vec<Lease>,
@@ -203,6 +214,7 @@ pub struct LeaseList {
 /// A reservation: this client always gets this address. Also the body of
 /// `POST /v1/networks/{network}/reservations`; adding the same again changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// The client's hardware address.
@@ -213,6 +225,7 @@ pub struct Reservation {
 
 /// `GET /v1/networks/{network}/reservations`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReservationList {
     /// The reservations, by address.
     pub items: Vec<Reservation>,

@@ -2,6 +2,8 @@
 
 /// Liveness, without a token.
 pub const HEALTH: &str = "/healthz";
+/// `GET` the OpenAPI document of all these paths, without a token.
+pub const OPENAPI: &str = "/v1/openapi.json";
 /// `GET` the machines by name (`?state=`, `?pool=`, `?held=true`, `?limit=`, `?after=`), `POST` one.
 pub const MACHINES: &str = "/v1/machines";
 /// `GET`, `PATCH`, `DELETE` a machine by name or id.

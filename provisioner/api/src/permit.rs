@@ -29,6 +29,7 @@ const LONGEST: usize = 1 << 20;
 ///
 /// Both fields may be missing: services of older builds signed nothing, and what they send has to be refused in words.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedPermit {
     /// The text that was signed: a [`Permit`] as JSON.
     #[serde(default)]

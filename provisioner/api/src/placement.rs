@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One requirement on labels, as in Kubernetes' `LabelSelector.matchExpressions`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LabelExpression {
     /// The label's key.
@@ -18,6 +19,7 @@ pub struct LabelExpression {
 
 /// The operators of Kubernetes' `LabelSelectorRequirement`, in its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LabelOperator {
     /// The label has one of the values.
     In,
@@ -31,6 +33,7 @@ pub enum LabelOperator {
 
 /// The least that a machine must have, as its inventory tells it. What is absent is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Minimum {
     /// Physical cores.
@@ -62,6 +65,7 @@ impl Minimum {
 
 /// Instances of one group get machines as far from each other as there are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     /// The group, a DNS label: all instances that name it are spread together.
@@ -73,6 +77,7 @@ pub struct Spread {
 
 /// Over what a group is spread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SpreadBy {
     /// Over zones, and within a zone over racks.
@@ -84,6 +89,7 @@ pub enum SpreadBy {
 
 /// `PATCH /v1/instances/{instance}`: only what is given changes. `If-Match` is heeded where it is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InstanceUpdate {
     /// Whether it is refused to delete it.
@@ -91,6 +97,7 @@ pub struct InstanceUpdate {
     pub protected: Option<bool>,
     /// By when it has to have a machine; `null`: it may wait for ever.
     #[serde(default, deserialize_with = "crate::machine::given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<jiff::Timestamp>))]
     pub deadline: Option<Option<jiff::Timestamp>>,
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an object waits for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Waiting {
     /// What has to happen, as a sentence.
     pub why: String,
@@ -27,6 +28,7 @@ pub struct Waiting {
 
 /// Work that stopped until a person decides.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Held {
     /// What happened, as a sentence.
     pub why: String,
@@ -48,6 +50,7 @@ pub struct Held {
 
 /// One thing that a person may choose about held work.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Offer {
     /// Its word.
     pub choice: Choice,
@@ -60,6 +63,7 @@ pub struct Offer {
 
 /// What a person may choose about held work. None of these makes a machine available whose disks are not wiped.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// All steps anew; a deployment writes again, a release wipes again.
@@ -98,6 +102,7 @@ impl Choice {
 
 /// `POST /v1/machines/{machine}/choose`.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChooseRequest {
     /// The hold that is answered, by its number.
@@ -112,6 +117,7 @@ pub struct ChooseRequest {
 /// `POST /v1/machines/{machine}/scrap`: its hardware is dead. The machine is forgotten, and with it the instance that was
 /// giving it back; what is on its disks stays there.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineScrap {
     /// The number of the hold that was seen, if the machine is held.
@@ -123,6 +129,7 @@ pub struct MachineScrap {
 
 /// How far a step is, for a progress bar.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Units (bytes) done.
     pub done: u64,
@@ -133,6 +140,7 @@ pub struct Progress {
 /// The answer of `GET /v1/machines/{machine}/why` and `/v1/instances/{instance}/why`: what it waits for, and the
 /// facts behind it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Why {
     /// `machine NAME` or `instance NAME`.
     pub object: String,
@@ -164,6 +172,7 @@ pub struct Why {
 
 /// Something that a person can do. Nothing of it is needed for work that waits: that goes on by itself.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Remedy {
     /// The command; words in capitals are to be replaced.
     pub command: String,
@@ -173,6 +182,7 @@ pub struct Remedy {
 
 /// The machine that an instance has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WhyMachine {
     /// Its name.
     pub name: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A replica.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Replica {
     /// Its id, which is in its data folder and stays.
     pub id: String,
@@ -29,6 +30,7 @@ pub struct Replica {
 
 /// `GET /v1/replicas`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReplicaList {
     /// The replicas, by id.
     pub items: Vec<Replica>,

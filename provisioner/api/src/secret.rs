@@ -8,6 +8,7 @@ use std::fmt;
 /// It serialises, because clients must be able to *send* it; response types never contain it except where an
 /// endpoint's very purpose is to hand out a fresh secret once (claiming a boot window).
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(format = Password))]
 #[serde(transparent)]
 pub struct Secret(String);
 

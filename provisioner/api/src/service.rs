@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// `POST /v1/machines/{machine}/service`: the machine is taken out, and given back as it was.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MachineService {
     /// What is to be done, in this order. Each kind once at most.
@@ -15,6 +16,7 @@ pub struct MachineService {
 
 /// One thing that is done on a machine in servicing.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum ServiceStep {
     /// The agent takes the inventory anew.

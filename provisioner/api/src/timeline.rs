@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that was observed or done.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TimelineEntry {
     /// Grows along the timeline; for "only what comes after" (`?after=`).
     pub id: String,
@@ -26,6 +27,7 @@ pub struct TimelineEntry {
 
 /// `GET /v1/machines/{machine}/timeline` and `/v1/instances/{instance}/timeline`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Timeline {
     /// The entries, oldest first.
     pub items: Vec<TimelineEntry>,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether anybody may work, and what destroys just now.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Works {
     /// There while everything is frozen: nothing is switched, written, wiped or given to anybody.
     pub frozen: Option<Frozen>,
@@ -14,6 +15,7 @@ pub struct Works {
 
 /// Somebody stopped everything.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Frozen {
     /// Since when, by the database's clock.
     pub since: Timestamp,
@@ -26,6 +28,7 @@ pub struct Frozen {
 
 /// How many machines are wiped, and how many wait for that.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Wiping {
     /// How many have leave and are not done.
     pub running: u64,
@@ -37,6 +40,7 @@ pub struct Wiping {
 
 /// `POST /v1/works/freeze`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FreezeRequest {
     /// Why, for whoever wonders.

@@ -26,6 +26,12 @@ use provisioner_lifecycle::{Owner, OwnerName, Request, admit};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Makes what runs on a machine an instance.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_ADOPT, tag = "machines",
+    request_body = MachineAdopt,
+    responses((status = 201, body = provisioner_api::Instance), (status = 409)),
+)]
 pub(crate) async fn adopt(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -61,6 +61,12 @@ fn refused(detail: &str) -> ApiError {
 }
 
 /// Trades a boot window's token for a session, once.
+#[utoipa::path(
+    post, path = provisioner_api::paths::AGENT_CLAIM, tag = "agent",
+    request_body = ClaimRequest,
+    security(()),
+    responses((status = 200, body = ClaimResponse), (status = 403), (status = 409)),
+)]
 pub(crate) async fn claim(
     State(service): State<Arc<Service>>,
     Body(body): Body<ClaimRequest>,
@@ -264,14 +270,24 @@ async fn discovered(
 }
 
 /// How long to wait for an order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Poll {
+    /// Seconds that the answer may take if there is no order.
     #[serde(default)]
     wait: u64,
 }
 
 /// The order that stands, by long poll.
+#[utoipa::path(
+    get, path = provisioner_api::paths::AGENT_ORDERS, tag = "agent",
+    params(Poll, ("billet-challenge" = Option<String>, Header, description = "32 hex digits, made anew for each question; a permit repeats them")),
+    responses(
+        (status = 200, body = Order, headers(("billet-fence" = String, description = "`<term>.<epoch>`: an agent obeys nothing lower than the highest that it heard"))),
+        (status = 204, description = "Nothing is to be done")
+    ),
+)]
 pub(crate) async fn orders(
     State(service): State<Arc<Service>>,
     Extension(session): Extension<Session>,
@@ -511,6 +527,12 @@ async fn our_address(service: &Service, mac: &str) -> Result<Ipv4Addr, ServiceEr
 }
 
 /// What came of an order.
+#[utoipa::path(
+    post, path = provisioner_api::paths::AGENT_REPORTS, tag = "agent",
+    summary = "Says what came of an order, or how far it is",
+    request_body = Report,
+    responses((status = 200, body = ReportResponse), (status = 409)),
+)]
 pub(crate) async fn report(
     State(service): State<Arc<Service>>,
     Extension(session): Extension<Session>,
@@ -605,6 +627,10 @@ async fn read_apart<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static
 }
 
 /// A manifest by its SHA-256.
+#[utoipa::path(
+    get, path = provisioner_api::paths::AGENT_MANIFEST, tag = "agent",
+    responses((status = 200, body = Object)),
+)]
 pub(crate) async fn manifest(
     State(service): State<Arc<Service>>,
     Path(sha256): Path<String>,
@@ -624,6 +650,12 @@ pub(crate) async fn manifest(
 }
 
 /// A chunk by the SHA-256 of its stored bytes.
+#[utoipa::path(
+    get, path = provisioner_api::paths::AGENT_CHUNK, tag = "agent",
+    responses(
+        (status = 200, body = inline(crate::api::openapi::File), content_type = "application/octet-stream")
+    ),
+)]
 pub(crate) async fn chunk(
     State(service): State<Arc<Service>>,
     Path(sha256): Path<String>,
@@ -641,6 +673,12 @@ pub(crate) async fn chunk(
 }
 
 /// A rescue archive by its SHA-256.
+#[utoipa::path(
+    get, path = provisioner_api::paths::AGENT_RESCUE, tag = "agent",
+    responses(
+        (status = 200, body = inline(crate::api::openapi::File), content_type = "application/octet-stream")
+    ),
+)]
 pub(crate) async fn rescue(
     State(service): State<Arc<Service>>,
     Path(sha256): Path<String>,

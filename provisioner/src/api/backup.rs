@@ -32,6 +32,15 @@ const PIECE: usize = 256 * 1024;
 /// One backup is made at a time; the next waits.
 static MAKING: Semaphore = Semaphore::const_new(1);
 
+/// Backs the database up.
+#[utoipa::path(
+    get, path = provisioner_api::paths::BACKUP, tag = "service",
+    operation_id = "backup",
+    responses(
+        (status = 200, body = inline(crate::api::openapi::File), content_type = "application/zstd"),
+        (status = 507)
+    ),
+)]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
     // Nobody closes it.
     let making = MAKING.acquire().await.ok();

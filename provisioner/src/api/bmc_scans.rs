@@ -12,6 +12,12 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Answers when all was searched. A client that goes away ends the search.
+#[utoipa::path(
+    post, path = provisioner_api::paths::BMC_SCANS, tag = "bmc",
+    summary = "Searches a declared subnet for BMCs",
+    request_body = BmcScan,
+    responses((status = 200, body = BmcFoundList), (status = 409), (status = 504)),
+)]
 pub(super) async fn scan(
     State(service): State<Arc<Service>>,
     Body(body): Body<BmcScan>,

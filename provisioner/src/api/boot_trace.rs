@@ -22,12 +22,20 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// Which entries.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct After {
+    /// Only newer than the entry with this id.
     after: Option<u64>,
 }
 
+/// Shows the boot conversation of a machine or of a MAC address.
+#[utoipa::path(
+    get, path = provisioner_api::paths::BOOT_TRACE, tag = "boot-traces",
+    params(After),
+    responses((status = 200, body = BootTrace)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(target): Path<String>,

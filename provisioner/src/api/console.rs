@@ -25,16 +25,30 @@ use std::{sync::Arc, time::Duration};
 const TYPING: Duration = Duration::from_secs(60);
 
 /// Which bytes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
+    /// From this position on.
     from: Option<u64>,
+    /// So many of the last bytes, instead of `from`.
     tail: Option<u64>,
+    /// Whether it goes on with what comes, until the client goes.
     #[serde(default)]
     follow: bool,
 }
 
 /// The recorded bytes, then, if it is to follow, what comes: one chunk as soon as there is one, until the client goes.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_CONSOLE, tag = "console",
+    summary = "Reads the serial console",
+    params(Which),
+    responses(
+        (status = 200, body = inline(crate::api::openapi::File), content_type = "application/octet-stream", headers(("billet-console-position" = u64, description = "The position of the first byte"))),
+        (status = 429),
+        (status = 507)
+    ),
+)]
 pub(crate) async fn read(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -60,6 +74,12 @@ pub(crate) async fn read(
 }
 
 /// Types the body.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_CONSOLE, tag = "console",
+    summary = "Types on the serial console",
+    request_body(content = inline(crate::api::openapi::File), content_type = "application/octet-stream", description = "At most 4096 bytes"),
+    responses((status = 204)),
+)]
 pub(crate) async fn write(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -84,6 +104,12 @@ pub(crate) async fn write(
 }
 
 /// Sends a break.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_CONSOLE_BREAK, tag = "console",
+    summary = "Sends a break on the serial console",
+    operation_id = "break",
+    responses((status = 204)),
+)]
 pub(crate) async fn send_break(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -96,6 +122,11 @@ pub(crate) async fn send_break(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Says whether the console is connected, and what of it is recorded.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_CONSOLE_STATUS, tag = "console",
+    responses((status = 200, body = ConsoleStatus), (status = 507)),
+)]
 pub(crate) async fn status(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

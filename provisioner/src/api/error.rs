@@ -1,15 +1,18 @@
 //! Errors on the wire: the only place with status codes.
 
+use super::json;
 use crate::{service::ServiceError, store::StoreError, text::without_secrets};
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection, rejection::QueryRejection},
-    http::{Method, StatusCode, Uri, header, request::Parts},
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bmc::BmcError;
 use provisioner_api::{FieldError, Problem};
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
 /// The word for a database that can't be reached.
 const LOST: &str = "database";
@@ -82,6 +85,12 @@ impl ApiError {
                 .for_each(|field| "it is taken already; choose another".clone_into(&mut field.detail));
         }
         self
+    }
+
+    /// The fields that it names.
+    #[cfg(test)]
+    pub(super) fn fields(&self) -> &[FieldError] {
+        &self.0.fields
     }
 
     /// Our own fault. The cause goes to the log with its whole chain, not to the client.
@@ -182,14 +191,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => {
-                Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.body_text()))
-            }
-            Err(error) => Err(ApiError::new(error.status(), "invalid", error.body_text())),
+        if !is_json(request.headers()) {
+            let detail =
+                "the body has to be JSON, and the header to say so: `Content-Type: application/json`";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", detail));
         }
+        json::read(&bytes(request, state).await?).map(Self)
     }
+}
+
+/// JSON bodies that may be left out.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = bytes(request, state).await?;
+        if bytes.is_empty() { Ok(Self(T::default())) } else { json::read(&bytes).map(Self) }
+    }
+}
+
+/// The whole body, if it is not too large.
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let read = Bytes::from_request(request, state).await;
+    read.map_err(|error| ApiError::new(error.status(), "invalid", error.body_text()))
+}
+
+/// Whether a body says that it is JSON (RFC 8259), or something that is written in it (RFC 6839).
+fn is_json(headers: &HeaderMap) -> bool {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok()).unwrap_or_default();
+    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 /// Queries whose rejection is a problem document.
@@ -198,11 +231,11 @@ pub(crate) struct Query<T>(pub(crate) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|axum::extract::Query(query)| Self(query)).map_err(|error: QueryRejection| {
-            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.body_text())
-        })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(query));
+        read.map(Self)
+            .map_err(|error| json::wrong("query", &error.path().to_string(), &error.inner().to_string()))
     }
 }
 

@@ -19,10 +19,20 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+/// Lists the images by name.
+#[utoipa::path(
+    get, path = provisioner_api::paths::IMAGES, tag = "images",
+    responses((status = 200, body = ImageList)),
+)]
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<ImageList>, ApiError> {
     Ok(Json(ImageList { items: service.store.image_list().await? }))
 }
 
+/// Shows an image.
+#[utoipa::path(
+    get, path = provisioner_api::paths::IMAGE, tag = "images",
+    responses((status = 200, body = Image)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -32,6 +42,18 @@ pub(crate) async fn show(
 }
 
 /// Takes the file, checks its digest before anything is parsed, and puts it into the chunk store.
+#[utoipa::path(
+    post, path = provisioner_api::paths::IMAGES, tag = "images",
+    summary = "Imports an image",
+    params(ImageSpec),
+    request_body(content = inline(crate::api::openapi::File), content_type = "application/octet-stream", description = "The file itself"),
+    responses(
+        (status = 200, body = Image, description = "The same image is there already"),
+        (status = 201, body = Image),
+        (status = 409),
+        (status = 507)
+    ),
+)]
 pub(crate) async fn import(
     State(service): State<Arc<Service>>,
     Query(spec): Query<ImageSpec>,
@@ -160,6 +182,11 @@ fn full(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Deletes an image that no instance is made from.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::IMAGE, tag = "images",
+    responses((status = 204), (status = 409)),
+)]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -21,6 +21,13 @@ use provisioner_api::InstanceUpdate;
 use provisioner_lifecycle::{Refusal, is_overdue, is_to_erase};
 use std::sync::Arc;
 
+/// Changes what is given of an instance.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::INSTANCE, tag = "instances",
+    request_body = InstanceUpdate,
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to be changed; another one is refused. `*`: any")),
+    responses((status = 200, body = provisioner_api::Instance), (status = 409), (status = 412)),
+)]
 pub(crate) async fn update(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

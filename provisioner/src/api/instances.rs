@@ -4,7 +4,7 @@ use super::{
     boot_trace,
     caller::Caller,
     convert,
-    error::{ApiError, Body, Query},
+    error::{ApiError, Body, OptionalBody, Query},
     instance_network,
     instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, etag, event_list},
@@ -21,7 +21,6 @@ use crate::{
 };
 use axum::{
     Extension, Json,
-    body::Bytes,
     extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -50,14 +49,26 @@ pub(crate) fn secret_owner(id: InstanceId) -> String {
 }
 
 /// What a list may be narrowed to, and which page of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
+    /// In this state.
+    #[param(inline)]
     state: Option<InstanceState>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
+    /// The `next` of the page before.
     after: Option<String>,
 }
 
+/// Lists the instances by name.
+#[utoipa::path(
+    get, path = provisioner_api::paths::INSTANCES, tag = "instances",
+    params(Filter),
+    responses((status = 200, body = InstanceList)),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -101,6 +112,12 @@ pub(super) async fn find(service: &Service, key: &str) -> Result<ListedInstance,
     found.ok_or_else(|| ApiError::not_found("instance", key))
 }
 
+/// Asks for an instance.
+#[utoipa::path(
+    post, path = provisioner_api::paths::INSTANCES, tag = "instances",
+    request_body = InstanceCreate,
+    responses((status = 201, body = Instance), (status = 409)),
+)]
 pub(crate) async fn create(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -179,6 +196,11 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, tagged(instance)).into_response())
 }
 
+/// Shows an instance.
+#[utoipa::path(
+    get, path = provisioner_api::paths::INSTANCE, tag = "instances",
+    responses((status = 200, body = Instance)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -189,17 +211,17 @@ pub(crate) async fn show(
 
 /// Asks for the instance to be given back. Repeating it changes nothing: the first word on erasing stands, unless it
 /// came to nothing and the machine is held.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::INSTANCE, tag = "instances",
+    summary = "Asks for an instance to be given back",
+    request_body = Option<DeleteInstance>,
+    responses((status = 202, body = Instance), (status = 409)),
+)]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
-    body: Bytes,
+    OptionalBody(body): OptionalBody<DeleteInstance>,
 ) -> Result<Response, ApiError> {
-    let body: DeleteInstance = if body.is_empty() {
-        DeleteInstance::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", error.to_string()))?
-    };
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
     if record.standing.release.is_none() && own.as_ref().is_some_and(|own| own.machine.want.protected) {
         return Err(ServiceError::from(Refusal::Protected).into());
@@ -239,6 +261,12 @@ pub(crate) async fn delete(
     Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
 }
 
+/// Asks for something to be done with an instance.
+#[utoipa::path(
+    post, path = provisioner_api::paths::INSTANCE_ACTIONS, tag = "instances",
+    request_body = InstanceActionRequest,
+    responses((status = 202, body = Instance), (status = 409)),
+)]
 pub(crate) async fn act(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -305,6 +333,12 @@ async fn cancel_wish(service: &Service, record: &InstanceRecord) -> Result<(), S
     service.instance_change_loaded(record, cancelled).await.map(drop)
 }
 
+/// Lists the events of an instance.
+#[utoipa::path(
+    get, path = provisioner_api::paths::INSTANCE_EVENTS, tag = "instances",
+    params(EventQuery),
+    responses((status = 200, body = EventList)),
+)]
 pub(crate) async fn events(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -314,6 +348,11 @@ pub(crate) async fn events(
     event_list(&service, EventsOf::Instance(record.id), &query).await
 }
 
+/// Says what an instance waits for.
+#[utoipa::path(
+    get, path = provisioner_api::paths::INSTANCE_WHY, tag = "instances",
+    responses((status = 200, body = Why)),
+)]
 pub(crate) async fn why(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -36,28 +36,49 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a list may be narrowed to, and which page of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
+    /// In this state.
+    #[param(inline)]
     state: Option<MachineState>,
+    /// In this pool.
     pool: Option<String>,
+    /// Held, or not held.
     held: Option<bool>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
+    /// The `next` of the page before.
     after: Option<String>,
 }
 
 /// Which events: those behind one, or the newest.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventQuery {
+    /// Only newer than this event: its id, or the `next` of the page before.
+    #[param(value_type = Option<uuid::Uuid>)]
     after: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
+    /// The last so many, instead of `after` and `limit`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     newest: Option<String>,
 }
 
 /// How many facts stand behind a "why".
 pub(super) const FACTS: u32 = 10;
 
+/// Lists the machines by name.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINES, tag = "machines",
+    params(Filter),
+    responses((status = 200, body = MachineList)),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -84,6 +105,12 @@ async fn wire(service: &Service, record: &MachineRecord) -> Result<Machine, ApiE
     Ok(convert::machine(service, record, owner.as_deref(), clock::now()))
 }
 
+/// Adds a machine.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINES, tag = "machines",
+    request_body = MachineCreate,
+    responses((status = 201, body = Machine), (status = 409)),
+)]
 pub(crate) async fn create(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -138,6 +165,11 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, tagged(machine)).into_response())
 }
 
+/// Shows a machine.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE, tag = "machines",
+    responses((status = 200, body = Machine)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -147,6 +179,13 @@ pub(crate) async fn show(
     Ok(tagged(caller.sees(wire(&service, &record).await?)))
 }
 
+/// Changes what is given of a machine.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE, tag = "machines",
+    request_body = MachineUpdate,
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to be changed; another one is refused. `*`: any")),
+    responses((status = 200, body = Machine), (status = 409), (status = 412)),
+)]
 pub(crate) async fn update(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -336,6 +375,11 @@ fn check_version(headers: &HeaderMap, record: &MachineRecord) -> Result<(), ApiE
     Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail))
 }
 
+/// Forgets a machine that nobody owns.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE, tag = "machines",
+    responses((status = 204), (status = 409)),
+)]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -370,6 +414,12 @@ pub(crate) async fn delete(
     }
 }
 
+/// Asks for something to be done with a machine.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_ACTIONS, tag = "machines",
+    request_body = MachineActionRequest,
+    responses((status = 200, body = Machine), (status = 409)),
+)]
 pub(crate) async fn act(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -401,6 +451,11 @@ pub(crate) async fn act(
 }
 
 /// Answers a hold.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_CHOOSE, tag = "machines",
+    request_body = ChooseRequest,
+    responses((status = 200, body = Machine), (status = 409)),
+)]
 pub(crate) async fn choose(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -456,6 +511,12 @@ async fn erase_of(service: &Service, record: &MachineRecord, ends: bool) -> Resu
     Ok(instance.erase())
 }
 
+/// Lists the events of a machine.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_EVENTS, tag = "machines",
+    params(EventQuery),
+    responses((status = 200, body = EventList)),
+)]
 pub(crate) async fn events(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -486,6 +547,11 @@ pub(super) async fn event_list(
     Ok(Json(EventList { items, next }))
 }
 
+/// Says what a machine waits for.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_WHY, tag = "machines",
+    responses((status = 200, body = Why)),
+)]
 pub(crate) async fn why(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -24,6 +24,11 @@ use pxe_proto::boot::Preference;
 use serde::Deserialize;
 use std::{net::Ipv4Addr, sync::Arc};
 
+/// Lists the networks by name.
+#[utoipa::path(
+    get, path = provisioner_api::paths::NETWORKS, tag = "networks",
+    responses((status = 200, body = NetworkList)),
+)]
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<NetworkList>, ApiError> {
     let mut items = Vec::new();
     for declared in &service.config.networks {
@@ -33,6 +38,11 @@ pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Net
     Ok(Json(NetworkList { items }))
 }
 
+/// Shows a network.
+#[utoipa::path(
+    get, path = provisioner_api::paths::NETWORK, tag = "networks",
+    responses((status = 200, body = Network)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -42,13 +52,23 @@ pub(crate) async fn show(
 }
 
 /// Which page of leases or reservations.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<String>,
+    /// The `next` of the page before: an IPv4 address.
     pub(super) after: Option<String>,
 }
 
+/// Lists the leases of a network by address.
+#[utoipa::path(
+    get, path = provisioner_api::paths::LEASES, tag = "networks",
+    params(Page),
+    responses((status = 200, body = LeaseList)),
+)]
 pub(crate) async fn leases(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,

@@ -27,6 +27,12 @@ use provisioner_api::{Image, InstanceReinstall, InstanceSpec, InstanceState};
 use provisioner_lifecycle::{Refusal, Reinstall, Request, admit};
 use std::sync::Arc;
 
+/// Has the root disk of an instance written anew.
+#[utoipa::path(
+    post, path = provisioner_api::paths::INSTANCE_REINSTALL, tag = "instances",
+    request_body = InstanceReinstall,
+    responses((status = 202, body = provisioner_api::Instance), (status = 409)),
+)]
 pub(crate) async fn reinstall(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -7,6 +7,12 @@ use provisioner_api::{Replica, ReplicaList};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Lists the replicas.
+#[utoipa::path(
+    get, path = provisioner_api::paths::REPLICAS, tag = "service",
+    operation_id = "replicas",
+    responses((status = 200, body = ReplicaList)),
+)]
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<ReplicaList>, ApiError> {
     let leader = leader(&service).await?;
     let rows = service.store.replica_list().await.map_err(ServiceError::from)?;

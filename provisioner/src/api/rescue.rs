@@ -23,6 +23,12 @@ use provisioner_api::{InstanceRescue, RescueAccess};
 use provisioner_lifecycle::{Refusal, Request};
 use std::{net::IpAddr, sync::Arc};
 
+/// Has the machine of an instance run a rescue system in RAM.
+#[utoipa::path(
+    post, path = provisioner_api::paths::INSTANCE_RESCUE, tag = "instances",
+    request_body = InstanceRescue,
+    responses((status = 202, body = provisioner_api::Instance), (status = 409)),
+)]
 pub(crate) async fn rescue(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -41,6 +47,11 @@ pub(crate) async fn rescue(
     answer(&service, &key).await
 }
 
+/// Ends the rescue of an instance.
+#[utoipa::path(
+    post, path = provisioner_api::paths::INSTANCE_UNRESCUE, tag = "instances",
+    responses((status = 202, body = provisioner_api::Instance), (status = 409)),
+)]
 pub(crate) async fn unrescue(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -22,6 +22,13 @@ use provisioner_api::{Reservation, ReservationList};
 use pxe::leases::{LeaseState, Reservation as Kept};
 use std::{net::Ipv4Addr, sync::Arc};
 
+/// Lists the reservations of a network by address.
+#[utoipa::path(
+    get, path = provisioner_api::paths::RESERVATIONS, tag = "networks",
+    operation_id = "reservations",
+    params(Page),
+    responses((status = 200, body = ReservationList)),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -36,6 +43,17 @@ pub(crate) async fn list(
 }
 
 /// Adds one. The same again changes nothing; of a client that has another one, this takes its place.
+#[utoipa::path(
+    post, path = provisioner_api::paths::RESERVATIONS, tag = "networks",
+    summary = "Reserves an address for a client",
+    operation_id = "reserve",
+    request_body = Reservation,
+    responses(
+        (status = 200, body = Reservation, description = "It was reserved already"),
+        (status = 201, body = Reservation),
+        (status = 409)
+    ),
+)]
 pub(crate) async fn add(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -62,6 +80,12 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(wire(wanted))).into_response())
 }
 
+/// Takes a reservation away.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::RESERVATION, tag = "networks",
+    operation_id = "unreserve",
+    responses((status = 204)),
+)]
 pub(crate) async fn remove(
     State(service): State<Arc<Service>>,
     Path((name, mac)): Path<(String, String)>,

@@ -4,10 +4,10 @@
 use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
-    backup, bmc, bmc_scans, boot_trace, console, error, images, instance_update, instances, linger, machines,
-    metrics, networks,
+    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger, machines,
+    metrics, networks, openapi,
     policy::{Of, Policy},
-    reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
+    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
 };
 use crate::service::Service;
 use axum::{
@@ -235,7 +235,8 @@ fn others() -> Vec<Route> {
         Route::new(Method::GET, paths::AGENT_RESCUE, Policy::AGENT, agent::rescue),
         // The claim proves itself by the token in its body.
         Route::new(Method::POST, paths::AGENT_CLAIM, Policy::OPEN, agent::claim),
-        Route::new(Method::GET, paths::HEALTH, Policy::OPEN, async || "ok\n"),
+        Route::new(Method::GET, paths::HEALTH, Policy::OPEN, health::show),
+        Route::new(Method::GET, paths::OPENAPI, Policy::OPEN, openapi::show),
     ]
 }
 

@@ -14,6 +14,12 @@ use axum::{
 use provisioner_api::MachineScrap;
 use std::sync::Arc;
 
+/// Forgets a machine whose hardware is dead, and its instance.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_SCRAP, tag = "machines",
+    request_body = MachineScrap,
+    responses((status = 204), (status = 409)),
+)]
 pub(crate) async fn scrap(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -22,6 +22,13 @@ use provisioner_api::{MachineService, ServiceStep};
 use provisioner_lifecycle::{Request, admit};
 use std::sync::Arc;
 
+/// Takes a machine out for planned work.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_SERVICE, tag = "machines",
+    operation_id = "service",
+    request_body = MachineService,
+    responses((status = 202, body = provisioner_api::Machine), (status = 409)),
+)]
 pub(crate) async fn begin(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -24,17 +24,35 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// Which part, and which page of it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TimelineQuery {
+    /// Not before then.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Not after then.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
+    /// Only these kinds, with commas between them: `dhcp,boot`.
+    #[param(pattern = "^[a-z-]+(,[a-z-]+)*$")]
     kinds: Option<String>,
+    /// Only what comes after this entry: its id, or the `next` of the page before.
     after: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
+    /// The last so many, instead of `after` and `limit`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     newest: Option<String>,
 }
 
+/// Tells the story of a machine.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_TIMELINE, tag = "timeline",
+    params(TimelineQuery),
+    responses((status = 200, body = Timeline)),
+)]
 pub(crate) async fn of_machine(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -44,6 +62,12 @@ pub(crate) async fn of_machine(
     answer(&service, Some(&record), record.owner(), Begin::default(), &query).await
 }
 
+/// Tells the story of an instance.
+#[utoipa::path(
+    get, path = provisioner_api::paths::INSTANCE_TIMELINE, tag = "timeline",
+    params(TimelineQuery),
+    responses((status = 200, body = Timeline)),
+)]
 pub(crate) async fn of_instance(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

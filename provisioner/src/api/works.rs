@@ -13,10 +13,21 @@ use std::sync::Arc;
 /// Most characters of a reason: it stands in the answer of everything that waits.
 const WHY: usize = 200;
 
+/// Says whether everything is frozen, and how many machines are being wiped.
+#[utoipa::path(
+    get, path = provisioner_api::paths::WORKS, tag = "works",
+    responses((status = 200, body = Works)),
+)]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Json<Works>, ApiError> {
     Ok(Json(works(&service).await?))
 }
 
+/// Stops everything.
+#[utoipa::path(
+    post, path = provisioner_api::paths::WORKS_FREEZE, tag = "works",
+    request_body = FreezeRequest,
+    responses((status = 200, body = Works)),
+)]
 pub(crate) async fn freeze(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
@@ -30,6 +41,11 @@ pub(crate) async fn freeze(
     Ok(Json(works(&service).await?))
 }
 
+/// Lets everything go on.
+#[utoipa::path(
+    post, path = provisioner_api::paths::WORKS_UNFREEZE, tag = "works",
+    responses((status = 200, body = Works)),
+)]
 pub(crate) async fn unfreeze(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,

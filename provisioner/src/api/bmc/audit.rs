@@ -10,6 +10,12 @@ use axum::{
 use provisioner_api::{BmcAudit, BmcAuditRequest, BmcSeverity};
 use std::sync::Arc;
 
+/// Says what is weak about the BMC.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_AUDIT, tag = "bmc",
+    request_body = BmcAuditRequest,
+    responses((status = 200, body = BmcAudit)),
+)]
 pub(in crate::api) async fn audit(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -15,6 +15,11 @@ use axum::{
 use provisioner_api::{BmcBoot, BmcBootDevice, BmcDetails, BmcPower, BmcPress, BmcSettingsUpdate};
 use std::sync::Arc;
 
+/// Shows what the BMC says of itself.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC, tag = "bmc",
+    responses((status = 200, body = BmcDetails)),
+)]
 pub(in crate::api) async fn show(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -28,6 +33,12 @@ async fn details(reached: &Reached) -> Result<Json<BmcDetails>, ApiError> {
     Ok(Json(details))
 }
 
+/// Changes small settings of the BMC.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE_BMC, tag = "bmc",
+    request_body = BmcSettingsUpdate,
+    responses((status = 200, body = BmcDetails)),
+)]
 pub(in crate::api) async fn update(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -57,6 +68,11 @@ pub(in crate::api) async fn update(
     details(&reached).await
 }
 
+/// Shows the power as the BMC says it.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_POWER, tag = "bmc",
+    responses((status = 200, body = BmcPower)),
+)]
 pub(in crate::api) async fn power(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -65,6 +81,12 @@ pub(in crate::api) async fn power(
     Ok(Json(BmcPower { power: view::power(reached.ask(reached.bmc.power()).await?) }))
 }
 
+/// Presses a button.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_POWER, tag = "bmc",
+    request_body = BmcPress,
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn press(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -76,6 +98,11 @@ pub(in crate::api) async fn press(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Shows the boot override.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_BOOT, tag = "bmc",
+    responses((status = 200, body = BmcBoot)),
+)]
 pub(in crate::api) async fn boot(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -84,6 +111,12 @@ pub(in crate::api) async fn boot(
     Ok(Json(reached.ask(calls::boot(&*reached.bmc)).await?))
 }
 
+/// Sets the boot override.
+#[utoipa::path(
+    put, path = provisioner_api::paths::MACHINE_BMC_BOOT, tag = "bmc",
+    request_body = BmcBoot,
+    responses((status = 200, body = BmcBoot)),
+)]
 pub(in crate::api) async fn set_boot(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

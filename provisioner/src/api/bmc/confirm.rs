@@ -15,6 +15,12 @@ use provisioner_api::{BmcConfirm, BmcPower, Power};
 use provisioner_lifecycle::{Fact, observe};
 use std::sync::Arc;
 
+/// Confirms what somebody did at the machine, where nothing else tells.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_CONFIRM, tag = "bmc",
+    request_body = BmcConfirm,
+    responses((status = 200, body = BmcPower)),
+)]
 pub(in crate::api) async fn confirm(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

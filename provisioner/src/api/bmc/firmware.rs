@@ -31,6 +31,11 @@ const TARGETS_MAX: usize = 64;
 /// By what an update is shown whose task nobody knows.
 const UNKNOWN: &str = "-";
 
+/// Lists the firmware.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_FIRMWARE, tag = "bmc",
+    responses((status = 200, body = BmcFirmwareList)),
+)]
 pub(in crate::api) async fn firmware(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -39,6 +44,12 @@ pub(in crate::api) async fn firmware(
     Ok(Json(reached.ask(calls::firmware(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Starts an update of firmware.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_FIRMWARE, tag = "bmc",
+    request_body = BmcFirmwareUpdate,
+    responses((status = 202, body = BmcTask)),
+)]
 pub(in crate::api) async fn start_update(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -211,6 +222,11 @@ fn marked(record: &MachineRecord, mut task: BmcTask) -> BmcTask {
     task
 }
 
+/// Lists the BMC's tasks.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_TASKS, tag = "bmc",
+    responses((status = 200, body = BmcTaskList)),
+)]
 pub(in crate::api) async fn tasks(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -222,6 +238,11 @@ pub(in crate::api) async fn tasks(
     Ok(Json(BmcTaskList { items }))
 }
 
+/// Shows a task of the BMC.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_TASK, tag = "bmc",
+    responses((status = 200, body = BmcTask)),
+)]
 pub(in crate::api) async fn task(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,
@@ -235,6 +256,11 @@ pub(in crate::api) async fn task(
 }
 
 /// Follows an update no longer. The BMC is not told: what it is at goes on.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_TASK, tag = "bmc",
+    summary = "Follows an update no longer",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn forget_task(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,

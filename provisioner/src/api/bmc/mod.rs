@@ -3,15 +3,15 @@
 //! A GET changes nothing. What changes the machine is told on its timeline before it is done, is refused for a machine
 //! that nobody accepted, and, where it would cross a job's work or a firmware update, while one runs.
 
-mod audit;
-mod basics;
-mod confirm;
-mod firmware;
-mod parts;
-mod record;
-mod reports;
-mod settings;
-mod users;
+pub(super) mod audit;
+pub(super) mod basics;
+pub(super) mod confirm;
+pub(super) mod firmware;
+pub(super) mod parts;
+pub(super) mod record;
+pub(super) mod reports;
+pub(super) mod settings;
+pub(super) mod users;
 
 pub(super) use audit::audit;
 pub(super) use basics::{boot, power, press, set_boot, show, update};

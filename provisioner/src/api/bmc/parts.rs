@@ -24,12 +24,20 @@ const NEWEST: usize = 100;
 const MOST: usize = 10_000;
 
 /// Which entries of a log.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Which {
+    /// How many.
+    #[param(minimum = 1, maximum = 10000, default = 100)]
     newest: Option<usize>,
 }
 
+/// Lists the sensors.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_SENSORS, tag = "bmc",
+    responses((status = 200, body = BmcSensorList)),
+)]
 pub(in crate::api) async fn sensors(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -38,6 +46,11 @@ pub(in crate::api) async fn sensors(
     Ok(Json(reached.ask(calls::sensors(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Shows the hardware's event log.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_SEL, tag = "bmc",
+    responses((status = 200, body = BmcSel)),
+)]
 pub(in crate::api) async fn sel(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -46,6 +59,11 @@ pub(in crate::api) async fn sel(
     Ok(Json(reached.ask(calls::sel(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Empties the hardware's event log.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_SEL, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn clear_sel(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -56,6 +74,12 @@ pub(in crate::api) async fn clear_sel(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Sets the clock of the hardware's event log.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE_BMC_SEL, tag = "bmc",
+    request_body = BmcSelUpdate,
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn set_sel_clock(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -73,6 +97,11 @@ pub(in crate::api) async fn set_sel_clock(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Lists the field replaceable units.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_FRU, tag = "bmc",
+    responses((status = 200, body = BmcFruList)),
+)]
 pub(in crate::api) async fn fru(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -81,6 +110,12 @@ pub(in crate::api) async fn fru(
     Ok(Json(reached.ask(calls::fru(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Switches the lamp that shows where the machine is.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_IDENTIFY, tag = "bmc",
+    request_body = BmcIdentify,
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn identify(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -96,6 +131,11 @@ pub(in crate::api) async fn identify(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Shows the machine's parts as the BMC knows them.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_HARDWARE, tag = "bmc",
+    responses((status = 200, body = BmcHardware)),
+)]
 pub(in crate::api) async fn hardware(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -104,6 +144,11 @@ pub(in crate::api) async fn hardware(
     Ok(Json(reached.ask(calls::hardware(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Lists the BMC's logs.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_LOGS, tag = "bmc",
+    responses((status = 200, body = BmcLogList)),
+)]
 pub(in crate::api) async fn logs(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -112,6 +157,12 @@ pub(in crate::api) async fn logs(
     Ok(Json(reached.ask(calls::logs(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Lists the newest entries of a log.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_LOG, tag = "bmc",
+    params(Which),
+    responses((status = 200, body = BmcLogEntries)),
+)]
 pub(in crate::api) async fn log(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,
@@ -125,6 +176,11 @@ pub(in crate::api) async fn log(
     Ok(Json(reached.ask(calls::log(&*reached.bmc, &reached.address, &id, newest)).await?))
 }
 
+/// Empties a log.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_LOG, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn clear_log(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,

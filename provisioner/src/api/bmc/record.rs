@@ -15,6 +15,11 @@ const READING: Duration = Duration::from_secs(900);
 /// For how long one may take in all.
 const PATIENCE: Duration = Duration::from_secs(960);
 
+/// Records what the BMC answers to reading.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_RECORD, tag = "bmc",
+    responses((status = 200, body = Object)),
+)]
 pub(in crate::api) async fn record(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -27,6 +27,13 @@ const ALIVE: Duration = Duration::from_secs(15);
 const CONTEXT: &str = "billet";
 
 /// The reports from now on, until the client goes, the BMC ends its stream, or the service stops.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_REPORTS, tag = "bmc",
+    summary = "Follows what the BMC reports by itself, as server-sent events",
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", description = "The data of each event is a `BmcReport`")
+    ),
+)]
 pub(in crate::api) async fn reports(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -60,6 +67,11 @@ async fn next(reports: &mut mpsc::Receiver<Report>, stopping: &CancellationToken
     }
 }
 
+/// Lists the subscriptions to the BMC's reports.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_SUBSCRIPTIONS, tag = "bmc",
+    responses((status = 200, body = BmcSubscriptionList)),
+)]
 pub(in crate::api) async fn subscriptions(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -68,6 +80,12 @@ pub(in crate::api) async fn subscriptions(
     Ok(Json(reached.ask(calls::subscriptions(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Has the BMC post its reports to a URL.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_SUBSCRIPTIONS, tag = "bmc",
+    request_body = BmcSubscribe,
+    responses((status = 201, body = BmcSubscription)),
+)]
 pub(in crate::api) async fn subscribe(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -89,6 +107,11 @@ pub(in crate::api) async fn subscribe(
     Ok((StatusCode::CREATED, Json(change(&service, &reached, message, call).await?)))
 }
 
+/// Ends a subscription to the BMC's reports.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_SUBSCRIPTION, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn unsubscribe(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,

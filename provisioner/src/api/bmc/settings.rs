@@ -24,6 +24,11 @@ const ATTRIBUTES_MAX: usize = 8192;
 /// The most boot options of one change. Each is compared with those before it.
 const FIRST_MAX: usize = 256;
 
+/// Lists the slots for virtual media.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_MEDIA, tag = "bmc",
+    responses((status = 200, body = BmcMediaList)),
+)]
 pub(in crate::api) async fn media(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -32,6 +37,12 @@ pub(in crate::api) async fn media(
     Ok(Json(reached.ask(calls::media(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Puts an image into a slot for virtual media.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_MEDIA, tag = "bmc",
+    request_body = BmcMediaInsert,
+    responses((status = 200, body = BmcMediaSlot)),
+)]
 pub(in crate::api) async fn insert_media(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -52,6 +63,11 @@ pub(in crate::api) async fn insert_media(
     Ok(Json(change(&service, &reached, message, call).await?))
 }
 
+/// Ejects all virtual media.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_MEDIA, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn eject_all(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -59,6 +75,11 @@ pub(in crate::api) async fn eject_all(
     eject(&service, &key, None).await
 }
 
+/// Ejects what is in a slot for virtual media.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_MEDIA_SLOT, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn eject_media(
     State(service): State<Arc<Service>>,
     Path((key, slot)): Path<(String, String)>,
@@ -74,6 +95,11 @@ async fn eject(service: &Arc<Service>, key: &str, slot: Option<&str>) -> Result<
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Shows the state of Secure Boot.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_SECURE_BOOT, tag = "bmc",
+    responses((status = 200, body = BmcSecureBoot)),
+)]
 pub(in crate::api) async fn secure_boot(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -82,6 +108,12 @@ pub(in crate::api) async fn secure_boot(
     Ok(Json(reached.ask(calls::secure_boot(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Switches Secure Boot.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE_BMC_SECURE_BOOT, tag = "bmc",
+    request_body = BmcSecureBootUpdate,
+    responses((status = 200, body = BmcSecureBoot)),
+)]
 pub(in crate::api) async fn set_secure_boot(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -94,6 +126,12 @@ pub(in crate::api) async fn set_secure_boot(
     Ok(Json(reached.ask(calls::secure_boot(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Resets the keys of Secure Boot.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_SECURE_BOOT_KEYS, tag = "bmc",
+    request_body = BmcSecureBootReset,
+    responses((status = 200, body = BmcSecureBoot)),
+)]
 pub(in crate::api) async fn reset_keys(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -106,6 +144,11 @@ pub(in crate::api) async fn reset_keys(
     Ok(Json(reached.ask(calls::secure_boot(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Lists the attributes of the firmware's setup.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_BIOS, tag = "bmc",
+    responses((status = 200, body = BmcBiosList)),
+)]
 pub(in crate::api) async fn bios(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -114,6 +157,12 @@ pub(in crate::api) async fn bios(
     Ok(Json(reached.ask(calls::bios(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Changes attributes of the firmware's setup.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE_BMC_BIOS, tag = "bmc",
+    request_body = BmcBiosUpdate,
+    responses((status = 200, body = BmcBiosChange)),
+)]
 pub(in crate::api) async fn set_bios(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -131,6 +180,11 @@ pub(in crate::api) async fn set_bios(
     Ok(Json(change(&service, &reached, message, call).await?))
 }
 
+/// Sets the firmware's setup to the maker's defaults, at the next boot.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_BIOS_RESET, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn reset_bios(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -141,6 +195,11 @@ pub(in crate::api) async fn reset_bios(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Shows the firmware's lasting boot order.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_BOOT_ORDER, tag = "bmc",
+    responses((status = 200, body = BmcBootOrder)),
+)]
 pub(in crate::api) async fn boot_order(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -149,6 +208,12 @@ pub(in crate::api) async fn boot_order(
     Ok(Json(reached.ask(calls::boot_order(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Sets what comes first in the boot order.
+#[utoipa::path(
+    put, path = provisioner_api::paths::MACHINE_BMC_BOOT_ORDER, tag = "bmc",
+    request_body = BmcBootOrderUpdate,
+    responses((status = 200, body = BmcBootOrder)),
+)]
 pub(in crate::api) async fn set_boot_order(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -169,6 +234,11 @@ pub(in crate::api) async fn set_boot_order(
     Ok(Json(reached.ask(calls::boot_order(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Restarts the BMC.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_RESTART, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn restart(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,

@@ -16,6 +16,11 @@ use axum::{
 use provisioner_api::{BmcUserAdd, BmcUserEntry, BmcUserList, BmcUserUpdate};
 use std::sync::Arc;
 
+/// Lists the BMC's users.
+#[utoipa::path(
+    get, path = provisioner_api::paths::MACHINE_BMC_USERS, tag = "bmc",
+    responses((status = 200, body = BmcUserList)),
+)]
 pub(in crate::api) async fn users(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -24,6 +29,12 @@ pub(in crate::api) async fn users(
     Ok(Json(reached.ask(calls::users(&*reached.bmc, &reached.address)).await?))
 }
 
+/// Changes what is given of a user of the BMC.
+#[utoipa::path(
+    patch, path = provisioner_api::paths::MACHINE_BMC_USER, tag = "bmc",
+    request_body = BmcUserUpdate,
+    responses((status = 200, body = BmcUserEntry)),
+)]
 pub(in crate::api) async fn update_user(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,
@@ -132,6 +143,11 @@ async fn came_of(
     }
 }
 
+/// Changes the password that Billet logs in with to a new random one.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_ROTATE_PASSWORD, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn rotate_password(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -144,6 +160,12 @@ pub(in crate::api) async fn rotate_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Adds a user to the BMC.
+#[utoipa::path(
+    post, path = provisioner_api::paths::MACHINE_BMC_USERS, tag = "bmc",
+    request_body = BmcUserAdd,
+    responses((status = 201, body = BmcUserEntry)),
+)]
 pub(in crate::api) async fn add_user(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
@@ -166,6 +188,11 @@ pub(in crate::api) async fn add_user(
     Ok((StatusCode::CREATED, Json(change(&service, &reached, message, call).await?)))
 }
 
+/// Removes a user of the BMC.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::MACHINE_BMC_USER, tag = "bmc",
+    responses((status = 204)),
+)]
 pub(in crate::api) async fn remove_user(
     State(service): State<Arc<Service>>,
     Path((key, id)): Path<(String, String)>,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    api::{instances, machines, scrap},
+    api::{error::OptionalBody, instances, machines, scrap},
     app, samples,
     store::{EventsOf, InstanceRecord, MachineRecord, Swap},
 };
@@ -72,8 +72,8 @@ async fn release_of(service: &Service, own: &MachineRecord) -> Option<ErasePolic
 }
 
 async fn give_back(service: &Arc<Service>, erase: &str) -> Result<Response, ApiError> {
-    let body = format!(r#"{{"erase": "{erase}"}}"#);
-    instances::delete(State(service.clone()), Path("i1".into()), body.into()).await
+    let body = OptionalBody(serde_json::from_value(serde_json::json!({ "erase": erase })).unwrap());
+    instances::delete(State(service.clone()), Path("i1".into()), body).await
 }
 
 #[tokio::test]
