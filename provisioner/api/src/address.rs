@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// An address that is taken. It is an instance's, or has a name.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Address {
     /// The address: `10.77.0.200`.
     pub address: String,
@@ -35,6 +36,7 @@ pub struct Address {
 
 /// `GET /v1/addresses`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AddressList {
     /// The addresses, in their order.
     pub items: Vec<Address>,
@@ -45,9 +47,11 @@ pub struct AddressList {
 
 /// `POST /v1/addresses`. The same name again answers the address that it has.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddressClaim {
     /// The name, a DNS label.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// The subnet: a name of the configuration file, or its CIDR.
     pub subnet: String,
@@ -58,6 +62,7 @@ pub struct AddressClaim {
 
 /// A static address of an instance.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StaticAddress {
     /// The interface that has it.
     pub interface: String,

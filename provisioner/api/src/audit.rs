@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
     /// It was done, or noted to be done.
@@ -21,6 +22,7 @@ pub enum AuditOutcome {
 
 /// An entry. Its JSON, with the fields in this order and without those that are absent, is what is hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
     /// Its number: the first is 1, and none is left out.
     pub seq: u64,
@@ -62,6 +64,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// An entry as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditRecord {
     /// The JSON of an [`AuditEntry`], byte for byte as it was hashed.
     pub content: String,
@@ -71,6 +74,7 @@ pub struct AuditRecord {
 
 /// Where the log ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditHead {
     /// How many entries there are.
     pub entries: u64,
@@ -80,6 +84,7 @@ pub struct AuditHead {
 
 /// `GET /v1/audit`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditList {
     /// The entries, oldest first.
     pub items: Vec<AuditRecord>,

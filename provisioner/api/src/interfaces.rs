@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// The network of an instance's operating system. What is not named here is left alone there.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
-    /// Its interfaces.
+    /// Its interfaces, 1 to 64.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 64))]
     pub interfaces: Vec<InterfaceSpec>,
     /// Virtual addresses that its software carries, by the names under which they were claimed. Nothing is rendered from
     /// them; while the instance is there, they can't be released.
@@ -19,6 +21,7 @@ pub struct NetworkSpec {
 
 /// One interface: exactly one of `nic`, `bond`, `vlan` and `bridge` says what it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InterfaceSpec {
     /// Its name in the operating system, 1 to 15 characters.
@@ -66,6 +69,7 @@ pub struct InterfaceSpec {
 
 /// Which network card, by the machine's inventory: by one of these, or the one that the machine boots from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NicMatch {
     /// The one with this MAC address.
@@ -81,6 +85,7 @@ pub struct NicMatch {
 
 /// Several network cards as one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BondSpec {
     /// The interfaces that it is made of, by name; each is a `nic`.
@@ -101,6 +106,7 @@ pub struct BondSpec {
 
 /// How the cards of a bond share the work (Linux, `networking/bonding.rst`).
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BondMode {
     /// One after the other.
@@ -123,6 +129,7 @@ pub enum BondMode {
 
 /// How often LACP speaks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LacpRate {
     /// Each 30 s.
@@ -133,6 +140,7 @@ pub enum LacpRate {
 
 /// By what a packet's card is chosen.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TransmitHash {
     /// MAC addresses.
     #[serde(rename = "layer2")]
@@ -153,9 +161,11 @@ pub enum TransmitHash {
 
 /// A tagged network on another interface.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VlanSpec {
     /// Its number, 1 to 4094.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 4094))]
     pub id: u32,
     /// The interface that carries it, by name.
     pub on: String,
@@ -163,6 +173,7 @@ pub struct VlanSpec {
 
 /// A bridge of other interfaces.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BridgeSpec {
     /// The interfaces that it is made of, by name.
@@ -174,6 +185,7 @@ pub struct BridgeSpec {
 
 /// A static address: written down, or out of the address plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddressSpec {
     /// The subnet of the address plan that it is taken from: a name of the configuration file, or its CIDR.
@@ -186,6 +198,7 @@ pub struct AddressSpec {
 
 /// A route.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteSpec {
     /// Where to: `10.0.0.0/8`.

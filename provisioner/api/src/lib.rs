@@ -9,6 +9,7 @@ pub mod agent;
 mod audit;
 mod bmc;
 mod bmc_audit;
+mod bmc_given;
 mod bmc_parts;
 mod bmc_scan;
 mod bmc_settings;

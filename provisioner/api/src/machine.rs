@@ -83,10 +83,9 @@ impl MachineSpec {
 
 /// How to reach a BMC. Its password is write-only and therefore not here.
 ///
-/// Unknown fields are refused: a certificate's pin that is misspelt would silently pin nothing.
+/// Unknown fields are ignored where it is read, since a later version may have more, and refused where it is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
 pub struct BmcSpec {
     /// The protocol.
     pub protocol: BmcProtocol,
@@ -482,6 +481,8 @@ pub struct MachineCreate {
     /// At least one MAC address that it boots from.
     pub macs: Vec<String>,
     /// Its BMC.
+    #[serde(deserialize_with = "crate::bmc_given::required")]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::bmc_given::GivenBmc))]
     pub bmc: BmcSpec,
     /// The BMC's password, write-only; empty where none is needed (`manual`, `webhook`, `wake-on-lan`, `libvirt`,
     /// `vbox`).
@@ -554,7 +555,7 @@ pub struct MachineAdopt {
     pub erase: ErasePolicy,
 }
 
-/// `PATCH /v1/machines/{machine}`: only what is given changes. Needs `If-Match`.
+/// `PATCH /v1/machines/{machine}`: only what is given changes. `If-Match` is heeded where it is given.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -569,7 +570,12 @@ pub struct MachineUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macs: Option<Vec<String>>,
     /// A new BMC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::bmc_given::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::bmc_given::GivenBmc>))]
     pub bmc: Option<BmcSpec>,
     /// A new BMC password.
     #[serde(default, skip_serializing_if = "Option::is_none")]

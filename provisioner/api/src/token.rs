@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a token's bearer may do. `docs/routes.md` lists each route with the roles that may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Looks at everything but secrets.
@@ -35,6 +36,7 @@ impl Role {
 
 /// A token as the API shows it: never its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Token {
     /// Its name, unique, a DNS label.
     pub name: String,
@@ -55,14 +57,17 @@ pub struct Token {
 
 /// `POST /v1/tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenCreate {
     /// A DNS label.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
     /// The pools to which that is limited; none: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 64))]
     pub pools: Option<Vec<String>>,
     /// From when on it is refused; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +76,7 @@ pub struct TokenCreate {
 
 /// What that answers, once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenCreated {
     /// The token.
     pub token: Token,
@@ -80,6 +86,7 @@ pub struct TokenCreated {
 
 /// `GET /v1/tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenList {
     /// The tokens, by name; those too that have expired.
     pub items: Vec<Token>,

@@ -29,6 +29,12 @@ use uuid::Uuid;
 /// How often an address is chosen anew when others take it meanwhile.
 const TRIES: usize = 24;
 
+/// Lists the addresses that are taken, by address.
+#[utoipa::path(
+    get, path = provisioner_api::paths::ADDRESSES, tag = "addresses",
+    params(Page),
+    responses((status = 200, body = AddressList)),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Query(page): Query<Page>,
@@ -40,6 +46,11 @@ pub(crate) async fn list(
     Ok(Json(AddressList { items: rows.into_iter().map(wire).collect(), next }))
 }
 
+/// Shows a virtual address.
+#[utoipa::path(
+    get, path = provisioner_api::paths::ADDRESS, tag = "addresses",
+    responses((status = 200, body = Address)),
+)]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -49,6 +60,16 @@ pub(crate) async fn show(
 }
 
 /// Claims one. The same name again answers the address that it has.
+#[utoipa::path(
+    post, path = provisioner_api::paths::ADDRESSES, tag = "addresses",
+    summary = "Claims a virtual address",
+    request_body = AddressClaim,
+    responses(
+        (status = 200, body = Address, description = "The name has it already"),
+        (status = 201, body = Address),
+        (status = 409)
+    ),
+)]
 pub(crate) async fn claim(
     State(service): State<Arc<Service>>,
     Body(body): Body<AddressClaim>,
@@ -89,6 +110,11 @@ pub(crate) async fn claim(
 }
 
 /// Releases one that nobody uses.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::ADDRESS, tag = "addresses",
+    summary = "Releases a virtual address that nobody uses",
+    responses((status = 204), (status = 409)),
+)]
 pub(crate) async fn release(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,

@@ -52,6 +52,9 @@ const OVER: &str = "the work that this boot window was opened for is over";
 /// Why a discovery is refused that would say something of a machine that is in service.
 const ACCEPTED: &str = "this machine was accepted already, and nothing is to be done on it now";
 
+/// How many claims that can't be read are told of in ten minutes.
+const UNREAD: u32 = 10;
+
 /// What stands in the place of the words that an agent without signed permits has not. If the service was upgraded while
 /// the machine ran it, another boot brings a new one.
 const TOO_OLD: &str = "the agent's build knows no signed permits; if that stays so, give the service a ramdisk of its own version (`boot.ramdisk`)";
@@ -69,8 +72,9 @@ fn refused(detail: &str) -> ApiError {
 )]
 pub(crate) async fn claim(
     State(service): State<Arc<Service>>,
-    Body(body): Body<ClaimRequest>,
+    body: Result<Body<ClaimRequest>, ApiError>,
 ) -> Result<Json<ClaimResponse>, ApiError> {
+    let Body(body) = body.inspect_err(|error| unread(&service, error))?;
     let window = windows::window_of_claim(&service, body.token.reveal()).await?;
     let window = window.ok_or_else(|| refused("this token names no boot window"))?;
     let repeat = window.nonce.as_ref() == Some(&body.nonce);
@@ -107,6 +111,21 @@ pub(crate) async fn claim(
     sessions::begun(&service, &token, Session { machine, window });
     let session = provisioner_api::Secret::new(token);
     Ok(Json(ClaimResponse { session, machine, machine_name: record.name }))
+}
+
+/// Says in the log that a claim can't be read: the machine waits for an agent that asks in vain. Anybody may send one, so
+/// only some are told, and nothing of what is in them but a few names of fields.
+fn unread(service: &Service, error: &ApiError) {
+    if service.audit.may_tell("claims that can't be read".to_owned(), UNREAD, clock::now()).is_none() {
+        return;
+    }
+    let fields: Vec<_> = error.fields().iter().take(4).map(|field| cut(&field.field)).collect();
+    let status = error.status();
+    tracing::warn!(%status, ?fields, "a claim can't be read, and is refused; the agent's console says why");
+}
+
+fn cut(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 /// Takes down, in one, that the agent with this nonce has the window, and what it showed of the machine.
@@ -285,7 +304,8 @@ pub(crate) struct Poll {
     params(Poll, ("billet-challenge" = Option<String>, Header, description = "32 hex digits, made anew for each question; a permit repeats them")),
     responses(
         (status = 200, body = Order, headers(("billet-fence" = String, description = "`<term>.<epoch>`: an agent obeys nothing lower than the highest that it heard"))),
-        (status = 204, description = "Nothing is to be done")
+        (status = 204, description = "Nothing is to be done", headers(("billet-fence" = String, description = "`<term>.<epoch>`: an agent obeys nothing lower than the highest that it heard"))),
+        (status = 409)
     ),
 )]
 pub(crate) async fn orders(
@@ -531,7 +551,10 @@ async fn our_address(service: &Service, mac: &str) -> Result<Ipv4Addr, ServiceEr
     post, path = provisioner_api::paths::AGENT_REPORTS, tag = "agent",
     summary = "Says what came of an order, or how far it is",
     request_body = Report,
-    responses((status = 200, body = ReportResponse), (status = 409)),
+    responses(
+        (status = 200, body = ReportResponse, headers(("billet-fence" = String, description = "`<term>.<epoch>`: an agent obeys nothing lower than the highest that it heard"))),
+        (status = 409)
+    ),
 )]
 pub(crate) async fn report(
     State(service): State<Arc<Service>>,

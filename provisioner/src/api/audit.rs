@@ -32,14 +32,27 @@ const NAME: usize = 64;
 const FIELDS: usize = 64;
 
 /// Which entries.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
+    /// Only entries after the one with this number, or the `next` of the page before.
+    #[param(value_type = Option<u64>)]
     after: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
+    /// The last so many, instead of `after` and `limit`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     newest: Option<String>,
 }
 
+/// Lists the entries of the audit log, oldest first.
+#[utoipa::path(
+    get, path = provisioner_api::paths::AUDIT, tag = "audit",
+    params(Which),
+    responses((status = 200, body = AuditList)),
+)]
 pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Query(which): Query<Which>,

@@ -78,7 +78,7 @@ pub(crate) async fn read(
     post, path = provisioner_api::paths::MACHINE_CONSOLE, tag = "console",
     summary = "Types on the serial console",
     request_body(content = inline(crate::api::openapi::File), content_type = "application/octet-stream", description = "At most 4096 bytes"),
-    responses((status = 204)),
+    responses((status = 204), (status = 413), (status = 507)),
 )]
 pub(crate) async fn write(
     State(service): State<Arc<Service>>,
@@ -108,7 +108,7 @@ pub(crate) async fn write(
     post, path = provisioner_api::paths::MACHINE_CONSOLE_BREAK, tag = "console",
     summary = "Sends a break on the serial console",
     operation_id = "break",
-    responses((status = 204)),
+    responses((status = 204), (status = 507)),
 )]
 pub(crate) async fn send_break(
     State(service): State<Arc<Service>>,

@@ -88,7 +88,6 @@ impl ApiError {
     }
 
     /// The fields that it names.
-    #[cfg(test)]
     pub(super) fn fields(&self) -> &[FieldError] {
         &self.0.fields
     }
@@ -208,7 +207,11 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = bytes(request, state).await?;
-        if bytes.is_empty() { Ok(Self(T::default())) } else { json::read(&bytes).map(Self) }
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        // What is left out may be written as `null`, too.
+        json::read::<Option<T>>(&bytes).map(|read| Self(read.unwrap_or_default()))
     }
 }
 
@@ -219,7 +222,7 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Api
 }
 
 /// Whether a body says that it is JSON (RFC 8259), or something that is written in it (RFC 6839).
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let said = headers.get(header::CONTENT_TYPE).and_then(|said| said.to_str().ok()).unwrap_or_default();
     let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
@@ -254,6 +257,28 @@ pub(crate) async fn no_method(method: Method, uri: Uri) -> ApiError {
 mod tests {
     use super::*;
     use crate::store::{DbError, DbErrorKind};
+    use provisioner_api::{DeleteInstance, ErasePolicy};
+
+    #[tokio::test]
+    async fn a_body_that_may_be_left_out_may_be_null_but_not_wrong() {
+        let other = Some(ErasePolicy::Overwrite);
+        for (body, wanted) in [
+            ("", Ok(None)),
+            ("null", Ok(None)),
+            ("{}", Ok(None)),
+            (r#"{"erase": "overwrite"}"#, Ok(other)),
+            (r#"{"erase": 7}"#, Err(("erase".to_owned(), 422))),
+            (r#"{"ersae": "overwrite"}"#, Err(("ersae".to_owned(), 422))),
+            ("nul", Err((String::new(), 400))),
+        ] {
+            let read = OptionalBody::<DeleteInstance>::from_request(Request::new(body.into()), &()).await;
+            let read = read.map(|OptionalBody(read)| read.erase).map_err(|error| {
+                let field = error.fields().first().map(|field| field.field.clone());
+                (field.unwrap_or_default(), error.status().as_u16())
+            });
+            assert_eq!(read, wanted, "{body}");
+        }
+    }
 
     #[test]
     fn who_meets_a_database_that_is_gone_is_told_to_come_again() {

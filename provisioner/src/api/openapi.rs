@@ -11,7 +11,7 @@ use axum::{
     response::IntoResponse,
 };
 use common::Common;
-use provisioner_api::Problem;
+use provisioner_api::{AuditEntry, BmcReport, Problem};
 use std::sync::LazyLock;
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
@@ -68,6 +68,10 @@ use utoipa::{
         super::reservations::list,
         super::reservations::add,
         super::reservations::remove,
+        super::addresses::list,
+        super::addresses::claim,
+        super::addresses::show,
+        super::addresses::release,
         super::boot_trace::show,
         super::backup::show,
         super::works::show,
@@ -75,6 +79,10 @@ use utoipa::{
         super::works::unfreeze,
         super::bmc_scans::scan,
         super::replicas::list,
+        super::audit::list,
+        super::tokens::list,
+        super::tokens::create,
+        super::tokens::revoke,
         super::metrics::show,
         super::console::read,
         super::console::write,
@@ -133,7 +141,8 @@ use utoipa::{
         super::agent::chunk,
         super::agent::rescue,
     ),
-    components(schemas(Problem)),
+    // No answer has the last two as such: one is the text of an entry, the other that of an event of a stream.
+    components(schemas(Problem, AuditEntry, BmcReport)),
     modifiers(&Common),
     tags(
         (name = "machines", description = "Physical servers"),
@@ -141,11 +150,14 @@ use utoipa::{
         (name = "timeline", description = "What happened to a machine or an instance, from every source"),
         (name = "images", description = "Operating systems that can be written to a disk, or run from RAM"),
         (name = "networks", description = "Networks, leases and reservations"),
+        (name = "addresses", description = "The address plan: static addresses of instances, and virtual ones with a name"),
         (name = "boot-traces", description = "What machines asked the boot server"),
         (name = "bmc", description = "A machine's BMC, asked directly"),
         (name = "console", description = "A machine's serial console"),
         (name = "works", description = "What concerns everything at once"),
         (name = "service", description = "The service itself"),
+        (name = "tokens", description = "API tokens: who may ask, and for what"),
+        (name = "audit", description = "Who asked for what, and what came of it"),
         (name = "agent", description = "For the program in a machine's RAM alone; it may change with it"),
     )
 )]
@@ -197,4 +209,4 @@ pub(super) fn query_parameters(path: &str, method: &Method) -> Option<impl Itera
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,11 +23,26 @@ use std::sync::Arc;
 /// Most pools of one token.
 const POOLS: usize = 64;
 
+/// Lists the API tokens by name.
+#[utoipa::path(
+    get, path = provisioner_api::paths::TOKENS, tag = "tokens",
+    responses((status = 200, body = TokenList)),
+)]
 pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<TokenList>, ApiError> {
     let tokens = service.store.token_list().await.map_err(ServiceError::from)?;
     Ok(Json(TokenList { items: tokens.into_iter().map(wire).collect() }))
 }
 
+/// Makes an API token. Its secret is told this once.
+#[utoipa::path(
+    post, path = provisioner_api::paths::TOKENS, tag = "tokens",
+    summary = "Makes an API token",
+    request_body = TokenCreate,
+    responses(
+        (status = 201, body = TokenCreated, headers(("cache-control" = String, description = "`no-store`: it has the secret"))),
+        (status = 409)
+    ),
+)]
 pub(crate) async fn create(
     State(service): State<Arc<Service>>,
     Body(body): Body<TokenCreate>,
@@ -43,6 +58,11 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], answer).into_response())
 }
 
+/// Revokes an API token.
+#[utoipa::path(
+    delete, path = provisioner_api::paths::TOKEN, tag = "tokens",
+    responses((status = 204), (status = 409)),
+)]
 pub(crate) async fn revoke(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,

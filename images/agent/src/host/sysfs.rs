@@ -166,11 +166,12 @@ impl Sysfs {
     }
 }
 
-/// Text of a device without what pads it; none if nothing is left.
+/// Text of a device without what pads it; none if nothing is left. The service takes no NUL character, in the middle
+/// neither.
 fn tidy(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then(|| text.replace('\0', " "))
 }
 
 /// Whether a DMI text says something: makers of boards like to fill the fields in later.
@@ -342,6 +343,16 @@ mod tests {
     #[test]
     fn the_machine_of_this_test_can_be_read() {
         assert!(Sysfs::at("/").inventory().unwrap().memory_bytes > 0);
+    }
+
+    #[test]
+    fn a_nul_in_a_serial_number_is_a_space() {
+        let root = machine();
+        let page = b"\0\x80\0\x0a QM\x000001 \0\0";
+        fs::write(root.path().join("sys/block/sda/device/vpd_pg80"), page).unwrap();
+        let disks = Sysfs::at(root.path()).disks().unwrap();
+        let sda = disks.iter().find(|disk| disk.name == "sda").unwrap();
+        assert_eq!(sda.serial.as_deref(), Some("QM 0001"));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use utoipa::{
     Modify, PartialSchema, ToSchema,
     openapi::{
         Components, ContentBuilder, Header, HeaderBuilder, OpenApi, Ref, RefOr, Required, Response,
-        ResponseBuilder,
+        ResponseBuilder, Schema,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
+        schema::AdditionalProperties,
         security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -22,32 +23,41 @@ const SESSION: &str = "session";
 /// The problems that there are, and when.
 const PROBLEMS: [(u16, &str); 15] = [
     (400, "The request can't be read"),
-    (401, "There is no token that is known here"),
-    (403, "This boot window is not for whoever asks"),
+    (401, "There is no token that is known here, or it expired"),
+    (403, "The token's role or pools are not enough, or this boot window is not for whoever asks"),
     (404, "There is no such object"),
     (409, "It contradicts what is"),
     (412, "It was changed by somebody else since the version in `If-Match`"),
     (413, "The body is too large"),
     (415, "The body is of another media type"),
-    (422, "Fields or parameters are wrong; `fields` names them"),
-    (429, "Too many read this already"),
+    (422, "Fields or parameters are wrong; `fields` names them where it is one of them"),
+    (429, "Too many read this already, or the token asked for too many changes lately"),
     (500, "The service failed; its log says why"),
     (502, "The BMC refused, or what it answers can't be used"),
-    (503, "The database can't be reached, or the BMC is let alone for a while"),
+    (
+        503,
+        "The database can't be reached, or the BMC is let alone for a while, or the audit log can't be written: look before you repeat it",
+    ),
     (504, "The BMC does not answer in time"),
     (507, "There is no room in the data folder"),
 ];
 
 /// What stands in a path, by its name there.
-const IN_PATHS: [(&str, &str); 7] = [
+pub(super) const IN_PATHS: [(&str, &str); 10] = [
     ("machine", "A machine's name or id"),
     ("instance", "An instance's name or id"),
     ("image", "An image's name or id"),
     ("network", "A network's name"),
     ("mac", "A MAC address"),
+    ("name", "The name under which an address was claimed"),
+    ("token", "A token's name"),
     ("slot", "The id of a slot for virtual media"),
     ("sha256", "A SHA-256, 64 hex digits"),
+    ("id", "The id of an object of the BMC's"),
 ];
+
+/// Types whose variants with fields refuse others, which their derived schemas don't say.
+const CLOSED: [&str; 1] = ["ServiceStep"];
 
 /// Fills in what the handlers leave out.
 pub(super) struct Common;
@@ -62,11 +72,16 @@ impl Modify for Common {
             components.security_schemes.insert(name.to_owned(), bearer(what));
         }
         for (status, what) in PROBLEMS {
-            components.responses.insert(problem_name(status), RefOr::T(problem(what)));
+            components.responses.insert(problem_name(status), RefOr::T(problem(status, what)));
+        }
+        for name in CLOSED {
+            if let Some(schema) = components.schemas.get_mut(name) {
+                close(schema);
+            }
         }
         for (path, item) in &mut document.paths.paths {
-            for operation in operations(item) {
-                complete(path, operation);
+            for (changes, operation) in operations(item) {
+                complete(path, changes, operation);
             }
         }
     }
@@ -77,22 +92,46 @@ fn bearer(what: &str) -> SecurityScheme {
     SecurityScheme::Http(http)
 }
 
-fn problem(what: &str) -> Response {
+fn problem(status: u16, what: &str) -> Response {
     let body = Ref::from_schema_name(Problem::name());
     let content = ContentBuilder::new().schema(Some(body)).build();
-    ResponseBuilder::new().description(what).content("application/problem+json", content).build()
+    let mut problem =
+        ResponseBuilder::new().description(what).content("application/problem+json", content).build();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let again = header("After how many seconds to ask again; of the kind `database` alone");
+        problem.headers.insert("Retry-After".to_owned(), again);
+    }
+    problem
+}
+
+fn header(what: &str) -> Header {
+    HeaderBuilder::new().schema(String::schema()).description(Some(what)).build()
+}
+
+/// Says of each variant with more than its tag that it has no other fields.
+fn close(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(variants)) = schema else { return };
+    for variant in &mut variants.items {
+        if let RefOr::T(Schema::Object(variant)) = variant
+            && variant.properties.len() > 1
+        {
+            variant.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
 }
 
 fn problem_name(status: u16) -> String {
     format!("problem-{status}")
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// The operations of a path, and whether they change something.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     let PathItem { get, put, post, patch, delete, .. } = item;
-    [get, put, post, patch, delete].into_iter().flatten()
+    let all = [(false, get), (true, put), (true, post), (true, patch), (true, delete)];
+    all.into_iter().filter_map(|(changes, operation)| Some((changes, operation.as_mut()?)))
 }
 
-fn complete(path: &str, operation: &mut Operation) {
+fn complete(path: &str, changes: bool, operation: &mut Operation) {
     let named = parameters(path);
     if !named.is_empty() {
         operation.parameters.get_or_insert_default().splice(0..0, named);
@@ -105,7 +144,7 @@ fn complete(path: &str, operation: &mut Operation) {
     let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
     operation.operation_id =
         operation.operation_id.take().map(|id| format!("{}_{id}", tag.replace('-', "_")));
-    for status in problems(path, operation) {
+    for status in problems(path, changes, operation) {
         operation.responses.responses.entry(status.to_string()).or_insert_with(|| refer(status));
     }
     for (status, response) in &mut operation.responses.responses {
@@ -127,7 +166,8 @@ fn parameters(path: &str) -> Vec<Parameter> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let parameter = |name: &str| {
         let known = IN_PATHS.iter().find(|(known, _)| *known == name);
-        let what = known.map_or("The id of an object of the BMC's", |(_, what)| *what);
+        // A test looks that all are known.
+        let what = known.map_or("", |(_, what)| *what);
         let what = if path == paths::BOOT_TRACE { "A machine's name or id, or a MAC address" } else { what };
         ParameterBuilder::new()
             .name(name)
@@ -145,25 +185,33 @@ fn is_agents(path: &str) -> bool {
 }
 
 /// Which problems the layers around a handler answer with, and all handlers of its kind.
-fn problems(path: &str, operation: &Operation) -> Vec<u16> {
+fn problems(path: &str, changes: bool, operation: &Operation) -> Vec<u16> {
     // They read nothing of a request.
     if [paths::HEALTH, paths::OPENAPI].contains(&path) {
         return Vec::new();
     }
     let takes_json =
         operation.request_body.as_ref().is_some_and(|body| body.content.contains_key("application/json"));
+    // A body that may be left out is read whatever it calls itself.
+    let needs_json = takes_json
+        && operation.request_body.as_ref().is_some_and(|body| matches!(body.required, Some(Required::True)));
     let has_query =
         operation.parameters.iter().flatten().any(|other| other.parameter_in == ParameterIn::Query);
     let asks_bmc = path.contains("/bmc/") || path.ends_with("/bmc") || path.contains("/console");
     let open = operation.security.iter().flatten().any(|needed| *needed == SecurityRequirement::default());
     let operators = !is_agents(path);
+    // What changes something is read whole before anything is done, and counted. A file has no size, typing no number.
+    let told = operators && changes;
     [
         (true, &[500, 503][..]),
         (!open, &[401]),
+        (operators && !open, &[403]),
         (path.contains('{'), &[404]),
         (operators || takes_json, &[400, 422]),
         (has_query, &[422]),
-        (takes_json, &[413, 415]),
+        (takes_json || told && path != paths::IMAGES, &[413]),
+        (told && path != paths::MACHINE_CONSOLE, &[429]),
+        (needs_json, &[415]),
         (asks_bmc, &[409, 502, 504]),
     ]
     .into_iter()
@@ -183,10 +231,6 @@ fn describe(status: u16, answer: &mut Response) {
         ["/Machine", "/Instance"].iter().any(|name| body.ref_location.ends_with(name))
     });
     if versioned {
-        let tag: Header = HeaderBuilder::new()
-            .schema(String::schema())
-            .description(Some("The version, for `If-Match`"))
-            .build();
-        answer.headers.insert("ETag".to_owned(), tag);
+        answer.headers.insert("ETag".to_owned(), header("The version, for `If-Match`"));
     }
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bodies;
+mod document;
 mod matrix;
 mod secrets;
 
