@@ -16,6 +16,9 @@ pub(crate) const FIRST: &str = "000000000000000000000000000000000000000000000000
 /// Most entries that wait for a database that is away.
 const WAITING: usize = 10_000;
 
+/// Most changes that a token may ask for in ten minutes, administrators' aside.
+pub(crate) const CHANGES: u32 = 3000;
+
 /// The hash of an entry: over that of the one before and its content.
 pub(crate) fn chain(before: &str, content: &str) -> String {
     let hash = Sha256::new().chain_update(before).chain_update("\n").chain_update(content);
@@ -95,7 +98,10 @@ pub(crate) struct Audit {
     queue: Mutex<Queue>,
     /// Held by whoever writes what waits.
     turn: tokio::sync::Mutex<()>,
-    limit: Limit,
+    /// Each of its own, so that none can be filled to blind another.
+    refusals: Limit,
+    typing: Limit,
+    changes: Limit,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +115,17 @@ struct Queue {
 impl Audit {
     /// How many of a kind were left out since one was last let through; none: this one is left out, too.
     pub(crate) fn may_tell(&self, kind: String, most: u32, now: Timestamp) -> Option<u64> {
-        self.limit.may(kind, most, now)
+        self.refusals.may(kind, most, now)
+    }
+
+    /// The same of typing on one console by one token, which is told once in ten minutes.
+    pub(crate) fn may_tell_typing(&self, console: String, now: Timestamp) -> Option<u64> {
+        self.typing.may(console, 1, now)
+    }
+
+    /// Whether a token may ask for one more change.
+    pub(crate) fn may_change(&self, token: &str, now: Timestamp) -> bool {
+        self.changes.may(token.to_owned(), CHANGES, now).is_some()
     }
 
     /// Writes an entry; it is in the database when this returned. What could not be written is written with the next one.

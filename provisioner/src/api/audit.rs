@@ -2,7 +2,7 @@
 
 use super::{
     caller::Caller,
-    error::{ApiError, Query},
+    error::{ApiError, Query, is_json},
     pages,
 };
 use crate::{
@@ -12,10 +12,10 @@ use crate::{
 };
 use axum::{
     Json,
-    body::{Body, to_bytes},
     extract::{ConnectInfo, State},
     http::{Method, StatusCode, header, request::Parts},
 };
+use percent_encoding::percent_decode_str;
 use provisioner_api::{AuditEntry, AuditHead, AuditList, AuditOutcome};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,8 +28,9 @@ const DENIALS: u32 = 60;
 const PATH: usize = 200;
 const NAME: usize = 64;
 
-/// Most names of fields.
+/// Most names of fields, and what stands for those that there are besides.
 const FIELDS: usize = 64;
+const MORE: &str = "…";
 
 /// Which entries.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -96,59 +97,54 @@ pub(super) fn entry(route: &'static str, parts: &Parts) -> AuditEntry {
     }
 }
 
-/// Takes down what a request gives: the names of fields, and of what is new. What is not JSON, or of unknown length, is left
-/// as it is.
-pub(super) async fn read(
-    entry: &mut AuditEntry,
-    parts: &Parts,
-    body: Body,
-    most: usize,
-) -> Result<Body, ApiError> {
+/// Takes down what a request gives: the names of fields, and of what is new. What says that it is no JSON is left as it is.
+pub(super) fn read(entry: &mut AuditEntry, parts: &Parts, sent: &[u8]) {
     entry.fields = parts.uri.query().map(query_names).unwrap_or_default();
-    let of = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let length: Option<usize> = of(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let is_json = of(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-    match length {
-        Some(0) => return Ok(body),
-        Some(length) if is_json && length <= most => {}
-        _ if is_json => {
-            entry.fields.push("?".to_owned());
-            return Ok(body);
-        }
-        _ => return Ok(body),
+    // A handler may read what doesn't say at all what it is.
+    let may_be_json = !parts.headers.contains_key(header::CONTENT_TYPE) || is_json(&parts.headers);
+    if sent.is_empty() || !may_be_json {
+        return;
     }
-    let bytes = to_bytes(body, most).await.map_err(|error| {
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid", format!("the request broke off: {error}"))
-    })?;
-    if let Ok(Value::Object(object)) = serde_json::from_slice(&bytes) {
-        names(&mut entry.fields, &object);
-        entry.fields.sort();
-        let name = object.get("name").and_then(Value::as_str).filter(|_| parts.method == Method::POST);
-        entry.name = name.map(|name| name.chars().take(NAME).collect());
-    }
-    Ok(Body::from(bytes))
+    let Ok(Value::Object(object)) = serde_json::from_slice(sent) else {
+        entry.fields.push("?".to_owned());
+        return;
+    };
+    entry.fields.extend(names(&object));
+    entry.fields.sort();
+    entry.fields.dedup();
+    let name = object.get("name").and_then(Value::as_str).filter(|_| parts.method == Method::POST);
+    entry.name = name.map(|name| name.chars().take(NAME).collect());
 }
 
-/// The names of an object's fields, and of those of the objects in it.
-fn names(fields: &mut Vec<String>, object: &serde_json::Map<String, Value>) {
+/// The names of an object's fields, and of those of the objects in it. Of too many those of its own fields come first, and
+/// that there were more is said.
+fn names(object: &serde_json::Map<String, Value>) -> Vec<String> {
+    let mut all = Vec::new();
     for (name, value) in object {
         match value {
             Value::Object(inner) if !inner.is_empty() => {
-                fields.extend(
-                    inner.keys().take(FIELDS).map(|below| format!("{}.{}", plain(name), plain(below))),
-                );
+                all.extend(inner.keys().map(|below| format!("{}.{}", plain(name), plain(below))));
             }
-            _ => fields.push(plain(name)),
-        }
-        if fields.len() >= FIELDS {
-            fields.truncate(FIELDS);
-            return;
+            _ => all.push(plain(name)),
         }
     }
+    if all.len() <= FIELDS {
+        return all;
+    }
+    let mut some: Vec<_> = object.keys().map(|name| plain(name)).collect();
+    some.sort();
+    some.dedup();
+    some.extend(all.into_iter().filter(|name| !object.contains_key(name)));
+    some.truncate(FIELDS);
+    some.push(MORE.to_owned());
+    some
 }
 
 fn query_names(query: &str) -> Vec<String> {
-    query.split('&').take(FIELDS).map(|pair| plain(pair.split('=').next().unwrap_or_default())).collect()
+    let mut pairs = query.split('&').map(|pair| plain(pair.split('=').next().unwrap_or_default()));
+    let mut names: Vec<_> = pairs.by_ref().take(FIELDS).collect();
+    names.extend(pairs.next().map(|_| MORE.to_owned()));
+    names
 }
 
 /// A name of a field as it is, if it looks like one: somebody may have put anything in its place.
@@ -173,17 +169,21 @@ pub(super) async fn told(
 ) -> Result<(), ApiError> {
     (entry.at, entry.outcome, entry.status) = (clock::now(), outcome, status.as_u16());
     let token = entry.token.as_deref().unwrap_or_default();
-    let limited = match outcome {
-        AuditOutcome::Done if seldom => Some((format!("{token} {} {}", entry.method, entry.path), 1)),
+    let told = match outcome {
+        // However the path is spelled.
+        AuditOutcome::Done if seldom => service.audit.may_tell_typing(
+            format!("{token} {} {}", entry.method, percent_decode_str(&entry.path).decode_utf8_lossy()),
+            entry.at,
+        ),
         // What failed of itself may have changed something.
-        AuditOutcome::Failed if status.is_server_error() => None,
-        AuditOutcome::Denied | AuditOutcome::Failed => Some((token.to_owned(), DENIALS)),
-        AuditOutcome::Done => None,
+        AuditOutcome::Failed if status.is_server_error() => Some(0),
+        AuditOutcome::Denied | AuditOutcome::Failed => {
+            service.audit.may_tell(token.to_owned(), DENIALS, entry.at)
+        }
+        AuditOutcome::Done => Some(0),
     };
-    if let Some((kind, most)) = limited {
-        let Some(left_out) = service.audit.may_tell(kind, most, entry.at) else { return Ok(()) };
-        entry.left_out = left_out;
-    }
+    let Some(left_out) = told else { return Ok(()) };
+    entry.left_out = left_out;
     // Of its own, so that it is written whoever goes away.
     let of = Arc::clone(service);
     let writing = tokio::spawn(async move {

@@ -1,11 +1,20 @@
 //! Who asks, and whether they may: people and programs by API token, agents by the session that their claim gave them.
-//! Every route is guarded here by the policy that it names; nothing is done before.
+//! Every route is guarded here by the policy that it names; nothing is done before. What they send and what they follow is
+//! for `held`.
 
+mod held;
+mod untold;
+
+use self::{
+    held::{Held, whole},
+    untold::Untold,
+};
 use super::{
     audit,
     caller::{Caller, forbidden},
     error::ApiError,
     policy::{Of, Policy, Who},
+    readable,
 };
 use crate::{
     clock,
@@ -15,22 +24,18 @@ use crate::{
     store::TokenRecord,
 };
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequestParts, RawPathParams, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{AuditOutcome, paths};
-use std::{sync::Arc, time::Duration};
+use provisioner_api::{AuditOutcome, MachineId, Role, paths};
+use std::sync::Arc;
 
 /// How often it is taken down that a token is used.
 const USED: SignedDuration = SignedDuration::from_secs(60);
-
-/// How often it is looked whether who follows something still may.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// A route as the guard needs it.
 #[derive(Clone)]
@@ -41,8 +46,10 @@ pub(super) struct Guard {
     pub(super) ends: Ends,
     /// Whether who asks is taken down.
     pub(super) told: bool,
-    /// The largest body that is looked into.
+    /// The largest body, image uploads aside.
     pub(super) body: usize,
+    /// Its body is a file of any size, which goes to the handler as it comes.
+    pub(super) upload: bool,
 }
 
 /// When what a route does is over.
@@ -77,25 +84,37 @@ async fn agent(guard: &Guard, mut request: Request, next: Next) -> Result<Respon
 
 async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let mut asks = None;
-    let admitted = admitted(guard, &mut parts, &mut asks).await;
-    let (caller, hash) = match admitted {
-        Ok(admitted) => admitted,
-        Err(error) => {
-            denied(guard, &parts, asks.as_ref(), error.status()).await;
-            return Err(error);
-        }
-    };
+    let (mut caller, held) = let_in(guard, &mut parts).await?;
     if guard.told {
+        let (body, sent) = if guard.upload {
+            (held.upload(body), Bytes::new())
+        } else {
+            let sent = whole(&parts.headers, body, guard.body).await?;
+            // It may have come slowly: who was revoked meanwhile, or lost the object, does nothing any more.
+            caller = let_in(guard, &mut parts).await?.0;
+            (Body::from(sent.clone()), sent)
+        };
         parts.extensions.insert(caller.clone());
-        return audited(guard, &caller, (parts, body), next).await;
+        return audited(guard, &caller, (parts, body), &sent, next).await;
     }
     parts.extensions.insert(caller);
     let response = next.run(Request::from_parts(parts, body)).await;
     if guard.ends == Ends::Never {
-        return Ok(response.map(|body| while_known(body, Arc::clone(&guard.service), hash)));
+        return Ok(response.map(|body| held.followed(body)));
     }
     Ok(response)
+}
+
+/// Who asks, if they may now; that they may not is taken down.
+async fn let_in(guard: &Guard, parts: &mut Parts) -> Result<(Caller, Held), ApiError> {
+    let mut asks = None;
+    match admitted(guard, parts, &mut asks).await {
+        Ok(admitted) => Ok(admitted),
+        Err(error) => {
+            denied(guard, parts, asks.as_ref(), error.status()).await;
+            Err(error)
+        }
+    }
 }
 
 /// Takes down that somebody was refused. It changed nothing, so they are refused even if that can't be taken down.
@@ -114,17 +133,23 @@ async fn audited(
     guard: &Guard,
     caller: &Caller,
     (parts, body): (Parts, Body),
+    sent: &[u8],
     next: Next,
 ) -> Result<Response, ApiError> {
-    let mut entry = audit::entry(guard.path, &parts);
-    audit::by(&mut entry, caller);
-    let body = audit::read(&mut entry, &parts, body, guard.body).await?;
-    let service = Arc::clone(&guard.service);
     // Typing is many requests a second; that somebody types is enough.
     let seldom = guard.path == paths::MACHINE_CONSOLE;
+    if !seldom && let Err(error) = few(&guard.service, caller) {
+        denied(guard, &parts, Some(caller), error.status()).await;
+        return Err(error);
+    }
+    let mut entry = audit::entry(guard.path, &parts);
+    audit::by(&mut entry, caller);
+    audit::read(&mut entry, &parts, sent);
+    let untold = Untold::new(Arc::clone(&guard.service), entry);
     let work = async move {
         let response = next.run(Request::from_parts(parts, body)).await;
         let status = response.status();
+        let Some((service, entry)) = untold.take() else { return response };
         match audit::told(&service, entry, audit::outcome(status), status, seldom).await {
             Ok(()) => response,
             Err(error) => error.into_response(),
@@ -133,12 +158,26 @@ async fn audited(
     if guard.ends == Ends::Done { to_the_end(work).await } else { Ok(work.await) }
 }
 
-/// Who asks, with the hash of their token, if they may.
+/// Whether a token asked for few enough changes lately. Each is an entry that stays for ever, also of what changes nothing.
+fn few(service: &Service, caller: &Caller) -> Result<(), ApiError> {
+    // An administrator can do worse, and must always get through.
+    if caller.role() == Role::Admin || service.audit.may_change(caller.name(), clock::now()) {
+        return Ok(());
+    }
+    let detail = format!(
+        "token `{}` asked for more than {} changes in ten minutes; go on later, or slower",
+        caller.name(),
+        crate::audit::CHANGES
+    );
+    Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "limit", detail))
+}
+
+/// Who asks, if they may, and what has to stay so while they follow or send something.
 async fn admitted(
     guard: &Guard,
     parts: &mut Parts,
     asks: &mut Option<Caller>,
-) -> Result<(Caller, String), ApiError> {
+) -> Result<(Caller, Held), ApiError> {
     let hash = sha256_hex(bearer(&parts.headers).ok_or_else(|| {
         unauthorized(
             "unauthorized",
@@ -147,8 +186,9 @@ async fn admitted(
     })?);
     let caller = asks.insert(Caller(known(&guard.service, &hash).await?)).clone();
     valid(&guard.service, &caller, &hash)?;
-    may(guard, &caller, parts).await?;
-    Ok((caller, hash))
+    let machine = may(guard, &caller, parts).await?;
+    let held = Held { service: Arc::clone(&guard.service), caller: caller.clone(), hash, machine };
+    Ok((caller, held))
 }
 
 async fn to_the_end(work: impl Future<Output = Response> + Send + 'static) -> Result<Response, ApiError> {
@@ -191,9 +231,9 @@ fn note_use(service: &Arc<Service>, hash: &str, now: Timestamp) {
     });
 }
 
-/// Whether the policy lets somebody through, of what the path names.
-async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<(), ApiError> {
-    let Who::Roles(roles) = guard.policy.who else { return Ok(()) };
+/// Whether the policy lets somebody through, of what the path names; the machine that it names, if that has to be theirs.
+async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<Option<MachineId>, ApiError> {
+    let Who::Roles(roles) = guard.policy.who else { return Ok(None) };
     if !roles.contains(&caller.role()) {
         return Err(forbidden(format!(
             "the role of token `{}` is {}, and this needs one of: {}",
@@ -202,9 +242,9 @@ async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<(), Ap
             guard.policy.who_in_words()
         )));
     }
-    let Some(pools) = caller.pools() else { return Ok(()) };
+    let Some(pools) = caller.pools() else { return Ok(None) };
     let kind = match guard.policy.of {
-        Of::Shared | Of::Own => return Ok(()),
+        Of::Shared | Of::Own => return Ok(None),
         Of::Everything => {
             return Err(forbidden(format!(
                 "token `{}` is for the pools {}, and this concerns all; it needs a token for all pools",
@@ -215,16 +255,19 @@ async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<(), Ap
         Of::Machine | Of::MachineOrMac => "machine",
         Of::Instance => "instance",
     };
+    // What is looked for in the database has to be text that it can hold.
+    readable::check_path(&parts.uri)?;
     let key = named(parts, kind).await?;
     let service = &guard.service;
-    let theirs = match guard.policy.of {
-        Of::Instance => caller.has_instance(service, &key).await?,
-        of => {
-            let mac = of == Of::MachineOrMac;
-            caller.machine(service, &key).await?.is_some() || mac && caller.has_mac(service, &key).await?
+    let (theirs, machine) = match guard.policy.of {
+        Of::Instance => (caller.has_instance(service, &key).await?, None),
+        Of::MachineOrMac => (caller.has_machine_or_mac(service, &key).await?, None),
+        _ => {
+            let found = caller.machine(service, &key).await?;
+            (found.is_some(), found.map(|found| found.id()))
         }
     };
-    if theirs { Ok(()) } else { Err(ApiError::not_found(kind, &key)) }
+    if theirs { Ok(machine) } else { Err(ApiError::not_found(kind, &key)) }
 }
 
 /// What the path names in this place.
@@ -234,22 +277,6 @@ async fn named(parts: &mut Parts, place: &str) -> Result<String, ApiError> {
     let found = params.iter().find(|(name, _)| *name == place).map(|(_, value)| value.to_owned());
     // A test looks that each route whose policy needs it has that place; without it nobody gets through.
     found.ok_or_else(|| ApiError::not_found(place, ""))
-}
-
-/// A stream that ends when the token isn't good any more.
-fn while_known(body: Body, service: Arc<Service>, hash: String) -> Body {
-    let over = async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            match service.store.token_find(&hash).await {
-                Ok(Some(token)) if !token.is_expired(clock::now()) => {}
-                // It is asked again; who can't reach the database revokes nothing.
-                Err(_) => {}
-                Ok(_) => return,
-            }
-        }
-    };
-    Body::from_stream(body.into_data_stream().take_until(Box::pin(over)))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// The pool of what names none.
 const DEFAULT_POOL: &str = "default";
 
+/// The word for what BMCs said.
+const BMC: &str = "bmc";
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(super) Arc<TokenRecord>);
@@ -50,10 +53,19 @@ impl Caller {
     }
 
     /// Whether a MAC address is that of a machine of theirs.
-    pub(super) async fn has_mac(&self, service: &Service, mac: &str) -> Result<bool, ServiceError> {
+    async fn has_mac(&self, service: &Service, mac: &str) -> Result<bool, ServiceError> {
         let Some(mac) = parse_mac_bytes(mac) else { return Ok(false) };
         let found = self.legible(service.store.machine_by_mac(&format_mac(mac)).await)?;
         Ok(found.is_some_and(|found| self.has(&found.spec.pool)))
+    }
+
+    /// Whether a machine of this name or id is theirs, or, only if there is none, the one with this MAC address: in the
+    /// order in which it is looked up.
+    pub(super) async fn has_machine_or_mac(&self, service: &Service, key: &str) -> Result<bool, ServiceError> {
+        match service.store.machine_find(key).await {
+            Ok(None) => self.has_mac(service, key).await,
+            found => Ok(self.legible(found)?.is_some_and(|found| self.has(&found.spec.pool))),
+        }
     }
 
     /// Whether there is an instance of this name or id that is theirs.
@@ -74,10 +86,12 @@ impl Caller {
             return Ok(true);
         }
         let spec = &found.record.spec;
-        match (&found.machine, spec.machine.as_deref()) {
-            (Some(machine), _) => Ok(self.has(&machine.spec.pool)),
-            (None, Some(wanted)) => Ok(self.machine(service, wanted).await?.is_some()),
-            (None, None) => Ok(self.has(spec.pool.as_deref().unwrap_or(DEFAULT_POOL))),
+        match (&found.machine, spec.pool.as_deref(), spec.machine.as_deref()) {
+            (Some(machine), _, _) => Ok(self.has(&machine.spec.pool)),
+            // The machine that it names has to be of that pool when it gets it.
+            (None, Some(pool), _) => Ok(self.has(pool)),
+            (None, None, Some(wanted)) => Ok(self.machine(service, wanted).await?.is_some()),
+            (None, None, None) => Ok(self.has(DEFAULT_POOL)),
         }
     }
 
@@ -100,8 +114,16 @@ impl Caller {
     pub(super) fn sees(&self, mut machine: Machine) -> Machine {
         if self.role() == Role::Tenant {
             machine.spec.bmc = None;
+            // What a BMC answered names it, and who logs in.
+            machine.status.bmc.error = None;
+            machine.status.bmc.weak.clear();
         }
         machine
+    }
+
+    /// Whether they may hear what is told under this word.
+    pub(super) fn hears_of(&self, kind: &str) -> bool {
+        self.role() != Role::Tenant || kind != BMC
     }
 
     /// An error as they may hear it: what is in the way may be another's.

@@ -148,6 +148,10 @@ pub(crate) async fn create(
         *machine = found.as_ref().map(|found| found.id().to_string());
         exactly = exactly.or(found.filter(|_| field == "spec.machine"));
     }
+    // If it is another pool's by the time that it is free, it is not the caller's any more.
+    if let (Some(exactly), Some(_)) = (&exactly, caller.pools()) {
+        spec.pool = Some(exactly.spec.pool.clone());
+    }
     instance_network::check(&mut fields, &service, &spec, exactly.as_ref()).await?;
     let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
     if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {
@@ -341,11 +345,14 @@ async fn cancel_wish(service: &Service, record: &InstanceRecord) -> Result<(), S
 )]
 pub(crate) async fn events(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     Query(query): Query<EventQuery>,
 ) -> Result<Json<EventList>, ApiError> {
     let record = service.instance(&key).await?;
-    event_list(&service, EventsOf::Instance(record.id), &query).await
+    let Json(mut list) = event_list(&service, EventsOf::Instance(record.id), &query).await?;
+    list.items.retain(|event| caller.hears_of(&event.kind));
+    Ok(Json(list))
 }
 
 /// Says what an instance waits for.
@@ -355,13 +362,14 @@ pub(crate) async fn events(
 )]
 pub(crate) async fn why(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
 ) -> Result<Json<Why>, ApiError> {
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
     let now = clock::now();
     let status = convert::instance(&service, &record, own.as_ref(), now).status;
     let on = own.as_ref().map(|own| convert::machine(&service, own, Some(&record.name), now));
-    let facts = timeline::facts(
+    let mut facts = timeline::facts(
         &service,
         own.as_ref().map(MachineRecord::id),
         Some(record.id),
@@ -369,6 +377,7 @@ pub(crate) async fn why(
         FACTS,
     )
     .await?;
+    facts.retain(|fact| caller.hears_of(&fact.kind));
     let diagnoses = match &own {
         Some(own) => boot_trace::of_waiting(&service, own).await?,
         None => Vec::new(),

@@ -25,8 +25,9 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    BmcSpec, Choice, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction, MachineActionRequest,
-    MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate, Secret, Why,
+    BmcProtocol, BmcSpec, Choice, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction,
+    MachineActionRequest, MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate,
+    Secret, Why,
 };
 use provisioner_lifecycle::{
     Fact, Machine as Core, Refusal, Request, admit, may_write_over, observe, unwiped,
@@ -123,6 +124,7 @@ pub(crate) async fn create(
     fields.name("pool", &pool);
     let macs = fields.macs(&body.macs);
     fields.bmc(&body.bmc);
+    of_own_pools(&mut fields, &caller, &body.bmc, None);
     fields.bmc_password(body.bmc.protocol, body.bmc_password.reveal());
     if let Some(key) = body.bmc_key.as_ref().filter(|key| !key.reveal().is_empty()) {
         fields.bmc_key(body.bmc.protocol, key.reveal());
@@ -189,11 +191,11 @@ pub(crate) async fn show(
 pub(crate) async fn update(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
-    Path(key): Path<String>,
+    Path(name): Path<String>,
     headers: HeaderMap,
     Body(body): Body<MachineUpdate>,
 ) -> Result<Response, ApiError> {
-    let record = service.machine(&key).await?;
+    let record = service.machine(&name).await?;
     let mut fields = Fields::default();
     body.name.iter().for_each(|name| fields.name("name", name));
     body.pool.iter().for_each(|pool| {
@@ -229,28 +231,57 @@ pub(crate) async fn update(
     let logs_in = body.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
     let missing = logs_in && !had_login && body.bmc_password.is_none();
     fields.check(!missing, "bmc_password", "a new BMC needs its password");
+    body.bmc.iter().for_each(|bmc| of_own_pools(&mut fields, &caller, bmc, record.spec.bmc.as_ref()));
+    // Who is no administrator of the whole site must not have its passwords shown to whatever they name.
+    let limited = caller.pools().is_some();
+    let moved = limited
+        && body.bmc.as_ref().zip(record.spec.bmc.as_ref()).is_some_and(|(new, old)| is_another(old, new));
+    let given = !moved || !logs_in || !had_login || body.bmc_password.is_some();
+    fields.check(given, "bmc_password", "another BMC needs its password anew");
     fields.done()?;
     check_version(&headers, &record)?;
     // A password is for the BMC that it was given for, and never shown to what comes in its place.
     let another =
         body.bmc.as_ref().map(|bmc| bmc.protocol) != record.spec.bmc.as_ref().map(|bmc| bmc.protocol);
-    let none = (body.bmc.is_some() && another && !logs_in).then(Secret::default);
+    let none = (body.bmc.is_some() && (another || moved) && !logs_in).then(Secret::default);
     let password = body.bmc_password.as_ref().or(none.as_ref());
-    let secrets = new_secrets(&service, record.id(), password, body.bmc_key.as_ref())?;
+    let no_key = moved.then(Secret::default);
+    let key = body.bmc_key.as_ref().or(no_key.as_ref());
+    let secrets = new_secrets(&service, record.id(), password, key)?;
     let _turn = match password {
         Some(_) => Some(turn(&service, &record).await?),
         None => None,
     };
     let body = MachineUpdate { macs, ..body };
     let changed = service
-        .machine_change(record.id(), |record, now| {
-            check_version(&headers, record)?;
-            changed(record, &body, &secrets, now)
+        .machine_change(record.id(), |now_it_is, now| {
+            check_version(&headers, now_it_is)?;
+            if limited && body.bmc.is_some() && now_it_is.spec.bmc != record.spec.bmc {
+                let detail = "its BMC was changed by somebody else meanwhile; look at it again";
+                return Err(ApiError::conflict(detail));
+            }
+            changed(now_it_is, &body, &secrets, now)
         })
         .await
         .map_err(|error| caller.hears(error))?;
-    let record = changed.ok_or_else(|| ApiError::not_found("machine", &key))?;
-    Ok(tagged(wire(&service, &record).await?))
+    let changed = changed.ok_or_else(|| ApiError::not_found("machine", &name))?;
+    if changed.spec.pool != record.spec.pool {
+        // What the console said was said to the pool that had it.
+        service.consoles.forget(changed.id()).await;
+    }
+    Ok(tagged(wire(&service, &changed).await?))
+}
+
+/// Refuses a hypervisor as the BMC to who has some pools only: there are machines of all pools on it, and one that is
+/// another's can be named in several ways.
+fn of_own_pools(fields: &mut Fields, caller: &Caller, new: &BmcSpec, old: Option<&BmcSpec>) {
+    let hypervisor = matches!(new.protocol, BmcProtocol::Libvirt | BmcProtocol::Vbox);
+    let stays = old.is_some_and(|old| !is_another(old, new));
+    fields.check(
+        caller.pools().is_none() || !hypervisor || stays,
+        "bmc.protocol",
+        "a hypervisor has machines of all pools; it needs a token for all pools",
+    );
 }
 
 /// Who is changing the password at the BMC just now has stored it already: another one that is given meanwhile would

@@ -6,7 +6,7 @@ use super::{
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger, machines,
     metrics, networks, openapi,
-    policy::{Of, Policy},
+    policy::{Of, Policy, Who},
     readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
 };
 use crate::service::Service;
@@ -42,6 +42,7 @@ struct Route {
     policy: Policy,
     ends: Ends,
     told: bool,
+    upload: bool,
     handler: MethodRouter<Arc<Service>>,
 }
 
@@ -53,7 +54,8 @@ impl Route {
     {
         // Of each method that the table uses there is a filter; a test makes the whole table.
         let filter = MethodFilter::try_from(method.clone()).expect("a method that axum knows");
-        Self { method, path, policy, ends: Ends::Done, told: false, handler: routing::on(filter, handler) }
+        let handler = routing::on(filter, handler);
+        Self { method, path, policy, ends: Ends::Done, told: false, upload: false, handler }
     }
 
     /// It goes on until the client ends it.
@@ -73,14 +75,19 @@ impl Route {
 
     /// Its body is a file of any size.
     fn upload(self) -> Self {
-        Self { handler: self.handler.layer(DefaultBodyLimit::disable()), ..self }
+        Self { handler: self.handler.layer(DefaultBodyLimit::disable()), upload: true, ..self }
     }
 
     /// What serves it: nothing of it runs before its policy was held against the request.
     fn guarded(self, service: &Arc<Service>) -> MethodRouter<Arc<Service>> {
-        let Self { method, path, policy, ends, told, handler } = self;
+        let Self { method, path, policy, ends, told, upload, handler } = self;
         let told = told || !method.is_safe();
-        let guard = Guard { service: Arc::clone(service), path, policy, ends, told, body: BODY };
+        let guard = Guard { service: Arc::clone(service), path, policy, ends, told, body: BODY, upload };
+        // Who may not ask is not told either whether it could be understood.
+        let handler = match policy.who {
+            Who::Roles(_) => handler.route_layer(middleware::from_fn(readable::check)),
+            Who::Anybody | Who::Agent => handler,
+        };
         handler.route_layer(middleware::from_fn_with_state(guard, auth::guard))
     }
 }
@@ -107,9 +114,9 @@ fn machines() -> Vec<Route> {
         POST MACHINE_SERVICE, OPERATORS of Machine, servicing::begin,
         POST MACHINE_CHOOSE, OPERATORS of Machine, machines::choose,
         POST MACHINE_SCRAP, OPERATORS of Machine, scrap::scrap,
-        GET MACHINE_EVENTS, READERS of Machine, machines::events,
-        GET MACHINE_TIMELINE, READERS of Machine, timeline::of_machine,
-        GET MACHINE_WHY, READERS of Machine, machines::why,
+        GET MACHINE_EVENTS, WATCHERS of Machine, machines::events,
+        GET MACHINE_TIMELINE, WATCHERS of Machine, timeline::of_machine,
+        GET MACHINE_WHY, WATCHERS of Machine, machines::why,
         GET BOOT_TRACE, WATCHERS of MachineOrMac, boot_trace::show,
         GET MACHINE_CONSOLE, WATCHERS of Machine, console::read; followed,
         POST MACHINE_CONSOLE, OPERATORS of Machine, console::write,

@@ -5,6 +5,7 @@ mod source;
 use self::source::{SLACK, Source, page};
 use super::{
     boot_trace,
+    caller::Caller,
     error::{ApiError, Query},
     pages,
 };
@@ -15,7 +16,7 @@ use crate::{
     timeline::{self, Part},
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
 };
 use jiff::Timestamp;
@@ -70,11 +71,15 @@ pub(crate) async fn of_machine(
 )]
 pub(crate) async fn of_instance(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Timeline>, ApiError> {
     let ListedInstance { record, machine } = super::instances::find(&service, &key).await?;
-    answer(&service, machine.as_ref(), Some(record.id), Begin::of(&record), &query).await
+    let Json(mut told) =
+        answer(&service, machine.as_ref(), Some(record.id), Begin::of(&record), &query).await?;
+    told.items.retain(|entry| caller.hears_of(&entry.kind));
+    Ok(Json(told))
 }
 
 /// From when on a story is told.

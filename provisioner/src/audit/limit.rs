@@ -13,6 +13,9 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 /// Kinds that are remembered. Those of callers that are not known are one, so there are few.
 const KINDS: usize = 4096;
 
+/// All kinds that come while as many are remembered as may be.
+const OTHERS: &str = "others";
+
 /// What was told lately.
 #[derive(Debug, Default)]
 pub(super) struct Limit(Mutex<HashMap<String, Told>>);
@@ -31,11 +34,11 @@ impl Limit {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = |told: &Told| now.duration_since(told.since).abs() >= WINDOW;
         if kinds.len() >= KINDS {
-            kinds.retain(|_, told| !is_over(told));
+            kinds.retain(|kind, told| kind == OTHERS || !is_over(told));
         }
-        if kinds.len() >= KINDS && !kinds.contains_key(&kind) {
-            return None;
-        }
+        // Never nothing at all: what is not told is at least counted.
+        let full = kinds.len() >= KINDS && !kinds.contains_key(&kind);
+        let kind = if full { OTHERS.to_owned() } else { kind };
         let told = kinds.entry(kind).or_insert(Told { since: now, told: 0, left_out: 0 });
         if is_over(told) {
             (told.since, told.told) = (now, 0);
@@ -63,7 +66,12 @@ mod tests {
         for number in 0..KINDS {
             may(&number.to_string(), 602);
         }
-        assert_eq!(may("new", 602), None, "memory is bounded");
-        assert_eq!(may("new", 1300), Some(0));
+        assert_eq!(limit.0.lock().unwrap().len(), KINDS + 1, "memory is bounded");
+        // Two of those numbers were told as others.
+        assert_eq!(may("new", 602), None);
+        for number in 1..KINDS {
+            assert_eq!(may(&number.to_string(), 1203), Some(0), "there is room again");
+        }
+        assert_eq!(may("last", 1203), Some(1), "what was not told was counted");
     }
 }

@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// `Taken` when there is one of that name.
     pub(crate) async fn token_insert(&self, hash: &str, token: &TokenRecord) -> Result<(), StoreError> {
-        sql("INSERT INTO api_token (hash, name, created, role, pools, expires, used) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+        sql("INSERT INTO api_token (digest, name, created, role, pools, expires, used) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(hash)
             .bind(&token.name)
             .bind(micros(token.created))
@@ -81,7 +81,7 @@ impl Store {
             return Ok(Some(token));
         }
         let reading = self.recent.tokens.reading();
-        let text = format!("{SELECT} WHERE hash = $1");
+        let text = format!("{SELECT} WHERE digest = $1");
         let row = sql(text).bind(hash).fetch_optional(&mut *self.api_reader.get().await?).await?;
         let Some(token) = row.as_ref().map(from_row).transpose()?.map(Arc::new) else { return Ok(None) };
         self.recent.tokens.keep_read(reading, hash.to_owned(), Arc::clone(&token));
@@ -123,7 +123,7 @@ impl Store {
 
     /// Takes down that a token was used.
     pub(crate) async fn token_used(&self, hash: &str, now: Timestamp) -> Result<(), StoreError> {
-        let text = "UPDATE api_token SET used = $2 WHERE hash = $1 AND (used IS NULL OR used < $2)";
+        let text = "UPDATE api_token SET used = $2 WHERE digest = $1 AND (used IS NULL OR used < $2)";
         self.writer.run(sql(text).bind(hash).bind(micros(now))).await?;
         Ok(())
     }

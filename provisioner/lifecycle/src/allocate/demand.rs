@@ -16,7 +16,7 @@ pub struct Pending {
     pub name: String,
     /// The machine that it wants, when exactly one will do.
     pub wanted: Option<MachineId>,
-    /// The pool to choose from, when any machine will do.
+    /// The pool to choose from; when exactly one machine will do, the pool that it has to be of then, if any is said.
     pub pool: Option<String>,
     /// Labels that the machine must have.
     pub selector: BTreeMap<String, String>,
@@ -50,7 +50,7 @@ pub struct Pending {
 const DEFAULT_POOL: &str = "default";
 
 impl Pending {
-    /// The pool that its machine has to be of; a machine that is named may be of any.
+    /// The pool that its machine has to be of; a machine that is named may be of any, if none is said.
     pub fn pool(&self) -> &str {
         self.pool.as_deref().unwrap_or(DEFAULT_POOL)
     }
@@ -84,6 +84,7 @@ impl Pending {
         Demand {
             wanted: self.wanted,
             pool: self.pool(),
+            pool_asked: self.pool.is_some(),
             selector: &self.selector,
             expressions: &self.expressions,
             minimum: &self.minimum,
@@ -103,6 +104,8 @@ impl Pending {
 pub(super) struct Demand<'a> {
     pub(super) wanted: Option<MachineId>,
     pub(super) pool: &'a str,
+    /// Whether somebody said so.
+    pub(super) pool_asked: bool,
     pub(super) selector: &'a BTreeMap<String, String>,
     pub(super) expressions: &'a [LabelExpression],
     pub(super) minimum: &'a Minimum,

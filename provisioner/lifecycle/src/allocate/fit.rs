@@ -124,7 +124,7 @@ pub(super) fn unfit(demand: &Demand<'_>, one: &Candidate<'_>) -> Option<Unfit> {
         Some(wanted) if wanted != machine.id => return Some(Unfit::Other),
         wanted => wanted.is_some(),
     };
-    if !named && one.pool != demand.pool {
+    if one.pool != demand.pool && (!named || demand.pool_asked) {
         return Some(Unfit::OtherPool);
     }
     if !labels::satisfy(one.labels, demand.selector, demand.expressions) {

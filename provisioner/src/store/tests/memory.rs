@@ -415,7 +415,7 @@ async fn a_token_is_believed_for_a_moment_and_an_unknown_one_never() {
     let found = async |hash: &str| store.token_find(hash).await.unwrap().map(|token| token.name.clone());
     assert_eq!(found("hash").await.as_deref(), Some("admin"));
     let mut lent = store.writer.get().await.unwrap();
-    sql("DELETE FROM api_token WHERE hash = 'hash'").execute(lent.conn()).await.unwrap();
+    sql("DELETE FROM api_token WHERE digest = 'hash'").execute(lent.conn()).await.unwrap();
     drop(lent);
     assert_eq!(found("hash").await.as_deref(), Some("admin"));
     store.recent.tokens.forget("hash");
