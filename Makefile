@@ -88,6 +88,7 @@ test: artifacts lint ## Everything that a change must pass: set-up, lint, tests,
 	$(CARGO) test --locked --workspace --exclude tests
 	$(CARGO) test --locked --package tests --test it --test statements
 	$(CARGO) test --locked --package tests --test net
+	$(CARGO) test --locked --package tests --test openapi
 	tests/fuzz/run
 	$(MAKE) --no-print-directory soak-ci SEED=1
 	$(CARGO) test --locked --package tests --test lab -- --test-threads=2

@@ -18,6 +18,7 @@ mod holds;
 mod kills;
 mod lists;
 mod network;
+mod openapi;
 mod outage;
 mod placement;
 mod postgres;
