@@ -36,7 +36,7 @@ pub struct InstanceSpec {
     /// A machine's name or id, when exactly that one is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// The pool to choose from, when no machine is named.
+    /// The pool to choose from; of a machine that is named, the pool that it has to be of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// Labels that the machine must have.

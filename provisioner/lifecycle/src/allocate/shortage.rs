@@ -120,6 +120,11 @@ fn mend(unfit: &BTreeMap<Unfit, usize>, demand: &Demand<'_>) -> Option<String> {
 /// Why exactly this machine is not given.
 fn named(demand: &Demand<'_>, one: &Candidate<'_>) -> Shortage {
     let why = unfit(demand, one);
+    if why == Some(Unfit::OtherPool) {
+        let told = format!("machine {} is not in pool {} any more, where it has to be", one.name, demand.pool);
+        let mend = Unfit::OtherPool.mend(demand).map(|mend| mend.replace("NAME", one.name));
+        return Shortage::Wait { why: told, mend };
+    }
     if why == Some(Unfit::Disk) {
         let inventory = one.machine.facts.inventory.as_deref();
         if let Err(why) = choose_root_disk(inventory, demand.root_disk_serial, demand.disk_bytes) {

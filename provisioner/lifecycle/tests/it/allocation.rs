@@ -92,7 +92,8 @@ pub(crate) fn pending(
 
 pub(crate) fn fits(pending: &Pending, site: &Site) -> bool {
     site.free
-        && pending.wanted.map_or(pending.pool() == site.pool, |wanted| wanted == site.machine.id)
+        && pending.wanted.is_none_or(|wanted| wanted == site.machine.id)
+        && (pending.pool() == site.pool || pending.wanted.is_some() && pending.pool.is_none())
         && pending.selector.iter().all(|(key, value)| site.labels.get(key) == Some(value))
         && pending.disk_bytes <= site.disk
 }
@@ -261,6 +262,26 @@ fn ours_of(number: u128) -> Option<MachineId> {
 }
 
 #[test]
+fn a_machine_that_is_named_is_of_the_pool_that_is_said_or_of_any() {
+    let one = site(0, "gpu", 0, 2000, true);
+    let named = |pool: Option<&str>| Pending {
+        pool: pool.map(Into::into),
+        ..pending(0, "default", None, 1000, Some(0))
+    };
+    for (pool, gets) in [(None, true), (Some("gpu"), true), (Some("default"), false)] {
+        let asks = [named(pool)];
+        let grants = Allocation::new(&asks).offer(&[one.candidate()]);
+        assert_eq!(!grants.is_empty(), gets, "{pool:?}");
+    }
+    // As when it was moved while somebody waited for it.
+    let asks = [named(Some("default"))];
+    let mut shortages = Shortages::new(&asks);
+    shortages.see(&one.candidate());
+    let Shortage::Wait { why, .. } = shortages.of(0) else { panic!("it is not to be held") };
+    assert_eq!(why, "machine m0 is not in pool default any more, where it has to be");
+}
+
+#[test]
 fn a_bmc_in_trouble_is_chosen_for_those_only_who_name_its_machine() {
     let mut one = site(0, "default", 0, 2000, true);
     one.machine.facts.bmc_trouble = Some(provisioner_lifecycle::BmcTrouble {
@@ -268,7 +289,7 @@ fn a_bmc_in_trouble_is_chosen_for_those_only_who_name_its_machine() {
         since: one.machine.state.since,
         authentication: false,
     });
-    let asks = [pending(0, "default", None, 1000, None), pending(1, "gpu", None, 1000, Some(0))];
+    let asks = [pending(0, "default", None, 1000, None), pending(1, "default", None, 1000, Some(0))];
     let grants = Allocation::new(&asks).offer(&[one.candidate()]);
     assert_eq!(grants.iter().map(|grant| grant.pending).collect::<Vec<_>>(), [1]);
     // What was granted is what `admit` takes.

@@ -262,3 +262,33 @@ async fn what_was_found_in_a_machine_is_kept_when_it_gets_a_table_of_its_own() {
         assert_eq!(sql(text).scalar::<i64>(&mut lent).await.unwrap(), left, "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_replica_of_the_schema_before_lets_nobody_in_once_tokens_have_roles() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("billet.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    up_to(&pool, 17).await;
+    for (hash, name) in [("f00d", "admin"), ("beef", "ci"), ("cafe", "ci")] {
+        sqlx::query("INSERT INTO api_token (hash, name, created) VALUES ($1, $2, 7)")
+            .bind(hash)
+            .bind(name)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    // As a version without roles asks: whoever is found may do everything.
+    let asked = || sqlx::query("SELECT name FROM api_token WHERE hash = $1").bind("f00d").fetch_optional(&pool);
+    assert!(asked().await.unwrap().is_some());
+    up_to(&pool, 18).await;
+    assert!(asked().await.is_err(), "it finds nobody, so that a new token of a viewer is not all-powerful there");
+    pool.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let admin = TokenRecord::admin("admin", at(7));
+    assert_eq!(store.token_find("f00d").await.unwrap().as_deref(), Some(&admin));
+    let names: Vec<_> = store.token_list().await.unwrap().into_iter().map(|token| token.name).collect();
+    assert_eq!(names, ["admin", "ci", "ci-cafe"], "of one name the others get another");
+    store.close().await;
+}
