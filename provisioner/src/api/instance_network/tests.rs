@@ -4,12 +4,14 @@ use super::*;
 use crate::{
     api::{
         addresses::tests::{answered, ask, host, service},
+        caller::Caller,
         error::Body,
         instances,
     },
     samples,
+    store::TokenRecord,
 };
-use axum::extract::State;
+use axum::{Extension, extract::State};
 use provisioner_api::{InstanceCreate, Inventory, Nic};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use std::sync::Arc;
 async fn create(service: &Arc<Service>, name: &str, network: Value) -> (u16, Value) {
     let spec = json!({ "image": "os", "network": network });
     let body: InstanceCreate = serde_json::from_value(json!({ "name": name, "spec": spec })).unwrap();
-    answered(instances::create(State(Arc::clone(service)), Body(body)).await).await
+    let caller = Caller(Arc::new(TokenRecord::admin("admin", samples::NOW)));
+    answered(instances::create(State(Arc::clone(service)), Extension(caller), Body(body)).await).await
 }
 
 fn lan(address: &Value) -> Value {
