@@ -38,6 +38,10 @@ fn tell(outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
     names(ui, "machines that were at work", &jobs)?;
     names(ui, "machines whose instance ran", &restored.deployed)?;
     names(ui, "machines that nobody had", &restored.available)?;
+    names(ui, "tokens that work again, also if they were revoked since the backup", &restored.tokens)?;
+    if !restored.tokens.is_empty() {
+        ui.line("of these, revoke those that were: `billet token revoke NAME`")?;
+    }
     if restored.unreadable > 0 {
         ui.line(&format!("machines that can't be read, to which nothing is done: {}", restored.unreadable))?;
     }

@@ -5,8 +5,9 @@ use crate::{
     app::tests,
     backup::{End, Writer},
     samples,
+    store::TokenRecord,
 };
-use provisioner_api::JobKind;
+use provisioner_api::{AuditOutcome, JobKind};
 
 /// A data folder whose service is stopped, with a machine at work, and a backup of it.
 async fn site(folder: &Path) -> (Config, PathBuf) {
@@ -103,4 +104,39 @@ async fn what_can_not_be_used_here_is_refused_with_its_mend() {
     SiteKey::open(&key, false).unwrap();
     let error = refused(&config, &backup, true).await;
     assert!(error.contains("another site key") && error.contains(&header.site_key), "{error}");
+}
+
+#[tokio::test]
+async fn tokens_and_what_was_done_are_missed_and_what_a_service_does_alone_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = tests::service(folder.path()).await;
+    let held = async || service.store.holds().await.unwrap();
+    assert_eq!(held().await, [], "the token of the first start is nobody's");
+    let entry = |outcome| provisioner_api::AuditEntry { outcome, ..samples::audit("ci") };
+    service.store.audit_append(&[entry(AuditOutcome::Denied)]).await.unwrap();
+    assert_eq!(held().await, [], "strangers were refused");
+    service.store.audit_append(&[entry(AuditOutcome::Done)]).await.unwrap();
+    assert_eq!(held().await, [("audit".to_owned(), 1)]);
+    let token = TokenRecord::admin("ci", samples::NOW);
+    service.store.token_insert("hash", &token).await.unwrap();
+    let mut both = held().await;
+    both.sort();
+    assert_eq!(both, [("api_token".to_owned(), 2), ("audit".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn the_tokens_that_work_again_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = tests::config(folder.path());
+    let service = tests::service(folder.path()).await;
+    let leaked = TokenRecord::admin("leaked", samples::NOW);
+    service.store.token_insert("hash", &leaked).await.unwrap();
+    let path = folder.path().join("backup");
+    let file = File::create(&path).unwrap();
+    service.store.dump(file, service.key.fingerprint(), samples::NOW).await.unwrap();
+    // It was revoked since, which the backup does not know.
+    service.store.token_delete("leaked").await.unwrap();
+    service.store.close().await;
+    let outcome = restore(&config, &path, true, samples::NOW).await.unwrap();
+    assert_eq!(outcome.restored.tokens, ["admin", "leaked"]);
 }

@@ -28,6 +28,8 @@ pub(crate) struct Restored {
     pub(crate) deployed: Vec<String>,
     /// The machines that nobody had.
     pub(crate) available: Vec<String>,
+    /// The tokens that work again, those among them that were revoked since.
+    pub(crate) tokens: Vec<String>,
 }
 
 /// Makes it safe. `clock` is the database's in milliseconds, `now` the service's.
@@ -39,7 +41,8 @@ pub(super) async fn all(
 ) -> Result<Restored, CopyError> {
     let at = Timestamp::from_millisecond(clock).unwrap_or(now);
     freeze(conn, backup, clock, at).await?;
-    let mut done = Restored::default();
+    let tokens = sql("SELECT name FROM api_token ORDER BY name").scalars(conn).await?;
+    let mut done = Restored { tokens, ..Restored::default() };
     let ids: Vec<String> = sql("SELECT id FROM machine ORDER BY name").scalars(conn).await?;
     for id in &ids {
         machine(conn, id, (backup, at.max(now), now), &mut done).await?;
