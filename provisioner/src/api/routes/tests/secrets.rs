@@ -1,7 +1,10 @@
 //! The life of a token.
 
 use super::*;
+use axum::body::Bytes;
+use futures::{StreamExt, stream};
 use provisioner_api::{Role, TokenCreated, TokenList};
+use std::convert::Infallible;
 
 #[tokio::test]
 async fn a_token_is_made_used_and_taken_away() {
@@ -55,5 +58,34 @@ async fn an_expired_token_is_told_since_when_and_what_to_do() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     for said in ["`old` expired at 1970-01-01T00:00:00Z", "billet token create", "\"expired\""] {
         assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+/// Whoever sends slowly is looked at again when all is there.
+#[tokio::test]
+async fn a_token_that_was_revoked_while_its_bearer_sent_does_nothing_any_more() {
+    let world = World::new().await;
+    let body = r#"{"name":"mine","role":"admin"}"#;
+    for length in [Some(body.len()), None] {
+        let leaked = TokenRecord::admin("leaked", samples::NOW);
+        world.service.store.token_insert(&sha256_hex("leaked"), &leaked).await.unwrap();
+        let service = Arc::clone(&world.service);
+        let (begin, end) = body.split_at(7);
+        let end = async move {
+            service.store.token_delete("leaked").await.unwrap();
+            Ok::<_, Infallible>(Bytes::from(end))
+        };
+        let pieces = stream::iter([Ok(Bytes::from(begin))]).chain(stream::once(end));
+        let mut request = Request::builder().method(Method::POST).uri(paths::TOKENS);
+        request = request.header(header::AUTHORIZATION, "Bearer leaked");
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(length) = length {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        let request = request.body(Body::from_stream(pieces)).unwrap();
+        let response = world.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{length:?}");
+        let tokens = world.service.store.token_list().await.unwrap();
+        assert!(tokens.iter().all(|token| token.name != "mine"), "{tokens:?}");
     }
 }
