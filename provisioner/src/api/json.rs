@@ -3,8 +3,8 @@
 use super::error::ApiError;
 use axum::http::StatusCode;
 use provisioner_api::FieldError;
-use serde::de::DeserializeOwned;
-use serde_json::{Deserializer, Value, error::Category};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Deserializer, Value};
 
 /// A NUL character as JSON writes it; it knows no other way.
 const NUL: &[u8] = b"\\u0000";
@@ -17,16 +17,20 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut json = Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
-        refused(&field, error.inner())
+        refused(bytes, &field, error.inner())
     })?;
     json.end().map_err(|error| malformed(&error))?;
     Ok(body)
 }
 
-fn refused(field: &str, error: &serde_json::Error) -> ApiError {
-    match error.classify() {
-        Category::Data => wrong("body", field, &error.to_string()),
-        Category::Syntax | Category::Eof | Category::Io => malformed(error),
+fn refused(bytes: &[u8], field: &str, error: &serde_json::Error) -> ApiError {
+    if error.is_data() {
+        return wrong("body", field, &error.to_string());
+    }
+    // A number in the place of a word is told as if it were broken JSON.
+    match serde_json::from_slice::<IgnoredAny>(bytes) {
+        Ok(_) => wrong("body", field, &format!("it can't be this: {error}")),
+        Err(_) => malformed(error),
     }
 }
 
@@ -105,6 +109,9 @@ mod tests {
             (r#"{"name": "x", "spec": {"imgae": "i"}}"#, 422, "spec.imgae"),
             (r#"{"name": 7, "spec": {"image": "i"}}"#, 422, "name"),
             (r#"{"name": "x", "spec": {"image": "i", "minimum": {"gpus": -1}}}"#, 422, "spec.minimum.gpus"),
+            (r#"{"name": "x", "spec": {"image": "i", "erase": "burn"}}"#, 422, "spec.erase"),
+            (r#"{"name": "x", "spec": {"image": "i", "erase": 7}}"#, 422, "spec.erase"),
+            (r#"{"name": "x", "spec": {"image": "i", "erase": 7}"#, 400, ""),
             (r#"{"name": "x", "spec": {"image": "i", "ssh_keys": ["a", 7]}}"#, 422, "spec.ssh_keys[1]"),
             (r#"{"name": "\u0000", "spec": {"ssh_keys": ["a", "b\u0000"]}}"#, 422, "name,spec.ssh_keys[1]"),
         ] {
