@@ -37,7 +37,8 @@ fn either(
     for answer in [instance, machine] {
         match answer {
             Ok(why) => answers.push(why),
-            Err(error) if error.status() == Some(404) => missing = Some(error),
+            // A tenant is told nothing of machines.
+            Err(error) if matches!(error.status(), Some(403 | 404)) => missing = missing.or(Some(error)),
             Err(error) => return Err(error.into()),
         }
     }
