@@ -176,7 +176,7 @@ pub(super) async fn told(
             entry.at,
         ),
         // What failed of itself may have changed something.
-        AuditOutcome::Failed if status.is_server_error() => Some(0),
+        AuditOutcome::Failed if status.is_server_error() && !seldom => Some(0),
         AuditOutcome::Denied | AuditOutcome::Failed => {
             service.audit.may_tell(token.to_owned(), DENIALS, entry.at)
         }

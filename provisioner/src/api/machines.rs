@@ -196,6 +196,48 @@ pub(crate) async fn update(
     Body(body): Body<MachineUpdate>,
 ) -> Result<Response, ApiError> {
     let record = service.machine(&name).await?;
+    let macs = checked(&caller, &record, &body)?;
+    check_version(&headers, &record)?;
+    // A password is for the BMC that it was given for, and never shown to what comes in its place.
+    let logs_in = body.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
+    let (limited, moved) = (caller.pools().is_some(), moves(&caller, &record, &body));
+    let another =
+        body.bmc.as_ref().map(|bmc| bmc.protocol) != record.spec.bmc.as_ref().map(|bmc| bmc.protocol);
+    let none = (body.bmc.is_some() && (another || moved) && !logs_in).then(Secret::default);
+    let password = body.bmc_password.as_ref().or(none.as_ref());
+    let no_key = moved.then(Secret::default);
+    let key = body.bmc_key.as_ref().or(no_key.as_ref());
+    let secrets = new_secrets(&service, record.id(), password, key)?;
+    let _turn = match password {
+        Some(_) => Some(turn(&service, &record).await?),
+        None => None,
+    };
+    let body = MachineUpdate { macs, ..body };
+    let changed = service
+        .machine_change(record.id(), |now_it_is, now| {
+            check_version(&headers, now_it_is)?;
+            if limited && body.bmc.is_some() && now_it_is.spec.bmc != record.spec.bmc {
+                let detail = "its BMC was changed by somebody else meanwhile; look at it again";
+                return Err(ApiError::conflict(detail));
+            }
+            changed(now_it_is, &body, &secrets, now)
+        })
+        .await
+        .map_err(|error| caller.hears(error))?;
+    let changed = changed.ok_or_else(|| ApiError::not_found("machine", &name))?;
+    if changed.spec.pool != record.spec.pool {
+        // What the console said was said to the pool that had it.
+        service.consoles.forget(changed.id()).await;
+    }
+    Ok(tagged(wire(&service, &changed).await?))
+}
+
+/// Whether what is given is right; the MAC addresses as they are kept.
+fn checked(
+    caller: &Caller,
+    record: &MachineRecord,
+    body: &MachineUpdate,
+) -> Result<Option<Vec<String>>, ApiError> {
     let mut fields = Fields::default();
     body.name.iter().for_each(|name| fields.name("name", name));
     body.pool.iter().for_each(|pool| {
@@ -231,45 +273,18 @@ pub(crate) async fn update(
     let logs_in = body.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
     let missing = logs_in && !had_login && body.bmc_password.is_none();
     fields.check(!missing, "bmc_password", "a new BMC needs its password");
-    body.bmc.iter().for_each(|bmc| of_own_pools(&mut fields, &caller, bmc, record.spec.bmc.as_ref()));
-    // Who is no administrator of the whole site must not have its passwords shown to whatever they name.
-    let limited = caller.pools().is_some();
-    let moved = limited
-        && body.bmc.as_ref().zip(record.spec.bmc.as_ref()).is_some_and(|(new, old)| is_another(old, new));
-    let given = !moved || !logs_in || !had_login || body.bmc_password.is_some();
+    body.bmc.iter().for_each(|bmc| of_own_pools(&mut fields, caller, bmc, record.spec.bmc.as_ref()));
+    let given = !moves(caller, record, body) || !logs_in || !had_login || body.bmc_password.is_some();
     fields.check(given, "bmc_password", "another BMC needs its password anew");
     fields.done()?;
-    check_version(&headers, &record)?;
-    // A password is for the BMC that it was given for, and never shown to what comes in its place.
-    let another =
-        body.bmc.as_ref().map(|bmc| bmc.protocol) != record.spec.bmc.as_ref().map(|bmc| bmc.protocol);
-    let none = (body.bmc.is_some() && (another || moved) && !logs_in).then(Secret::default);
-    let password = body.bmc_password.as_ref().or(none.as_ref());
-    let no_key = moved.then(Secret::default);
-    let key = body.bmc_key.as_ref().or(no_key.as_ref());
-    let secrets = new_secrets(&service, record.id(), password, key)?;
-    let _turn = match password {
-        Some(_) => Some(turn(&service, &record).await?),
-        None => None,
-    };
-    let body = MachineUpdate { macs, ..body };
-    let changed = service
-        .machine_change(record.id(), |now_it_is, now| {
-            check_version(&headers, now_it_is)?;
-            if limited && body.bmc.is_some() && now_it_is.spec.bmc != record.spec.bmc {
-                let detail = "its BMC was changed by somebody else meanwhile; look at it again";
-                return Err(ApiError::conflict(detail));
-            }
-            changed(now_it_is, &body, &secrets, now)
-        })
-        .await
-        .map_err(|error| caller.hears(error))?;
-    let changed = changed.ok_or_else(|| ApiError::not_found("machine", &name))?;
-    if changed.spec.pool != record.spec.pool {
-        // What the console said was said to the pool that had it.
-        service.consoles.forget(changed.id()).await;
-    }
-    Ok(tagged(wire(&service, &changed).await?))
+    Ok(macs)
+}
+
+/// Whether somebody of some pools only names another BMC. Passwords and keys are often the same for many machines: none that
+/// is stored may be shown to what they name.
+fn moves(caller: &Caller, record: &MachineRecord, body: &MachineUpdate) -> bool {
+    let both = body.bmc.as_ref().zip(record.spec.bmc.as_ref());
+    caller.pools().is_some() && both.is_some_and(|(new, old)| is_another(old, new))
 }
 
 /// Refuses a hypervisor as the BMC to who has some pools only: there are machines of all pools on it, and one that is

@@ -81,12 +81,12 @@ fn broken_off(body: Body, over: impl Future<Output = ()> + Send + 'static) -> Bo
 /// # Errors
 /// 413 when it is, or says that it is, longer than `most` bytes; 400 when it breaks off.
 pub(super) async fn whole(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, ApiError> {
-    let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|said| said.to_str().ok()?.parse::<u64>().ok());
     let too_large = || {
         let detail = format!("the body is over the length limit of {most} bytes; send less at once");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid", detail)
     };
-    if said.is_some_and(|length: u64| length > most as u64) {
+    if said.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
     let mut pieces = body.into_data_stream();
