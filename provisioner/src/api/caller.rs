@@ -61,7 +61,11 @@ impl Caller {
 
     /// Whether a machine of this name or id is theirs, or, only if there is none, the one with this MAC address: in the
     /// order in which it is looked up.
-    pub(super) async fn has_machine_or_mac(&self, service: &Service, key: &str) -> Result<bool, ServiceError> {
+    pub(super) async fn has_machine_or_mac(
+        &self,
+        service: &Service,
+        key: &str,
+    ) -> Result<bool, ServiceError> {
         match service.store.machine_find(key).await {
             Ok(None) => self.has_mac(service, key).await,
             found => Ok(self.legible(found)?.is_some_and(|found| self.has(&found.spec.pool))),

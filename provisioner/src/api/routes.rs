@@ -4,8 +4,8 @@
 use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
-    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger, machines,
-    metrics, networks, openapi,
+    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
+    machines, metrics, networks, openapi,
     policy::{Of, Policy, Who},
     readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
 };

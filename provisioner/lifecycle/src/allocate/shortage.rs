@@ -121,7 +121,8 @@ fn mend(unfit: &BTreeMap<Unfit, usize>, demand: &Demand<'_>) -> Option<String> {
 fn named(demand: &Demand<'_>, one: &Candidate<'_>) -> Shortage {
     let why = unfit(demand, one);
     if why == Some(Unfit::OtherPool) {
-        let told = format!("machine {} is not in pool {} any more, where it has to be", one.name, demand.pool);
+        let told =
+            format!("machine {} is not in pool {} any more, where it has to be", one.name, demand.pool);
         let mend = Unfit::OtherPool.mend(demand).map(|mend| mend.replace("NAME", one.name));
         return Shortage::Wait { why: told, mend };
     }

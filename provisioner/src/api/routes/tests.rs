@@ -117,7 +117,8 @@ fn what_a_path_names_is_what_its_policy_looks_at() {
             assert!(place == looked_at || !names(place), "nobody looks whose {place} is in {method} {path}");
         }
         assert!(
-            !matches!(policy.who, Who::Anybody) || [paths::HEALTH, paths::AGENT_CLAIM, paths::OPENAPI].contains(&path),
+            !matches!(policy.who, Who::Anybody)
+                || [paths::HEALTH, paths::AGENT_CLAIM, paths::OPENAPI].contains(&path),
             "{path} is open to anybody"
         );
     }

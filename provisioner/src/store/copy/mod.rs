@@ -36,9 +36,7 @@ fn count(table: &str) -> String {
     match table {
         "api_token" => "SELECT CASE WHEN COUNT(*) > 1 THEN COUNT(*) ELSE 0 END FROM api_token".to_owned(),
         // No text in an entry can hold this: its quotes would be escaped.
-        "audit" => {
-            r#"SELECT COUNT(*) FROM audit WHERE content NOT LIKE '%"outcome":"denied"%'"#.to_owned()
-        }
+        "audit" => r#"SELECT COUNT(*) FROM audit WHERE content NOT LIKE '%"outcome":"denied"%'"#.to_owned(),
         _ => format!("SELECT COUNT(*) FROM \"{table}\""),
     }
 }

@@ -279,10 +279,14 @@ async fn a_replica_of_the_schema_before_lets_nobody_in_once_tokens_have_roles() 
             .unwrap();
     }
     // As a version without roles asks: whoever is found may do everything.
-    let asked = || sqlx::query("SELECT name FROM api_token WHERE hash = $1").bind("f00d").fetch_optional(&pool);
+    let asked =
+        || sqlx::query("SELECT name FROM api_token WHERE hash = $1").bind("f00d").fetch_optional(&pool);
     assert!(asked().await.unwrap().is_some());
     up_to(&pool, 18).await;
-    assert!(asked().await.is_err(), "it finds nobody, so that a new token of a viewer is not all-powerful there");
+    assert!(
+        asked().await.is_err(),
+        "it finds nobody, so that a new token of a viewer is not all-powerful there"
+    );
     pool.close().await;
 
     let store = Store::open(&path).await.unwrap();
