@@ -312,7 +312,7 @@ fn page_size() -> clap::builder::RangedI64ValueParser<u32> {
 }
 
 /// Reads a boot mode.
-fn boot_mode(text: &str) -> Result<BootMode, String> {
+pub(super) fn boot_mode(text: &str) -> Result<BootMode, String> {
     match text {
         "bios" => Ok(BootMode::Bios),
         "uefi" => Ok(BootMode::Uefi),
@@ -321,7 +321,7 @@ fn boot_mode(text: &str) -> Result<BootMode, String> {
 }
 
 /// Reads an erase policy.
-fn erase(text: &str) -> Result<ErasePolicy, String> {
+pub(super) fn erase(text: &str) -> Result<ErasePolicy, String> {
     match text {
         "metadata" => Ok(ErasePolicy::Metadata),
         "overwrite" => Ok(ErasePolicy::Overwrite),

@@ -4,6 +4,7 @@
 
 use crate::{
     cli::{
+        args::{boot_mode, erase},
         bmc_url,
         selector::{Selector, selector},
         validate,
@@ -111,22 +112,6 @@ texts! {
     NetworkName(String) by some;
     /// An IPv4 address.
     Address(Ipv4Addr) by validate::address;
-}
-
-fn boot_mode(text: &str) -> Result<BootMode, String> {
-    match text {
-        "bios" => Ok(BootMode::Bios),
-        "uefi" => Ok(BootMode::Uefi),
-        _ => Err("use bios or uefi".to_owned()),
-    }
-}
-
-fn erase(text: &str) -> Result<ErasePolicy, String> {
-    match text {
-        "metadata" => Ok(ErasePolicy::Metadata),
-        "overwrite" => Ok(ErasePolicy::Overwrite),
-        _ => Err("use metadata (partition tables and signatures) or overwrite (every sector)".to_owned()),
-    }
 }
 
 fn switch(text: &str) -> Result<bool, String> {
