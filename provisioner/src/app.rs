@@ -79,6 +79,11 @@ pub struct FirstLogin {
     pub welcome: String,
 }
 
+fn consoles(bmcs: &Arc<Bmcs>, config: &Config) -> Consoles {
+    let lines = Arc::clone(bmcs) as Arc<dyn Lines>;
+    Consoles::new(lines, config.data.join("consoles"), config.console.record)
+}
+
 impl App {
     /// Opens database, keys, images and all sockets. The first start makes what is missing.
     ///
@@ -113,11 +118,7 @@ impl App {
         let parts = Parts {
             replica,
             standing: Default::default(),
-            consoles: Consoles::new(
-                Arc::clone(&bmcs) as Arc<dyn Lines>,
-                config.data.join("consoles"),
-                config.console.record,
-            ),
+            consoles: consoles(&bmcs, &config),
             bmcs,
             key,
             permits,

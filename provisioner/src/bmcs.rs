@@ -141,10 +141,22 @@ impl Bmcs {
         secrets: &Secrets,
     ) -> Result<Arc<Known>, ServiceError> {
         let kept = self.lock().get(&id).filter(|known| known.is_for(spec, secrets)).cloned();
-        match kept {
-            Some(known) => Ok(known),
-            None => self.make(id, spec, secrets).await,
+        if let Some(known) = kept {
+            return Ok(known);
         }
+        let made = self.make(id, spec, secrets)?;
+        // Two may have made one at once: each would try a wrong password, where one of them rests after it.
+        let (known, old) = {
+            let mut all = self.lock();
+            match all.get(&id).filter(|known| known.is_for(spec, secrets)) {
+                Some(known) => (Arc::clone(known), None),
+                None => (Arc::clone(&made), all.insert(id, made)),
+            }
+        };
+        if let Some(old) = old {
+            old.driver.close().await;
+        }
+        Ok(known)
     }
 
     /// Makes the next password the password. Nothing, if it is not the next one any more.
@@ -191,23 +203,17 @@ impl Bmcs {
         Ok(Some(Secrets { password, next: all.get(NEXT).cloned(), bmc_key: all.get(KEY).cloned() }))
     }
 
-    async fn make(
-        &self,
-        id: MachineId,
-        spec: &BmcSpec,
-        secrets: &Secrets,
-    ) -> Result<Arc<Known>, ServiceError> {
+    /// A driver that was not used yet.
+    fn make(&self, id: MachineId, spec: &BmcSpec, secrets: &Secrets) -> Result<Arc<Known>, ServiceError> {
         let password = self.key.open_sealed(&secret_owner(id), PASSWORD, &secrets.password)?;
         let driver = self.connect(id, spec, password, secrets.bmc_key.as_ref())?;
-        let known = Arc::new(Known {
+        Ok(Arc::new(Known {
             spec: spec.clone(),
             password: secrets.password.clone(),
             bmc_key: secrets.bmc_key.clone(),
             driver,
             refused: None,
-        });
-        self.keep(id, Arc::clone(&known)).await;
-        Ok(known)
+        }))
     }
 
     async fn keep(&self, id: MachineId, known: Arc<Known>) {

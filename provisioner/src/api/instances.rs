@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     clock,
-    keys::KeyError,
     service::{Service, ServiceError},
     store::{EventsOf, InstanceRecord, InstanceStanding, ListedInstance, MachineRecord, NewEvent, NewSecret},
     text::word,
@@ -173,12 +172,7 @@ pub(crate) async fn create(
         user_data_bytes: user_data.as_ref().map(|data| data.len() as u64),
         ..Default::default()
     };
-    let seal = |data: &String| {
-        let sealed = service.key.seal(&secret_owner(id), USER_DATA, data.as_bytes())?;
-        Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed: Some(sealed) })
-    };
-    let user_data =
-        user_data.as_ref().map(seal).transpose().map_err(|error: KeyError| ServiceError::from(error))?;
+    let user_data = user_data.map(|data| sealed_user_data(&service, id, &data)).transpose()?;
     let mut record = InstanceRecord {
         id,
         version: 1,
@@ -320,9 +314,23 @@ pub(crate) async fn act(
         }
         (InstanceAction::Retry, None) => service.hub.poke(crate::hub::Poke::Pending),
     }
-    let ListedInstance { record, machine } = find(&service, &key).await?;
+    let found = service.store.instance_with_machine(&record.id.to_string()).await?;
+    // What had no machine may be gone already: then it is told as it was when it went.
+    let ListedInstance { record, machine } = found.unwrap_or_else(|| as_it_went(record));
     let instance = convert::instance(&service, &record, machine.as_ref(), clock::now());
     Ok((StatusCode::ACCEPTED, tagged(instance)).into_response())
+}
+
+/// An instance that was cancelled before it had a machine, and is gone.
+fn as_it_went(mut record: InstanceRecord) -> ListedInstance {
+    record.standing.release.get_or_insert(record.spec.erase);
+    record.state = InstanceState::Releasing;
+    ListedInstance { record, machine: None }
+}
+
+fn sealed_user_data(service: &Service, id: InstanceId, data: &str) -> Result<NewSecret, ServiceError> {
+    let sealed = service.key.seal(&secret_owner(id), USER_DATA, data.as_bytes())?;
+    Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed: Some(sealed) })
 }
 
 /// Takes back what was asked for, before it came to a machine. If it got one just now, that one is given back.

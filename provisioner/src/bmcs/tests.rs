@@ -85,6 +85,28 @@ impl Setting {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_ask_at_once_have_the_same_driver() {
+    let setting = Arc::new(Setting::new("guess", "never-set").await);
+    let id = setting.record.id();
+    for round in 0..50 {
+        setting.bmcs.forget(id).await;
+        let all = (0..4).map(|_| {
+            let setting = Arc::clone(&setting);
+            tokio::spawn(async move {
+                // Not `driver`: it would find out which of the two passwords holds.
+                let secrets = setting.bmcs.secrets(id).await.unwrap().unwrap();
+                let spec = setting.record.spec.bmc.as_ref().unwrap();
+                setting.bmcs.known(id, spec, &secrets).await.unwrap()
+            })
+        });
+        let all = futures::future::join_all(all).await;
+        let first = &all[0].as_ref().unwrap().driver;
+        let same = |known: &Arc<Known>| Arc::ptr_eq(&known.driver, first);
+        assert!(all.iter().all(|known| same(known.as_ref().unwrap())), "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn after_a_crash_the_password_that_the_bmc_knows_is_found_out() {
     let cases = [("right", "never-set", rotation::OLD_STANDS), ("before", "right", rotation::NEW_HOLDS)];

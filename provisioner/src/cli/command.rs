@@ -21,9 +21,9 @@ mod ram_image;
 mod restored;
 mod servicing;
 mod timeline;
+mod token;
 mod top;
 mod watch;
-mod token;
 mod why;
 mod works;
 

@@ -37,8 +37,8 @@ pub(super) use losses::{Loss, LostDisk, losses};
 pub(super) use machine::{machine, machines};
 pub(super) use network::{leases, network, networks, reservations};
 pub(super) use replica::replicas;
-pub(super) use top::{Fleet, Size, top};
 pub(super) use token::{new_token, tokens};
+pub(super) use top::{Fleet, Size, top};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 
