@@ -69,7 +69,12 @@ pub(crate) async fn list(
         return Ok(Json(AuditList { items, next: None, head }));
     }
     let limit = pages::limit(which.limit.as_deref())?;
-    let after: u64 = pages::cursor(which.after.as_deref())?.unwrap_or(0);
+    // Databases count to the half of `u64`.
+    let after: Option<i64> = pages::cursor(which.after.as_deref())?;
+    let after = match after.map(u64::try_from).transpose() {
+        Ok(after) => after.unwrap_or(0),
+        Err(_) => return Err(ApiError::field("after", "it is below 0; take the `next` of the page before")),
+    };
     let rows = service.store.audit_page(after, pages::rows(limit)).await.map_err(ServiceError::from)?;
     let (items, more) = pages::cut(rows, limit, |_| String::new());
     // By what was asked for: what an entry says of its own number may be a lie.

@@ -14,6 +14,10 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.windows(NUL.len()).any(|part| part == NUL) {
         check_nul(bytes)?;
     }
+    // Serde reads a list as an object's fields in their order, which nobody means.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(wrong("body", ".", "it is a list, and has to be an object: `{…}` with fields by their names"));
+    }
     let mut json = Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
@@ -105,6 +109,7 @@ mod tests {
             (r#"{"name": "x", "spec": {"image": "i"}} x"#, 400, ""),
             ("{}", 422, "name"),
             ("[]", 422, ""),
+            (r#" ["x", {"image": "i"}]"#, 422, ""),
             (r#"{"name": "x", "spec": {"image": "i"}, "colour": 1}"#, 422, "colour"),
             (r#"{"name": "x", "spec": {"imgae": "i"}}"#, 422, "spec.imgae"),
             (r#"{"name": 7, "spec": {"image": "i"}}"#, 422, "name"),
