@@ -82,16 +82,17 @@ soak-ci: programs ## The same in minutes
 soak-pg: programs ## A short one on PostgreSQL: the service is killed, its database server is stopped and killed
 	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --scenario soak-pg $(if $(SEED),--seed $(SEED))
 
-# The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress.
+# The journeys with real firmware come last and two by two: firmware waits a lot, and patience follows progress. All is
+# built for the whole workspace: with fewer packages chosen their dependencies have fewer features, and are built again.
 test: artifacts lint ## Everything that a change must pass: set-up, lint, tests, fuzzing, journeys with real firmware
-	$(CARGO) build --locked --workspace
+	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --exclude tests
-	$(CARGO) test --locked --package tests --test it --test statements
-	$(CARGO) test --locked --package tests --test net
-	$(CARGO) test --locked --package tests --test openapi
-	tests/fuzz/run
-	$(MAKE) --no-print-directory soak-ci SEED=1
-	$(CARGO) test --locked --package tests --test lab -- --test-threads=2
+	$(CARGO) test --locked --workspace --test it --test statements
+	$(CARGO) test --locked --workspace --test net
+	$(CARGO) test --locked --workspace --test openapi
+	tests/fuzz/run 30
+	$(CARGO_TARGET_DIR)/debug/billet-lab fleet --scenario soak-ci --seed 1
+	$(CARGO) test --locked --workspace --test lab -- --test-threads=2
 
 fuzz: ## Throw coverage-guided nonsense at what strangers' bytes meet, 60 s a target (SECONDS=n for others)
 	tests/fuzz/run $(or $(SECONDS),60)
@@ -113,7 +114,7 @@ bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizin
 	tests/bench/bench.py --write --only $(@:bench-%=%)
 
 generate: ## Rewrite the generated files that tests compare
-	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test it transitions
+	UPDATE=1 $(CARGO) test --locked --package provisioner-lifecycle --test lifecycle_it transitions
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib the_list_of_routes
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib openapi

@@ -16,7 +16,11 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     }
     // Serde reads a list as an object's fields in their order, which nobody means.
     if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(wrong("body", ".", "it is a list, and has to be an object: `{…}` with fields by their names"));
+        return Err(wrong(
+            "body",
+            ".",
+            "it is a list, and has to be an object: `{…}` with fields by their names",
+        ));
     }
     let mut json = Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {

@@ -300,7 +300,7 @@ fn reasons_name_what_is_wanted_and_what_helps() {
     }
 }
 
-/// A thousand that wait and ten thousand machines, by hand: `cargo test -p provisioner-lifecycle --test it timing --
+/// A thousand that wait and ten thousand machines, by hand: `cargo test -p provisioner-lifecycle --test lifecycle_it timing --
 /// --ignored --nocapture`.
 #[test]
 #[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "times for whoever runs it by hand")]
