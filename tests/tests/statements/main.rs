@@ -24,11 +24,11 @@ use tracing_subscriber::{
 static SEEN: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
 /// The most statements of one deployment; 50 were counted, and 57 on a machine that did much else: who meets somebody
-/// else's change reads and writes again.
-const MOST: usize = 66;
+/// else's change reads and writes again. The audit log of its request and the token's role take 7 more.
+const MOST: usize = 73;
 
-/// The most of them that read; 7 were counted, and 12. What was just written or read is not read again, for two seconds.
-const MOST_READS: usize = 13;
+/// The most of them that read; 9 were counted, and 15. What was just written or read is not read again, for two seconds.
+const MOST_READS: usize = 16;
 
 struct Counter;
 
