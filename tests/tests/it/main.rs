@@ -11,6 +11,7 @@ mod bmc_scan;
 mod bmc_secrets;
 mod boot_trace;
 mod claims;
+mod cli_day;
 mod crash;
 mod damaged;
 mod discovery;
