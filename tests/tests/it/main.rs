@@ -12,6 +12,7 @@ mod bmc_secrets;
 mod boot_trace;
 mod claims;
 mod cli_day;
+mod cli_wrong;
 mod crash;
 mod damaged;
 mod discovery;
