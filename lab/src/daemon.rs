@@ -97,7 +97,8 @@ async fn await_end(
 
 /// Removes what an earlier daemon left behind: sockets, and the report.
 fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
-    let sockets = machines.iter().flat_map(|machine| layout.machine(&machine.name).sockets());
+    let sockets =
+        machines.iter().flat_map(|machine| layout.machine(&machine.name).sockets(machine.further_nics));
     for path in sockets.chain([layout.control(), layout.report()]) {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -111,14 +112,17 @@ fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
 
 /// Interfaces, switch, disks and machines; all off.
 fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
-    let end = link::make(&spec.network)?;
+    let (end, vlans) = link::make(&spec.network)?;
     let capture =
         Recorder::create(&layout.capture(), spec.network.capture).context("can't write lab.pcap")?;
     let switch = Switch::new(spec.network.faults, capture);
     switch.connect_packet(PacketSocket::open(&end)?);
+    for (vlan, end) in spec.network.vlans.iter().zip(vlans) {
+        switch.connect_to_vlan(PacketSocket::open(&end)?, vlan.id);
+    }
     let accelerator = Accelerator::of_this_host();
     let mut machines = BTreeMap::new();
-    for (number, machine) in (0..).zip(&spec.machines) {
+    for (number, machine) in (0_u8..).zip(&spec.machines) {
         let files = layout.machine(&machine.name);
         for (disk, (_, size)) in machine.disks().enumerate() {
             make_disk(&files.disk(disk), size.bytes())?;
@@ -139,6 +143,11 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
             UnixPort::bind(&files.port(), &files.nic()).context("can't make a machine's port")?,
             rom.clone(),
         );
+        for further in 1..=machine.further_nics {
+            let (nic, port) = files.further_cable(further);
+            let cable = UnixPort::bind(&port, &nic).context("can't make a machine's port")?;
+            switch.connect_bundled(cable, number.into());
+        }
         let chassis = QemuChassis::new(machine.clone(), files, accelerator, uefi, rom, console);
         machines.insert(machine.name.clone(), Arc::new(chassis));
     }
@@ -176,6 +185,7 @@ fn describe_machine(machine: &Machine, layout: &Layout, bmc: BmcReport) -> Machi
         firmware: machine.firmware,
         memory: machine.memory,
         mac: machine.mac.clone(),
+        further_macs: machine.further_macs().collect(),
         uuid: machine.uuid(),
         serial: machine.serial(),
         disks: disks

@@ -135,6 +135,11 @@ impl MachineFiles {
         self.with("port")
     }
 
+    /// QEMU's end of a further card's cable, and the switch's; the first one has number 1.
+    pub(crate) fn further_cable(&self, number: u8) -> (PathBuf, PathBuf) {
+        (self.with(&format!("nic{number}")), self.with(&format!("port{number}")))
+    }
+
     /// What QEMU said on standard error.
     pub(crate) fn qemu_log(&self) -> PathBuf {
         self.with("qemu.log")
@@ -150,9 +155,13 @@ impl MachineFiles {
         self.with("sushy")
     }
 
-    /// All its sockets, which a killed daemon leaves behind.
-    pub(crate) fn sockets(&self) -> [PathBuf; 5] {
+    /// All its sockets, with those of so many further cards, which a killed daemon leaves behind.
+    pub(crate) fn sockets(&self, further_nics: u8) -> Vec<PathBuf> {
+        let cables = (1..=further_nics).map(|number| self.further_cable(number));
         [self.console(), self.serial(), self.monitor(), self.nic(), self.port()]
+            .into_iter()
+            .chain(cables.flat_map(|(nic, port)| [nic, port]))
+            .collect()
     }
 }
 

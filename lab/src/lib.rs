@@ -34,6 +34,7 @@ pub use handle::{Lab, missing};
 pub use namespace::enter_new as enter_new_namespaces;
 pub use report::{BmcReport, DiskReport, IpmiReport, MachineReport, RedfishReport, Report};
 pub use spec::{
-    Architecture, BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError, Subnet,
+    Architecture, BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError,
+    Subnet, Vlan,
 };
 pub use switch::{Faults, PacketSocket, Switch, without_offloads};

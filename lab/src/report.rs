@@ -38,6 +38,9 @@ pub struct MachineReport {
     pub memory: u32,
     /// Its network card's address.
     pub mac: String,
+    /// The addresses of its further cards.
+    #[serde(default)]
+    pub further_macs: Vec<String>,
     /// Its SMBIOS UUID.
     pub uuid: String,
     /// Its SMBIOS serial number.

@@ -41,6 +41,27 @@ pub struct Network {
     pub capture: Capture,
     /// What goes wrong on the wire.
     pub faults: Faults,
+    /// VLANs of the same cables in which the service's host is, too, by an interface for each.
+    pub vlans: Vec<Vlan>,
+}
+
+/// A VLAN, tagged on the machines' cables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vlan {
+    /// 1 to 4094 (IEEE 802.1Q).
+    pub id: u16,
+    /// `a.b.c.d/len`.
+    pub subnet: Subnet,
+    /// The host's address in it.
+    pub address: Ipv4Addr,
+}
+
+impl Vlan {
+    /// The name of the host's interface.
+    pub fn interface(self) -> String {
+        format!("vlan{}", self.id)
+    }
 }
 
 impl Default for Network {
@@ -51,6 +72,7 @@ impl Default for Network {
             interface: "lab0".to_owned(),
             capture: Capture::default(),
             faults: Faults::default(),
+            vlans: Vec::new(),
         }
     }
 }
@@ -132,6 +154,8 @@ pub struct Machine {
     pub boot_order: BootOrder,
     /// The model of its network card.
     pub nic: Nic,
+    /// Cards beside that one, at most 4, which the switch bundles when it hears LACP (IEEE 802.1AX) on their cables.
+    pub further_nics: u8,
 }
 
 impl Machine {
@@ -149,12 +173,18 @@ impl Machine {
             mac: derive::mac(name),
             boot_order: BootOrder::default(),
             nic: Nic::default(),
+            further_nics: 0,
         }
     }
 
     /// Its SMBIOS UUID, made from its name; its BMC tells the same.
     pub fn uuid(&self) -> String {
         derive::uuid(&self.name)
+    }
+
+    /// The addresses of its further cards, made from its name.
+    pub fn further_macs(&self) -> impl Iterator<Item = String> + '_ {
+        (1..=self.further_nics).map(|number| derive::mac(&format!("{}/{number}", self.name)))
     }
 
     /// Its SMBIOS serial number.
@@ -189,6 +219,8 @@ struct WrittenMachine {
     boot_order: BootOrder,
     #[serde(default)]
     nic: Nic,
+    #[serde(default)]
+    further_nics: u8,
 }
 
 impl From<WrittenMachine> for Machine {
@@ -203,6 +235,7 @@ impl From<WrittenMachine> for Machine {
             mac: written.mac.map_or(usual.mac, |mac| mac.to_ascii_lowercase()),
             boot_order: written.boot_order,
             nic: written.nic,
+            further_nics: written.further_nics,
             name: usual.name,
             firmware: usual.firmware,
             bmc: usual.bmc,
@@ -367,6 +400,19 @@ fn check_network(network: &Network) -> Result<(), SpecError> {
         let problem = format!("`{}` must be 1 to 12 of a-z, 0-9 and -", network.interface);
         return Err(wrong("network: interface", problem));
     }
+    for (number, vlan) in network.vlans.iter().enumerate() {
+        let field = |name: &str| format!("network: vlans[{number}]: {name}");
+        if !(1..=4094).contains(&vlan.id) {
+            return Err(wrong(&field("id"), format!("{} must be 1 to 4094", vlan.id)));
+        }
+        if network.vlans[..number].iter().any(|other| other.id == vlan.id) {
+            return Err(wrong(&field("id"), format!("{} is there twice", vlan.id)));
+        }
+        if !vlan.subnet.contains(vlan.address) {
+            let problem = format!("{} is not in subnet {}", vlan.address, String::from(vlan.subnet));
+            return Err(wrong(&field("address"), problem));
+        }
+    }
     network.faults.check().map_err(|problem| wrong("network: faults:", problem))
 }
 
@@ -388,6 +434,13 @@ fn check_machine(machine: &Machine) -> Result<(), SpecError> {
     if machine.bmc == BmcKind::Sushy && !made_by_libvirt {
         let problem = "must be ipmi-sim or mock: with sushy a machine is x86_64, with bios or uefi".into();
         return Err(wrong(&field("bmc"), problem));
+    }
+    if machine.further_nics > 4 {
+        return Err(wrong(&field("further_nics"), format!("{} must be 0 to 4", machine.further_nics)));
+    }
+    if machine.bmc == BmcKind::Sushy && machine.further_nics > 0 {
+        let problem = "must be 0 with sushy, whose machines have one card".into();
+        return Err(wrong(&field("further_nics"), problem));
     }
     if !(128..=65536).contains(&machine.memory) {
         return Err(wrong(&field("memory"), format!("{} must be 128 to 65536 MiB", machine.memory)));

@@ -1,9 +1,12 @@
 //! A learning Ethernet switch in user space: Unix datagram sockets to the machines, one packet socket to the host.
 //!
-//! One datagram is one frame. Deciding is in `table` (where to) and `faults` (what goes wrong); here are the sockets.
+//! One datagram is one frame. Deciding is in `table` (where to), `cable` (VLANs, bundles), `lacp` and `faults` (what goes
+//! wrong); here are the sockets.
 
+mod cable;
 mod capture;
 mod faults;
+mod lacp;
 mod packet;
 mod plain;
 mod port;
@@ -16,9 +19,10 @@ pub(crate) use plain::PlainRom;
 pub(crate) use port::{UdpPort, UnixPort};
 
 use crate::dice::Dice;
+use cable::{Cable, Heard};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use table::{PortId, Route, Table};
+use table::{PortId, Table};
 use tokio::sync::mpsc;
 
 /// One Ethernet frame, without its checksum.
@@ -42,13 +46,18 @@ struct State {
     dice: Dice,
     capture: Recorder,
     ports: Vec<mpsc::Sender<Frame>>,
+    /// What is at each of the ports.
+    cables: Vec<Cable>,
+    heard: Heard,
 }
 
 impl Switch {
     /// A switch without ports.
     pub(crate) fn new(faults: Faults, capture: Recorder) -> Self {
         let dice = Dice::new(faults.seed);
-        let state = State { table: Table::default(), faults, dice, capture, ports: Vec::new() };
+        let (ports, cables) = (Vec::new(), Vec::new());
+        let (table, heard) = (Table::default(), Heard::new());
+        let state = State { table, faults, dice, capture, ports, cables, heard };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -71,8 +80,17 @@ impl Switch {
 
     /// Connects the cable to a host. Must be called inside a tokio runtime.
     pub fn connect_packet(&self, socket: PacketSocket) {
+        self.connect_host(socket, Cable::Trunk);
+    }
+
+    /// Connects the cable to a host that is in this VLAN, of which it knows nothing.
+    pub(crate) fn connect_to_vlan(&self, socket: PacketSocket, vlan: u16) {
+        self.connect_host(socket, Cable::Access(vlan));
+    }
+
+    fn connect_host(&self, socket: PacketSocket, cable: Cable) {
         let socket = Arc::new(socket);
-        let (port, mut queue) = self.add_port();
+        let (port, mut queue) = self.add_port(cable);
         let writer = socket.clone();
         tokio::spawn(async move {
             while let Some(frame) = queue.recv().await {
@@ -97,8 +115,17 @@ impl Switch {
 
     /// Connects a machine's cable; its card's ROM may have to look like another.
     pub(crate) fn connect_machine(&self, socket: UnixPort, rom: Option<PlainRom>) {
+        self.connect_card(socket, rom, Cable::Trunk);
+    }
+
+    /// Connects the cable of a machine's further card: one link with those of the same number, once LACP is heard.
+    pub(crate) fn connect_bundled(&self, socket: UnixPort, bundle: u16) {
+        self.connect_card(socket, None, Cable::Bundled(bundle));
+    }
+
+    fn connect_card(&self, socket: UnixPort, rom: Option<PlainRom>, cable: Cable) {
         let (receiver, mut sender) = socket.split();
-        let (port, mut queue) = self.add_port();
+        let (port, mut queue) = self.add_port(cable);
         tokio::spawn(async move {
             while let Some(frame) = queue.recv().await {
                 sender.send(&frame).await;
@@ -125,7 +152,7 @@ impl Switch {
     /// Connects the cable of a machine that sends its frames by UDP.
     pub(crate) fn connect_by_udp(&self, socket: UdpPort) {
         let socket = Arc::new(socket);
-        let (port, mut queue) = self.add_port();
+        let (port, mut queue) = self.add_port(Cable::Trunk);
         let sender = socket.clone();
         tokio::spawn(async move {
             while let Some(frame) = queue.recv().await {
@@ -142,30 +169,39 @@ impl Switch {
         });
     }
 
-    fn add_port(&self) -> (PortId, mpsc::Receiver<Frame>) {
+    fn add_port(&self, cable: Cable) -> (PortId, mpsc::Receiver<Frame>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let mut state = self.state();
         state.ports.push(sender);
+        state.cables.push(cable);
         (PortId(state.ports.len() - 1), receiver)
     }
 
     /// A frame came in at a port.
     fn take(&self, from: PortId, bytes: &[u8]) {
         let mut state = self.state();
-        let State { table, faults, dice, capture, ports } = &mut *state;
+        let State { table, faults, dice, capture, ports, cables, heard } = &mut *state;
         capture.record(bytes);
-        let to: Vec<_> = match table.route(from, bytes) {
-            Route::Nowhere => return,
-            Route::To(port) => vec![ports[port.0].clone()],
-            Route::Flood => {
-                let others = ports.iter().enumerate().filter(|(number, _)| *number != from.0);
-                others.map(|(_, port)| port.clone()).collect()
+        if let Cable::Bundled(bundle) = cables[from.0]
+            && lacp::is_slow(bytes)
+        {
+            // Counted from 0, and there are a few hundred at the most.
+            let number = from.0 as u16;
+            if let Some(answer) = lacp::answer(bytes, bundle, number) {
+                heard.insert(bundle, from);
+                deliver(ports[from.0].clone(), answer.into(), Duration::ZERO);
             }
-        };
+            return;
+        }
+        let Some(carried) = cables[from.0].enter(bytes) else { return };
+        let to = cable::targets(cables, heard, from, &table.route(from, &carried));
+        let out: Vec<(_, Frame)> = to
+            .into_iter()
+            .filter_map(|port| Some((ports[port.0].clone(), cables[port.0].leave(&carried)?.into())))
+            .collect();
         let fate = faults.fate(dice);
         drop(state);
-        let frame: Frame = bytes.into();
-        for port in to {
+        for (port, frame) in out {
             for _ in 0..fate.copies {
                 deliver(port.clone(), frame.clone(), fate.delay);
             }

@@ -46,6 +46,9 @@ impl VirtualBox {
             if machine.architecture != Architecture::X86_64 {
                 bail!("machine {} is no x86_64; VirtualBox has no others on this host", machine.name);
             }
+            if machine.further_nics > 0 {
+                bail!("machine {} has further_nics; with VirtualBox it has one", machine.name);
+            }
             if machine.disks().count() > PLACES.len() {
                 bail!(
                     "machine {} has more than {} disks, which VirtualBox's IDE takes",
@@ -53,6 +56,9 @@ impl VirtualBox {
                     PLACES.len()
                 );
             }
+        }
+        if !spec.network.vlans.is_empty() {
+            bail!("the network has vlans; with VirtualBox there are none");
         }
         let platform = self.platform()?;
         let interface = self.network(&spec.network)?;

@@ -31,6 +31,8 @@ pub struct LabSite {
     service: Option<RefCell<Child>>,
     /// The address of its database, as it is reached from within the lab; `None`: it is a file.
     database: Option<String>,
+    /// What more there is to say of the network, TOML.
+    network: String,
 }
 
 /// Where `make artifacts` puts kernel, ramdisk and images.
@@ -80,16 +82,29 @@ impl LabSite {
         Self::start_on(spec, None)
     }
 
+    /// The same with these lines behind those of the network in the service's configuration.
+    ///
+    /// # Errors
+    /// When one of them doesn't start.
+    pub fn start_with_network(spec: &Spec, lines: &str) -> Result<Self> {
+        Self::start_as(spec, None, lines)
+    }
+
     /// The same with its database at this address of a PostgreSQL server outside of the lab.
     ///
     /// # Errors
     /// When one of them doesn't start.
     pub fn start_on(spec: &Spec, database: Option<&str>) -> Result<Self> {
+        Self::start_as(spec, database, "")
+    }
+
+    fn start_as(spec: &Spec, database: Option<&str>, network: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let database = database.map(|url| from_within(url, folder.path())).transpose()?;
         let lab = Lab::start(spec, &folder.path().join("lab"))?;
         let programs = std::env::current_exe()?.ancestors().nth(2).context("a target folder")?.to_owned();
-        let mut site = Self { lab, folder, programs, service: None, database };
+        let network = network.to_owned();
+        let mut site = Self { lab, folder, programs, service: None, database, network };
         site.write_config()?;
         site.serve()?;
         Ok(site)
@@ -122,7 +137,7 @@ impl LabSite {
             "data = {data:?}\n{database}[api]\nlisten = \"0.0.0.0:7443\"\n\
              [boot]\nkernel = {kernel:?}\nramdisk = {ramdisk:?}\nkernel_parameters = [\"console=ttyAMA0\", \"console=ttyS0,115200\", \"quiet\"]\n\
              {boot}[[networks]]\nname = \"lab\"\ninterface = \"{interface}\"\naddress = \"{address}\"\nsubnet = \"{subnet}\"\n\
-             range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n",
+             range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n{network}",
             data = self.path("data"),
             database = self.database.iter().map(|url| format!("database = {url:?}\n")).collect::<String>(),
             kernel = artifacts.join("vmlinuz"),
@@ -132,6 +147,7 @@ impl LabSite {
             subnet = report.subnet,
             from = range(100),
             to = range(199),
+            network = self.network,
         );
         Ok(std::fs::write(self.path("billet.toml"), text)?)
     }

@@ -170,7 +170,7 @@ fn lock(process: &Mutex<Process>) -> MutexGuard<'_, Process> {
 }
 
 /// The service's program, built beside this test.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let program = own.ancestors().nth(2).context("a target folder")?.join("billet");
     ensure!(program.is_file(), "billet is not built; run `cargo build -p provisioner -p lab`");

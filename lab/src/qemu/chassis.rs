@@ -77,8 +77,9 @@ impl QemuChassis {
     async fn start(&self) -> anyhow::Result<Running> {
         let (order, later) = self.state.boot().power_on();
         let monitor = self.files.monitor();
-        for stale in [&monitor, &self.files.nic()] {
-            remove(stale)?;
+        let further = (1..=self.machine.further_nics).map(|number| self.files.further_cable(number).0);
+        for stale in further.chain([monitor.clone(), self.files.nic()]) {
+            remove(&stale)?;
         }
         let listener = UnixListener::bind(&monitor).context("can't listen for QEMU's monitor")?;
         let (machine, files, accelerator) = (&self.machine, &self.files, self.accelerator);

@@ -133,6 +133,15 @@ impl Parts<'_> {
         };
         let (mac, index) = (&self.machine.mac, self.order.network());
         all.add("-device", format!("{model},id=nic0,netdev=net,mac={mac},bootindex={index}{rom}"));
+        for (number, mac) in (1..).zip(self.machine.further_macs()) {
+            let (nic, port) = self.files.further_cable(number);
+            let (nic, port) = (path(&nic), path(&port));
+            let between = format!("local.type=unix,local.path={nic},remote.type=unix,remote.path={port}");
+            all.add("-netdev", format!("dgram,id=net{number},{between}"));
+            // Linux bundles only links whose speed it knows. Nothing boots from them.
+            let link = "speed=1000,duplex=full,romfile=";
+            all.add("-device", format!("virtio-net-pci,id=nic{number},netdev=net{number},mac={mac},{link}"));
+        }
     }
 }
 
@@ -186,6 +195,23 @@ mod tests {
             "{line}"
         );
         assert!(!line.contains("romfile") && !line.contains("pflash"), "{line}");
+    }
+
+    #[test]
+    fn further_cards_have_cables_of_their_own_and_boot_nothing() {
+        let mut machine = Machine::new("m1", Firmware::Bios, BmcKind::Mock);
+        machine.further_nics = 2;
+        let line = arguments(&machine, Order::NetworkFirst);
+        let macs: Vec<_> = machine.further_macs().collect();
+        for (number, mac) in (1..).zip(&macs) {
+            let cable = format!("id=net{number},local.type=unix,local.path=/l,,b/m1.nic{number},");
+            assert!(line.contains(&cable), "{line}");
+            let card = format!(
+                "virtio-net-pci,id=nic{number},netdev=net{number},mac={mac},speed=1000,duplex=full,romfile="
+            );
+            assert!(line.contains(&card), "{line}");
+        }
+        assert!(macs.len() == 2 && macs[0] != macs[1] && !macs.contains(&machine.mac), "{macs:?}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ fn all_fields_are_read() {
         address = "192.0.2.9"
         interface = "net0"
         capture = "full"
+        vlans = [{ id = 100, subnet = "192.0.2.128/25", address = "192.0.2.129" }]
         faults = { drop = 0.1, duplicate = 0.2, delay_ms = 3, jitter_ms = 4, seed = 5 }
         [[machine]]
         name = "a"
@@ -40,6 +41,7 @@ fn all_fields_are_read() {
         mac = "52:54:00:AA:00:01"
         boot_order = "network-first"
         nic = "e1000e"
+        further_nics = 2
     "#;
     let spec = Spec::parse(text).unwrap();
     let machine = &spec.machines[0];
@@ -53,12 +55,17 @@ fn all_fields_are_read() {
     let expected = [("S1", "64M"), ("S1-1", "1G"), ("S1-2", "1M")];
     assert_eq!(disks, expected.map(|(serial, size)| (serial.to_owned(), size.to_owned())));
     assert_eq!(spec.network.capture, Capture::Full);
+    assert_eq!((machine.further_nics, machine.further_macs().count()), (2, 2));
+    assert_eq!((spec.network.vlans[0].id, spec.network.vlans[0].interface()), (100, "vlan100".to_owned()));
     assert_eq!((spec.network.faults.drop, spec.network.faults.seed), (0.1, 5));
 }
 
 #[test]
 fn a_spec_that_is_written_out_reads_back_the_same() {
-    let spec = Spec::default();
+    let mut spec = Spec::default();
+    let subnet = "192.0.2.0/24".to_owned().try_into().unwrap();
+    spec.network.vlans = vec![Vlan { id: 100, subnet, address: Ipv4Addr::new(192, 0, 2, 1) }];
+    spec.machines[0].further_nics = 2;
     let text = toml::to_string(&spec).unwrap();
     assert_eq!(Spec::parse(&text).unwrap(), spec);
 }
@@ -69,6 +76,20 @@ fn wrong_fields_are_named_with_the_mend() {
     let table: &[(String, &str)] = &[
         (machine("disk = \"4 gigs\""), "`4 gigs` is not a size; write it like 4G"),
         (machine("disk = \"1000\""), "machine m1: disk 1000 must be at least 1M and a multiple of 512 bytes"),
+        (machine("further_nics = 5"), "machine m1: further_nics 5 must be 0 to 4"),
+        (machine("further_nics = 2").replace("mock", "sushy"), "further_nics must be 0 with sushy"),
+        (
+            machine("[network]\nvlans=[{id=4095,subnet='10.1.0.0/24',address='10.1.0.1'}]"),
+            "network: vlans[0]: id 4095 must be 1 to 4094",
+        ),
+        (
+            machine("[network]\nvlans=[{id=5,subnet='10.1.0.0/24',address='10.2.0.1'}]"),
+            "network: vlans[0]: address 10.2.0.1 is not in subnet 10.1.0.0/24",
+        ),
+        (
+            machine(&format!("[network]\nvlans=[{0},{0}]", "{id=5,subnet='10.1.0.0/24',address='10.1.0.1'}")),
+            "network: vlans[1]: id 5 is there twice",
+        ),
         (machine("memory = 1"), "machine m1: memory 1 must be 128 to 65536 MiB"),
         (
             machine("mac = \"01:00:5e:00:00:01\""),

@@ -36,7 +36,7 @@ pub(super) enum CliError {
     #[error("something of high severity was found at {0}")]
     Weak(String),
     /// The audit log is not as it was written.
-    #[error("the audit log is not as it was written: {0}")]
+    #[error("the audit log is not as it was written")]
     Broken(#[from] crate::audit::Broken),
     /// A console is over, and not because it was left.
     #[error("the console ended: {0}")]

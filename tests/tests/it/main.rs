@@ -11,6 +11,8 @@ mod bmc_scan;
 mod bmc_secrets;
 mod boot_trace;
 mod claims;
+mod cli_day;
+mod cli_wrong;
 mod crash;
 mod damaged;
 mod discovery;

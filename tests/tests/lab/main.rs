@@ -5,6 +5,7 @@
 mod chains;
 mod console;
 mod debian;
+mod networks;
 mod ram;
 mod rescue;
 mod stranger;
