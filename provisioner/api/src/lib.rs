@@ -23,6 +23,7 @@ mod interfaces;
 mod list;
 mod machine;
 mod network;
+mod overview;
 pub mod paths;
 pub mod permit;
 mod placement;
@@ -79,6 +80,7 @@ pub use network::{
     DhcpMode, Lease, LeaseList, LeaseRelay, LeaseState, Network, NetworkList, NetworkStatus, OtherServer,
     Reservation, ReservationList, Subnet, UndeclaredRelay,
 };
+pub use overview::{FleetEvent, FleetEventList, Group, GroupList, JobList, ListedJob};
 pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
 pub use progress::{
     Choice, ChooseRequest, Held, MachineScrap, Offer, Progress, Remedy, Waiting, Why, WhyMachine,

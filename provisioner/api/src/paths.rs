@@ -143,6 +143,17 @@ pub const WORKS_FREEZE: &str = "/v1/works/freeze";
 pub const WORKS_UNFREEZE: &str = "/v1/works/unfreeze";
 /// `GET` the replicas.
 pub const REPLICAS: &str = "/v1/replicas";
+/// `GET` the jobs of all machines, newest first (`?state=running|ended`, `?kind=`, `?machine=`, `?limit=`, `?after=`).
+pub const JOBS: &str = "/v1/jobs";
+/// `GET` a job by id.
+pub const JOB: &str = "/v1/jobs/{job}";
+/// `GET` the events of all machines and instances, oldest first (`?kinds=dhcp,boot`, `?after=`, `?limit=`; `?newest=`
+/// instead of the last two).
+pub const EVENTS: &str = "/v1/events";
+/// `GET` the pools by name, with their machines counted.
+pub const POOLS: &str = "/v1/pools";
+/// `GET` the zones by name, with their machines counted.
+pub const ZONES: &str = "/v1/zones";
 /// `GET` the API tokens by name, `POST` a `TokenCreate`.
 pub const TOKENS: &str = "/v1/tokens";
 /// `DELETE` a token by name: it is refused from then on, by other replicas 2 s later.

@@ -1,4 +1,4 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`, `overview`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 mod addresses;
 pub mod agent;
@@ -9,6 +9,7 @@ mod bmc;
 mod bmc_parts;
 mod bmc_record;
 mod error;
+mod overview;
 mod rest;
 mod sse;
 mod tls;
@@ -20,5 +21,6 @@ mod works;
 pub use bmc::ConsoleStream;
 pub use bmc_parts::ReportStream;
 pub use error::ClientError;
+pub use overview::JobFilter;
 pub use rest::{Client, Connection, InstanceFilter, MachineFilter, Page, TimelineFilter};
 pub use tls::TlsSettings;

@@ -176,7 +176,11 @@ impl Client {
         Ok(self.http.request(method, url).header(header::AUTHORIZATION, self.authorization.clone()))
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, names: &[&str]) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        names: &[&str],
+    ) -> Result<T, ClientError> {
         answer::json(self.request(Method::GET, path, names)?).await
     }
 

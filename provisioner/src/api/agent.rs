@@ -222,6 +222,15 @@ async fn expected(
             "this boot window was opened for another machine: none of the NICs has its MAC address",
         ));
     }
+    // Whoever adds a machine by a card that another one has as well would have that one written over.
+    let known = service.store.machine_names_by_mac(&nics).await?;
+    if let Some(mac) = nics.iter().find(|mac| known.get(*mac).is_some_and(|(id, _)| *id != machine)) {
+        let message = format!(
+            "the machine that claims this one's boot window has a NIC, {mac}, that is another machine's, and is refused; take the MAC address from the one that it isn't of"
+        );
+        tell_once(service, machine, message).await?;
+        return Err(refused("one of the NICs is another machine's"));
+    }
     if is_over(window, &record) {
         return Err(refused(OVER));
     }

@@ -156,23 +156,31 @@ fn is_answered(core: &provisioner_lifecycle::Machine, hold: &Hold) -> bool {
 
 fn job(service: &Service, record: &MachineRecord) -> Option<Job> {
     let job = record.machine.job.as_ref()?;
+    Some(job_with(job, |step| progress(service, record, job, step)))
+}
+
+/// A job on the wire, with what is known of how far its steps are.
+pub(super) fn job_with(
+    job: &provisioner_lifecycle::Job,
+    progress: impl Fn(&provisioner_lifecycle::Step) -> Option<Progress>,
+) -> Job {
     let step = |step: &provisioner_lifecycle::Step| Step {
         name: step.name.to_string(),
         attempt: step.attempt,
         phase: step.phase,
         started: step.started,
         ended: step.ended,
-        progress: progress(service, record, job, step),
+        progress: progress(step),
         result: step.result.clone(),
     };
-    Some(Job {
+    Job {
         id: job.id,
         kind: job.kind,
         epoch: job.epoch,
         started: job.started,
         ended: job.ended,
         steps: job.steps.iter().map(step).collect(),
-    })
+    }
 }
 
 /// How far a step in hand is: what was told last, or after a restart what was written down of that.

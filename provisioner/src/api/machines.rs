@@ -275,27 +275,39 @@ fn checked(
     fields.check(!missing, "bmc_password", "a new BMC needs its password");
     body.bmc.iter().for_each(|bmc| of_own_pools(&mut fields, caller, bmc, record.spec.bmc.as_ref()));
     let given = !moves(caller, record, body) || !logs_in || !had_login || body.bmc_password.is_some();
-    fields.check(given, "bmc_password", "another BMC needs its password anew");
+    fields.check(
+        given,
+        "bmc_password",
+        "another BMC, or another proof of who it is, needs its password anew",
+    );
     fields.done()?;
     Ok(macs)
 }
 
-/// Whether somebody of some pools only names another BMC. Passwords and keys are often the same for many machines: none that
-/// is stored may be shown to what they name.
+/// Whether somebody of some pools only names another BMC, or another proof of who it is. Passwords and keys are often the
+/// same for many machines: none that is stored may be shown to what they name.
 fn moves(caller: &Caller, record: &MachineRecord, body: &MachineUpdate) -> bool {
     let both = body.bmc.as_ref().zip(record.spec.bmc.as_ref());
-    caller.pools().is_some() && both.is_some_and(|(new, old)| is_another(old, new))
+    let is_free = |old: &Option<String>, new: &Option<String>| old.is_none() || old == new;
+    let proof = |old: &BmcSpec, new: &BmcSpec| {
+        is_free(&old.tls_sha256, &new.tls_sha256) && is_free(&old.tls_ca, &new.tls_ca)
+    };
+    caller.pools().is_some() && both.is_some_and(|(new, old)| is_another(old, new) || !proof(old, new))
 }
 
-/// Refuses a hypervisor as the BMC to who has some pools only: there are machines of all pools on it, and one that is
-/// another's can be named in several ways.
+/// Refuses a hypervisor, or a webhook that anybody may ask, as the BMC to who has some pools only: there are machines of
+/// all pools behind it, and one that is another's can be named in several ways.
 fn of_own_pools(fields: &mut Fields, caller: &Caller, new: &BmcSpec, old: Option<&BmcSpec>) {
-    let hypervisor = matches!(new.protocol, BmcProtocol::Libvirt | BmcProtocol::Vbox);
+    let shared = match new.protocol {
+        BmcProtocol::Libvirt | BmcProtocol::Vbox => true,
+        BmcProtocol::Webhook => new.username.is_empty(),
+        _ => false,
+    };
     let stays = old.is_some_and(|old| !is_another(old, new));
     fields.check(
-        caller.pools().is_none() || !hypervisor || stays,
+        caller.pools().is_none() || !shared || stays,
         "bmc.protocol",
-        "a hypervisor has machines of all pools; it needs a token for all pools",
+        "a hypervisor, or a webhook without a user, has machines of all pools; it needs a token for all pools",
     );
 }
 

@@ -25,6 +25,7 @@ mod machines;
 mod metrics;
 mod networks;
 mod openapi;
+mod overview;
 mod pages;
 mod phone_home;
 mod policy;

@@ -5,7 +5,7 @@ use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
-    machines, metrics, networks, openapi,
+    machines, metrics, networks, openapi, overview,
     policy::{Of, Policy, Who},
     readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
 };
@@ -202,6 +202,17 @@ fn instances() -> Vec<Route> {
     ]
 }
 
+/// The whole fleet, as far as it is the caller's.
+fn fleet() -> Vec<Route> {
+    routes![
+        GET JOBS, WATCHERS of Own, overview::jobs,
+        GET JOB, WATCHERS of Own, overview::job,
+        GET EVENTS, WATCHERS of Own, overview::events,
+        GET POOLS, READERS of Own, overview::pools,
+        GET ZONES, READERS of Own, overview::zones,
+    ]
+}
+
 /// What is the site's, of no pool.
 fn site() -> Vec<Route> {
     routes![
@@ -249,7 +260,10 @@ fn others() -> Vec<Route> {
 
 /// All of them.
 fn table() -> Vec<Route> {
-    [machines(), bmcs_read(), bmcs_set(), instances(), site(), others()].into_iter().flatten().collect()
+    [machines(), bmcs_read(), bmcs_set(), instances(), fleet(), site(), others()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What answers on the API's listener.

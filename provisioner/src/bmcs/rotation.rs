@@ -70,7 +70,7 @@ impl Bmcs {
         let _turn = self.turn(id).lock().await?;
         let Some(known) = self.settled(record).await? else { return Ok(Change::Earlier) };
         let next = next_password(&self.key, id, password)?;
-        let event = NewEvent::machine(id, "request", told);
+        let event = NewEvent::machine(id, "bmc", told);
         if self.store.secret_put(id, std::slice::from_ref(&next), &[event], clock::now()).await?
             == Swap::Stale
         {

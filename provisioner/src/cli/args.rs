@@ -14,6 +14,7 @@ mod image;
 mod instance;
 mod machine;
 mod network;
+mod overview;
 mod placement;
 mod token;
 
@@ -36,6 +37,7 @@ pub(super) use machine::{
     Add, Cancel, Choose, Confirm, Forget, MachineCommand, PowerCommand, Service, Set, Switch,
 };
 pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
+pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
 pub(super) use token::{CreateToken, TokenCommand};
 
@@ -137,6 +139,18 @@ pub(super) enum Command {
     Apply(Apply),
     /// Show the fleet live: states, what runs and how fast, what is held and why; without a terminal one picture
     Top,
+    /// Jobs: what is done on machines, step by step
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Events: what happened to all machines and instances
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Pools: machines that share owners
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Zones: where machines stand
+    #[command(subcommand)]
+    Zone(ZoneCommand),
     /// The replicas of the service: the processes that serve from one database
     #[command(subcommand)]
     Replica(ReplicaCommand),

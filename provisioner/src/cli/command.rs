@@ -16,6 +16,7 @@ mod instance;
 mod losses;
 mod machine;
 mod network;
+mod overview;
 mod password;
 mod ram_image;
 mod restored;
@@ -81,6 +82,10 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Image(command) => image::run(&mut session, command).await,
         Command::Network(command) => network::run(&mut session, command).await,
         Command::Address(command) => address::run(&mut session, command).await,
+        Command::Job(command) => overview::jobs(&mut session, command).await,
+        Command::Event(command) => overview::events(&mut session, command).await,
+        Command::Pool(command) => overview::pools(&mut session, command).await,
+        Command::Zone(command) => overview::zones(&mut session, command).await,
         Command::Replica(ReplicaCommand::List(watched)) => {
             let client = session.client.clone();
             let table = |replicas: &[Replica], wide| view::replicas(replicas, wide, &context());

@@ -43,6 +43,12 @@ pub(super) fn kind(text: &str) -> Result<String, String> {
     if is_word { Ok(text.to_owned()) } else { Err("write a kind like dhcp, boot, agent or step".to_owned()) }
 }
 
+/// What a job is for.
+pub(super) fn job_kind(text: &str) -> Result<provisioner_api::JobKind, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "write one of inspect, deploy, reinstall, release, service, rescue".to_owned())
+}
+
 /// What `billet why` is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WhyTarget {

@@ -18,14 +18,24 @@ use jiff::Timestamp;
 use provisioner_api::{InstanceId, MachineId, MachineSpec};
 use provisioner_lifecycle::{Facts, Job, Machine};
 
+macro_rules! job_columns {
+    () => {
+        "job.id AS j_id, job.kind AS j_kind, job.epoch AS j_epoch, job.restarts AS j_restarts, job.started AS j_started,
+    job.ended AS j_ended, job.steps AS j_steps"
+    };
+}
+
+/// The columns of a job, as [`job_from_row`] reads them.
+pub(super) const JOB: &str = job_columns!();
+
 /// The columns of a machine and its job, as [`from_row`] reads them, and where they come from.
-pub(super) const MACHINE: &str =
+pub(super) const MACHINE: &str = concat!(
     "machine.id AS m_id, machine.name AS m_name, machine.version AS m_version,
     machine.generation AS m_generation, machine.spec AS m_spec, machine.want AS m_want, machine.facts AS m_facts,
-    machine.standing AS m_standing, machine.created AS m_created, job.id AS j_id, job.kind AS j_kind,
-    job.epoch AS j_epoch, job.restarts AS j_restarts, job.started AS j_started, job.ended AS j_ended,
-    job.steps AS j_steps,
-    (SELECT document FROM machine_inventory WHERE machine_inventory.machine = machine.id) AS m_inventory";
+    machine.standing AS m_standing, machine.created AS m_created, ",
+    job_columns!(),
+    ", (SELECT document FROM machine_inventory WHERE machine_inventory.machine = machine.id) AS m_inventory"
+);
 
 /// The columns of [`MACHINE`] of machines that are given by the rest of the statement.
 fn select(rest: &str) -> Statement {
@@ -488,7 +498,8 @@ pub(super) fn from_row(row: &Row) -> Result<MachineRecord, StoreError> {
     })
 }
 
-fn job_from_row(row: &Row) -> Result<Option<Job>, StoreError> {
+/// A job; none where a machine has none.
+pub(super) fn job_from_row(row: &Row) -> Result<Option<Job>, StoreError> {
     let Some(id) = row.try_get::<Option<String>>("j_id")? else { return Ok(None) };
     let place = |column: &str| format!("job {id}, column {column}");
     let quoted = |text: &str| format!("\"{text}\"");

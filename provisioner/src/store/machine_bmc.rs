@@ -23,12 +23,18 @@ pub(crate) fn place(spec: &BmcSpec) -> Option<String> {
     match spec.protocol {
         BmcProtocol::Ipmi => Some(socket("ipmi", 623)),
         BmcProtocol::Redfish => Some(socket("redfish", 443)),
-        BmcProtocol::Webhook => Some(format!("webhook {}", spec.address)),
+        BmcProtocol::Webhook => Some(format!("webhook {}", spelled_alike(&spec.address))),
         BmcProtocol::Libvirt => Some(format!("libvirt {} {domain}", spec.address)),
         BmcProtocol::Vbox => Some(format!("vbox {domain}")),
         // A magic packet and a question to a person do no harm to others.
         BmcProtocol::WakeOnLan | BmcProtocol::Manual => None,
     }
+}
+
+/// An URL without what makes no difference: the case of its host, the port that its scheme has anyway, the last slashes.
+fn spelled_alike(address: &str) -> String {
+    let url = url::Url::parse(address).map_or_else(|_| address.to_owned(), String::from);
+    url.trim_end_matches('/').to_owned()
 }
 
 /// Writes where a machine's BMC is, unless another machine's is there.
@@ -75,11 +81,13 @@ mod tests {
 
     #[test]
     fn one_place_however_it_is_written() {
-        use BmcProtocol::{Ipmi, Libvirt, Manual, Redfish, Vbox, WakeOnLan};
+        use BmcProtocol::{Ipmi, Libvirt, Manual, Redfish, Vbox, WakeOnLan, Webhook};
         for (protocol, one, other) in [
             (Redfish, "10.0.0.9", "10.0.0.9:443"),
             (Ipmi, "BMC7.example.org", "bmc7.example.org:623"),
             (Redfish, "2001:db8::9", "[2001:0db8:0::9]:443"),
+            (Webhook, "https://pdu.example.org/m7", "https://PDU.example.org:443/m7//"),
+            (Webhook, "http://10.0.0.9", "HTTP://10.0.0.9:80/"),
         ] {
             assert_eq!(at(protocol, one, None), at(protocol, other, None));
         }
@@ -88,6 +96,8 @@ mod tests {
             (at(Redfish, "10.0.0.9", None), at(Ipmi, "10.0.0.9", None)),
             (at(Libvirt, "qemu:///system", Some("a")), at(Libvirt, "qemu:///system", Some("b"))),
             (at(Vbox, "", Some("a")), at(Vbox, "", Some("b"))),
+            (at(Webhook, "https://pdu/m7", None), at(Webhook, "https://pdu/M7", None)),
+            (at(Webhook, "https://pdu/m7", None), at(Webhook, "http://pdu/m7", None)),
         ] {
             assert!(one.is_some() && one != other, "{one:?} {other:?}");
         }

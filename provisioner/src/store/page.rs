@@ -166,7 +166,7 @@ impl Store {
 }
 
 /// Places for pools. With a few lengths there are few texts to prepare; what is absent is equal to nothing.
-fn push_pools(query: &mut Statement, pools: &[String]) {
+pub(super) fn push_pools(query: &mut Statement, pools: &[String]) {
     for place in 0..pools.len().next_power_of_two() {
         query.push(if place > 0 { ", " } else { "" }).push_bind(pools.get(place));
     }

@@ -11,6 +11,7 @@ mod jobs;
 mod leases;
 mod memory;
 mod migration;
+mod overview;
 mod pages;
 mod postgres;
 mod reinstall;

@@ -161,6 +161,39 @@ async fn a_claim_is_one_write_and_only_the_first_agent_has_its_way() {
     assert_eq!(told, ["a", "agent done: the agent called in", "reboot begins"], "asked twice, told once");
 }
 
+/// Whoever adds a machine by a card that another has as well must not have that one written over.
+#[tokio::test]
+async fn a_machine_with_a_card_of_another_one_is_not_the_one_that_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let (id, session) = writing(&service).await;
+    let (own, spare, foreign) = ("52:54:00:00:01:01", "52:54:00:00:01:02", "52:54:00:00:01:03");
+    let stored = service.store.machine_get(id).await.unwrap().unwrap();
+    let mut listed = stored.clone();
+    listed.spec.macs = vec![own.into()];
+    service.store.machine_update(&stored, &listed, &[], &[], clock::now()).await.unwrap();
+    let mut other = samples::machine(2);
+    other.spec.macs = vec![foreign.into()];
+    service.store.machine_insert(&other, &[], &[], clock::now()).await.unwrap();
+    for (nics, good) in [
+        (vec![own], true),
+        (vec![spare, own], true),
+        (vec![own, foreign], false),
+        (vec![foreign], false),
+        (vec![spare], false),
+    ] {
+        let nic = |mac: &&str| {
+            serde_json::from_value(serde_json::json!({"name": "eth0", "mac": mac, "link": true})).unwrap()
+        };
+        let inventory = Inventory { nics: nics.iter().map(nic).collect(), ..Inventory::default() };
+        let found = expected(&service, &session.window, id, &inventory).await;
+        assert_eq!(found.is_ok(), good, "{nics:?}");
+    }
+    let told = service.store.event_newest(EventsOf::Machine(id), 9).await.unwrap();
+    let told: Vec<_> = told.iter().map(|event| event.message.as_str()).collect();
+    assert!(told[0].contains(foreign) && !told[0].contains(&other.name), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_claim_that_meets_a_change_is_judged_anew() {
     let folder = tempfile::tempdir().unwrap();

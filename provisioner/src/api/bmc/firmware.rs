@@ -136,7 +136,7 @@ async fn intend(
         }
         let machine = observe(&record.machine, &Fact::Firmware(Some(task.clone())), now);
         let events =
-            vec![NewEvent::machine(record.id(), "request", format!("an operator has firmware updated: {what}"))];
+            vec![NewEvent::machine(record.id(), "bmc", format!("an operator has firmware updated: {what}"))];
         Ok(Some(Change::new(MachineRecord { machine, ..record.clone() }, events)))
     });
     stored.await?.ok_or_else(|| ApiError::not_found("machine", &record.name)).map(drop)
@@ -278,7 +278,7 @@ pub(in crate::api) async fn forget_task(
             task.what
         );
         let machine = observe(&record.machine, &Fact::Firmware(None), now);
-        let events = vec![NewEvent::machine(record.id(), "request", message)];
+        let events = vec![NewEvent::machine(record.id(), "bmc", message)];
         Ok::<_, ApiError>(Some(Change::new(MachineRecord { machine, ..record.clone() }, events)))
     });
     changed.await?.ok_or_else(missing)?;

@@ -152,7 +152,8 @@ fn undisturbed(record: &MachineRecord) -> Result<(), ApiError> {
     Err(ApiError::new(StatusCode::CONFLICT, "refused", detail))
 }
 
-/// Does what changes the machine: told before it is done, so that it is known after a crash, too.
+/// Does what changes the machine: told before it is done, so that it is known after a crash, too. As the BMC's matter: what
+/// is set there is none of a tenant's.
 async fn change<T>(
     service: &Service,
     reached: &Reached,
@@ -161,7 +162,7 @@ async fn change<T>(
 ) -> Result<T, ApiError> {
     accepted(&reached.record)?;
     let message = cut(message);
-    let event = NewEvent::machine(reached.record.id(), "request", message.clone());
+    let event = NewEvent::machine(reached.record.id(), "bmc", message.clone());
     service.store.event_insert(&[event], clock::now()).await?;
     match bounded_by(PATIENCE, call).await? {
         Ok(done) => Ok(done),

@@ -43,13 +43,14 @@ const PROBLEMS: [(u16, &str); 15] = [
 ];
 
 /// What stands in a path, by its name there.
-pub(super) const IN_PATHS: [(&str, &str); 10] = [
+pub(super) const IN_PATHS: [(&str, &str); 11] = [
     ("machine", "A machine's name or id"),
     ("instance", "An instance's name or id"),
     ("image", "An image's name or id"),
     ("network", "A network's name"),
     ("mac", "A MAC address"),
     ("name", "The name under which an address was claimed"),
+    ("job", "The id of a job"),
     ("token", "A token's name"),
     ("slot", "The id of a slot for virtual media"),
     ("sha256", "A SHA-256, 64 hex digits"),

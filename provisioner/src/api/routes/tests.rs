@@ -5,6 +5,7 @@ mod audit;
 mod bodies;
 mod document;
 mod matrix;
+mod overview;
 mod secrets;
 
 use super::*;

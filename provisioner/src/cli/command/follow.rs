@@ -1,13 +1,10 @@
 //! Printing a timeline, once or as it grows.
 
 use super::{Session, context};
-use crate::cli::{
-    args::{Events, Output},
-    error::CliError,
-    view,
-};
-use provisioner_api::{Event, EventId};
+use crate::cli::{args::Output, error::CliError, text::Context, ui::HasName};
+use provisioner_api::{Event, EventId, FleetEvent};
 use provisioner_client::ClientError;
+use serde::Serialize;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -23,18 +20,39 @@ pub(super) enum From {
     After(Option<EventId>),
 }
 
-/// Prints the events that `ask` knows, and with `--follow` those that come, until interrupted.
-pub(super) async fn events(
-    session: &mut Session<'_>,
-    asked: &Events,
-    ask: impl AsyncFn(From) -> Result<Vec<Event>, ClientError>,
-) -> Result<(), CliError> {
-    let events = ask(asked.newest.map_or(From::After(None), From::Newest)).await?;
-    if !asked.follow {
-        return session.ui.list(&events, |_| view::events(&events, true, &context()));
+/// What is told of something that happened.
+pub(super) trait Told: Serialize + HasName {
+    /// Its place among the others.
+    fn id(&self) -> EventId;
+}
+
+impl Told for Event {
+    fn id(&self) -> EventId {
+        self.id
     }
-    let mut last = events.last().map(|event| event.id);
-    print(session, &events, true)?;
+}
+
+impl Told for FleetEvent {
+    fn id(&self) -> EventId {
+        self.event.id
+    }
+}
+
+/// Prints the events that `ask` knows, at most the `newest` so many, and with `follow` those that come, until
+/// interrupted.
+pub(super) async fn events<T: Told>(
+    session: &mut Session<'_>,
+    newest: Option<u32>,
+    follow: bool,
+    ask: impl AsyncFn(From) -> Result<Vec<T>, ClientError>,
+    table: impl Fn(&[T], bool, &Context) -> String,
+) -> Result<(), CliError> {
+    let events = ask(newest.map_or(From::After(None), From::Newest)).await?;
+    if !follow {
+        return session.ui.list(&events, |_| table(&events, true, &context()));
+    }
+    let mut last = events.last().map(Told::id);
+    print(session, &events, true, &table)?;
     loop {
         sleep(PAUSE).await;
         let mut events = match ask(From::After(last)).await {
@@ -42,16 +60,21 @@ pub(super) async fn events(
             Err(error) if error.is_transient() => continue,
             events => events?,
         };
-        events.retain(|event| last.is_none_or(|last| event.id > last));
-        last = events.last().map(|event| event.id).or(last);
-        print(session, &events, false)?;
+        events.retain(|event| last.is_none_or(|last| event.id() > last));
+        last = events.last().map(Told::id).or(last);
+        print(session, &events, false, &table)?;
     }
 }
 
 /// Prints events that came at once.
-fn print(session: &mut Session<'_>, events: &[Event], first: bool) -> Result<(), CliError> {
+fn print<T: Told>(
+    session: &mut Session<'_>,
+    events: &[T],
+    first: bool,
+    table: &impl Fn(&[T], bool, &Context) -> String,
+) -> Result<(), CliError> {
     match session.ui.output {
-        Output::Table | Output::Wide => session.ui.list(events, |_| view::events(events, first, &context())),
+        Output::Table | Output::Wide => session.ui.list(events, |_| table(events, first, &context())),
         // One document each, so that a program can read them as they come.
         _ => events.iter().try_for_each(|event| session.ui.object(event, String::new)),
     }

@@ -56,11 +56,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         InstanceCommand::Delete(delete) => delete_instance(session, delete).await,
         InstanceCommand::Events(events) => {
             let client = session.client.clone();
-            follow::events(session, &events, async |from| match from {
+            let ask = async |from| match from {
                 From::Newest(number) => client.instance_newest_events(&events.name, number).await,
                 From::After(after) => client.instance_events(&events.name, after).await,
-            })
-            .await
+            };
+            follow::events(session, events.newest, events.follow, ask, view::events).await
         }
         InstanceCommand::Timeline(asked) => {
             let client = session.client.clone();

@@ -67,11 +67,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         }
         MachineCommand::Events(events) => {
             let client = session.client.clone();
-            follow::events(session, &events, async |from| match from {
+            let ask = async |from| match from {
                 From::Newest(number) => client.machine_newest_events(&events.name, number).await,
                 From::After(after) => client.machine_events(&events.name, after).await,
-            })
-            .await
+            };
+            follow::events(session, events.newest, events.follow, ask, view::events).await
         }
         MachineCommand::Timeline(asked) => {
             let client = session.client.clone();

@@ -197,6 +197,22 @@ async fn a_stored_password_goes_to_no_bmc_that_somebody_of_one_pool_names() {
     let back = set(&everywhere, "m1", &format!(r#"{{"bmc":{redfish}}}"#)).await;
     assert_eq!(back.0, StatusCode::OK, "who has all pools knows what they do: {}", back.1);
 
+    // Whoever answers there without its key would be told the password as well.
+    let pinned = |pin: char| {
+        let pin = pin.to_string().repeat(64);
+        redfish.replace('}', &format!(r#","tls_sha256":"{pin}"}}"#))
+    };
+    with_bmc(&world, 3, &pinned('a').replace("0.9", "0.3")).await;
+    for bmc in [redfish.to_owned(), pinned('b')] {
+        let (status, text) =
+            set(&operator, "m3", &format!(r#"{{"bmc":{}}}"#, bmc.replace("0.9", "0.3"))).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+        assert!(text.contains("bmc_password"), "{text}");
+    }
+    let user = pinned('a').replace("0.9", "0.3").replace("root", "other");
+    let same = set(&operator, "m3", &format!(r#"{{"bmc":{user}}}"#)).await;
+    assert_eq!(same.0, StatusCode::OK, "the same key: {}", same.1);
+
     // Where none is needed the old one is forgotten.
     let hook = |host: &str| format!(r#"{{"protocol":"webhook","address":"https://{host}/","username":"u"}}"#);
     let id = with_bmc(&world, 2, &hook("site")).await;
@@ -219,9 +235,11 @@ async fn a_hypervisor_is_no_bmc_for_who_has_some_pools_only() {
     let libvirt = r#"{"protocol":"libvirt","address":"qemu:///system","domain":"foreign"}"#;
     let body = format!(r#"{{"name":"n","pool":"own","macs":[],"bmc":{libvirt}}}"#);
     let made = world.ask(Some(&operator), &Method::POST, paths::MACHINES, &body).await;
+    let open = body.replace(libvirt, r#"{"protocol":"webhook","address":"https://pdu/m7"}"#);
+    let open = world.ask(Some(&operator), &Method::POST, paths::MACHINES, &open).await;
     let body = format!(r#"{{"bmc":{libvirt}}}"#);
     let set = world.ask(Some(&operator), &Method::PATCH, "/v1/machines/m1", &body).await;
-    for (status, text) in [made, set] {
+    for (status, text) in [made, open, set] {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
         assert!(text.contains("bmc.protocol") && text.contains("token for all pools"), "{text}");
     }
