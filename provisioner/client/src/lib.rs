@@ -15,6 +15,7 @@ mod tls;
 mod tokens;
 mod upload;
 mod url;
+mod users;
 mod works;
 
 pub use bmc::ConsoleStream;

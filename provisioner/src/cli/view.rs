@@ -16,6 +16,7 @@ mod network;
 mod replica;
 mod token;
 mod top;
+mod user;
 mod why;
 mod works;
 
@@ -39,6 +40,7 @@ pub(super) use network::{leases, network, networks, reservations};
 pub(super) use replica::replicas;
 pub(super) use token::{new_token, tokens};
 pub(super) use top::{Fleet, Size, top};
+pub(super) use user::{logged_in, user, users, whoami};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

@@ -103,7 +103,7 @@ async fn who_asks_for_too_many_changes_is_refused_and_an_administrator_never() {
     assert_eq!(retry(&tenant).await.0, StatusCode::ACCEPTED);
     for token in [&tenant, &admin] {
         for _ in 0..CHANGES {
-            world.service.audit.may_change(token, clock::now());
+            world.service.audit.may_change(&format!("token `{token}`"), clock::now());
         }
     }
     let before = log(&world, &admin).await.len();
