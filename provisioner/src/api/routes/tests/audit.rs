@@ -15,7 +15,8 @@ async fn log(world: &World, admin: &str) -> Vec<AuditEntry> {
     let list: AuditList = serde_json::from_str(&text).unwrap();
     let mut verifier = Verifier::new(None);
     verifier.go_on(&list.items).unwrap();
-    assert_eq!(verifier.end(&list.head).unwrap(), list.head);
+    // The head is read first, and an entry may come before the page is.
+    verifier.end(&list.head).unwrap();
     list.items.iter().map(|record| serde_json::from_str(&record.content).unwrap()).collect()
 }
 
