@@ -134,6 +134,7 @@ impl App {
             sessions: Sessions::default(),
             used_tokens: Default::default(),
             audit: Default::default(),
+            logins: Default::default(),
             progress: ProgressBoard::default(),
             slow: Default::default(),
             damaged: Default::default(),

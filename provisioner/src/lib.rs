@@ -29,6 +29,7 @@ mod leader;
 mod leases;
 mod listener;
 mod locks;
+mod logins;
 mod metrics;
 mod netconfig;
 mod older;

@@ -2,11 +2,11 @@
 //!
 //! What the API shows of them is not here (`cli::tests::samples`).
 
-use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, Window};
+use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, UserRecord, Window};
 use jiff::Timestamp;
 use provisioner_api::{
     AuditEntry, AuditOutcome, Disk, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId,
-    InstanceSpec, InstanceState, JobId, JobKind, MachineId, MachineSpec, StepPhase,
+    InstanceSpec, InstanceState, JobId, JobKind, MachineId, MachineSpec, Role, Secret, StepPhase,
 };
 use provisioner_lifecycle::{Job, Machine, Step, StepName};
 use uuid::Uuid;
@@ -32,6 +32,7 @@ pub(crate) fn audit(token: &str) -> AuditEntry {
         seq: 0,
         at: NOW,
         token: Some(token.to_owned()),
+        user: None,
         role: None,
         address: None,
         method: "POST".into(),
@@ -42,6 +43,20 @@ pub(crate) fn audit(token: &str) -> AuditEntry {
         outcome: AuditOutcome::Done,
         status: 200,
         left_out: 0,
+    }
+}
+
+/// A user whose password nobody knows.
+pub(crate) fn user(name: &str, role: Role) -> UserRecord {
+    UserRecord {
+        name: name.into(),
+        role,
+        pools: None,
+        password: Secret::new("$argon2id$none"),
+        disabled: false,
+        version: 1,
+        created: NOW,
+        login: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     keys::{KeyError, SiteKey},
     leader::Standing,
     locks::Lock,
+    logins::Logins,
     permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
     replicas::Replica,
@@ -117,6 +118,8 @@ pub(crate) struct Parts {
     pub(crate) audit: Audit,
     /// When the use of API tokens was taken down.
     pub(crate) used_tokens: UsedTokens,
+    /// What log-ins of users go through.
+    pub(crate) logins: Logins,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
     /// How many steps took longer than usual.

@@ -31,7 +31,10 @@ pub struct AuditEntry {
     /// The name of the token; none: there was none, or it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// Its role.
+    /// The name of the user who is logged in, or whose name was given to log in; then there is no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The role of the token or the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// The address of who asked.

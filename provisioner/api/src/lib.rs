@@ -33,6 +33,7 @@ mod secret;
 mod service;
 mod timeline;
 mod token;
+mod user;
 mod works;
 
 pub use address::{Address, AddressClaim, AddressList, StaticAddress};
@@ -90,4 +91,5 @@ pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
+pub use user::{LoggedIn, Login, User, UserCreate, UserList, UserUpdate, WhoAmI, WhoKind};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

@@ -158,6 +158,16 @@ pub const ZONES: &str = "/v1/zones";
 pub const TOKENS: &str = "/v1/tokens";
 /// `DELETE` a token by name: it is refused from then on, by other replicas 2 s later.
 pub const TOKEN: &str = "/v1/tokens/{token}";
+/// `GET` the users by name, `POST` a `UserCreate`.
+pub const USERS: &str = "/v1/users";
+/// `GET`, `PATCH`, `DELETE` a user by name.
+pub const USER: &str = "/v1/users/{user}";
+/// `POST` a `Login`, without a token.
+pub const LOGIN: &str = "/v1/login";
+/// `POST` (without a body) ends the log-in with whose token it is asked.
+pub const LOGOUT: &str = "/v1/logout";
+/// `GET` who asks: the token's, or the user's, name, role and pools.
+pub const WHOAMI: &str = "/v1/whoami";
 /// `GET` the audit log, oldest first (`?after=`: a number, `?limit=`; `?newest=` instead of both: the last so many).
 pub const AUDIT: &str = "/v1/audit";
 /// `GET` the metrics, in the text format of Prometheus.

@@ -16,6 +16,7 @@ mod tls;
 mod tokens;
 mod upload;
 mod url;
+mod users;
 mod works;
 
 pub use bmc::ConsoleStream;

@@ -16,13 +16,16 @@ use axum::{
     http::{Method, StatusCode, header, request::Parts},
 };
 use percent_encoding::percent_decode_str;
-use provisioner_api::{AuditEntry, AuditHead, AuditList, AuditOutcome};
+use provisioner_api::{AuditEntry, AuditHead, AuditList, AuditOutcome, paths};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Most entries of one kind of denials and failures in ten minutes: of a token, or of all that are not known.
 const DENIALS: u32 = 60;
+
+/// Most entries of log-ins that failed in ten minutes.
+const LOGINS: u32 = 300;
 
 /// Most characters of a path, and of a name.
 const PATH: usize = 200;
@@ -89,6 +92,7 @@ pub(super) fn entry(route: &'static str, parts: &Parts) -> AuditEntry {
         seq: 0,
         at: clock::now(),
         token: None,
+        user: None,
         role: None,
         address: peer.map(|peer| peer.0.0.ip().to_canonical().to_string()),
         method: parts.method.to_string(),
@@ -160,7 +164,8 @@ fn plain(name: &str) -> String {
 
 /// Names who asks.
 pub(super) fn by(entry: &mut AuditEntry, caller: &Caller) {
-    (entry.token, entry.role) = (Some(caller.name().to_owned()), Some(caller.role()));
+    let place = if caller.is_login() { &mut entry.user } else { &mut entry.token };
+    (*place, entry.role) = (Some(caller.name().to_owned()), Some(caller.role()));
 }
 
 /// Takes down what came of a request, before it is answered. Of what was denied or failed, and of typing on a console, only
@@ -173,18 +178,22 @@ pub(super) async fn told(
     seldom: bool,
 ) -> Result<(), ApiError> {
     (entry.at, entry.outcome, entry.status) = (clock::now(), outcome, status.as_u16());
-    let token = entry.token.as_deref().unwrap_or_default();
+    // No token's name has a space.
+    let user = entry.user.as_ref().map(|user| format!("user {user}"));
+    let asks = user.or_else(|| entry.token.clone()).unwrap_or_default();
     let told = match outcome {
+        // One kind, whoever's name was given: who exists must not show in the time that it takes.
+        AuditOutcome::Denied if entry.route == paths::LOGIN => {
+            service.audit.may_tell("log-ins that failed".to_owned(), LOGINS, entry.at)
+        }
         // However the path is spelled.
         AuditOutcome::Done if seldom => service.audit.may_tell_typing(
-            format!("{token} {} {}", entry.method, percent_decode_str(&entry.path).decode_utf8_lossy()),
+            format!("{asks} {} {}", entry.method, percent_decode_str(&entry.path).decode_utf8_lossy()),
             entry.at,
         ),
         // What failed of itself may have changed something.
         AuditOutcome::Failed if status.is_server_error() && !seldom => Some(0),
-        AuditOutcome::Denied | AuditOutcome::Failed => {
-            service.audit.may_tell(token.to_owned(), DENIALS, entry.at)
-        }
+        AuditOutcome::Denied | AuditOutcome::Failed => service.audit.may_tell(asks, DENIALS, entry.at),
         AuditOutcome::Done => Some(0),
     };
     let Some(left_out) = told else { return Ok(()) };

@@ -161,12 +161,12 @@ async fn audited(
 /// Whether a token asked for few enough changes lately. Each is an entry that stays for ever, also of what changes nothing.
 fn few(service: &Service, caller: &Caller) -> Result<(), ApiError> {
     // An administrator can do worse, and must always get through.
-    if caller.role() == Role::Admin || service.audit.may_change(caller.name(), clock::now()) {
+    if caller.role() == Role::Admin || service.audit.may_change(&caller.who(), clock::now()) {
         return Ok(());
     }
     let detail = format!(
-        "token `{}` asked for more than {} changes in ten minutes; go on later, or slower",
-        caller.name(),
+        "{} asked for more than {} changes in ten minutes; go on later, or slower",
+        caller.who(),
         crate::audit::CHANGES
     );
     Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "limit", detail))
@@ -212,7 +212,8 @@ fn valid(service: &Arc<Service>, caller: &Caller, hash: &str) -> Result<(), ApiE
     if token.is_expired(now) {
         return Err(expired(token));
     }
-    if token.used.is_none_or(|used| now.duration_since(used) >= USED) {
+    // Of a user it is known when they logged in.
+    if !token.is_login && token.used.is_none_or(|used| now.duration_since(used) >= USED) {
         note_use(service, hash, now);
     }
     Ok(())
@@ -236,8 +237,8 @@ async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<Option
     let Who::Roles(roles) = guard.policy.who else { return Ok(None) };
     if !roles.contains(&caller.role()) {
         return Err(forbidden(format!(
-            "the role of token `{}` is {}, and this needs one of: {}",
-            caller.name(),
+            "the role of {} is {}, and this needs one of: {}",
+            caller.who(),
             caller.role().word(),
             guard.policy.who_in_words()
         )));
@@ -247,8 +248,8 @@ async fn may(guard: &Guard, caller: &Caller, parts: &mut Parts) -> Result<Option
         Of::Shared | Of::Own => return Ok(None),
         Of::Everything => {
             return Err(forbidden(format!(
-                "token `{}` is for the pools {}, and this concerns all; it needs a token for all pools",
-                caller.name(),
+                "{} is for the pools {}, and this concerns all; it needs a token for all pools",
+                caller.who(),
                 pools.join(", ")
             )));
         }
@@ -279,16 +280,22 @@ async fn named(parts: &mut Parts, place: &str) -> Result<String, ApiError> {
     found.ok_or_else(|| ApiError::not_found(place, ""))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What stands behind `Bearer` in the header.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn unauthorized(kind: &str, detail: impl Into<String>) -> ApiError {
+/// What somebody is told who could not show who they are.
+pub(super) fn unauthorized(kind: &str, detail: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, kind, detail)
 }
 
 fn expired(token: &TokenRecord) -> ApiError {
     let at = token.expires.map(|at| format!(" at {at:.0}")).unwrap_or_default();
+    if token.is_login {
+        let detail = format!("the log-in of user `{}` ended{at}; `billet login` begins another", token.name);
+        return unauthorized("expired", detail);
+    }
     unauthorized(
         "expired",
         format!(

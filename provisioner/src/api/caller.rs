@@ -1,4 +1,4 @@
-//! Who asks, by token: what may be theirs of what is named in a path, listed, or named in a body.
+//! Who asks, by token or log-in: what may be theirs of what is named in a path, listed, or named in a body.
 //!
 //! What isn't theirs isn't there: whoever looks here gets the same answer for both.
 
@@ -9,6 +9,7 @@ use crate::{
     text::{format_mac, parse_mac_bytes},
 };
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use provisioner_api::{Machine, Role};
 use std::sync::Arc;
 
@@ -23,9 +24,25 @@ const BMC: &str = "bmc";
 pub(crate) struct Caller(pub(super) Arc<TokenRecord>);
 
 impl Caller {
-    /// The name of the token.
+    /// The name of the token, or of the user who is logged in.
     pub(super) fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Whether it is a user who is logged in.
+    pub(super) fn is_login(&self) -> bool {
+        self.0.is_login
+    }
+
+    /// Who it is, in words; no two are called the same.
+    pub(super) fn who(&self) -> String {
+        let kind = if self.is_login() { "user" } else { "token" };
+        format!("{kind} `{}`", self.name())
+    }
+
+    /// From when on they are refused; none: never.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        self.0.expires
     }
 
     /// What it may do.
@@ -153,7 +170,6 @@ pub(super) fn forbidden(detail: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
 
     fn caller(pools: Option<&[&str]>) -> Caller {
         let pools = pools.map(|pools| pools.iter().map(|pool| (*pool).to_owned()).collect());

@@ -40,7 +40,7 @@ pub(super) enum Of {
 }
 
 impl Policy {
-    /// Everybody's: liveness, and the claim, which proves itself by the token in its body.
+    /// Everybody's: liveness, and what proves itself by its body: the claim by its token, a log-in by its password.
     pub(super) const OPEN: Self = Self { who: Who::Anybody, of: Of::Shared };
     /// An agent's.
     pub(super) const AGENT: Self = Self { who: Who::Agent, of: Of::Shared };

@@ -5,9 +5,9 @@ use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
-    machines, metrics, networks, openapi, overview,
+    login, machines, metrics, networks, openapi, overview,
     policy::{Of, Policy, Who},
-    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
+    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users, works,
 };
 use crate::service::Service;
 use axum::{
@@ -240,6 +240,13 @@ fn site() -> Vec<Route> {
         GET TOKENS, ADMINS of Everything, tokens::list,
         POST TOKENS, ADMINS of Everything, tokens::create,
         DELETE TOKEN, ADMINS of Everything, tokens::revoke,
+        GET USERS, ADMINS of Everything, users::list,
+        POST USERS, ADMINS of Everything, users::create,
+        GET USER, ADMINS of Everything, users::show,
+        PATCH USER, ADMINS of Everything, users::update,
+        DELETE USER, ADMINS of Everything, users::delete,
+        GET WHOAMI, READERS of Shared, login::whoami,
+        POST LOGOUT, READERS of Shared, login::logout,
     ]
 }
 
@@ -253,6 +260,8 @@ fn others() -> Vec<Route> {
         Route::new(Method::GET, paths::AGENT_RESCUE, Policy::AGENT, agent::rescue),
         // The claim proves itself by the token in its body.
         Route::new(Method::POST, paths::AGENT_CLAIM, Policy::OPEN, agent::claim),
+        // A log-in proves itself by the password in its body.
+        Route::new(Method::POST, paths::LOGIN, Policy::OPEN, login::login),
         Route::new(Method::GET, paths::HEALTH, Policy::OPEN, health::show),
         Route::new(Method::GET, paths::OPENAPI, Policy::OPEN, openapi::show),
     ]

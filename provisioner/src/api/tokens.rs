@@ -85,13 +85,7 @@ pub(crate) async fn revoke(
 fn check(body: &TokenCreate, now: Timestamp) -> Result<(), ApiError> {
     let mut fields = Fields::default();
     fields.name("name", &body.name);
-    if let Some(pools) = &body.pools {
-        let few = (1..=POOLS).contains(&pools.len());
-        fields.check(few, "pools", format!("name 1 to {POOLS} pools, or leave it out for all"));
-        pools.iter().for_each(|pool| fields.name("pools", pool));
-        let all = "what an admin may do concerns all pools; leave `pools` out, or choose another role";
-        fields.check(body.role != Role::Admin, "pools", all);
-    }
+    check_pools(&mut fields, body.role, body.pools.as_deref());
     if let Some(expires) = body.expires {
         let past = format!("{expires} is past, it is {now:.0}; give a time that is to come");
         fields.check(expires > now, "expires", past);
@@ -99,8 +93,18 @@ fn check(body: &TokenCreate, now: Timestamp) -> Result<(), ApiError> {
     fields.done()
 }
 
+/// Whether somebody of this role can be limited to these pools.
+pub(super) fn check_pools(fields: &mut Fields, role: Role, pools: Option<&[String]>) {
+    let Some(pools) = pools else { return };
+    let few = (1..=POOLS).contains(&pools.len());
+    fields.check(few, "pools", format!("name 1 to {POOLS} pools, or leave it out for all"));
+    pools.iter().for_each(|pool| fields.name("pools", pool));
+    let all = "what an admin may do concerns all pools; leave `pools` out, or choose another role";
+    fields.check(role != Role::Admin, "pools", all);
+}
+
 fn wire(token: TokenRecord) -> Token {
-    let TokenRecord { name, role, pools, created, expires, used } = token;
+    let TokenRecord { name, role, pools, created, expires, used, is_login: _ } = token;
     Token { name, role, pools, created, expires, used }
 }
 

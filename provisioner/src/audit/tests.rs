@@ -8,6 +8,7 @@ fn entry(seq: u64) -> AuditEntry {
         seq,
         at: Timestamp::from_second(1_700_000_000).unwrap(),
         token: Some("ci".into()),
+        user: None,
         role: Some(provisioner_api::Role::Operator),
         address: None,
         method: "PATCH".into(),

@@ -17,6 +17,7 @@ mod network;
 mod overview;
 mod placement;
 mod token;
+mod user;
 
 pub(super) use address::{AddressCommand, Claim};
 pub(super) use apply::Apply;
@@ -40,6 +41,7 @@ pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationComm
 pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
 pub(super) use token::{CreateToken, TokenCommand};
+pub(super) use user::{CreateUser, Login, SetUser, UsersCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -157,6 +159,15 @@ pub(super) enum Command {
     /// API tokens: who may ask the service, and for what
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Users: people who log in with a name and a password
+    #[command(subcommand)]
+    User(UsersCommand),
+    /// Log in with a user's name and password; the token that this gives is kept in the client file
+    Login(Login),
+    /// End the log-in, and take its token out of the client file
+    Logout,
+    /// Show who the service takes you for, and what you may do
+    Whoami,
     /// The audit log: who asked for what, and what came of it
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -13,6 +13,7 @@ mod contexts;
 mod follow;
 mod image;
 mod instance;
+mod login;
 mod losses;
 mod machine;
 mod network;
@@ -24,6 +25,7 @@ mod servicing;
 mod timeline;
 mod token;
 mod top;
+mod user;
 mod watch;
 mod why;
 mod works;
@@ -74,6 +76,11 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         // A BMC by its address needs no service.
         return bmc::run(*args, file, environment, ui).await;
     }
+    match &cli.command {
+        Command::Login(asked) => return login::login(asked, file, environment, ui).await,
+        Command::Logout => return login::logout(file, environment, ui).await,
+        _ => {}
+    }
     let connection = connection::find(file, environment)?;
     let mut session = Session { client: Client::new(&connection)?, environment, ui };
     match cli.command {
@@ -94,6 +101,8 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Apply(asked) => apply::run(&mut session, &asked).await,
         Command::Top => top::run(&mut session).await,
         Command::Token(command) => token::run(&mut session, command).await,
+        Command::User(command) => user::run(&mut session, command).await,
+        Command::Whoami => login::whoami(&mut session).await,
         Command::Audit(command) => audit::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
@@ -112,6 +121,8 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         | Command::Completion { .. }
         | Command::Man { .. }
         | Command::Context(_)
+        | Command::Login(_)
+        | Command::Logout
         | Command::Bmc(_) => Ok(()),
     }
 }

@@ -1,33 +1,55 @@
-//! Finding the service: the client file with its address, token and CA.
+//! Finding the service: the client file with its address, token and CA, which a log-in writes anew.
 
 use super::{environment::Environment, error::CliError};
-use crate::secret_file::{self, SecretFileError};
+use crate::secret_file::{self, Readers, SecretFileError};
 use provisioner_api::Secret;
 use provisioner_client::Connection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The file.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    url: String,
-    token: Secret,
+pub(super) struct ClientFile {
+    /// The service's address.
+    pub(super) url: String,
+    /// What proves who asks; none: nobody is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<Secret>,
     /// A path, or the certificate itself.
-    ca: String,
+    pub(super) ca: String,
+    /// Whose log-in the token is, or was; none: it is a token that somebody made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+}
+
+/// Where the service is and how to log in, by the client file.
+pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Result<Connection, CliError> {
+    let (path, file) = located(named, environment)?;
+    if file.token.is_none() {
+        return Err(CliError::Input(format!(
+            "nobody is logged in at {}; `billet login --user NAME` logs you in",
+            file.url
+        )));
+    }
+    of_file(&path, &file)
 }
 
 /// Reads the client file: the one that was named, or else the user's, or else the administrator's.
-pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Result<Connection, CliError> {
+pub(super) fn located(
+    named: Option<&Path>,
+    environment: &Environment,
+) -> Result<(PathBuf, ClientFile), CliError> {
     if let Some(path) = named {
-        return read(path)?
-            .ok_or_else(|| CliError::Input(format!("there is no client file {}", path.display())));
+        let file = read(path)?
+            .ok_or_else(|| CliError::Input(format!("there is no client file {}", path.display())))?;
+        return Ok((path.to_owned(), file));
     }
     let users = environment.settings.as_deref().map(|folder| folder.join("billet").join("client.toml"));
     let places: Vec<PathBuf> = users.into_iter().chain([environment.admin.clone()]).collect();
     for path in &places {
-        if let Some(connection) = read(path)? {
-            return Ok(connection);
+        if let Some(file) = read(path)? {
+            return Ok((path.clone(), file));
         }
     }
     let places: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
@@ -38,7 +60,7 @@ pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Result<Co
 }
 
 /// Reads one file; `None` when there is none.
-fn read(path: &Path) -> Result<Option<Connection>, CliError> {
+fn read(path: &Path) -> Result<Option<ClientFile>, CliError> {
     let content = match secret_file::read_secret(path) {
         Ok(Some(content)) => content,
         Ok(None) => return Ok(None),
@@ -50,9 +72,13 @@ fn read(path: &Path) -> Result<Option<Connection>, CliError> {
     let wrong = |why: &str| CliError::Input(format!("the client file {} is wrong: {why}", path.display()));
     let text = std::str::from_utf8(&content).map_err(|_| wrong("it is no text"))?;
     // Only the message: the whole error quotes the line, and that may be the token's.
-    let file: File = toml::from_str(text).map_err(|error| wrong(error.message()))?;
+    toml::from_str(text).map(Some).map_err(|error| wrong(error.message()))
+}
+
+/// The connection that a client file describes; its token is empty if nobody is logged in.
+pub(super) fn of_file(path: &Path, file: &ClientFile) -> Result<Connection, CliError> {
     let ca_pem = if file.ca.contains("-----BEGIN") {
-        file.ca
+        file.ca.clone()
     } else {
         // A path that is not absolute counts from the client file.
         let ca = path.parent().unwrap_or(Path::new(".")).join(&file.ca);
@@ -62,7 +88,22 @@ fn read(path: &Path) -> Result<Option<Connection>, CliError> {
             source,
         })?
     };
-    Ok(Some(Connection { url: file.url, token: file.token, ca_pem }))
+    Ok(Connection { url: file.url.clone(), token: file.token.clone().unwrap_or_default(), ca_pem })
+}
+
+/// Writes a client file anew, for its owner alone.
+pub(super) fn write(path: &Path, file: &ClientFile) -> Result<(), CliError> {
+    let text = toml::to_string(file)
+        .map_err(|_| CliError::Input("address, token or CA can't be written to a file".to_owned()))?;
+    secret_file::write(path, text.as_bytes(), Readers::Owner).map_err(unwritable)
+}
+
+/// What is said when a file can't be used.
+pub(super) fn unwritable(error: SecretFileError) -> CliError {
+    match error {
+        SecretFileError::Io { what, path, source } => CliError::File { what, path, source },
+        exposed @ SecretFileError::Exposed { .. } => CliError::Input(exposed.to_string()),
+    }
 }
 
 #[cfg(test)]

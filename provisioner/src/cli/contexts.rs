@@ -1,13 +1,17 @@
 //! Services by name: each is a client file of its own in `contexts/` beside `client.toml`, and `context` names the one
 //! that is meant when nothing is said. Reading and writing these files; what is printed is `command/contexts`.
 
-use super::{args::Global, environment::Environment, error::CliError};
+use super::{
+    args::Global,
+    connection::{self, ClientFile, unwritable},
+    environment::Environment,
+    error::CliError,
+};
 use crate::{
     config::value::dns_label,
-    secret_file::{self, Readers, SecretFileError},
+    secret_file::{self, Readers},
 };
 use provisioner_client::Connection;
-use serde::Serialize;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -102,11 +106,10 @@ impl Contexts {
                 format!("there is a context `{name}` already; `billet context remove {name}` forgets it");
             return Err(CliError::Input(detail));
         }
-        let file = File { url: &connection.url, token: connection.token.reveal(), ca: &connection.ca_pem };
-        let text = toml::to_string(&file)
-            .map_err(|_| CliError::Input("address, token or CA can't be written to a file".to_owned()))?;
+        let token = Some(connection.token.clone()).filter(|token| !token.reveal().is_empty());
+        let (url, ca) = (connection.url.clone(), connection.ca_pem.clone());
         secret_file::make_folder(&self.folder.join("contexts")).map_err(unwritable)?;
-        secret_file::write(&path, text.as_bytes(), Readers::Owner).map_err(unwritable)
+        connection::write(&path, &ClientFile { url, token, ca, user: None })
     }
 
     /// Forgets one that is not in use.
@@ -122,27 +125,12 @@ impl Contexts {
     }
 }
 
-/// A client file as it is written.
-#[derive(Serialize)]
-struct File<'a> {
-    url: &'a str,
-    token: &'a str,
-    ca: &'a str,
-}
-
 fn removed(path: &Path) -> Result<(), CliError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(CliError::File { what: "remove", path: path.to_owned(), source: error })
         }
         _ => Ok(()),
-    }
-}
-
-fn unwritable(error: SecretFileError) -> CliError {
-    match error {
-        SecretFileError::Io { what, path, source } => CliError::File { what, path, source },
-        exposed @ SecretFileError::Exposed { .. } => CliError::Input(exposed.to_string()),
     }
 }
 

@@ -42,6 +42,10 @@ fn tell(outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
     if !restored.tokens.is_empty() {
         ui.line("of these, revoke those that were: `billet token revoke NAME`")?;
     }
+    names(ui, "users who can log in again, with password, role and pools of the backup", &restored.users)?;
+    if !restored.users.is_empty() {
+        ui.line("of these, disable those that may not: `billet user set NAME --disabled true`")?;
+    }
     if restored.unreadable > 0 {
         ui.line(&format!("machines that can't be read, to which nothing is done: {}", restored.unreadable))?;
     }

@@ -18,6 +18,7 @@ mod redfish;
 pub(super) mod samples;
 mod scan;
 mod scripted;
+mod users;
 mod watching;
 
 use super::{

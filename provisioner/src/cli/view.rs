@@ -17,6 +17,7 @@ mod overview;
 mod replica;
 mod token;
 mod top;
+mod user;
 mod why;
 mod works;
 
@@ -41,6 +42,7 @@ pub(super) use overview::{fleet_events, job, jobs, pools, zones};
 pub(super) use replica::replicas;
 pub(super) use token::{new_token, tokens};
 pub(super) use top::{Fleet, Size, top};
+pub(super) use user::{logged_in, user, users, whoami};
 pub(super) use why::why;
 pub(super) use works::{frozen, works};
 

@@ -1,7 +1,8 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
 use super::{
-    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Recording, network, value, wire,
+    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Recording, SESSION, network,
+    value, wire,
 };
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
@@ -85,7 +86,9 @@ fn api(checker: &mut Checker, api: wire::Api) -> Api {
             checker.problem("api.names", format!("`{name}` is neither a host name nor an IP address"));
         }
     }
-    Api { listen: checker.take("api.listen", listen, default), names: api.names }
+    let session = api.session.as_deref().map_or(Ok(SESSION), value::duration);
+    let session = checker.take("api.session", session, SESSION);
+    Api { listen: checker.take("api.listen", listen, default), names: api.names, session }
 }
 
 fn boot(checker: &mut Checker, boot: wire::Boot) -> Boot {

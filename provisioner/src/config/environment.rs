@@ -21,6 +21,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("database", Kind::Text),
     ("database_password_file", Kind::Text),
     ("api.listen", Kind::Text),
+    ("api.session", Kind::Text),
     ("boot.http_port", Kind::Integer),
     ("boot.dhcp_port", Kind::Integer),
     ("boot.tftp_port", Kind::Integer),

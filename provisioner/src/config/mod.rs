@@ -62,7 +62,12 @@ pub struct Api {
     pub listen: SocketAddr,
     /// Names and addresses under which clients reach it, beside those that are known anyway.
     pub names: Vec<String>,
+    /// How long a log-in of a user lasts.
+    pub session: SignedDuration,
 }
+
+/// How long a log-in lasts unless something else is said.
+pub(crate) const SESSION: SignedDuration = SignedDuration::from_hours(12);
 
 /// What booting machines are given.
 #[derive(Debug, Clone, PartialEq, Eq)]

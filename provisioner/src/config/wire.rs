@@ -29,6 +29,7 @@ pub(super) struct File {
 pub(super) struct Api {
     pub(super) listen: Option<String>,
     pub(super) names: Vec<String>,
+    pub(super) session: Option<String>,
 }
 
 /// `[boot]`

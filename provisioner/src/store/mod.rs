@@ -33,6 +33,7 @@ mod site;
 mod timeline;
 mod token;
 mod turn;
+mod user;
 mod window;
 mod works;
 mod writer;
@@ -57,6 +58,7 @@ pub(crate) use secret::NewSecret;
 pub(crate) use site::SitePrint;
 pub(crate) use token::{Revoked, TokenRecord};
 pub(crate) use turn::TurnSeen;
+pub(crate) use user::{UserRecord, UserSwap};
 pub(crate) use window::Window;
 
 use crate::boot_index::BootIndex;

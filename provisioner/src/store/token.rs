@@ -1,8 +1,8 @@
-//! API tokens, as hashes, with what each lets its bearer do.
+//! API tokens, as hashes, with what each lets its bearer do. A log-in of a user is found as one, too (`user`).
 
 use super::{
     Store, StoreError,
-    db::{Row, again, sql},
+    db::{Conn, Row, again, sql},
     document, json, micros, taken, time,
 };
 use jiff::Timestamp;
@@ -24,13 +24,23 @@ pub(crate) struct TokenRecord {
     pub(crate) expires: Option<Timestamp>,
     /// When it was last written down as used.
     pub(crate) used: Option<Timestamp>,
+    /// It is a log-in of the user who is called so, and no token that somebody made.
+    pub(crate) is_login: bool,
 }
 
 impl TokenRecord {
     /// One that may do everything for ever.
     pub(crate) fn admin(name: &str, now: Timestamp) -> Self {
         let name = name.to_owned();
-        Self { name, role: Role::Admin, pools: None, created: now, expires: None, used: None }
+        Self {
+            name,
+            role: Role::Admin,
+            pools: None,
+            created: now,
+            expires: None,
+            used: None,
+            is_login: false,
+        }
     }
 
     /// Whether its time is over.
@@ -46,7 +56,7 @@ pub(crate) enum Revoked {
     Done,
     /// There is none of that name.
     Missing,
-    /// It is the last administrator's that never expires: without it nobody could make another.
+    /// It is the last way in for an administrator that never ends by itself: without it nobody could make another.
     Last,
 }
 
@@ -72,7 +82,7 @@ impl Store {
         Ok(())
     }
 
-    /// The token with this SHA-256.
+    /// The token, or the log-in, with this SHA-256.
     ///
     /// One that is found is believed for a moment, whoever else writes: programs ask many times a second, and one that
     /// another replica took away is refused here 2 s later at the latest. Whatever takes one away here has to forget it.
@@ -83,7 +93,11 @@ impl Store {
         let reading = self.recent.tokens.reading();
         let text = format!("{SELECT} WHERE digest = $1");
         let row = sql(text).bind(hash).fetch_optional(&mut *self.api_reader.get().await?).await?;
-        let Some(token) = row.as_ref().map(from_row).transpose()?.map(Arc::new) else { return Ok(None) };
+        let token = match row.as_ref().map(from_row).transpose()? {
+            None => self.session_find(hash).await?,
+            token => token,
+        };
+        let Some(token) = token.map(Arc::new) else { return Ok(None) };
         self.recent.tokens.keep_read(reading, hash.to_owned(), Arc::clone(&token));
         Ok(Some(token))
     }
@@ -107,11 +121,10 @@ impl Store {
     async fn token_delete_row(&self, name: &str) -> Result<Revoked, StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
-            let lasting: Vec<String> =
-                sql("SELECT name FROM api_token WHERE role = 'admin' AND expires IS NULL")
-                    .scalars(&mut transaction)
-                    .await?;
-            if lasting == [name] {
+            let text =
+                "SELECT COUNT(*) FROM api_token WHERE name = $1 AND role = 'admin' AND expires IS NULL";
+            let is_lasting: i64 = sql(text).bind(name).scalar(&mut transaction).await?;
+            if is_lasting > 0 && other_ways_in(&mut transaction, name, "").await? == 0 {
                 return Ok(Revoked::Last);
             }
             let gone =
@@ -128,11 +141,21 @@ impl Store {
         Ok(())
     }
 
-    /// Whether there is any token at all.
+    /// Whether there is any token at all, or an administrator who can log in.
     pub(crate) async fn token_any(&self) -> Result<bool, StoreError> {
-        let count: i64 = sql("SELECT COUNT(*) FROM api_token").scalar(&mut *self.reader.get().await?).await?;
-        Ok(count > 0)
+        let mut lent = self.reader.get().await?;
+        let count: i64 = sql("SELECT COUNT(*) FROM api_token").scalar(&mut lent).await?;
+        Ok(count > 0 || other_ways_in(&mut lent, "", "").await? > 0)
     }
+}
+
+/// How many ways in for an administrator there are that never end by themselves, without that token and that user.
+pub(super) async fn other_ways_in(conn: &mut Conn, token: &str, user: &str) -> Result<i64, StoreError> {
+    let text = "SELECT COUNT(*) FROM api_token WHERE role = 'admin' AND expires IS NULL AND name <> $1";
+    let tokens: i64 = sql(text).bind(token).scalar(conn).await?;
+    let text = "SELECT COUNT(*) FROM local_user WHERE role = 'admin' AND NOT disabled AND name <> $1";
+    let users: i64 = sql(text).bind(user).scalar(conn).await?;
+    Ok(tokens + users)
 }
 
 fn from_row(row: &Row) -> Result<TokenRecord, StoreError> {
@@ -143,5 +166,6 @@ fn from_row(row: &Row) -> Result<TokenRecord, StoreError> {
     let pools = pools.map(|pools| document(|| place("pools"), &pools)).transpose()?;
     let (expires, used): (Option<i64>, Option<i64>) = (row.try_get("expires")?, row.try_get("used")?);
     let created = time(row.try_get("created")?);
-    Ok(TokenRecord { role, pools, created, expires: expires.map(time), used: used.map(time), name })
+    let (expires, used) = (expires.map(time), used.map(time));
+    Ok(TokenRecord { role, pools, created, expires, used, name, is_login: false })
 }

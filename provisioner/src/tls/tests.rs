@@ -251,6 +251,7 @@ fn the_names_of_a_service() {
         api: config::Api {
             listen: "192.0.2.7:7443".parse().unwrap(),
             names: vec!["Billet.Example.org".to_owned(), "FD00::0001".to_owned()],
+            session: config::SESSION,
         },
         boot: config::Boot {
             kernel_arm64: None,

@@ -31,7 +31,10 @@ const PROBLEMS: [(u16, &str); 15] = [
     (413, "The body is too large"),
     (415, "The body is of another media type"),
     (422, "Fields or parameters are wrong; `fields` names them where it is one of them"),
-    (429, "Too many read this already, or the token asked for too many changes lately"),
+    (
+        429,
+        "Too many read this already, or the token asked for too many changes lately, or too many log-ins failed",
+    ),
     (500, "The service failed; its log says why"),
     (502, "The BMC refused, or what it answers can't be used"),
     (
@@ -43,7 +46,7 @@ const PROBLEMS: [(u16, &str); 15] = [
 ];
 
 /// What stands in a path, by its name there.
-pub(super) const IN_PATHS: [(&str, &str); 11] = [
+pub(super) const IN_PATHS: [(&str, &str); 12] = [
     ("machine", "A machine's name or id"),
     ("instance", "An instance's name or id"),
     ("image", "An image's name or id"),
@@ -52,6 +55,7 @@ pub(super) const IN_PATHS: [(&str, &str); 11] = [
     ("name", "The name under which an address was claimed"),
     ("job", "The id of a job"),
     ("token", "A token's name"),
+    ("user", "A user's name"),
     ("slot", "The id of a slot for virtual media"),
     ("sha256", "A SHA-256, 64 hex digits"),
     ("id", "The id of an object of the BMC's"),
@@ -100,6 +104,10 @@ fn problem(status: u16, what: &str) -> Response {
         ResponseBuilder::new().description(what).content("application/problem+json", content).build();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let again = header("After how many seconds to ask again; of the kind `database` alone");
+        problem.headers.insert("Retry-After".to_owned(), again);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let again = header("After how many seconds to ask again; of log-ins alone");
         problem.headers.insert("Retry-After".to_owned(), again);
     }
     problem
@@ -229,7 +237,7 @@ fn describe(status: u16, answer: &mut Response) {
     }
     let versioned = answer.content.values().any(|content| {
         let Some(RefOr::Ref(body)) = &content.schema else { return false };
-        ["/Machine", "/Instance"].iter().any(|name| body.ref_location.ends_with(name))
+        ["/Machine", "/Instance", "/User"].iter().any(|name| body.ref_location.ends_with(name))
     });
     if versioned {
         answer.headers.insert("ETag".to_owned(), header("The version, for `If-Match`"));

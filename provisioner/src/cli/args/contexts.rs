@@ -44,9 +44,9 @@ pub(in crate::cli) struct AddContext {
     #[arg(long, group = "way", value_name = "FILE")]
     pub(in crate::cli) from: Option<PathBuf>,
     /// The service's address, such as https://billet.example.org:7443
-    #[arg(long, group = "way", value_name = "URL", requires = "token_file", requires = "ca")]
+    #[arg(long, group = "way", value_name = "URL", requires = "ca")]
     pub(in crate::cli) url: Option<String>,
-    /// File with the token, `-` for standard input
+    /// File with the token, `-` for standard input; without one `billet login` gets one
     #[arg(long, value_name = "FILE", requires = "url")]
     pub(in crate::cli) token_file: Option<PathBuf>,
     /// File with the certificate of the service's CA (PEM)

@@ -73,7 +73,7 @@ pub(super) fn run(command: ContextCommand, environment: &Environment, ui: &mut U
 
 fn service(contexts: &Contexts, name: &str, environment: &Environment) -> Result<NamedService, CliError> {
     let file = contexts.file(name);
-    let url = connection::find(Some(&file), environment).ok().map(|connection| connection.url);
+    let url = connection::located(Some(&file), environment).ok().map(|(_, file)| file.url);
     let in_use = contexts.current()?.as_deref() == Some(name);
     Ok(NamedService { name: name.to_owned(), url, in_use, file })
 }
@@ -86,9 +86,10 @@ fn add(
 ) -> Result<(), CliError> {
     let connection = match (asked.from, asked.url, asked.token_file, asked.ca) {
         (Some(file), ..) => connection::find(Some(&file), environment)?,
-        (None, Some(url), Some(token_file), Some(ca)) => {
-            let token = password::given(environment, ui, "the token", Some(&token_file))?
-                .ok_or_else(|| CliError::Input("the token is missing: --token-file".to_owned()))?;
+        (None, Some(url), token_file, Some(ca)) => {
+            // Who has none logs in.
+            let token = password::given(environment, ui, "the token", token_file.as_deref())?;
+            let token = token.unwrap_or_default();
             let ca_pem = std::fs::read_to_string(&ca).map_err(|source| CliError::File {
                 what: "read the CA certificate",
                 path: ca,
@@ -96,7 +97,11 @@ fn add(
             })?;
             Connection { url, token, ca_pem }
         }
-        _ => return Err(CliError::Input("give --from, or --url with --token-file and --ca".to_owned())),
+        _ => {
+            return Err(CliError::Input(
+                "give --from, or --url with --ca, and --token-file unless you log in".to_owned(),
+            ));
+        }
     };
     // Nothing is asked of it; but what could never work is not kept.
     Client::new(&connection)?;

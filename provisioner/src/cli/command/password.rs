@@ -89,6 +89,39 @@ pub(super) fn new(environment: &Environment, ui: &mut Ui, file: Option<&Path>) -
     Err(CliError::Input("the two are not the same; nothing was changed".to_owned()))
 }
 
+/// The password of who logs in: from the file, or typed.
+pub(super) fn of_user(
+    environment: &Environment,
+    ui: &mut Ui,
+    file: Option<&Path>,
+) -> Result<Secret, CliError> {
+    const WHAT: &str = "the password";
+    match given(environment, ui, WHAT, file)? {
+        Some(password) => Ok(password),
+        None if environment.person => typed(environment, ui, WHAT),
+        None => Err(CliError::Input(
+            "the password is missing: name a file with --password-file (`-` for standard input)".to_owned(),
+        )),
+    }
+}
+
+/// A password that a user is to have: from the file, or typed twice.
+pub(super) fn of_new_user(
+    environment: &Environment,
+    ui: &mut Ui,
+    file: Option<&Path>,
+) -> Result<Secret, CliError> {
+    let first = of_user(environment, ui, file)?;
+    if file.is_some() {
+        return Ok(first);
+    }
+    let second = typed(environment, ui, "the password again")?;
+    if first.reveal() == second.reveal() {
+        return Ok(first);
+    }
+    Err(CliError::Input("the two are not the same; nothing was changed".to_owned()))
+}
+
 /// A secret, if a file is named. `what` it is: `the BMC's password`.
 pub(super) fn given(
     environment: &Environment,

@@ -15,6 +15,12 @@ pub(in crate::cli) fn audit_lines(records: &[AuditRecord]) -> Vec<AuditEntry> {
     records.iter().filter_map(|record| serde_json::from_str(&record.content).ok()).collect()
 }
 
+/// A token by its name, a user as one.
+fn who(entry: &AuditEntry) -> String {
+    let user = entry.user.as_ref().map(|user| format!("user {user}"));
+    user.or_else(|| entry.token.clone()).unwrap_or_else(|| "nobody known".to_owned())
+}
+
 /// A table of entries.
 pub(in crate::cli) fn audit(entries: &[AuditEntry], wide: bool, context: &Context) -> String {
     let narrow = |entry: &AuditEntry| {
@@ -26,7 +32,7 @@ pub(in crate::cli) fn audit(entries: &[AuditEntry], wide: bool, context: &Contex
         [
             entry.seq.to_string(),
             context.time(entry.at),
-            entry.token.clone().unwrap_or_else(|| "nobody known".to_owned()),
+            who(entry),
             format!("{} {}{name}", entry.method, entry.path),
             format!("{} {}{left_out}", word(entry.outcome), entry.status),
         ]

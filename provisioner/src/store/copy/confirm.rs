@@ -30,6 +30,8 @@ pub(crate) struct Restored {
     pub(crate) available: Vec<String>,
     /// The tokens that work again, those among them that were revoked since.
     pub(crate) tokens: Vec<String>,
+    /// The users who can log in again, with the password, role and pools of then.
+    pub(crate) users: Vec<String>,
 }
 
 /// Makes it safe. `clock` is the database's in milliseconds, `now` the service's.
@@ -42,7 +44,8 @@ pub(super) async fn all(
     let at = Timestamp::from_millisecond(clock).unwrap_or(now);
     freeze(conn, backup, clock, at).await?;
     let tokens = sql("SELECT name FROM api_token ORDER BY name").scalars(conn).await?;
-    let mut done = Restored { tokens, ..Restored::default() };
+    let users = sql("SELECT name FROM local_user WHERE NOT disabled ORDER BY name").scalars(conn).await?;
+    let mut done = Restored { tokens, users, ..Restored::default() };
     let ids: Vec<String> = sql("SELECT id FROM machine ORDER BY name").scalars(conn).await?;
     for id in &ids {
         machine(conn, id, (backup, at.max(now), now), &mut done).await?;

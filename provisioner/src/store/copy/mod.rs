@@ -23,6 +23,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("alive", "when this service listened: a restored one forgives all silence before its first start"),
     ("boot_window", "a window, and the session of the agent that claimed it, is of a boot of then"),
     ("lease_block", "which process hands out which addresses now"),
+    ("login_session", "who is logged in now: a log-in that ended since must not come back"),
     ("replica", "which processes are alive now"),
     ("site", "whose key and CA the first process that serves takes down anew"),
 ];

@@ -45,12 +45,19 @@ fn owner(instance: InstanceId) -> Owner {
     }
 }
 
+async fn fill_users(store: &Store) {
+    let ann = samples::user("ann", provisioner_api::Role::Viewer);
+    store.user_insert(&ann).await.unwrap();
+    assert!(store.session_insert("session", &ann, (NOW, Timestamp::MAX)).await.unwrap());
+}
+
 /// Puts something into each table.
 async fn fill(store: &Store) {
     store.image_insert(&samples::image()).await.unwrap();
     let token =
         TokenRecord { pools: Some(vec!["a".into()]), used: Some(NOW), ..TokenRecord::admin("admin", NOW) };
     store.token_insert("hash", &token).await.unwrap();
+    fill_users(store).await;
     store.audit_append(&[crate::samples::audit("ci"), crate::samples::audit("ci")]).await.unwrap();
     let mut machine = record(1, "52:54:00:00:00:01");
     machine.spec.bmc =

@@ -13,6 +13,8 @@ on_both! {
     boot_conversations_are_kept_in_order_and_bounded
     secrets_are_put_in_their_places_if_nobody_else_was_faster
     images_and_tokens_are_found_by_what_people_call_them
+    a_log_in_is_what_its_user_is_and_ends_with_every_change_of_them
+    the_last_administrator_who_can_get_in_stays
     windows_and_jobs_are_found_and_forgotten
     reservations_are_listed_and_ended
 }
@@ -157,6 +159,81 @@ async fn images_and_tokens_are_found_by_what_people_call_them() {
     assert_eq!(store.token_delete("ci").await.unwrap(), Revoked::Done);
     assert_eq!(store.token_delete("ci").await.unwrap(), Revoked::Missing);
     assert_eq!(store.token_find("other").await.unwrap(), None);
+}
+
+async fn a_log_in_is_what_its_user_is_and_ends_with_every_change_of_them() {
+    let (_place, store) = store().await;
+    let user = UserRecord { pools: Some(vec!["a".into()]), ..samples::user("ann", Role::Tenant) };
+    store.user_insert(&user).await.unwrap();
+    let taken = store.user_insert(&user).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { field: "name", .. }), "{taken:?}");
+    assert_eq!(store.user_find("ann").await.unwrap().as_ref(), Some(&user));
+    assert_eq!(store.user_find("bob").await.unwrap(), None);
+    let later = NOW + SignedDuration::from_hours(1);
+    assert!(store.session_insert("one", &user, (NOW, later)).await.unwrap());
+    let found = store.token_find("one").await.unwrap().unwrap();
+    assert_eq!((found.name.as_str(), found.role, found.is_login), ("ann", Role::Tenant, true));
+    assert_eq!((found.pools.as_deref(), found.expires), (Some(&["a".to_owned()][..]), Some(later)));
+    assert_eq!(store.user_list().await.unwrap(), [UserRecord { login: Some(NOW), ..user.clone() }]);
+
+    // Any change ends it, and a log-in by what was before is none.
+    let next = UserRecord { role: Role::Viewer, ..user.clone() };
+    assert_eq!(store.user_update(&user, &next).await.unwrap(), UserSwap::Updated);
+    assert_eq!(store.token_find("one").await.unwrap(), None, "at once");
+    assert_eq!(store.user_update(&user, &next).await.unwrap(), UserSwap::Stale);
+    assert!(!store.session_insert("two", &user, (NOW, later)).await.unwrap());
+    let known = store.user_find("ann").await.unwrap().unwrap();
+    assert_eq!((known.version, known.role), (2, Role::Viewer));
+    assert!(store.session_insert("two", &known, (NOW, later)).await.unwrap());
+    assert!(store.token_find("two").await.unwrap().is_some());
+    store.session_delete("two").await.unwrap();
+    assert_eq!(store.token_find("two").await.unwrap(), None);
+
+    // Many, and those whose time is over: what is kept is bounded.
+    let begin = |number: i64| NOW + SignedDuration::from_secs(number);
+    for number in 0..25 {
+        let times = (begin(number), begin(100));
+        assert!(store.session_insert(&format!("s{number}"), &known, times).await.unwrap());
+    }
+    let count = async || {
+        let mut lent = store.reader.get().await.unwrap();
+        super::super::db::sql("SELECT COUNT(*) FROM login_session").scalar::<i64>(&mut lent).await.unwrap()
+    };
+    assert_eq!(count().await, 20);
+    assert_eq!(store.token_find("s0").await.unwrap(), None, "the oldest went");
+    assert!(store.token_find("s24").await.unwrap().is_some());
+    assert!(store.session_insert("new", &known, (begin(100), begin(200))).await.unwrap());
+    assert_eq!(count().await, 1);
+    let disabled = UserRecord { disabled: true, ..known.clone() };
+    assert_eq!(store.user_update(&known, &disabled).await.unwrap(), UserSwap::Updated);
+    let known = store.user_find("ann").await.unwrap().unwrap();
+    assert!(!store.session_insert("no", &known, (NOW, later)).await.unwrap(), "it can't log in");
+    assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Done);
+    assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Missing);
+}
+
+async fn the_last_administrator_who_can_get_in_stays() {
+    let (_place, store) = store().await;
+    assert!(!store.token_any().await.unwrap());
+    let root = samples::user("root", Role::Admin);
+    store.user_insert(&root).await.unwrap();
+    assert!(store.token_any().await.unwrap(), "no token is made for nobody");
+    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Last);
+    for next in
+        [UserRecord { disabled: true, ..root.clone() }, UserRecord { role: Role::Operator, ..root.clone() }]
+    {
+        assert_eq!(store.user_update(&root, &next).await.unwrap(), UserSwap::Last);
+    }
+    let ending = TokenRecord { expires: Some(NOW), ..TokenRecord::admin("ending", NOW) };
+    store.token_insert("ending", &ending).await.unwrap();
+    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Last, "that one ends by itself");
+    store.token_insert("lasting", &TokenRecord::admin("lasting", NOW)).await.unwrap();
+    assert_eq!(store.token_delete("lasting").await.unwrap(), Revoked::Done, "the user is there");
+    store.token_insert("lasting", &TokenRecord::admin("lasting", NOW)).await.unwrap();
+    let demoted = UserRecord { role: Role::Operator, ..root.clone() };
+    assert_eq!(store.user_update(&root, &demoted).await.unwrap(), UserSwap::Updated);
+    assert_eq!(store.token_delete("lasting").await.unwrap(), Revoked::Last);
+    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Done);
 }
 
 async fn windows_and_jobs_are_found_and_forgotten() {

@@ -15,7 +15,8 @@ async fn log(world: &World, admin: &str) -> Vec<AuditEntry> {
     let list: AuditList = serde_json::from_str(&text).unwrap();
     let mut verifier = Verifier::new(None);
     verifier.go_on(&list.items).unwrap();
-    assert_eq!(verifier.end(&list.head).unwrap(), list.head);
+    // The head is read first, and an entry may come before the page is.
+    verifier.end(&list.head).unwrap();
     list.items.iter().map(|record| serde_json::from_str(&record.content).unwrap()).collect()
 }
 
@@ -103,7 +104,7 @@ async fn who_asks_for_too_many_changes_is_refused_and_an_administrator_never() {
     assert_eq!(retry(&tenant).await.0, StatusCode::ACCEPTED);
     for token in [&tenant, &admin] {
         for _ in 0..CHANGES {
-            world.service.audit.may_change(token, clock::now());
+            world.service.audit.may_change(&format!("token `{token}`"), clock::now());
         }
     }
     let before = log(&world, &admin).await.len();

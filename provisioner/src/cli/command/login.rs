@@ -1,0 +1,70 @@
+//! `billet login`, `logout`, `whoami`: the token of a log-in is kept in the client file that is meant, and taken out again.
+
+use super::{Session, context, password};
+use crate::cli::{args::Login, connection, environment::Environment, error::CliError, ui::Ui, view};
+use provisioner_client::Client;
+use std::path::Path;
+
+/// Logs in. A token that somebody made is never overwritten: nobody could get it back.
+pub(super) async fn login(
+    asked: &Login,
+    file: Option<&Path>,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let (path, mut kept) = connection::located(file, environment)?;
+    if kept.token.is_some() && kept.user.is_none() {
+        return Err(CliError::Input(format!(
+            "{} holds an API token, which a log-in would overwrite; give the log-in a context of its own: `billet context add NAME --url {} --ca FILE`, then `billet --service NAME login --user USER`",
+            path.display(),
+            kept.url
+        )));
+    }
+    let user = asked.user.clone().or_else(|| kept.user.clone());
+    let user = user.ok_or_else(|| CliError::Input("say who you are with --user".to_owned()))?;
+    let connection = connection::of_file(&path, &kept)?;
+    let client = Client::new(&connection)?;
+    let password = password::of_user(environment, ui, asked.password_file.as_deref())?;
+    let done = client.login(&provisioner_api::Login { user, password }).await?;
+    if kept.token.is_some() {
+        // What was before is of no use any more; it ends by itself if it can't be ended now.
+        let _ = client.logout().await;
+    }
+    (kept.token, kept.user) = (Some(done.secret), Some(done.who.name.clone()));
+    connection::write(&path, &kept)?;
+    ui.done(&view::logged_in(&done.who, &context()))
+}
+
+/// Ends the log-in, and takes its token out of the file.
+pub(super) async fn logout(
+    file: Option<&Path>,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let (path, mut kept) = connection::located(file, environment)?;
+    if kept.token.is_some() && kept.user.is_none() {
+        return Err(CliError::Input(format!(
+            "{} holds an API token, and no log-in; `billet token revoke NAME` takes a token away",
+            path.display()
+        )));
+    }
+    if kept.token.is_none() {
+        return ui.done("nobody is logged in");
+    }
+    let client = Client::new(&connection::of_file(&path, &kept)?)?;
+    match client.logout().await {
+        Ok(()) => {}
+        // It ended before.
+        Err(error) if error.status() == Some(401) => {}
+        Err(error) => return Err(error.into()),
+    }
+    kept.token = None;
+    connection::write(&path, &kept)?;
+    ui.done("logged out")
+}
+
+/// Shows who one is.
+pub(super) async fn whoami(session: &mut Session<'_>) -> Result<(), CliError> {
+    let who = session.client.whoami().await?;
+    session.ui.object(&who, || view::whoami(&who, &context()))
+}
