@@ -32,6 +32,7 @@ mod secret;
 mod service;
 mod timeline;
 mod token;
+mod watch;
 mod works;
 
 pub use address::{Address, AddressClaim, AddressList, StaticAddress};
@@ -88,4 +89,8 @@ pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
+pub use watch::{
+    WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchBegan, WatchChange, WatchKind,
+    WatchReset,
+};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

@@ -10,7 +10,7 @@ use super::{
     machines::{EventQuery, FACTS, etag, event_list},
     pages, timeline,
     validate::Fields,
-    why,
+    watch, why,
 };
 use crate::{
     clock,
@@ -60,6 +60,9 @@ pub(crate) struct Filter {
     limit: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
+    /// Whether `resume` says from where on the list can be watched.
+    #[serde(default)]
+    resume: bool,
 }
 
 /// Lists the instances by name.
@@ -74,11 +77,12 @@ pub(crate) async fn list(
     Query(query): Query<Filter>,
 ) -> Result<Json<InstanceList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
+    let resume = watch::resume(&service, query.resume).await?;
     let rows = theirs(&service, &caller, query, pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
     let now = clock::now();
     let wire = |row: &ListedInstance| convert::instance(&service, &row.record, row.machine.as_ref(), now);
-    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next }))
+    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// At least so many of the caller's, if there are. The database tells those with a machine apart; where the others may get

@@ -41,6 +41,7 @@ mod timeline;
 mod tokens;
 mod validate;
 mod why;
+mod watch;
 mod works;
 
 pub(crate) use phone_home::router as phone_home_router;

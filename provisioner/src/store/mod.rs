@@ -10,6 +10,7 @@ mod allocation;
 mod audit;
 mod batch;
 mod boot_trace;
+mod census;
 mod copy;
 mod damage;
 mod db;

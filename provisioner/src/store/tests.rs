@@ -3,6 +3,7 @@
 mod addresses;
 mod allocation;
 mod batch;
+mod census;
 mod copy;
 mod damage;
 mod every;

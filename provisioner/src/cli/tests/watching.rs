@@ -12,7 +12,7 @@ fn machines(states: &[(&str, MachineState)]) -> MachineList {
         machine.status.state = *state;
         machine
     };
-    MachineList { items: states.iter().map(of).collect(), next: None }
+    MachineList { items: states.iter().map(of).collect(), next: None, resume: None }
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_template_takes_out_what_is_wanted() {
 async fn top_is_one_picture_without_a_terminal() {
     let fake = Fake::start().await;
     fake.says(LIST, 200, &machines(&[("m1", MachineState::Available)]));
-    fake.says("GET /v1/instances?limit=250", 200, &InstanceList { items: vec![], next: None });
+    fake.says("GET /v1/instances?limit=250", 200, &InstanceList { items: vec![], next: None, resume: None });
     fake.says(
         "GET /v1/works",
         200,
