@@ -7,6 +7,7 @@ mod census;
 mod copy;
 mod damage;
 mod every;
+mod idempotency;
 mod inventory;
 mod jobs;
 mod leases;

@@ -5,6 +5,7 @@ mod audit;
 mod bodies;
 mod document;
 mod matrix;
+mod once;
 mod secrets;
 mod watching;
 

@@ -39,6 +39,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     17 "0017_addresses",
     18 "0018_token_roles",
     19 "0019_audit",
+    21 "0021_idempotency",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -49,6 +50,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     17 "0017_addresses",
     18 "0018_token_roles",
     19 "0019_audit",
+    21 "0021_idempotency",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.
