@@ -6,8 +6,8 @@ use super::{
     convert,
     error::{ApiError, Body, OptionalBody, Query},
     instance_network,
-    instance_update::{check_deadline, check_unprotected},
-    machines::{EventQuery, FACTS, etag, event_list},
+    instance_update::{check_deadline, check_unprotected, is_wanted},
+    machines::{EventQuery, FACTS, another_version, etag, event_list},
     pages, timeline,
     validate::Fields,
     watch, why,
@@ -21,7 +21,7 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
@@ -216,11 +216,13 @@ pub(crate) async fn show(
     delete, path = provisioner_api::paths::INSTANCE, tag = "instances",
     summary = "Asks for an instance to be given back",
     request_body = Option<DeleteInstance>,
-    responses((status = 202, body = Instance), (status = 409)),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to go; another one is refused. `*`: any")),
+    responses((status = 202, body = Instance), (status = 409), (status = 412)),
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
+    headers: HeaderMap,
     OptionalBody(body): OptionalBody<DeleteInstance>,
 ) -> Result<Response, ApiError> {
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
@@ -231,7 +233,11 @@ pub(crate) async fn delete(
     let mut refusal = Ok(());
     let changed = service
         .instance_change_loaded(&record, |record, _| {
-            refusal = check_unprotected(record);
+            refusal = if is_wanted(&headers, record) {
+                check_unprotected(record)
+            } else {
+                Err(another_version("instance", &record.name, record.version))
+            };
             if refusal.is_err() {
                 return None;
             }

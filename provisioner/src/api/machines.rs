@@ -420,21 +420,31 @@ fn check_version(headers: &HeaderMap, record: &MachineRecord) -> Result<(), ApiE
     if wanted.as_bytes() == etag(record.generation).as_bytes() || wanted == "*" {
         return Ok(());
     }
-    let detail =
-        format!("machine `{}` was changed by somebody else meanwhile; look at it again", record.name);
-    Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail))
+    Err(another_version("machine", &record.name, record.generation))
+}
+
+/// What is told when `If-Match` names another version than there is.
+pub(super) fn another_version(kind: &str, name: &str, version: u64) -> ApiError {
+    let detail = format!(
+        "{kind} `{name}` was changed by somebody else meanwhile, and is at version {version} now; look at it again"
+    );
+    ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
 }
 
 /// Forgets a machine that nobody owns.
 #[utoipa::path(
     delete, path = provisioner_api::paths::MACHINE, tag = "machines",
-    responses((status = 204), (status = 409)),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to go; another one is refused. `*`: any")),
+    responses((status = 204), (status = 409), (status = 412)),
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let record = service.machine(&key).await?;
+    // Nobody changes it between this and its end: that compares the version.
+    check_version(&headers, &record)?;
     if record.owner().is_some() {
         let detail = "an instance owns this machine; `billet instance delete` gives it back first, and if it is too dead to be wiped, `billet why NAME` has the command that forgets it as scrap (`--scrap`)";
         return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));

@@ -7,6 +7,7 @@ mod document;
 mod matrix;
 mod once;
 mod secrets;
+mod versions;
 mod watching;
 
 use super::*;
