@@ -36,6 +36,29 @@ async fn a_watched_list_prints_what_changed() {
 }
 
 #[tokio::test]
+async fn what_leaves_a_filter_is_told_from_what_is_gone() {
+    use MachineState::Available;
+    let fake = Fake::start().await;
+    let list = "GET /v1/machines?state=available&limit=250";
+    fake.says(list, 200, &machines(&[("m1", Available), ("m2", Available), ("m3", Available)]));
+    fake.says(list, 200, &machines(&[("m3", Available)]));
+    fake.says("GET /v1/machines/m1", 200, &samples::machine("m1"));
+    fake.says("GET /v1/machines/m2", 404, &super::fake::problem(404, "there is no machine `m2`"));
+    let user = User::of(fake.connection());
+    tokio::select! {
+        ran = user.run("machine list --state available --watch -o yaml") => panic!("it ended: {ran:?}"),
+        () = user.err.until("m2 is gone") => {}
+    }
+    assert_eq!(
+        user.err.text(),
+        "billet: m1 is not one of those any more; it is still there\nbillet: m2 is gone\n"
+    );
+    let out = user.out.text();
+    let names: Vec<_> = out.lines().filter(|line| line.starts_with("name: ") || *line == "---").collect();
+    assert_eq!(names, ["name: m1", "---", "name: m2", "---", "name: m3"], "{out}");
+}
+
+#[tokio::test]
 async fn a_watched_page_is_printed_anew_and_ends_with_its_object() {
     let fake = Fake::start().await;
     let path = "GET /v1/machines/m1";
