@@ -139,6 +139,7 @@ impl App {
             slow: Default::default(),
             damaged: Default::default(),
             hub: Hub::default(),
+            feed: Default::default(),
             works,
             started: clock::now(),
             first_polls: Default::default(),

@@ -60,6 +60,8 @@ pub(crate) struct Hub {
     /// Rung when another replica gave up the turn.
     turn: Notify,
     watched: Arc<Mutex<Watched>>,
+    /// Rung whenever anything may have changed.
+    news: watch::Sender<()>,
 }
 
 /// The machines that somebody watches.
@@ -75,12 +77,23 @@ impl Hub {
     /// Wakes those who watch a machine, but not the reconciler: for what it did itself and goes on from.
     pub(crate) fn rouse(&self, id: MachineId) {
         self.rouse_here(id);
+        self.tell_watchers();
         self.tell(Word::Rouse(id));
     }
 
     /// Tells other replicas that this one gave up the turn.
     pub(crate) fn give_up_turn(&self) {
         self.tell(Word::Turn);
+    }
+
+    /// Rung by every poke from now on, whatever it is of.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Something changed that nobody has to look at but who watches.
+    pub(crate) fn tell_watchers(&self) {
+        self.news.send_replace(());
     }
 
     /// Waits until another replica gives up the turn, from when this is first asked.
@@ -110,7 +123,10 @@ impl Hub {
     pub(crate) fn heard(&self, word: Word) {
         match word {
             Word::Poke(poke) => self.poke_here(poke),
-            Word::Rouse(id) => self.rouse_here(id),
+            Word::Rouse(id) => {
+                self.rouse_here(id);
+                self.tell_watchers();
+            }
             Word::Turn => self.turn.notify_waiters(),
         }
     }
@@ -136,6 +152,7 @@ impl Hub {
             Poke::All => held(&self.watched).values().for_each(|sender| sender.send_replace(())),
             Poke::Instance(_) | Poke::Pending | Poke::Wiping => {}
         }
+        self.tell_watchers();
         if held(&self.due).insert(poke) {
             self.bell.notify_one();
         }

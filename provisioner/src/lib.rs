@@ -21,6 +21,7 @@ mod console;
 mod die;
 mod directory;
 mod elsewhere;
+mod feed;
 mod first_start;
 mod hardware;
 mod hub;

@@ -8,6 +8,7 @@ use crate::{
     books, clock,
     config::Config,
     console::Consoles,
+    feed::Feed,
     hardware,
     hub::{Hub, Poke},
     keys::{KeyError, SiteKey},
@@ -128,6 +129,8 @@ pub(crate) struct Parts {
     pub(crate) damaged: AtomicUsize,
     /// Pokes.
     pub(crate) hub: Hub,
+    /// What changes, for those who watch.
+    pub(crate) feed: Feed,
     /// Whether anybody may work.
     pub(crate) works: Works,
     /// When this process began.

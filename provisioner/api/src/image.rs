@@ -105,4 +105,7 @@ pub struct ImageStatus {
 pub struct ImageList {
     /// The images, by name.
     pub items: Vec<Image>,
+    /// From where on `GET /v1/watch?since=` tells what changed since this was read; there with `?resume=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
 }

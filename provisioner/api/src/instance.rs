@@ -314,4 +314,7 @@ pub struct InstanceList {
     /// Where the next page begins (`?after=`); none: this is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// From where on `GET /v1/watch?since=` tells what changed since this was read; there with `?resume=true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
 }

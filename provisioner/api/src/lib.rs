@@ -34,6 +34,7 @@ mod service;
 mod timeline;
 mod token;
 mod user;
+mod watch;
 mod works;
 
 pub use address::{Address, AddressClaim, AddressList, StaticAddress};
@@ -92,4 +93,8 @@ pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
 pub use user::{LoggedIn, Login, User, UserCreate, UserList, UserUpdate, WhoAmI, WhoKind};
+pub use watch::{
+    WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchBegan, WatchChange, WatchKind,
+    WatchReset,
+};
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

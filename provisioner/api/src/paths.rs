@@ -185,3 +185,6 @@ pub const AGENT_MANIFEST: &str = "/agent/v1/manifests/{sha256}";
 pub const AGENT_CHUNK: &str = "/agent/v1/chunks/{sha256}";
 /// The agent: `GET` a rescue archive by its SHA-256 (a cpio archive "newc", packed by zstd).
 pub const AGENT_RESCUE: &str = "/agent/v1/rescue/{sha256}";
+/// `GET` changes of machines, instances and images as they come, as server-sent events (`?kind=`, `?state=`, `?pool=`,
+/// `?held=`, `?since=`).
+pub const WATCH: &str = "/v1/watch";

@@ -13,6 +13,7 @@ use super::{
     audit,
     caller::{Caller, forbidden},
     error::ApiError,
+    once::Once,
     policy::{Of, Policy, Who},
     readable,
 };
@@ -145,9 +146,16 @@ async fn audited(
     let mut entry = audit::entry(guard.path, &parts);
     audit::by(&mut entry, caller);
     audit::read(&mut entry, &parts, sent);
+    let once = bearer(&parts.headers).map(sha256_hex);
+    let once = once.map(|hash| Once::of(&guard.service, &hash, guard.path, &parts, sent));
     let untold = Untold::new(Arc::clone(&guard.service), entry);
     let work = async move {
-        let response = next.run(Request::from_parts(parts, body)).await;
+        let request = Request::from_parts(parts, body);
+        let response = match once.transpose() {
+            Ok(Some(Some(once))) => once.run(request, next).await,
+            Ok(_) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
         let status = response.status();
         let Some((service, entry)) = untold.take() else { return response };
         match audit::told(&service, entry, audit::outcome(status), status, seldom).await {

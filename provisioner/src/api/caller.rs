@@ -55,6 +55,11 @@ impl Caller {
         self.0.pools.as_deref()
     }
 
+    /// Whether a token as it is now lets its bearer do what this one did.
+    pub(super) fn may_as_before(&self, now: &TokenRecord) -> bool {
+        (now.role, &now.pools, now.expires) == (self.0.role, &self.0.pools, self.0.expires)
+    }
+
     /// Whether a pool is theirs.
     pub(super) fn has(&self, pool: &str) -> bool {
         self.pools().is_none_or(|pools| pools.iter().any(|own| own == pool))

@@ -17,6 +17,9 @@ use url::form_urlencoded;
 /// The word for a database that can't be reached.
 const LOST: &str = "database";
 
+/// The word for a request that is under way already.
+pub(super) const IN_FLIGHT: &str = "in-flight";
+
 /// What is told then.
 const NO_DATABASE: &str =
     "the service can't reach its database; nothing was changed, and it may be asked again soon";
@@ -108,7 +111,9 @@ fn log(error: &(dyn std::error::Error + 'static)) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let again = (self.0.kind == LOST).then_some([(header::RETRY_AFTER, AGAIN)]);
+        let later =
+            self.0.kind == LOST || self.0.kind == IN_FLIGHT || status == StatusCode::TOO_MANY_REQUESTS;
+        let again = later.then_some([(header::RETRY_AFTER, AGAIN)]);
         (status, again, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
     }
 }

@@ -4,6 +4,7 @@ use super::{
     error::{ApiError, Query},
     ram_image,
     validate::Fields,
+    watch,
 };
 use crate::{clock, keys::random, service::Service, store::StoreError};
 use axum::{
@@ -15,17 +16,33 @@ use axum::{
 };
 use futures::StreamExt;
 use provisioner_api::{Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus};
+use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+/// What a list of images has beside them.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    /// Whether `resume` says from where on the list can be watched.
+    #[serde(default)]
+    resume: bool,
+}
+
 /// Lists the images by name.
 #[utoipa::path(
     get, path = provisioner_api::paths::IMAGES, tag = "images",
+    params(Listed),
     responses((status = 200, body = ImageList)),
 )]
-pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<ImageList>, ApiError> {
-    Ok(Json(ImageList { items: service.store.image_list().await? }))
+pub(crate) async fn list(
+    State(service): State<Arc<Service>>,
+    Query(query): Query<Listed>,
+) -> Result<Json<ImageList>, ApiError> {
+    let resume = watch::resume(&service, query.resume).await?;
+    Ok(Json(ImageList { items: service.store.image_list().await?, resume }))
 }
 
 /// Shows an image.
@@ -88,7 +105,10 @@ pub(crate) async fn import(
         return Err(ApiError::conflict("an image with the same content was deleted meanwhile; try again"));
     }
     match service.store.image_insert(&image).await {
-        Ok(()) => Ok((StatusCode::CREATED, Json(image)).into_response()),
+        Ok(()) => {
+            service.hub.tell_watchers();
+            Ok((StatusCode::CREATED, Json(image)).into_response())
+        }
         // Somebody imported the same name meanwhile.
         Err(StoreError::Taken { .. }) => match service.store.image_find(&image.name).await? {
             Some(known) => already(known, &image.spec),
@@ -199,6 +219,7 @@ pub(crate) async fn delete(
         }
         other => other.into(),
     })?;
+    service.hub.tell_watchers();
     let sha256 = image.status.manifest_sha256;
     // Two names may stand for the same manifest.
     let shared = service.store.image_list().await?.iter().any(|other| other.status.manifest_sha256 == sha256);

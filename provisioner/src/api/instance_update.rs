@@ -4,7 +4,7 @@ use super::{
     convert,
     error::{ApiError, Body},
     instances::{find, tagged},
-    machines::etag,
+    machines::{another_version, etag},
 };
 use crate::{
     clock,
@@ -50,9 +50,7 @@ pub(crate) async fn update(
     });
     let record = changed.await?.ok_or_else(|| ApiError::not_found("instance", &key))?;
     if stale {
-        let detail =
-            format!("instance `{}` was changed by somebody else meanwhile; look at it again", record.name);
-        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail));
+        return Err(another_version("instance", &record.name, record.version));
     }
     if late {
         return Err(ServiceError::from(Refusal::GivenBack).into());
@@ -62,7 +60,7 @@ pub(crate) async fn update(
 }
 
 /// Whether `If-Match`, where it is given, names the version that there is.
-fn is_wanted(headers: &HeaderMap, record: &InstanceRecord) -> bool {
+pub(super) fn is_wanted(headers: &HeaderMap, record: &InstanceRecord) -> bool {
     headers
         .get(header::IF_MATCH)
         .is_none_or(|wanted| wanted == "*" || wanted.as_bytes() == etag(record.version).as_bytes())

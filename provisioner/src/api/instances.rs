@@ -6,11 +6,11 @@ use super::{
     convert,
     error::{ApiError, Body, OptionalBody, Query},
     instance_network,
-    instance_update::{check_deadline, check_unprotected},
-    machines::{EventQuery, FACTS, etag, event_list},
+    instance_update::{check_deadline, check_unprotected, is_wanted},
+    machines::{EventQuery, FACTS, another_version, etag, event_list},
     pages, timeline,
     validate::Fields,
-    why,
+    watch, why,
 };
 use crate::{
     clock,
@@ -21,7 +21,7 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
@@ -60,6 +60,9 @@ pub(crate) struct Filter {
     limit: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
+    /// Whether `resume` says from where on the list can be watched.
+    #[serde(default)]
+    resume: bool,
 }
 
 /// Lists the instances by name.
@@ -74,11 +77,12 @@ pub(crate) async fn list(
     Query(query): Query<Filter>,
 ) -> Result<Json<InstanceList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
+    let resume = watch::resume(&service, query.resume).await?;
     let rows = theirs(&service, &caller, query, pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
     let now = clock::now();
     let wire = |row: &ListedInstance| convert::instance(&service, &row.record, row.machine.as_ref(), now);
-    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next }))
+    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// At least so many of the caller's, if there are. The database tells those with a machine apart; where the others may get
@@ -212,11 +216,13 @@ pub(crate) async fn show(
     delete, path = provisioner_api::paths::INSTANCE, tag = "instances",
     summary = "Asks for an instance to be given back",
     request_body = Option<DeleteInstance>,
-    responses((status = 202, body = Instance), (status = 409)),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to go; another one is refused. `*`: any")),
+    responses((status = 202, body = Instance), (status = 409), (status = 412)),
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
+    headers: HeaderMap,
     OptionalBody(body): OptionalBody<DeleteInstance>,
 ) -> Result<Response, ApiError> {
     let ListedInstance { record, machine: own } = find(&service, &key).await?;
@@ -227,7 +233,11 @@ pub(crate) async fn delete(
     let mut refusal = Ok(());
     let changed = service
         .instance_change_loaded(&record, |record, _| {
-            refusal = check_unprotected(record);
+            refusal = if is_wanted(&headers, record) {
+                check_unprotected(record)
+            } else {
+                Err(another_version("instance", &record.name, record.version))
+            };
             if refusal.is_err() {
                 return None;
             }

@@ -8,13 +8,13 @@ use super::{
     instance_update::check_unprotected,
     pages, timeline,
     validate::Fields,
-    why,
+    watch, why,
 };
 use crate::{
     bmcs, clock,
     locks::Held,
     service::{Change, Service, ServiceError},
-    store::{EventsOf, ListedMachine, MachineFilter, MachineRecord, NewEvent, NewSecret, Swap},
+    store::{EventsOf, ListedMachine, MachineFilter, MachineRecord, NewEvent, NewSecret, StoreError, Swap},
     text::word,
 };
 use axum::{
@@ -53,6 +53,9 @@ pub(crate) struct Filter {
     limit: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
+    /// Whether `resume` says from where on the list can be watched.
+    #[serde(default)]
+    resume: bool,
 }
 
 /// Which events: those behind one, or the newest.
@@ -87,6 +90,7 @@ pub(crate) async fn list(
 ) -> Result<Json<MachineList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
     let pools = caller.pools().map(<[String]>::to_vec);
+    let resume = watch::resume(&service, query.resume).await?;
     let filter = MachineFilter { state: query.state, pool: query.pool, pools, held: query.held };
     let rows = service.store.machine_page(&filter, query.after.as_deref(), pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
@@ -94,11 +98,11 @@ pub(crate) async fn list(
     let wire = |row: &ListedMachine| {
         caller.sees(convert::machine(&service, &row.record, row.instance.as_deref(), now))
     };
-    Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next }))
+    Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// A machine on the wire, with its owner's name.
-async fn wire(service: &Service, record: &MachineRecord) -> Result<Machine, ApiError> {
+pub(super) async fn wire(service: &Service, record: &MachineRecord) -> Result<Machine, StoreError> {
     let owner = match record.owner() {
         Some(id) => service.store.instance_name(id).await?,
         None => None,
@@ -428,21 +432,31 @@ fn check_version(headers: &HeaderMap, record: &MachineRecord) -> Result<(), ApiE
     if wanted.as_bytes() == etag(record.generation).as_bytes() || wanted == "*" {
         return Ok(());
     }
-    let detail =
-        format!("machine `{}` was changed by somebody else meanwhile; look at it again", record.name);
-    Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail))
+    Err(another_version("machine", &record.name, record.generation))
+}
+
+/// What is told when `If-Match` names another version than there is.
+pub(super) fn another_version(kind: &str, name: &str, version: u64) -> ApiError {
+    let detail = format!(
+        "{kind} `{name}` was changed by somebody else meanwhile, and is at version {version} now; look at it again"
+    );
+    ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
 }
 
 /// Forgets a machine that nobody owns.
 #[utoipa::path(
     delete, path = provisioner_api::paths::MACHINE, tag = "machines",
-    responses((status = 204), (status = 409)),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to go; another one is refused. `*`: any")),
+    responses((status = 204), (status = 409), (status = 412)),
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let record = service.machine(&key).await?;
+    // Nobody changes it between this and its end: that compares the version.
+    check_version(&headers, &record)?;
     if record.owner().is_some() {
         let detail = "an instance owns this machine; `billet instance delete` gives it back first, and if it is too dead to be wiped, `billet why NAME` has the command that forgets it as scrap (`--scrap`)";
         return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));

@@ -25,6 +25,7 @@ mod login;
 mod machines;
 mod metrics;
 mod networks;
+mod once;
 mod openapi;
 mod overview;
 mod pages;
@@ -43,8 +44,10 @@ mod timeline;
 mod tokens;
 mod users;
 mod validate;
+mod watch;
 mod why;
 mod works;
 
+pub(crate) use once::KEPT as ANSWERS_KEPT;
 pub(crate) use phone_home::router as phone_home_router;
 pub(crate) use routes::router;

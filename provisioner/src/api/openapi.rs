@@ -11,7 +11,7 @@ use axum::{
     response::IntoResponse,
 };
 use common::Common;
-use provisioner_api::{AuditEntry, BmcReport, Problem};
+use provisioner_api::{AuditEntry, BmcReport, Problem, WatchBegan, WatchChange, WatchReset};
 use std::sync::LazyLock;
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
@@ -74,6 +74,7 @@ use utoipa::{
         super::addresses::release,
         super::boot_trace::show,
         super::backup::show,
+        super::watch::watch,
         super::works::show,
         super::works::freeze,
         super::works::unfreeze,
@@ -154,8 +155,8 @@ use utoipa::{
         super::agent::chunk,
         super::agent::rescue,
     ),
-    // No answer has the last two as such: one is the text of an entry, the other that of an event of a stream.
-    components(schemas(Problem, AuditEntry, BmcReport)),
+    // No answer has the others as such: one is the text of an entry, the rest are those of events of streams.
+    components(schemas(Problem, AuditEntry, BmcReport, WatchBegan, WatchChange, WatchReset)),
     modifiers(&Common),
     tags(
         (name = "machines", description = "Physical servers"),

@@ -75,7 +75,7 @@ mod tests {
             (paths::MACHINES, Some("pool=a&limit=7"), ""),
             (paths::MACHINES, Some("pol=a&limit=7&x"), "pol,x"),
             (paths::MACHINES, Some("pool=%00"), "pool"),
-            (paths::IMAGES, Some("limit=7"), "limit"),
+            (paths::IMAGES, Some("limit=7&resume=true"), "limit"),
             ("/nowhere", Some("limit=7"), "limit"),
         ] {
             let fields = match check_query(path, &Method::GET, query) {

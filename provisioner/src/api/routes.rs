@@ -7,7 +7,7 @@ use super::{
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
     login, machines, metrics, networks, openapi, overview,
     policy::{Of, Policy, Who},
-    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users, works,
+    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users, watch, works,
 };
 use crate::service::Service;
 use axum::{
@@ -216,6 +216,7 @@ fn fleet() -> Vec<Route> {
 /// What is the site's, of no pool.
 fn site() -> Vec<Route> {
     routes![
+        GET WATCH, READERS of Own, watch::watch; followed,
         GET IMAGES, READERS of Shared, images::list,
         POST IMAGES, OPERATORS of Everything, images::import; upload,
         GET IMAGE, READERS of Shared, images::show,

@@ -1,7 +1,7 @@
 //! What would grow without end is thrown away a few times a day, by the replica that leads.
 
 use crate::{
-    clock,
+    api, clock,
     config::History,
     leader::Led,
     store::{Store, StoreError},
@@ -44,5 +44,6 @@ async fn once(store: &Store, history: &History, now: Timestamp) -> Result<(), St
     store.event_prune(before(history.events), history.most).await?;
     let oldest = u64::try_from(before(history.boots).as_millisecond()).unwrap_or(0);
     store.boot_trace_prune(trace::first_id(oldest), trace::STORED).await?;
+    store.idempotency_prune(before(api::ANSWERS_KEPT)).await?;
     store.job_prune(before(history.events)).await
 }

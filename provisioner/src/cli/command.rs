@@ -96,7 +96,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Replica(ReplicaCommand::List(watched)) => {
             let client = session.client.clone();
             let table = |replicas: &[Replica], wide| view::replicas(replicas, wide, &context());
-            watch::list(session.ui, watched, async || client.replicas().await, table).await
+            watch::list(session.ui, watched, async || client.replicas().await, watch::never, table).await
         }
         Command::Apply(asked) => apply::run(&mut session, &asked).await,
         Command::Top => top::run(&mut session).await,

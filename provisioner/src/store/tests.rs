@@ -3,9 +3,11 @@
 mod addresses;
 mod allocation;
 mod batch;
+mod census;
 mod copy;
 mod damage;
 mod every;
+mod idempotency;
 mod inventory;
 mod jobs;
 mod leases;

@@ -49,7 +49,8 @@ impl Held {
             return false;
         }
         // What can't be asked now is asked again; who can't reach the database takes nothing away.
-        if let Ok(None) = self.service.store.token_find(&self.hash).await {
+        let now = self.service.store.token_find(&self.hash).await;
+        if now.is_ok_and(|now| now.is_none_or(|now| !self.caller.may_as_before(&now))) {
             return false;
         }
         let Some(machine) = self.machine else { return true };

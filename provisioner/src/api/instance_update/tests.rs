@@ -73,7 +73,7 @@ async fn release_of(service: &Service, own: &MachineRecord) -> Option<ErasePolic
 
 async fn give_back(service: &Arc<Service>, erase: &str) -> Result<Response, ApiError> {
     let body = OptionalBody(serde_json::from_value(serde_json::json!({ "erase": erase })).unwrap());
-    instances::delete(State(service.clone()), Path("i1".into()), body).await
+    instances::delete(State(service.clone()), Path("i1".into()), HeaderMap::new(), body).await
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_machine_with_a_disk_that_was_left_unwiped_is_not_forgotten() {
     let before = service.machine("m1").await.unwrap();
     let unwiped = vec!["serial of sda".to_owned()];
     changed(&service, &before, |record| record.machine.state.unwiped = unwiped).await;
-    let forget = || machines::delete(State(service.clone()), Path("m1".into()));
+    let forget = || machines::delete(State(service.clone()), Path("m1".into()), HeaderMap::new());
     let words = refused(forget().await).await;
     assert!(words.contains("take it out, then `billet machine inspect"), "{words}");
     let before = service.machine("m1").await.unwrap();
@@ -180,7 +180,8 @@ async fn a_machine_that_can_not_be_wiped_is_forgotten_as_scrap_with_its_instance
         own.machine.state.hold = Some(Hold::new("its agent is silent", samples::NOW));
     })
     .await;
-    let words = refused(machines::delete(State(service.clone()), Path("m1".into())).await).await;
+    let words =
+        refused(machines::delete(State(service.clone()), Path("m1".into()), HeaderMap::new()).await).await;
     assert!(words.contains("--scrap"), "{words}");
     let forget = |unwiped: &[&str]| {
         let unwiped = unwiped.iter().map(|&disk| disk.to_owned()).collect();

@@ -1,7 +1,8 @@
 //! What operations have in common, so that no handler has to say it: who may ask, what stands in the path, and the problems
 //! that the layers around the handlers answer with (`auth`, `readable`, `error`).
 
-use axum::http::StatusCode;
+use crate::api::once;
+use axum::http::{Method, StatusCode};
 use provisioner_api::{Problem, paths};
 use utoipa::{
     Modify, PartialSchema, ToSchema,
@@ -102,9 +103,14 @@ fn problem(status: u16, what: &str) -> Response {
     let content = ContentBuilder::new().schema(Some(body)).build();
     let mut problem =
         ResponseBuilder::new().description(what).content("application/problem+json", content).build();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        let again = header("After how many seconds to ask again; of the kind `database` alone");
-        problem.headers.insert("Retry-After".to_owned(), again);
+    let again = match status {
+        409 => Some("After how many seconds to ask again; of the kind `in-flight` alone"),
+        429 => Some("After how many seconds to ask again"),
+        503 => Some("After how many seconds to ask again; of the kind `database` alone"),
+        _ => None,
+    };
+    if let Some(again) = again {
+        problem.headers.insert("Retry-After".to_owned(), header(again));
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
         let again = header("After how many seconds to ask again; of log-ins alone");
@@ -145,6 +151,10 @@ fn complete(path: &str, changes: bool, operation: &mut Operation) {
     if !named.is_empty() {
         operation.parameters.get_or_insert_default().splice(0..0, named);
     }
+    // Of what else these paths have nothing changes anything.
+    if changes && once::is_order(&Method::POST, path) {
+        operation.parameters.get_or_insert_default().push(name_of_request());
+    }
     if operation.security.is_none() {
         let scheme = if is_agents(path) { SESSION } else { TOKEN };
         operation.security = Some(vec![SecurityRequirement::new::<_, _, String>(scheme, [])]);
@@ -168,6 +178,17 @@ fn complete(path: &str, changes: bool, operation: &mut Operation) {
 
 fn refer(status: u16) -> RefOr<Response> {
     RefOr::Ref(Ref::from_response_name(problem_name(status)))
+}
+
+/// The header by which a request is known that is sent again.
+fn name_of_request() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("A name for this request, such as a UUID: sent again within a day it is answered as before, and not done again"))
+        .schema(Some(String::schema()))
+        .build()
 }
 
 /// What is in braces.
@@ -222,6 +243,7 @@ fn problems(path: &str, changes: bool, operation: &Operation) -> Vec<u16> {
         (told && path != paths::MACHINE_CONSOLE, &[429]),
         (needs_json, &[415]),
         (asks_bmc, &[409, 502, 504]),
+        (changes && once::is_order(&Method::POST, path), &[409]),
     ]
     .into_iter()
     .filter(|(applies, _)| *applies)

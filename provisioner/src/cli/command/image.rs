@@ -49,7 +49,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
         ImageCommand::List(watched) => {
             let client = session.client.clone();
             let table = |images: &[Image], wide| view::images(images, wide, &context());
-            watch::list(session.ui, watched, async || client.images().await, table).await
+            watch::list(session.ui, watched, async || client.images().await, watch::never, table).await
         }
         ImageCommand::Show(named) => {
             let image = session.client.image(&named.name).await?;

@@ -90,7 +90,9 @@ async fn list(
         Ok(list.items)
     };
     let table = |instances: &[Instance], wide| view::instances(instances, wide, &context());
-    watch::list(session.ui, watched, look, table).await
+    let narrowed = limit.is_some() || filter.state.is_some();
+    let stays = async |name: &str| Ok(narrowed && client.instance(name).await.map(|_| true)?);
+    watch::list(session.ui, watched, look, stays, table).await
 }
 
 async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {

@@ -102,7 +102,10 @@ async fn list(
         Ok(list.items)
     };
     let table = |machines: &[Machine], wide| view::machines(machines, wide, &context());
-    watch::list(session.ui, watched, look, table).await
+    let narrowed =
+        limit.is_some() || filter.state.is_some() || filter.pool.is_some() || filter.held.is_some();
+    let stays = async |name: &str| Ok(narrowed && client.machine(name).await.map(|_| true)?);
+    watch::list(session.ui, watched, look, stays, table).await
 }
 
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {

@@ -13,7 +13,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> R
     match command {
         NetworkCommand::List(watched) => {
             let client = session.client.clone();
-            watch::list(session.ui, watched, async || client.networks().await, view::networks).await
+            watch::list(session.ui, watched, async || client.networks().await, watch::never, view::networks)
+                .await
         }
         NetworkCommand::Show(shown) => {
             let client = session.client.clone();
@@ -34,7 +35,7 @@ async fn leases(session: &mut Session<'_>, which: &Leases) -> Result<(), CliErro
         Ok(leases)
     };
     let table = |leases: &[Lease], wide| view::leases(leases, wide, &context());
-    watch::list(session.ui, which.watched, look, table).await
+    watch::list(session.ui, which.watched, look, watch::never, table).await
 }
 
 async fn reservations(session: &mut Session<'_>, command: ReservationCommand) -> Result<(), CliError> {
@@ -42,8 +43,14 @@ async fn reservations(session: &mut Session<'_>, command: ReservationCommand) ->
         ReservationCommand::List(shown) => {
             let client = session.client.clone();
             let table = |reservations: &[Reservation], _| view::reservations(reservations);
-            watch::list(session.ui, shown.watched, async || client.reservations(&shown.name).await, table)
-                .await
+            watch::list(
+                session.ui,
+                shown.watched,
+                async || client.reservations(&shown.name).await,
+                watch::never,
+                table,
+            )
+            .await
         }
         ReservationCommand::Add(AddReservation { network, mac, address }) => {
             let wanted = Reservation { mac, address: address.to_string() };

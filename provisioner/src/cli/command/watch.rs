@@ -1,6 +1,6 @@
 //! `--watch` of lists and pages: looking again and again, and printing what changed.
 //!
-//! The API has no stream of changes, so that it is asked in turns: never more often than once a second, and rather less
+//! It is asked in turns, not by the stream of changes (`/v1/watch`), which tells nothing of how far a step is: never more often than once a second, and rather less
 //! of a large fleet, so that watching takes a tenth of the time at the most. The service may be restarted meanwhile.
 
 use crate::cli::{
@@ -20,11 +20,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So many times as long as a look takes is waited before the next.
 const REST: u32 = 10;
 
-/// Prints a list, and with `--watch` what changes of it, until interrupted.
+/// Prints a list, and with `--watch` what changes of it, until interrupted. `stays` says whether what the list doesn't have any
+/// more is there still, and only isn't one of those that were asked for.
 pub(super) async fn list<T: Serialize + HasName>(
     ui: &mut Ui,
     watched: Watched,
     mut look: impl AsyncFnMut() -> Result<Vec<T>, ClientError>,
+    mut stays: impl AsyncFnMut(&str) -> Result<bool, ClientError>,
     table: impl Fn(&[T], bool) -> String,
 ) -> Result<(), CliError> {
     let mut began = Instant::now();
@@ -39,7 +41,7 @@ pub(super) async fn list<T: Serialize + HasName>(
         let (changed, gone) = seen.look(&objects);
         print(ui, &objects, &changed, first, &table)?;
         for name in gone {
-            ui.note(&format!("{name} is gone"));
+            ui.note(&went(&name, stays(&name).await));
         }
         first = false;
         objects = loop {
@@ -79,9 +81,30 @@ pub(super) async fn show<T: Serialize + HasName>(
             if matches!(ui.output, Output::Table | Output::Wide) {
                 ui.line("")?;
             }
+            separate(ui, false)?;
             ui.object(&object, || page(&object))?;
         }
     }
+}
+
+/// For lists of which all is shown.
+pub(super) async fn never(_: &str) -> Result<bool, ClientError> {
+    Ok(false)
+}
+
+/// What is said of something that the list doesn't have any more.
+fn went(name: &str, stays: Result<bool, ClientError>) -> String {
+    match stays {
+        Ok(true) => format!("{name} is not one of those any more; it is still there"),
+        Ok(false) => format!("{name} is gone"),
+        Err(error) if error.status() == Some(404) => format!("{name} is gone"),
+        Err(_) => format!("{name} is gone, or not one of those any more"),
+    }
+}
+
+/// Before each document of a stream but the first (YAML 1.2.2, section 9.2).
+fn separate(ui: &mut Ui, first: bool) -> Result<(), CliError> {
+    if first || ui.output != Output::Yaml { Ok(()) } else { ui.line("---") }
 }
 
 /// Waits until it is time for the next look.
@@ -129,7 +152,10 @@ fn print<T: Serialize + HasName>(
             let rows = lines.enumerate().filter(|(row, _)| changed.contains(row)).map(|(_, line)| line);
             title.into_iter().chain(rows).try_for_each(|line| ui.line(line))
         }
-        _ => changed.iter().try_for_each(|&index| ui.object(&objects[index], String::new)),
+        _ => changed.iter().enumerate().try_for_each(|(place, &index)| {
+            separate(ui, first && place == 0)?;
+            ui.object(&objects[index], String::new)
+        }),
     }
 }
 

@@ -76,7 +76,7 @@ async fn all_machines_are_audited_that_can_be() {
         machine("m4", None),
         machine("m5", Some(BmcProtocol::Redfish)),
     ];
-    fake.says("GET /v1/machines?limit=250", 200, &MachineList { items, next: None });
+    fake.says("GET /v1/machines?limit=250", 200, &MachineList { items, next: None, resume: None });
     fake.says("POST /v1/machines/m1/bmc/audit", 200, &BmcAudit::default());
     fake.says("POST /v1/machines/m3/bmc/audit", 200, &bad());
     fake.says("POST /v1/machines/m3/bmc/audit", 200, &BmcAudit::default());

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 /// Machines as a list answers.
 fn list(items: Vec<Machine>) -> MachineList {
-    MachineList { items, next: None }
+    MachineList { items, next: None, resume: None }
 }
 
 #[tokio::test]
@@ -90,6 +90,7 @@ async fn a_list_is_read_page_by_page_to_its_end() {
     let page = |name: &str, next: Option<&str>| MachineList {
         items: vec![samples::machine(name)],
         next: next.map(Into::into),
+        resume: None,
     };
     fake.says("GET /v1/machines?held=true&limit=250", 200, &page("m1", Some("m1 & more")));
     fake.says("GET /v1/machines?held=true&limit=250&after=m1+%26+more", 200, &page("m2", Some("m2")));
@@ -418,7 +419,7 @@ async fn importing_sends_the_file_with_its_digest() {
     assert_eq!(user.run(&line).await.out, "image d is imported already\n");
     let ran = user.run(&line.replace("amd64", "arm64")).await;
     assert_eq!(ran.code, 2, "{ran:?}");
-    fake.says("GET /v1/images", 200, &ImageList { items: Vec::new() });
+    fake.says("GET /v1/images", 200, &ImageList { items: Vec::new(), resume: None });
     assert_eq!(user.run("image list -o json").await.out, "[]\n");
 }
 

@@ -12,7 +12,7 @@ fn machines(states: &[(&str, MachineState)]) -> MachineList {
         machine.status.state = *state;
         machine
     };
-    MachineList { items: states.iter().map(of).collect(), next: None }
+    MachineList { items: states.iter().map(of).collect(), next: None, resume: None }
 }
 
 #[tokio::test]
@@ -33,6 +33,29 @@ async fn a_watched_list_prints_what_changed() {
         out.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(firsts, ["NAME STATE", "m1 available", "m2 available", "m2 deploying"]);
     assert_eq!(user.err.text(), "billet: no news, trying on: starting\nbillet: m1 is gone\n");
+}
+
+#[tokio::test]
+async fn what_leaves_a_filter_is_told_from_what_is_gone() {
+    use MachineState::Available;
+    let fake = Fake::start().await;
+    let list = "GET /v1/machines?state=available&limit=250";
+    fake.says(list, 200, &machines(&[("m1", Available), ("m2", Available), ("m3", Available)]));
+    fake.says(list, 200, &machines(&[("m3", Available)]));
+    fake.says("GET /v1/machines/m1", 200, &samples::machine("m1"));
+    fake.says("GET /v1/machines/m2", 404, &super::fake::problem(404, "there is no machine `m2`"));
+    let user = User::of(fake.connection());
+    tokio::select! {
+        ran = user.run("machine list --state available --watch -o yaml") => panic!("it ended: {ran:?}"),
+        () = user.err.until("m2 is gone") => {}
+    }
+    assert_eq!(
+        user.err.text(),
+        "billet: m1 is not one of those any more; it is still there\nbillet: m2 is gone\n"
+    );
+    let out = user.out.text();
+    let names: Vec<_> = out.lines().filter(|line| line.starts_with("name: ") || *line == "---").collect();
+    assert_eq!(names, ["name: m1", "---", "name: m2", "---", "name: m3"], "{out}");
 }
 
 #[tokio::test]
@@ -78,7 +101,7 @@ async fn a_template_takes_out_what_is_wanted() {
 async fn top_is_one_picture_without_a_terminal() {
     let fake = Fake::start().await;
     fake.says(LIST, 200, &machines(&[("m1", MachineState::Available)]));
-    fake.says("GET /v1/instances?limit=250", 200, &InstanceList { items: vec![], next: None });
+    fake.says("GET /v1/instances?limit=250", 200, &InstanceList { items: vec![], next: None, resume: None });
     fake.says(
         "GET /v1/works",
         200,

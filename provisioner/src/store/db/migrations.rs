@@ -40,6 +40,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     18 "0018_token_roles",
     19 "0019_audit",
     20 "0020_users",
+    21 "0021_idempotency",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -51,6 +52,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     18 "0018_token_roles",
     19 "0019_audit",
     20 "0020_users",
+    21 "0021_idempotency",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

@@ -120,6 +120,7 @@ async fn fill(store: &Store) {
     assert!(store.reservation_insert("lab", reservation).await.unwrap());
     let traced = Traced { at: 1, mac: [2, 0, 0, 0, 0, 1], network: "lab".into(), what: What::Agent };
     store.boot_trace_insert(&[(1, Arc::new(traced))]).await.unwrap();
+    assert_eq!(store.idempotency_claim(("caller", "k"), "asked", NOW, NOW).await.unwrap(), None);
 }
 
 async fn dumped(store: &Store, path: &Path) -> (Header, Vec<Entry>) {

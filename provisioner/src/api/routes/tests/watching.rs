@@ -1,0 +1,255 @@
+//! Whoever watches is told what changes and is theirs, also after their connection broke, or is told to list again.
+
+use super::*;
+use axum::body::BodyDataStream;
+use futures::StreamExt;
+use provisioner_api::{
+    MachineList, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchChange,
+};
+use std::time::Duration;
+
+/// Something that never comes fails the test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An event as it is read.
+#[derive(Debug)]
+struct Told {
+    name: String,
+    id: String,
+    data: String,
+}
+
+impl Told {
+    /// `changed m1`, …
+    fn short(&self) -> String {
+        let change = serde_json::from_str::<WatchChange>(&self.data);
+        format!("{} {}", self.name, change.map(|change| change.name).unwrap_or_default())
+    }
+}
+
+/// A connection; dropping it is what a client does that is killed.
+struct Stream {
+    body: BodyDataStream,
+    read: String,
+}
+
+impl Stream {
+    /// The next event; none: the stream ended.
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            while let Some((block, rest)) = self.read.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.read = rest;
+                let of = |name: &str| {
+                    let line = block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    line.map(|value| value.trim_start().to_owned())
+                };
+                if let Some(name) = of("event") {
+                    return Some(Told {
+                        name,
+                        id: of("id").unwrap_or_default(),
+                        data: of("data").unwrap_or_default(),
+                    });
+                }
+            }
+            let piece = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("something comes")?;
+            self.read.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+        }
+    }
+
+    /// The next event in short.
+    async fn short(&mut self) -> String {
+        self.next().await.expect("the stream goes on").short()
+    }
+}
+
+/// Connects; what is refused, as status and headers.
+async fn connect(
+    world: &World,
+    token: &str,
+    query: &str,
+    last: Option<&str>,
+) -> Result<Stream, axum::http::Response<Body>> {
+    let mut request = Request::builder().uri(format!("{}?{query}", paths::WATCH));
+    request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    if let Some(last) = last {
+        request = request.header("Last-Event-ID", last);
+    }
+    let response = world.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    if response.status() != StatusCode::OK {
+        return Err(response);
+    }
+    Ok(Stream { body: response.into_body().into_data_stream(), read: String::new() })
+}
+
+/// Connects, and reads where the stream begins.
+async fn watch(world: &World, token: &str, query: &str, last: Option<&str>) -> (Stream, String) {
+    let mut stream = connect(world, token, query, last).await.expect("it may watch");
+    let began = stream.next().await.unwrap();
+    assert_eq!(began.name, WATCH_BEGAN);
+    (stream, began.id)
+}
+
+async fn change(world: &World, admin: &str, method: Method, path: &str, body: &str) {
+    let (status, text) = world.ask(Some(admin), &method, path, body).await;
+    assert!(status.is_success(), "{method} {path}: {status} {text}");
+}
+
+async fn move_to(world: &World, admin: &str, name: &str, pool: &str) {
+    let body = format!(r#"{{"pool":"{pool}"}}"#);
+    change(world, admin, Method::PATCH, &format!("/v1/machines/{name}"), &body).await;
+}
+
+#[tokio::test]
+async fn who_lists_and_then_watches_loses_nothing_however_often_the_connection_breaks() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    world.machine(1, "a").await;
+    let (_, text) = world.ask(Some(&admin), &Method::GET, "/v1/machines?resume=true", "").await;
+    let list: MachineList = serde_json::from_str(&text).unwrap();
+    let resume = list.resume.unwrap();
+    assert_eq!(list.items.len(), 1);
+    // Between the list and the watch.
+    move_to(&world, &admin, "m1", "b").await;
+    let (mut stream, _) = watch(&world, &admin, &format!("since={resume}"), None).await;
+    let told = stream.next().await.unwrap();
+    assert_eq!(told.short(), format!("{WATCH_CHANGED} m1"));
+    let machine = serde_json::from_str::<WatchChange>(&told.data).unwrap().machine.unwrap();
+    assert_eq!(machine.spec.pool, "b");
+    let mut last = told.id;
+    for round in 0..5 {
+        drop(stream);
+        // While nobody watches.
+        world.machine(10 + round, "a").await;
+        move_to(&world, &admin, "m1", &format!("p{round}")).await;
+        (stream, _) = watch(&world, &admin, &format!("since={resume}"), Some(&last)).await;
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            let event = stream.next().await.unwrap();
+            last = event.id.clone();
+            told.push(event.short());
+        }
+        told.sort();
+        told.dedup();
+        assert_eq!(told, [format!("{WATCH_CHANGED} m1"), format!("{WATCH_CHANGED} m{}", 10 + round)]);
+    }
+    drop(stream);
+    change(&world, &admin, Method::DELETE, "/v1/machines/m1", "").await;
+    let (mut stream, _) = watch(&world, &admin, "", Some(&last)).await;
+    let gone = stream.next().await.unwrap();
+    assert_eq!(gone.short(), format!("{WATCH_DELETED} m1"));
+    let gone: WatchChange = serde_json::from_str(&gone.data).unwrap();
+    assert_eq!(gone.id, samples::machine_id(1).0);
+    assert!(gone.machine.is_none());
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_of_its_own_pools_only() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let tenant = world.token(Role::Tenant, Some(&["own"])).await;
+    world.machine(1, "others").await;
+    let (mut stream, _) = watch(&world, &tenant, "", None).await;
+    world.machine(2, "others").await;
+    world.instance(1, "others").await;
+    world.instance(2, "own").await;
+    move_to(&world, &admin, "m1", "more").await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} i2"));
+    move_to(&world, &admin, "m1", "own").await;
+    let told = stream.next().await.unwrap();
+    assert_eq!(told.short(), format!("{WATCH_CHANGED} m1"));
+    let machine = serde_json::from_str::<WatchChange>(&told.data).unwrap().machine.unwrap();
+    assert!(machine.spec.bmc.is_none(), "as a tenant sees it");
+    // It goes to others under a name that is not to be known.
+    change(&world, &admin, Method::PATCH, "/v1/machines/m1", r#"{"pool":"others","name":"hidden"}"#).await;
+    assert_eq!(stream.short().await, format!("{WATCH_DELETED} m1"));
+    change(&world, &admin, Method::DELETE, "/v1/machines/hidden", "").await;
+    let mut image = samples::image();
+    (image.id, image.name) = (provisioner_api::ImageId(uuid::Uuid::from_u128(2)), "rescue".into());
+    world.service.store.image_insert(&image).await.unwrap();
+    world.service.hub.tell_watchers();
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} rescue"), "nothing of others between");
+}
+
+#[tokio::test]
+async fn what_leaves_the_filter_is_not_gone() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    world.machine(1, "a").await;
+    let (mut stream, _) = watch(&world, &admin, "kind=machine&pool=a", None).await;
+    world.instance(1, "a").await;
+    move_to(&world, &admin, "m1", "b").await;
+    assert_eq!(stream.short().await, format!("{WATCH_LEFT} m1"));
+    move_to(&world, &admin, "m1", "a").await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m1"));
+    change(&world, &admin, Method::DELETE, "/v1/machines/m1", "").await;
+    assert_eq!(stream.short().await, format!("{WATCH_DELETED} m1"));
+}
+
+#[tokio::test]
+async fn who_was_too_long_away_is_told_to_list_again_and_goes_on() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    world.machine(1, "a").await;
+    let other = format!("{}-3", uuid::Uuid::from_u128(3).simple());
+    let (mut stream, _) = watch(&world, &admin, "", Some(&other)).await;
+    let reset = stream.next().await.unwrap();
+    assert_eq!(reset.name, WATCH_RESET);
+    assert!(reset.data.contains("list again"), "{reset:?}");
+    move_to(&world, &admin, "m1", "b").await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m1"));
+    drop(stream);
+    // Where it was told to go on from is good.
+    let (mut stream, _) = watch(&world, &admin, "", Some(&reset.id)).await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m1"));
+    for (query, last, field) in [
+        ("since=x", None, "since"),
+        ("", Some("x"), "Last-Event-ID"),
+        ("kind=x", None, "kind"),
+        ("state=free", None, "state"),
+        ("kind=machine&state=x", None, "state"),
+        ("colour=red", None, "colour"),
+    ] {
+        let Err(refused) = connect(&world, &admin, query, last).await else { panic!("{query}") };
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        let text = to_bytes(refused.into_body(), 1 << 20).await.unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.contains(&format!(r#""field":"{field}""#)), "{query}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn no_token_has_more_watchers_than_its_share() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let other = world.token(Role::Viewer, None).await;
+    let mut streams = Vec::new();
+    let refused = loop {
+        match connect(&world, &admin, "", None).await {
+            Ok(stream) => streams.push(stream),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((streams.len(), refused.status()), (16, StatusCode::TOO_MANY_REQUESTS));
+    assert!(refused.headers().contains_key(header::RETRY_AFTER));
+    assert!(connect(&world, &other, "", None).await.is_ok(), "another's are its own");
+    drop(streams);
+    let freed = async {
+        while connect(&world, &admin, "", None).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("who goes makes room");
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_token() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let viewer = world.token(Role::Viewer, None).await;
+    let (mut stream, _) = watch(&world, &viewer, "", None).await;
+    change(&world, &admin, Method::DELETE, &format!("/v1/tokens/{viewer}"), "").await;
+    assert!(stream.next().await.is_none());
+    let Err(refused) = connect(&world, &viewer, "", None).await else { panic!("it is revoked") };
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
