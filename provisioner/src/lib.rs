@@ -24,6 +24,7 @@ mod elsewhere;
 mod first_start;
 mod hardware;
 mod hub;
+mod key_rotation;
 mod keys;
 mod leader;
 mod leases;

@@ -3,6 +3,7 @@
 //! Only the reconciler settles what was done.
 
 use crate::{
+    api,
     audit::Audit,
     bmcs::Bmcs,
     books, clock,
@@ -10,6 +11,7 @@ use crate::{
     console::Consoles,
     hardware,
     hub::{Hub, Poke},
+    key_rotation::KeyRotation,
     keys::{KeyError, SiteKey},
     leader::Standing,
     locks::Lock,
@@ -127,6 +129,10 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     /// Whether anybody may work.
     pub(crate) works: Works,
+    /// Whether the site key is being rotated.
+    pub(crate) rotation: KeyRotation,
+    /// Whether this replica was ready a moment ago.
+    pub(crate) ready: api::ready::Found,
     /// When this process began.
     pub(crate) started: Timestamp,
     /// How many machines this process has planned its first look at the power of.

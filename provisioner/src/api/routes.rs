@@ -4,10 +4,10 @@
 use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
-    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
-    machines, metrics, networks, openapi,
+    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
+    linger, machines, metrics, networks, openapi,
     policy::{Of, Policy, Who},
-    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
+    readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, works,
 };
 use crate::service::Service;
 use axum::{
@@ -224,6 +224,9 @@ fn site() -> Vec<Route> {
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
         GET BACKUP, ADMINS of Everything, backup::show; told,
+        GET KEY, ADMINS of Everything, key::show,
+        POST KEY_ROTATE, ADMINS of Everything, key::rotate,
+        POST KEY_RETIRE, ADMINS of Everything, key::retire,
         GET REPLICAS, ADMINS of Everything, replicas::list,
         GET AUDIT, ADMINS of Everything, audit::list,
         GET TOKENS, ADMINS of Everything, tokens::list,
@@ -243,6 +246,7 @@ fn others() -> Vec<Route> {
         // The claim proves itself by the token in its body.
         Route::new(Method::POST, paths::AGENT_CLAIM, Policy::OPEN, agent::claim),
         Route::new(Method::GET, paths::HEALTH, Policy::OPEN, health::show),
+        Route::new(Method::GET, paths::READY, Policy::OPEN, ready::show),
         Route::new(Method::GET, paths::OPENAPI, Policy::OPEN, openapi::show),
     ]
 }
