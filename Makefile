@@ -118,6 +118,7 @@ generate: ## Rewrite the generated files that tests compare
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib cli
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib the_list_of_routes
 	UPDATE=1 $(CARGO) test --locked --package provisioner --lib openapi
+	UPDATE=1 $(CARGO) test --locked --package provisioner --lib metrics
 
 lint: ## Formatting, clippy, scripts, licences and sources of dependencies
 	$(CARGO) fmt --all --check

@@ -17,6 +17,7 @@ use crate::{
     directory::BootDirectory,
     elsewhere, first_start,
     hub::Hub,
+    key_rotation,
     keys::sha256_hex,
     leader, leases,
     listener::{Peer, TlsListener},
@@ -110,6 +111,8 @@ impl App {
         let counters = Arc::new(pxe::Counters::new());
         let mut replica = Replica::open(&config, api_port)?;
         replica.settle(&store, &config.data).await?;
+        // Again, now that whoever rotates the key sees us.
+        replicas::check_key(&store, &key, &config.data).await?;
         let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
@@ -141,6 +144,8 @@ impl App {
             hub: Hub::default(),
             feed: Default::default(),
             works,
+            rotation: Default::default(),
+            ready: Default::default(),
             started: clock::now(),
             first_polls: Default::default(),
             stopping: CancellationToken::new(),
@@ -209,6 +214,7 @@ impl App {
         tasks.spawn(housekeeping(Arc::clone(&service), identity, serving.clone()));
         tasks.spawn(run_traces(traces, serving.clone()));
         tasks.spawn(works::follow(Arc::clone(&service), serving.clone()));
+        tasks.spawn(key_rotation::run(Arc::clone(&service), serving.clone()));
         let words = elsewhere::run(Arc::clone(&service), serving.clone());
         tasks.spawn(async move {
             words.await;

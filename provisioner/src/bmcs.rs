@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 const PASSWORD: &str = "bmc-password";
 
 /// The name of the password that is just being set at a BMC.
-const NEXT: &str = "bmc-password-next";
+pub(crate) const NEXT: &str = "bmc-password-next";
 
 /// The name of a BMC's key Kg.
 const KEY: &str = "bmc-key";
@@ -255,6 +255,16 @@ impl Bmcs {
             && known.spec.tls_sha256.is_none()
         {
             Arc::make_mut(known).spec.tls_sha256 = Some(seen);
+        }
+    }
+
+    /// A secret was sealed anew: the driver that was made with it goes on, and a password that the BMC refused stays so.
+    pub(crate) fn resealed(&self, id: MachineId, from: &Sealed, to: &Sealed) {
+        let mut all = self.lock();
+        let Some(known) = all.get_mut(&id).map(Arc::make_mut) else { return };
+        let kept = [Some(&mut known.password), known.bmc_key.as_mut(), known.refused.as_mut()];
+        for sealed in kept.into_iter().flatten().filter(|sealed| **sealed == *from) {
+            sealed.clone_from(to);
         }
     }
 

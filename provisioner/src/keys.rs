@@ -1,16 +1,26 @@
 //! The site key: it encrypts secrets at rest, and tokens and the key of permits are derived from it so that none is stored.
 //!
-//! The key is a file of 32 random bytes under the data folder, made at first start, readable by its owner alone.
+//! The key is a file of 32 random bytes under the data folder, made at first start, readable by its owner alone. After a
+//! rotation (`key_rotation`) the file holds the older keys as well (`ring`): what any of them sealed or signed is believed until
+//! they are taken out.
+
+mod ring;
 
 use crate::secret_file::{self, Readers, SecretFileError};
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
+pub(crate) use ring::MOST;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
+use ring::{Generation, Ring};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -21,7 +31,7 @@ pub(crate) enum KeyError {
     #[error(transparent)]
     File(#[from] SecretFileError),
     /// The file is not a key.
-    #[error("the site key {} must be a file of 32 bytes; restore it from a backup", path.display())]
+    #[error("the site key {} must be a file of 32 bytes, or as a rotation wrote it; restore it from a backup", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -59,8 +69,33 @@ pub(crate) struct Sealed {
     pub(crate) ciphertext: Vec<u8>,
 }
 
-/// The site key.
-pub(crate) struct SiteKey(Zeroizing<[u8; 32]>);
+/// The site key: the one that seals, and those before it that are still believed.
+pub(crate) struct SiteKey {
+    path: PathBuf,
+    /// Replaced as a whole.
+    ring: RwLock<Arc<Ring>>,
+}
+
+/// A key that is in the file and is not used yet.
+pub(crate) struct NextKey(Ring);
+
+impl NextKey {
+    /// What tells it from others.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.0.all[self.0.current].fingerprint()
+    }
+}
+
+/// A key as it is told of: nothing gives it away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyPrint {
+    /// Its number.
+    pub(crate) generation: u32,
+    /// What tells it from others.
+    pub(crate) fingerprint: String,
+    /// Whether it seals.
+    pub(crate) current: bool,
+}
 
 impl SiteKey {
     /// Reads the key, or makes it when there is none; but not when there is a `database` already: a new key would open
@@ -73,35 +108,95 @@ impl SiteKey {
         if database {
             return Err(KeyError::Gone { path: path.to_owned() });
         }
-        let key = Self(Zeroizing::new(random()?));
-        secret_file::write(path, key.0.as_slice(), Readers::Owner)?;
-        Ok(key)
+        let ring = Ring::first(random()?);
+        secret_file::write(path, &ring.to_bytes(), Readers::Owner)?;
+        Ok(Self::new(path, ring))
     }
 
     /// Reads the key, if there is one.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, KeyError> {
         let Some(bytes) = secret_file::read_secret(path)? else { return Ok(None) };
-        match <[u8; 32]>::try_from(bytes.as_slice()) {
-            Ok(key) => Ok(Some(Self(Zeroizing::new(key)))),
-            Err(_) => Err(KeyError::Damaged { path: path.to_owned() }),
+        match Ring::parse(&bytes) {
+            Some(ring) => Ok(Some(Self::new(path, ring))),
+            None => Err(KeyError::Damaged { path: path.to_owned() }),
+        }
+    }
+
+    fn new(path: &Path, ring: Ring) -> Self {
+        Self { path: path.to_owned(), ring: RwLock::new(Arc::new(ring)) }
+    }
+
+    /// Whether the file is there and holds the key that seals: a host whose disk was lost goes on until its next start.
+    pub(crate) fn check_file(&self) -> Result<(), KeyError> {
+        let damaged = || KeyError::Damaged { path: self.path.clone() };
+        match Self::read(&self.path)? {
+            None => Err(KeyError::Gone { path: self.path.clone() }),
+            Some(there) => there.has(&self.fingerprint()).then_some(()).ok_or_else(damaged),
         }
     }
 
     /// What tells this key from others and gives nothing of it away.
     pub(crate) fn fingerprint(&self) -> String {
-        hex::encode(&self.subkey("fingerprint")[..16])
+        let ring = self.ring();
+        ring.all[ring.current].fingerprint()
+    }
+
+    /// Whether a key with this fingerprint is among those that are believed.
+    pub(crate) fn has(&self, fingerprint: &str) -> bool {
+        self.ring().all.iter().any(|key| key.fingerprint() == fingerprint)
+    }
+
+    /// All keys, oldest first.
+    pub(crate) fn prints(&self) -> Vec<KeyPrint> {
+        let ring = self.ring();
+        let print = |(at, key): (usize, &Generation)| KeyPrint {
+            generation: key.number,
+            fingerprint: key.fingerprint(),
+            current: at == ring.current,
+        };
+        ring.all.iter().enumerate().map(print).collect()
+    }
+
+    /// From now on the key with this fingerprint seals. Whether there is one.
+    pub(crate) fn seal_with(&self, fingerprint: &str) -> bool {
+        let ring = self.ring();
+        let at = ring.all.iter().position(|key| key.fingerprint() == fingerprint);
+        if let Some(current) = at {
+            self.replace(Ring { current, ..Ring::clone(&ring) });
+        }
+        at.is_some()
+    }
+
+    /// Makes a new key and puts it into the file beside the others: after a crash at any instant the file holds all keys that
+    /// sealed anything.
+    pub(crate) fn prepare(&self) -> Result<NextKey, KeyError> {
+        let next = self.ring().with(random()?);
+        secret_file::write(&self.path, &next.to_bytes(), Readers::Owner)?;
+        Ok(NextKey(next))
+    }
+
+    /// From now on the new key seals and signs.
+    pub(crate) fn install(&self, next: NextKey) {
+        self.replace(next.0);
+    }
+
+    /// Takes the new key out of the file again.
+    pub(crate) fn withdraw(&self) -> Result<(), KeyError> {
+        Ok(secret_file::write(&self.path, &self.ring().to_bytes(), Readers::Owner)?)
+    }
+
+    /// Takes all keys but the one that seals out of the file and out of use. What they sealed can't be read any more.
+    pub(crate) fn retire(&self) -> Result<(), KeyError> {
+        let alone = self.ring().alone();
+        secret_file::write(&self.path, &alone.to_bytes(), Readers::Owner)?;
+        self.replace(alone);
+        Ok(())
     }
 
     /// Encrypts a secret for its place in the database.
     pub(crate) fn seal(&self, owner: &str, name: &str, secret: &[u8]) -> Result<Sealed, KeyError> {
-        let nonce: [u8; 12] = random()?;
-        let aad = format!("{owner}\0{name}");
-        let payload = Payload { msg: secret, aad: aad.as_bytes() };
-        let ciphertext = self
-            .cipher()
-            .encrypt(Nonce::from_slice(&nonce), payload)
-            .map_err(|_| KeyError::Undecipherable { owner: owner.into(), name: name.into() })?;
-        Ok(Sealed { nonce: nonce.to_vec(), ciphertext })
+        let ring = self.ring();
+        ring.all[ring.current].seal(owner, name, secret)
     }
 
     /// Decrypts a secret from its place in the database.
@@ -112,30 +207,86 @@ impl SiteKey {
         sealed: &Sealed,
     ) -> Result<Zeroizing<String>, KeyError> {
         let refused = || KeyError::Undecipherable { owner: owner.into(), name: name.into() };
-        let aad = format!("{owner}\0{name}");
-        if sealed.nonce.len() != 12 {
-            return Err(refused());
+        let ring = self.ring();
+        let ours = ring.all[ring.current].open(owner, name, sealed);
+        let bytes = ours.or_else(|| ring.all.iter().rev().find_map(|key| key.open(owner, name, sealed)));
+        let text = String::from_utf8(bytes.ok_or_else(refused)?.to_vec());
+        text.map(Zeroizing::new).map_err(|_| refused())
+    }
+
+    /// A secret that an older key sealed, sealed anew; none: the key that seals did.
+    pub(crate) fn reseal(
+        &self,
+        owner: &str,
+        name: &str,
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>, KeyError> {
+        let ring = self.ring();
+        let current = &ring.all[ring.current];
+        if current.open(owner, name, sealed).is_some() {
+            return Ok(None);
         }
-        let payload = Payload { msg: &sealed.ciphertext, aad: aad.as_bytes() };
-        let bytes =
-            self.cipher().decrypt(Nonce::from_slice(&sealed.nonce), payload).map_err(|_| refused())?;
-        String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| refused())
+        let secret = self.open_sealed(owner, name, sealed)?;
+        current.seal(owner, name, secret.as_bytes()).map(Some)
     }
 
-    /// A token that proves knowledge of this key: `<subject>.<MAC>`. The same inputs always give the same token.
+    /// A token that proves knowledge of this key: `<subject>.<MAC>`. The same inputs always give the same token, until the key
+    /// is rotated.
     pub(crate) fn token(&self, purpose: &str, subject: &str, salt: &str) -> String {
-        format!("{subject}.{}", self.mac(purpose, subject, salt))
+        let ring = self.ring();
+        format!("{subject}.{}", ring.all[ring.current].mac(purpose, subject, salt))
     }
 
-    /// The subject of a token for this purpose, if the token is genuine. The salt is looked up by the subject.
+    /// Whether a token is genuine. The salt is looked up by the subject.
     pub(crate) fn verify(&self, purpose: &str, token: &str, salt: &str) -> bool {
         let Some((subject, mac)) = token.split_once('.') else { return false };
-        self.mac(purpose, subject, salt).as_bytes().ct_eq(mac.as_bytes()).into()
+        self.ring()
+            .all
+            .iter()
+            .rev()
+            .any(|key| key.mac(purpose, subject, salt).as_bytes().ct_eq(mac.as_bytes()).into())
     }
 
-    /// The seed of the Ed25519 key that signs permits.
+    /// The seed of the Ed25519 key that signs permits: of the oldest key, so that agents which run already go on believing us
+    /// for as long as it is there.
     pub(crate) fn permit_seed(&self) -> Zeroizing<[u8; 32]> {
-        self.subkey("permit")
+        self.ring().all[0].subkey("permit")
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        // It is replaced as a whole: nobody leaves half of one.
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+}
+
+impl Generation {
+    fn fingerprint(&self) -> String {
+        hex::encode(&self.subkey("fingerprint")[..16])
+    }
+
+    fn seal(&self, owner: &str, name: &str, secret: &[u8]) -> Result<Sealed, KeyError> {
+        let nonce: [u8; 12] = random()?;
+        let aad = format!("{owner}\0{name}");
+        let payload = Payload { msg: secret, aad: aad.as_bytes() };
+        let ciphertext = self
+            .cipher()
+            .encrypt(Nonce::from_slice(&nonce), payload)
+            .map_err(|_| KeyError::Undecipherable { owner: owner.into(), name: name.into() })?;
+        Ok(Sealed { nonce: nonce.to_vec(), ciphertext })
+    }
+
+    /// None: another key sealed it, for another place, or it was changed.
+    fn open(&self, owner: &str, name: &str, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
+        let aad = format!("{owner}\0{name}");
+        if sealed.nonce.len() != 12 {
+            return None;
+        }
+        let payload = Payload { msg: &sealed.ciphertext, aad: aad.as_bytes() };
+        self.cipher().decrypt(Nonce::from_slice(&sealed.nonce), payload).ok().map(Zeroizing::new)
     }
 
     /// A hash for this purpose that nobody can try texts against without this key.
@@ -161,7 +312,7 @@ impl SiteKey {
     fn subkey(&self, label: &str) -> Zeroizing<[u8; 32]> {
         // HMAC takes a key of any length.
         let mut mac =
-            <Hmac<Sha256> as Mac>::new_from_slice(self.0.as_slice()).expect("any key length will do");
+            <Hmac<Sha256> as Mac>::new_from_slice(self.key.as_slice()).expect("any key length will do");
         mac.update(label.as_bytes());
         Zeroizing::new(mac.finalize().into_bytes().into())
     }
@@ -196,7 +347,7 @@ mod tests {
         let path = folder.path().join("site.key");
         let database = folder.path().join("billet.db");
         fs::write(&database, b"").unwrap();
-        assert_eq!(SiteKey::open(&path, database.exists()).unwrap().0, key.0);
+        assert_eq!(SiteKey::open(&path, database.exists()).unwrap().prints(), key.prints());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(
             matches!(SiteKey::open(&path, database.exists()), Err(KeyError::File(_))),
@@ -235,5 +386,50 @@ mod tests {
         assert!(!key.verify("session", &token, "other"));
         assert!(!key.verify("session", &token.replace("w1", "w2"), "nonce"));
         assert!(!key.verify("session", "nonsense", "nonce"));
+    }
+
+    #[test]
+    fn a_rotated_key_opens_and_believes_what_the_one_before_made_until_that_is_retired() {
+        let (folder, key) = key();
+        let path = folder.path().join("site.key");
+        let (old, token, seed) =
+            (key.seal("m", "bmc", b"hunter2").unwrap(), key.token("p", "s", ""), key.permit_seed());
+        let before = key.fingerprint();
+        let next = key.prepare().unwrap();
+        assert_eq!(key.fingerprint(), before, "it is in the file, and does nothing yet");
+        assert!(key.reseal("m", "bmc", &old).unwrap().is_none());
+        key.install(next);
+        assert!(key.has(&before) && key.fingerprint() != before);
+        let again = SiteKey::read(&path).unwrap().unwrap();
+        assert_eq!(again.prints(), key.prints(), "after a crash");
+        for key in [&key, &again] {
+            assert_eq!(key.open_sealed("m", "bmc", &old).unwrap().as_str(), "hunter2");
+            assert!(key.verify("p", &token, ""));
+            assert_eq!(key.permit_seed(), seed, "agents have its public half");
+        }
+        assert_ne!(key.token("p", "s", ""), token);
+        let new = again.reseal("m", "bmc", &old).unwrap().unwrap();
+        assert!(key.reseal("m", "bmc", &new).unwrap().is_none(), "it is of the new key");
+        assert!(key.reseal("other", "bmc", &old).is_err());
+        key.retire().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for key in [key, SiteKey::read(&path).unwrap().unwrap()] {
+            assert_eq!(key.open_sealed("m", "bmc", &new).unwrap().as_str(), "hunter2");
+            assert!(key.open_sealed("m", "bmc", &old).is_err() && !key.verify("p", &token, ""));
+            assert_ne!(key.permit_seed(), seed);
+            assert!(!key.has(&before));
+            key.check_file().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_file_has_to_be_there() {
+        let (folder, key) = key();
+        key.check_file().unwrap();
+        let path = folder.path().join("site.key");
+        fs::write(&path, [7; 32]).unwrap();
+        assert!(matches!(key.check_file(), Err(KeyError::Damaged { .. })), "it is another one");
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(key.check_file(), Err(KeyError::Gone { .. })));
     }
 }

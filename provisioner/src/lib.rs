@@ -25,6 +25,7 @@ mod feed;
 mod first_start;
 mod hardware;
 mod hub;
+mod key_rotation;
 mod keys;
 mod leader;
 mod leases;

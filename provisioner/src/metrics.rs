@@ -1,7 +1,9 @@
 //! What is measured, as text for Prometheus: the boot server's counters, and what there is in the database.
 
+mod declared;
+
 use crate::service::{Service, ServiceError};
-use pxe::leases::Usage;
+use pxe::{Metric, MetricKind, leases::Usage};
 use std::{
     fmt::{Display, Write},
     sync::atomic::Ordering,
@@ -39,73 +41,67 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     instances(&mut text, service).await?;
     slow_steps(&mut text, service);
     works(&mut text, service).await?;
-    let help = "Machines and instances whose records can't be read";
-    single(&mut text, "billet_damaged", "gauge", help, service.damaged.load(Ordering::Relaxed));
-    let help = "Whether this replica decides and acts; the others only answer";
-    single(&mut text, "billet_leads", "gauge", help, u8::from(service.standing.leads()));
-    single(
-        &mut text,
-        "billet_term",
-        "gauge",
-        "The highest term that this replica knows of",
-        service.standing.term(),
-    );
+    single(&mut text, &declared::DAMAGED, service.damaged.load(Ordering::Relaxed));
+    single(&mut text, &declared::LEADS, u8::from(service.standing.leads()));
+    single(&mut text, &declared::TERM, service.standing.term());
     text.push_str(END);
     Ok(text)
 }
 
 fn consoles(text: &mut String, service: &Service) {
     let consoles = &service.consoles;
-    single(text, "billet_consoles_connected", "gauge", "Serial consoles connected now", consoles.connected());
-    family(text, "billet_console_bytes", "counter", "Bytes that serial consoles said");
-    // Writing to a String can't fail.
-    let _ = writeln!(text, "billet_console_bytes_total {}", consoles.recorded());
+    single(text, &declared::CONSOLES_CONNECTED, consoles.connected());
+    single(text, &declared::CONSOLE_BYTES, consoles.recorded());
 }
 
 async fn machines(text: &mut String, service: &Service) -> Result<(), ServiceError> {
-    by_state(text, "billet_machines", "Machines by state", &service.store.machine_counts().await?);
-    let held = service.store.machine_held_count().await?;
-    single(text, "billet_machines_held", "gauge", "Machines whose work waits for a person", held);
+    each(text, &declared::MACHINES, service.store.machine_counts().await?);
+    single(text, &declared::MACHINES_HELD, service.store.machine_held_count().await?);
     Ok(())
 }
 
 async fn instances(text: &mut String, service: &Service) -> Result<(), ServiceError> {
-    by_state(text, "billet_instances", "Instances by state", &service.store.instance_counts().await?);
+    each(text, &declared::INSTANCES, service.store.instance_counts().await?);
     Ok(())
 }
 
 async fn works(text: &mut String, service: &Service) -> Result<(), ServiceError> {
-    let frozen = u8::from(service.frozen().await?.is_some());
-    single(text, "billet_frozen", "gauge", "Whether everything is frozen", frozen);
+    single(text, &declared::FROZEN, u8::from(service.frozen().await?.is_some()));
     let erasures = service.store.erasures(service.config.limits.erase_limit).await?;
-    single(text, "billet_erasures_running", "gauge", "Machines that are being wiped", erasures.running());
-    let help = "Machines that wait for leave to be wiped";
-    single(text, "billet_erasures_queued", "gauge", help, erasures.queue().len());
-    single(text, "billet_erasures_most", "gauge", "Machines that may be wiped at once", erasures.most());
+    single(text, &declared::ERASURES_RUNNING, erasures.running());
+    single(text, &declared::ERASURES_QUEUED, erasures.queue().len());
+    single(text, &declared::ERASURES_MOST, erasures.most());
     Ok(())
 }
 
 fn slow_steps(text: &mut String, service: &Service) {
-    let help = "Steps that took longer than usual, since this process began";
-    family(text, "billet_slow_steps", "counter", help);
-    for (step, count) in service.slow.counts() {
+    each(text, &declared::SLOW_STEPS, service.slow.counts());
+}
+
+/// A metric with one label, by its values.
+fn each(text: &mut String, metric: &Metric, counts: impl IntoIterator<Item = (impl Display, impl Display)>) {
+    family(text, metric);
+    let label = metric.labels.first().copied().unwrap_or_default();
+    for (value, count) in counts {
         // Writing to a String can't fail.
-        let _ = writeln!(text, "billet_slow_steps_total{{step=\"{step}\"}} {count}");
+        let _ = writeln!(text, "{}{}{{{label}=\"{value}\"}} {count}", metric.name, suffix(metric));
     }
 }
 
-fn by_state(text: &mut String, name: &str, help: &str, counts: &[(String, i64)]) {
-    family(text, name, "gauge", help);
-    for (state, count) in counts {
-        let _ = writeln!(text, "{name}{{state=\"{state}\"}} {count}");
-    }
+/// A metric without labels.
+fn single(text: &mut String, metric: &Metric, value: impl Display) {
+    family(text, metric);
+    let _ = writeln!(text, "{}{} {value}", metric.name, suffix(metric));
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} {kind}");
+fn family(text: &mut String, Metric { name, kind, help, .. }: &Metric) {
+    let _ = writeln!(text, "# HELP {name} {help}.\n# TYPE {name} {}", kind.word());
 }
 
-fn single(text: &mut String, name: &str, kind: &str, help: &str, value: impl Display) {
-    family(text, name, kind, help);
-    let _ = writeln!(text, "{name} {value}");
+/// What a sample's name has behind the metric's.
+fn suffix(metric: &Metric) -> &'static str {
+    if metric.kind == MetricKind::Counter { "_total" } else { "" }
 }
+
+#[cfg(test)]
+mod tests;

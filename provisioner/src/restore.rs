@@ -85,7 +85,7 @@ fn own_key(data: &Path, header: &Header) -> anyhow::Result<SiteKey> {
     };
     let (here, there) = (key.fingerprint(), &header.site_key);
     ensure!(
-        here == *there,
+        key.has(there),
         "the backup was made with another site key ({there}) than the one here ({here}), with which no BMC password in it can be used: {mend}"
     );
     Ok(key)

@@ -3,6 +3,7 @@
 //! Only the reconciler settles what was done.
 
 use crate::{
+    api,
     audit::Audit,
     bmcs::Bmcs,
     books, clock,
@@ -11,6 +12,7 @@ use crate::{
     feed::Feed,
     hardware,
     hub::{Hub, Poke},
+    key_rotation::KeyRotation,
     keys::{KeyError, SiteKey},
     leader::Standing,
     locks::Lock,
@@ -133,6 +135,10 @@ pub(crate) struct Parts {
     pub(crate) feed: Feed,
     /// Whether anybody may work.
     pub(crate) works: Works,
+    /// Whether the site key is being rotated.
+    pub(crate) rotation: KeyRotation,
+    /// Whether this replica was ready a moment ago.
+    pub(crate) ready: api::ready::Found,
     /// When this process began.
     pub(crate) started: Timestamp,
     /// How many machines this process has planned its first look at the power of.

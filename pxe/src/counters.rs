@@ -2,6 +2,7 @@
 //!
 //! Hot paths keep the handles of their counters; who scrapes them, and how, is not here.
 
+use crate::metric::{self, Metric};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -72,6 +73,11 @@ pub struct Counters {
     trace_dropped: Counter,
 }
 
+/// A metric by its declaration.
+fn add(registry: &mut Registry, metric: &Metric, counted: impl prometheus_client::registry::Metric) {
+    registry.register(metric.name, metric.help, counted);
+}
+
 impl Default for Counters {
     fn default() -> Self {
         Counters::new()
@@ -110,44 +116,29 @@ impl Counters {
 
     fn register_dhcp(&mut self) {
         let registry = &mut self.registry;
-        let help = "DHCP messages by what was answered; `none` is silence";
-        registry.register("billet_dhcp_packets", help, self.dhcp_packets.clone());
-        let help = "DHCP datagrams that were dropped, by reason";
-        registry.register("billet_dhcp_dropped", help, self.dhcp_dropped.clone());
-        let help = "DHCP messages of firmware whose architecture nothing here boots";
-        registry.register("billet_dhcp_unsupported", help, self.dhcp_unsupported.clone());
-        let help = "Offered addresses that another host was found to use";
-        registry.register("billet_dhcp_conflicts", help, self.conflicts.clone());
-        let help = "Other DHCP servers that are heard now and are not declared";
-        registry.register("billet_rogue_servers", help, self.rogue_servers.clone());
-        let help = "Router solicitations that were answered";
-        registry.register("billet_router_advertisements", help, self.advertisements.clone());
+        add(registry, &metric::DHCP_PACKETS, self.dhcp_packets.clone());
+        add(registry, &metric::DHCP_DROPPED, self.dhcp_dropped.clone());
+        add(registry, &metric::DHCP_UNSUPPORTED, self.dhcp_unsupported.clone());
+        add(registry, &metric::DHCP_CONFLICTS, self.conflicts.clone());
+        add(registry, &metric::ROGUE_SERVERS, self.rogue_servers.clone());
+        add(registry, &metric::ROUTER_ADVERTISEMENTS, self.advertisements.clone());
     }
 
     fn register_files(&mut self) {
         let registry = &mut self.registry;
-        let help = "TFTP requests by their end";
-        registry.register("billet_tftp_requests", help, self.tftp_requests.clone());
-        let help = "Bytes of files that TFTP clients confirmed";
-        registry.register("billet_tftp_bytes", help, self.tftp_bytes.clone());
-        let help = "Requests to the boot HTTP server by kind of path and status";
-        registry.register("billet_http_requests", help, self.http_requests.clone());
-        let help = "Bytes of bodies that the boot HTTP server sent";
-        registry.register("billet_http_bytes", help, self.http_bytes.clone());
-        let help = "Entries of boot traces that were lost since their queue was full";
-        registry.register("billet_trace_dropped", help, self.trace_dropped.clone());
+        add(registry, &metric::TFTP_REQUESTS, self.tftp_requests.clone());
+        add(registry, &metric::TFTP_BYTES, self.tftp_bytes.clone());
+        add(registry, &metric::HTTP_REQUESTS, self.http_requests.clone());
+        add(registry, &metric::HTTP_BYTES, self.http_bytes.clone());
+        add(registry, &metric::TRACE_DROPPED, self.trace_dropped.clone());
     }
 
     fn register_leases(&mut self) {
         let registry = &mut self.registry;
-        let help = "Addresses by state";
-        registry.register("billet_leases", help, self.leases.clone());
-        let help = "How long one commit of leases took";
-        registry.register("billet_lease_commit_seconds", help, self.lease_commit_seconds.clone());
-        let help = "Leases in one commit";
-        registry.register("billet_lease_commit_rows", help, self.lease_commit_rows.clone());
-        let help = "Commits of leases by their end";
-        registry.register("billet_lease_commits", help, self.lease_commits.clone());
+        add(registry, &metric::LEASES, self.leases.clone());
+        add(registry, &metric::LEASE_COMMIT_SECONDS, self.lease_commit_seconds.clone());
+        add(registry, &metric::LEASE_COMMIT_ROWS, self.lease_commit_rows.clone());
+        add(registry, &metric::LEASE_COMMITS, self.lease_commits.clone());
     }
 
     /// All counters in the text format of OpenMetrics 1.0 (`application/openmetrics-text; version=1.0.0`).
@@ -269,5 +260,31 @@ mod tests {
             assert!(text.lines().any(|told| told == line), "{line} is missing from\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_declared_is_told_as_it_is_declared_and_nothing_else() {
+        let counters = Counters::new();
+        counters.dhcp_packets("lab", "DISCOVER", "OFFER").inc();
+        counters.dhcp_dropped("lab", "no_cookie");
+        counters.dhcp_unsupported("lab");
+        counters.conflict("lab");
+        counters.rogue_servers("lab", 1);
+        counters.advertisement("lab");
+        counters.tftp_request("done");
+        counters.http_request("files", 206);
+        counters.leases("lab", "leased", 7);
+        counters.lease_commit("stored", 3, 0.0003);
+        let text = counters.encode().unwrap();
+        let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let declared: Vec<_> =
+            metric::METRICS.iter().map(|metric| format!("{} {}", metric.name, metric.kind.word())).collect();
+        assert_eq!(types, declared);
+        for Metric { name, labels, .. } in metric::METRICS.iter().filter(|metric| !metric.labels.is_empty()) {
+            let sample = text.lines().find(|line| line.starts_with(name) && line.contains('{')).unwrap();
+            let inner = sample.split(['{', '}']).nth(1).unwrap();
+            let told: Vec<_> = inner.split(',').map(|label| label.split('=').next().unwrap()).collect();
+            assert_eq!(told, *labels, "{name}");
+        }
     }
 }

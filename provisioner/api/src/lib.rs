@@ -20,6 +20,7 @@ mod id;
 mod image;
 mod instance;
 mod interfaces;
+mod key;
 mod list;
 mod machine;
 mod network;
@@ -28,6 +29,7 @@ pub mod paths;
 pub mod permit;
 mod placement;
 mod progress;
+mod ready;
 mod replica;
 mod secret;
 mod service;
@@ -72,6 +74,7 @@ pub use interfaces::{
     AddressSpec, BondMode, BondSpec, BridgeSpec, InterfaceSpec, LacpRate, NetworkSpec, NicMatch, RouteSpec,
     TransmitHash, VlanSpec,
 };
+pub use key::{KeyList, SiteKeyPrint};
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
     BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
@@ -87,6 +90,7 @@ pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spr
 pub use progress::{
     Choice, ChooseRequest, Held, MachineScrap, Offer, Progress, Remedy, Waiting, Why, WhyMachine,
 };
+pub use ready::{Readiness, ReadyPart};
 pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};

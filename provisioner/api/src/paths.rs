@@ -135,6 +135,14 @@ pub const ADDRESS: &str = "/v1/addresses/{name}";
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
 /// `GET` a backup of the database: one file (`application/zstd`), as it is at one moment.
 pub const BACKUP: &str = "/v1/backup";
+/// `GET` a `Readiness`, without a token: 200 when all parts are ready, else 503.
+pub const READY: &str = "/readyz";
+/// `GET` a `KeyList`: the site keys, and how many secrets are sealed with older ones.
+pub const KEY: &str = "/v1/key";
+/// `POST` (without a body): a new site key is made and seals every secret from then on. Answers a `KeyList`.
+pub const KEY_ROTATE: &str = "/v1/key/rotate";
+/// `POST` (without a body): the older site keys are taken away. Answers a `KeyList`.
+pub const KEY_RETIRE: &str = "/v1/key/retire";
 /// `GET` a `Works`: whether everything is frozen, and how many machines are being wiped.
 pub const WORKS: &str = "/v1/works";
 /// `POST` a `FreezeRequest`: nobody begins anything any more. One that there is already stays as it is.

@@ -9,6 +9,7 @@ mod bmc;
 mod bmc_parts;
 mod bmc_record;
 mod error;
+mod key;
 mod overview;
 mod rest;
 mod sse;

@@ -6,7 +6,7 @@
 use super::error::ApiError;
 use crate::{
     backup::BackupError,
-    clock,
+    clock, key_rotation,
     service::{Service, ServiceError},
     store::CopyError,
 };
@@ -38,12 +38,20 @@ static MAKING: Semaphore = Semaphore::const_new(1);
     operation_id = "backup",
     responses(
         (status = 200, body = inline(crate::api::openapi::File), content_type = "application/zstd"),
-        (status = 507)
+        (status = 409), (status = 507)
     ),
 )]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
     // Nobody closes it.
     let making = MAKING.acquire().await.ok();
+    // A backup names one key: it must not hold what another sealed.
+    let older = key_rotation::older(&service).await?;
+    if older > 0 {
+        let detail = format!(
+            "the site key is being rotated: {older} secrets are not sealed anew yet; ask again in a minute (`billet key show`)"
+        );
+        return Err(ApiError::new(StatusCode::CONFLICT, "key", detail));
+    }
     let now = clock::now();
     let failed = |error: io::Error| refused(&service, CopyError::Backup(error.into()));
     let file = unnamed(&service.uploads).map_err(failed)?;

@@ -36,7 +36,7 @@ pub(crate) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Rep
 }
 
 /// The process whose turn it is.
-async fn leader(service: &Service) -> Result<Option<Uuid>, ServiceError> {
+pub(super) async fn leader(service: &Service) -> Result<Option<Uuid>, ServiceError> {
     if let Some(seen) = service.store.turn_look().await? {
         return Ok(seen.turn.holder.filter(|_| seen.turn.until > seen.clock));
     }

@@ -4,10 +4,11 @@
 use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
-    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, linger,
-    login, machines, metrics, networks, openapi, overview,
+    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
+    linger, login, machines, metrics, networks, openapi, overview,
     policy::{Of, Policy, Who},
-    readable, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users, watch, works,
+    readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users,
+    watch, works,
 };
 use crate::service::Service;
 use axum::{
@@ -236,6 +237,9 @@ fn site() -> Vec<Route> {
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
         GET BACKUP, ADMINS of Everything, backup::show; told,
+        GET KEY, ADMINS of Everything, key::show,
+        POST KEY_ROTATE, ADMINS of Everything, key::rotate,
+        POST KEY_RETIRE, ADMINS of Everything, key::retire,
         GET REPLICAS, ADMINS of Everything, replicas::list,
         GET AUDIT, ADMINS of Everything, audit::list,
         GET TOKENS, ADMINS of Everything, tokens::list,
@@ -264,6 +268,7 @@ fn others() -> Vec<Route> {
         // A log-in proves itself by the password in its body.
         Route::new(Method::POST, paths::LOGIN, Policy::OPEN, login::login),
         Route::new(Method::GET, paths::HEALTH, Policy::OPEN, health::show),
+        Route::new(Method::GET, paths::READY, Policy::OPEN, ready::show),
         Route::new(Method::GET, paths::OPENAPI, Policy::OPEN, openapi::show),
     ]
 }

@@ -55,6 +55,11 @@ pub(crate) async fn service(folder: &Path) -> Arc<Service> {
     app(folder).await.service
 }
 
+/// The parts of a service with this configuration, nothing running.
+pub(crate) async fn bound(config: Config) -> anyhow::Result<Arc<Service>> {
+    Ok(App::bind(config).await?.service)
+}
+
 /// The same with parts that are changed before anybody has them.
 pub(crate) async fn service_with(
     folder: &Path,

@@ -12,6 +12,7 @@ mod contexts;
 mod format;
 mod image;
 mod instance;
+mod key;
 mod machine;
 mod network;
 mod overview;
@@ -34,6 +35,7 @@ pub(super) use contexts::{AddContext, ContextCommand};
 pub(super) use format::Format;
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Adopt, Create, Delete, InstanceCommand, Reinstall, Rescue, Unrescue};
+pub(super) use key::KeyCommand;
 pub(super) use machine::{
     Add, Cancel, Choose, Confirm, Forget, MachineCommand, PowerCommand, Service, Set, Switch,
 };
@@ -183,6 +185,9 @@ pub(super) enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database, while no service runs; nothing is done then before `billet unfreeze`
     Restore(Restore),
+    /// The site key, which encrypts passwords and user data in the database: rotate it while the service goes on
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Stop everything: no machine is switched, written, wiped or given to anybody until `billet unfreeze`
     Freeze {
         /// Why, for whoever wonders why nothing goes on

@@ -13,6 +13,7 @@ mod contexts;
 mod follow;
 mod image;
 mod instance;
+mod key;
 mod login;
 mod losses;
 mod machine;
@@ -107,6 +108,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
+        Command::Key(command) => key::run(&mut session, command).await,
         Command::Freeze { why } => works::freeze(&mut session, why).await,
         Command::Unfreeze => works::unfreeze(&mut session).await,
         Command::Works => works::show(&mut session).await,

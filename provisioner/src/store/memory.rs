@@ -157,6 +157,12 @@ impl Touched {
         self
     }
 
+    /// Secrets of this owner.
+    pub(super) fn secrets_of(mut self, owner: String) -> Self {
+        self.owners.push(owner);
+        self
+    }
+
     /// A window that is new.
     pub(super) fn new_window(mut self, window: &Window) -> Self {
         self.windows.push(window.clone());

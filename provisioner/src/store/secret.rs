@@ -133,6 +133,6 @@ impl Store {
     }
 }
 
-fn sealed(row: &Row) -> Result<Sealed, StoreError> {
+pub(super) fn sealed(row: &Row) -> Result<Sealed, StoreError> {
     Ok(Sealed { nonce: row.try_get("nonce")?, ciphertext: row.try_get("ciphertext")? })
 }

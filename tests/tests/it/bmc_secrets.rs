@@ -8,45 +8,10 @@ use provisioner_api::{
 };
 use provisioner_client::Client;
 use reqwest::Method;
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 use tests::{Sim, SimOptions, Site, eventually};
-use tracing_subscriber::EnvFilter;
 
-/// What the service logs, at more than anybody would have it log.
-const FILTER: &str = "trace";
-
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn start() -> Result<Self> {
-        let log = Self::default();
-        let writer = log.clone();
-        let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(FILTER)).with_ansi(false);
-        lines.with_writer(move || writer.clone()).try_init().map_err(|error| anyhow::anyhow!(error))?;
-        Ok(log)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::log::Log;
 
 /// Everything that the API shows of a machine.
 async fn all_answers(site: &Site) -> Result<Vec<(String, String)>> {

@@ -127,7 +127,8 @@ fn what_a_path_names_is_what_its_policy_looks_at() {
         }
         assert!(
             !matches!(policy.who, Who::Anybody)
-                || [paths::HEALTH, paths::AGENT_CLAIM, paths::OPENAPI, paths::LOGIN].contains(&path),
+                || [paths::HEALTH, paths::READY, paths::AGENT_CLAIM, paths::OPENAPI, paths::LOGIN]
+                    .contains(&path),
             "{path} is open to anybody"
         );
     }
