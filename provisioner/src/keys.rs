@@ -253,6 +253,12 @@ impl SiteKey {
         self.ring().all[0].subkey("permit")
     }
 
+    /// A hash for this purpose that nobody can try texts against without this key. By the oldest key, so that it stays the same
+    /// when the key is rotated.
+    pub(crate) fn digest(&self, purpose: &str, text: &str) -> String {
+        self.ring().all[0].mac(purpose, text, "")
+    }
+
     fn ring(&self) -> Arc<Ring> {
         // It is replaced as a whole: nobody leaves half of one.
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
@@ -287,11 +293,6 @@ impl Generation {
         }
         let payload = Payload { msg: &sealed.ciphertext, aad: aad.as_bytes() };
         self.cipher().decrypt(Nonce::from_slice(&sealed.nonce), payload).ok().map(Zeroizing::new)
-    }
-
-    /// A hash for this purpose that nobody can try texts against without this key.
-    pub(crate) fn digest(&self, purpose: &str, text: &str) -> String {
-        self.mac(purpose, text, "")
     }
 
     fn mac(&self, purpose: &str, subject: &str, salt: &str) -> String {

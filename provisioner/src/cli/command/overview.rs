@@ -21,7 +21,9 @@ pub(super) async fn jobs(session: &mut Session<'_>, command: JobCommand) -> Resu
             let client = session.client.clone();
             let look = async || client.jobs(&filter, asked.newest).await;
             let table = |jobs: &[ListedJob], wide| view::jobs(jobs, wide, &context());
-            watch::list(session.ui, asked.watched, look, table).await
+            // One that ended, or that newer ones pushed out, is there still.
+            let stays = async |id: &str| Ok(client.job(id).await.map(|_| true)?);
+            watch::list(session.ui, asked.watched, look, stays, table).await
         }
         JobCommand::Show { id } => {
             let job = session.client.job(&id).await?;
@@ -45,14 +47,14 @@ pub(super) async fn events(session: &mut Session<'_>, command: EventCommand) -> 
 pub(super) async fn pools(session: &mut Session<'_>, command: PoolCommand) -> Result<(), CliError> {
     let PoolCommand::List(watched) = command;
     let client = session.client.clone();
-    watch::list(session.ui, watched, async || client.pools().await, |pools: &[Group], _| view::pools(pools))
-        .await
+    let table = |pools: &[Group], _| view::pools(pools);
+    watch::list(session.ui, watched, async || client.pools().await, watch::never, table).await
 }
 
 /// Does what is asked of zones.
 pub(super) async fn zones(session: &mut Session<'_>, command: ZoneCommand) -> Result<(), CliError> {
     let ZoneCommand::List(watched) = command;
     let client = session.client.clone();
-    watch::list(session.ui, watched, async || client.zones().await, |zones: &[Group], _| view::zones(zones))
-        .await
+    let table = |zones: &[Group], _| view::zones(zones);
+    watch::list(session.ui, watched, async || client.zones().await, watch::never, table).await
 }
