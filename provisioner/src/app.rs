@@ -157,9 +157,7 @@ impl App {
         let routes = api::phone_home_router(Arc::clone(&service));
         let config = boot::server(&service.config, files, &service.boot, routes);
         let boot = pxe::Server::bind(config, directory).await?;
-        if let Some(first) = boot.addresses().first() {
-            service.http_port.get_or_init(|| first.http.port());
-        }
+        boot.addresses().first().map(|first| service.http_port.get_or_init(|| first.http.port()));
         // Last: a start that fails has told nobody how to log in, so the next one must.
         let first_login = first_login(&service.config, &service.store, &identity).await?;
         Ok(Self { service, identity, listener, boot, keeper, traces, first_login, lock })

@@ -90,7 +90,11 @@ impl Site {
         let config = Config {
             data: folder.path().join("data"),
             database,
-            api: Api { listen: SocketAddr::from((local, 0)), names: Vec::new() },
+            api: Api {
+                listen: SocketAddr::from((local, 0)),
+                names: Vec::new(),
+                session: jiff::SignedDuration::from_hours(12),
+            },
             boot: Boot {
                 http_port: 0,
                 dhcp_port: 0,
