@@ -33,7 +33,9 @@ fn kind(error: &ClientError) -> &str {
 
 async fn told(client: &Client, text: &str) -> Result<bool> {
     let events = client.machine_events("m1", None).await?;
-    Ok(events.iter().any(|event| event.kind == "bmc" && event.message.contains(text)))
+    Ok(events
+        .iter()
+        .any(|event| ["bmc", "request"].contains(&event.kind.as_str()) && event.message.contains(text)))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,10 @@
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use provisioner_api::{
-    BmcUserAdd, BmcUserPrivilege, InstanceCreate, InstanceSpec, InstanceState, MachineCreate, MachineState,
-    MachineUpdate, Role, Secret, TokenCreate,
+    BmcUserAdd, BmcUserPrivilege, InstanceCreate, InstanceSpec, InstanceState, Login, MachineCreate,
+    MachineState, MachineUpdate, Role, Secret, TokenCreate, UserCreate,
 };
+use provisioner_client::JobFilter;
 use reqwest::Method;
 use std::path::{Path, PathBuf};
 use tests::{Protocol, Sim, SimOptions, Site, eventually, gpt_image};
@@ -105,7 +106,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 /// Every route that reads and can be asked for with what there is. Followed ones never end, and the agent's are not a
 /// person's.
-fn read_paths() -> Result<Vec<String>> {
+fn read_paths(job: &str) -> Result<Vec<String>> {
     let document: serde_json::Value = serde_json::from_str(DOCUMENT)?;
     let paths = document["paths"].as_object().context("paths")?;
     let read = paths.iter().filter(|(_, methods)| methods.get("get").is_some());
@@ -116,11 +117,14 @@ fn read_paths() -> Result<Vec<String>> {
         ("{network}", "loopback"),
         ("{name}", "none"),
         ("{id}", "1"),
+        ("{job}", job),
+        ("{user}", "ann"),
     ];
     let filled = read.map(|(path, _)| {
         names.iter().fold(path.clone(), |path, (parameter, value)| path.replace(parameter, value))
     });
-    let endless = |path: &str| path.ends_with("/bmc/reports") || path.ends_with("/console");
+    let endless =
+        |path: &str| ["/bmc/reports", "/console", "/v1/watch"].iter().any(|end| path.ends_with(end));
     let asked: Vec<_> = filled.filter(|path| !path.starts_with("/agent/") && !endless(path)).collect();
     ensure!(asked.iter().all(|path| !path.contains('{')), "a new parameter: {asked:?}");
     ensure!(asked.len() > 40, "the document has the routes: {asked:?}");
@@ -131,7 +135,9 @@ fn read_paths() -> Result<Vec<String>> {
 async fn read_everything(site: &Site) -> Result<Vec<Shown>> {
     let (http, connection) = (site.http()?, site.connection());
     let mut shown = Vec::new();
-    for path in read_paths()? {
+    let jobs = site.client()?.jobs(&JobFilter::default(), 1).await?;
+    let job = jobs.first().context("a job")?.job.id.to_string();
+    for path in read_paths(&job)? {
         let request = http.get(format!("{}{path}", connection.url)).bearer_auth(connection.token.reveal());
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), format!("{:?}", answer.headers()));
@@ -201,6 +207,13 @@ async fn plant(site: &Site, sim: &Sim) -> Result<Vec<Canary>> {
     let (status, _) = site.send(Some(&token), Method::GET, "/v1/machines", None).await?;
     ensure!(status == 401, "it is revoked: {status}");
 
+    let password = Secret::new("canary-password-of-ann");
+    let ann = UserCreate { name: "ann".into(), role: Role::Viewer, pools: None, password: password.clone() };
+    client.create_user(&ann).await?;
+    let login = client.login(&Login { user: "ann".into(), password }).await?;
+    let wrong = Login { user: "ann".into(), password: Secret::new("canary-wrong-password") };
+    ensure!(client.login(&wrong).await.is_err_and(|error| error.status() == Some(401)), "it is wrong");
+
     let image = gpt_image(site.folder(), "image.raw", 16, 3);
     site.import("test-os", &image).await?;
     let user_data = "#cloud-config\npassword: canary-user-data\n".to_owned();
@@ -228,6 +241,9 @@ async fn plant(site: &Site, sim: &Sim) -> Result<Vec<Canary>> {
     Ok(vec![
         canary("password of a BMC", password),
         canary("password of a BMC's user", "Canary-bmc-user-1".into()),
+        canary("password of a user", "canary-password-of-ann".into()),
+        canary("wrong password of a user", "canary-wrong-password".into()),
+        canary("token of a log-in", login.secret.reveal().to_owned()),
         canary("token that was revoked", token),
         canary("token of the administrator", site.connection().token.reveal().to_owned()),
         canary("user data", "canary-user-data".into()),

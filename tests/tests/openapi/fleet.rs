@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use provisioner_api::{
-    BmcProtocol, BmcSpec, InstanceState, MachineCreate, MachineState, Reservation, Role, TokenCreate,
+    BmcProtocol, BmcSpec, InstanceState, MachineCreate, MachineState, Reservation, Role, Secret, TokenCreate,
+    UserCreate,
 };
 use tests::{Protocol, Sim, SimOptions, Site, gpt_image};
 
@@ -34,6 +35,9 @@ impl Fleet {
         client.add_reservation("loopback", &reserved).await?;
         let reader = TokenCreate { name: "reader".into(), role: Role::Viewer, pools: None, expires: None };
         client.create_token(&reader).await?;
+        let password = Secret::new("a password of ann's");
+        let ann = UserCreate { name: "ann".into(), role: Role::Viewer, pools: None, password };
+        client.create_user(&ann).await?;
         site.instance_in("web", InstanceState::Running).await?;
         site.machine_in("m2", MachineState::Available).await?;
         Ok(Self { site, _machines: machines })
