@@ -100,7 +100,6 @@ impl App {
         let names = tls::names(&config, tls::hostname().as_deref());
         let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;
-        let images = images::import::Store::open(&config.data.join("images"))?;
         let listener = listen(config.api.listen).await?;
         let api_port = listener.local_addr()?.port();
         let files = boot::files(
@@ -111,8 +110,6 @@ impl App {
         let counters = Arc::new(pxe::Counters::new());
         let mut replica = Replica::open(&config, api_port)?;
         replica.settle(&store, &config.data).await?;
-        // Again, now that whoever rotates the key sees us.
-        replicas::check_key(&store, &key, &config.data).await?;
         let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
@@ -126,7 +123,7 @@ impl App {
             key,
             permits,
             rescue,
-            images: Arc::new(images),
+            images: Arc::new(images::import::Store::open(&config.data.join("images"))?),
             image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),

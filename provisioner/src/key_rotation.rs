@@ -1,16 +1,15 @@
 //! Rotating the site key while the service runs: a new key seals, what older ones sealed is sealed anew in small transactions,
 //! and at last a person takes the older ones away.
 //!
-//! 1. The new key is put into the file beside the others (fsync, rename). 2. On PostgreSQL the database is told that the site
-//!    has that key. 3. It seals from then on. 4. Each secret of an older key is put back sealed by the new one, unless somebody
-//!    wrote there meanwhile. Killed in between, the next process finds all keys in the file and goes on with 4; where the
-//!    database was not told (2), the key that it knows goes on sealing.
+//! 1. The new key is put into the file beside the others (fsync, rename). 2. It seals from then on. 3. Each secret of an older
+//!    key is put back sealed by the new one, unless somebody wrote there meanwhile. Killed in between, the next process finds
+//!    all keys in the file and goes on with 3.
 //!
-//! Each replica has a key file of its own, and none can hand another a secret (security.md, R-19): so the key is rotated
-//! while one serves alone, and the file is copied to the others then. Deliberately not here: the file (`keys`).
+//! Not on PostgreSQL: each replica has a key file of its own, and none can hand another a secret. One that stalls, and goes on
+//! after the others rotated, would seal with a key that is gone. Deliberately not here: the file (`keys`).
 
 use crate::{
-    bmcs,
+    bmcs, key_use,
     keys::{KeyPrint, MOST},
     service::{Service, ServiceError},
     store::{StoreError, StoredSecret},
@@ -21,7 +20,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{MutexGuard, Notify},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How many secrets are looked at between two looks at the clock and at the end.
@@ -40,7 +42,7 @@ pub(crate) struct KeyRotation {
     turn: tokio::sync::Mutex<()>,
     /// When a key was put to use by this process.
     installed: Mutex<Option<Instant>>,
-    /// A key was put to use: what was under way then is looked for a minute later.
+    /// A key was put to use: what was under way then is looked for.
     news: Notify,
 }
 
@@ -50,17 +52,11 @@ pub(crate) enum RotateError {
     /// The service failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// Others serve with the old key.
+    /// Others may serve with the old key, or come back with it.
     #[error(
-        "the replicas on {} serve, too, each with a key file of its own: stop them, rotate here, copy site.key from this data folder to theirs, and start them again", hosts.join(", ")
+        "the site key is not rotated on PostgreSQL: each replica has a key file of its own, and one that missed it would lose secrets. Keep site.key and its copies secret; if it leaked, stop all replicas, put another key in its place as docs/replicas.md says (When the keys are lost for good), and set all BMC passwords anew"
     )]
-    Replicas {
-        /// Where they are.
-        hosts: Vec<String>,
-    },
-    /// Somebody else changed the key of the site.
-    #[error("the database is of a site with another key by now; start the service again, and ask again")]
-    Moved,
+    Shared,
     /// The file is full.
     #[error(
         "the key file holds {MOST} keys, which is all that it may; take the older ones away first: `billet key retire`"
@@ -112,39 +108,32 @@ pub(crate) struct Standing {
 /// Puts a new key to use, and seals all secrets with it.
 pub(crate) async fn rotate(service: &Service) -> Result<(), RotateError> {
     let _turn = service.rotation.turn.lock().await;
+    unshared(service)?;
     if service.key.prints().len() >= MOST {
         return Err(RotateError::Full);
     }
     let before = service.key.fingerprint();
-    alone(service).await?;
     let next = service.key.prepare()?;
-    if let Err(refusal) = tell(service, &before, &next.fingerprint()).await {
-        // It never sealed anything, and the database does not know it. When that is not known, it stays.
-        if !matches!(&refusal, RotateError::Service(_)) {
-            service.key.withdraw()?;
-        }
-        return Err(refusal);
-    }
     service.key.install(next);
     *installed(service) = Some(Instant::now());
     service.rotation.news.notify_one();
     tracing::warn!(before, now = service.key.fingerprint(), "the site key was rotated");
-    seal_anew(service).await?;
+    // It is rotated all the same: whoever asks is told how many secrets are left, and `run` goes on with them.
+    if let Err(error) = seal_anew(service).await {
+        tracing::warn!(error = chain(&error), "not all secrets are sealed with the new site key yet");
+    }
     Ok(())
 }
 
 /// Takes the older keys away.
 pub(crate) async fn retire(service: &Service) -> Result<(), RotateError> {
     let _turn = service.rotation.turn.lock().await;
-    alone(service).await?;
-    let Standing { older, keys, .. } = standing(service).await?;
-    if keys.len() < 2 {
+    unshared(service)?;
+    if service.key.prints().len() < 2 {
         return Ok(());
     }
-    let just_now = installed(service).is_some_and(|at| at.elapsed() < UNDER_WAY);
-    if older > 0 || just_now {
-        return Err(RotateError::Sealed { secrets: older });
-    }
+    seal_anew(service).await?;
+    all_sealed(service).await?;
     let machines = service.store.machines_at_work().await?.len();
     if machines > 0 {
         return Err(RotateError::AtWork { machines });
@@ -156,31 +145,27 @@ pub(crate) async fn retire(service: &Service) -> Result<(), RotateError> {
 
 /// How far it is: opens every secret.
 pub(crate) async fn standing(service: &Service) -> Result<Standing, ServiceError> {
-    let mut standing = Standing { keys: service.key.prints(), secrets: 0, older: 0, unreadable: 0 };
-    let mut last: Option<StoredSecret> = None;
-    loop {
-        let page = service.store.secret_page(last.as_ref(), PAGE).await?;
-        for StoredSecret { owner, name, sealed } in &page {
-            standing.secrets += 1;
-            match service.key.reseal(owner, name, sealed) {
-                Ok(None) => {}
-                Ok(Some(_)) => standing.older += 1,
-                Err(_) => standing.unreadable += 1,
-            }
-        }
-        last = page.into_iter().last();
-        if last.is_none() {
-            return Ok(standing);
-        }
-    }
+    let keys = service.key.prints();
+    let found = key_use::of(&service.store, &service.key).await?;
+    let (secrets, unreadable) = (found.secrets(), found.unreadable);
+    let ours = keys.iter().find(|print| print.current).map_or(0, |print| found.opened_by(&print.fingerprint));
+    Ok(Standing { keys, secrets, older: secrets - unreadable - ours, unreadable })
 }
 
-/// How many secrets an older key sealed; nothing is read where there is none.
-pub(crate) async fn older(service: &Service) -> Result<u64, ServiceError> {
-    if service.key.prints().len() < 2 {
-        return Ok(0);
+/// Keeps the keys as they are for as long as the answer is held; refused while secrets are sealed with older ones.
+pub(crate) async fn settled(service: &Service) -> Result<MutexGuard<'_, ()>, RotateError> {
+    let turn = service.rotation.turn.lock().await;
+    if service.key.prints().len() > 1 {
+        all_sealed(service).await?;
     }
-    Ok(standing(service).await?.older)
+    Ok(turn)
+}
+
+/// Refuses while secrets are sealed with older keys, or may come that are.
+async fn all_sealed(service: &Service) -> Result<(), RotateError> {
+    let just_now = installed(service).is_some_and(|at| at.elapsed() < UNDER_WAY);
+    let secrets = standing(service).await?.older;
+    if secrets > 0 || just_now { Err(RotateError::Sealed { secrets }) } else { Ok(()) }
 }
 
 /// Ends what a process before left, and tries again where the database was away.
@@ -202,11 +187,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> a
             }
         }
         let again = async {
-            if matches!(sealed, Ok(0)) {
-                service.rotation.news.notified().await;
-                tokio::time::sleep(UNDER_WAY).await;
-            } else {
-                tokio::time::sleep(AGAIN).await;
+            match &sealed {
+                // Whoever read the key before it was rotated may write late.
+                Ok(0) if service.key.prints().len() > 1 => tokio::time::sleep(UNDER_WAY).await,
+                Ok(0) => service.rotation.news.notified().await,
+                _ => tokio::time::sleep(AGAIN).await,
             }
         };
         tokio::select! {
@@ -216,32 +201,9 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> a
     }
 }
 
-/// Refuses while other replicas live.
-async fn alone(service: &Service) -> Result<(), RotateError> {
-    if !service.store.is_shared() {
-        return Ok(());
-    }
-    let others = service.store.replica_list().await?.into_iter();
-    let others = others.filter(|row| row.alive && row.owner != service.replica.owner);
-    let hosts: Vec<_> = others.map(|row| row.about.map_or(row.owner, |about| about.host)).collect();
-    if hosts.is_empty() { Ok(()) } else { Err(RotateError::Replicas { hosts }) }
-}
-
-/// Says in the database that the site has another key, so that no replica starts with the one before. One that started
-/// meanwhile is seen, or sees it: it looks at the key again after it told that it is there.
-async fn tell(service: &Service, before: &str, next: &str) -> Result<(), RotateError> {
-    if !service.store.is_shared() {
-        return Ok(());
-    }
-    if !service.store.site_rekey(before, next).await? {
-        return Err(RotateError::Moved);
-    }
-    let refused = match alone(service).await {
-        Ok(()) => return Ok(()),
-        Err(refused) => refused,
-    };
-    service.store.site_rekey(next, before).await?;
-    Err(refused)
+/// Refuses where other processes may use the same database.
+fn unshared(service: &Service) -> Result<(), RotateError> {
+    if service.store.is_shared() { Err(RotateError::Shared) } else { Ok(()) }
 }
 
 /// Seals with the key in use what older ones sealed; how many. Whoever calls it has the turn.
@@ -265,7 +227,7 @@ async fn seal_one(service: &Service, stored: &StoredSecret) -> Result<bool, Serv
         Ok(None) => return Ok(false),
         Err(error) => {
             // Whoever needs it is told as well; a rotation neither mends nor worsens that.
-            tracing::warn!(%error, "a secret stays as it is");
+            tracing::debug!(%error, "a secret stays as it is");
             return Ok(false);
         }
     };

@@ -38,7 +38,7 @@ pub(crate) enum KeyError {
     },
     /// The file is gone, but the database that was sealed with it is there.
     #[error(
-        "the site key {} is gone, but there is a database: without the key no BMC password and no user data in it can be read; restore the key from a backup (for one more replica copy site.key, tls/ca.key and tls/ca.pem from the first one), or, if there is none, make 32 random bytes with mode 600 there and set all BMC passwords anew; on PostgreSQL they are refused until DELETE FROM site in the database, with all replicas stopped, see docs/replicas.md",
+        "the site key {} is gone, but there is a database: without the key no BMC password and no user data in it can be read; restore the key from a backup (for one more replica copy site.key, tls/ca.key and tls/ca.pem from the first one), or, if there is none, make 32 random bytes with mode 600 there, an empty file site.key.lost beside it, and set all BMC passwords anew; on PostgreSQL they are refused until DELETE FROM site in the database, with all replicas stopped, see docs/replicas.md",
         path.display()
     )]
     Gone {
@@ -79,13 +79,6 @@ pub(crate) struct SiteKey {
 /// A key that is in the file and is not used yet.
 pub(crate) struct NextKey(Ring);
 
-impl NextKey {
-    /// What tells it from others.
-    pub(crate) fn fingerprint(&self) -> String {
-        self.0.all[self.0.current].fingerprint()
-    }
-}
-
 /// A key as it is told of: nothing gives it away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyPrint {
@@ -102,6 +95,7 @@ impl SiteKey {
     /// nothing of it.
     pub(crate) fn open(path: &Path, database: bool) -> Result<Self, KeyError> {
         if let Some(key) = Self::read(path)? {
+            key.remove_unfinished();
             return Ok(key);
         }
         // The first start writes the key before it makes the database, so that a crash between them does no harm.
@@ -119,6 +113,23 @@ impl SiteKey {
         match Ring::parse(&bytes) {
             Some(ring) => Ok(Some(Self::new(path, ring))),
             None => Err(KeyError::Damaged { path: path.to_owned() }),
+        }
+    }
+
+    /// Removes what a crash left of a file half written. One with a key that we lack stays: somebody may have named it so.
+    fn remove_unfinished(&self) {
+        let path = secret_file::unfinished(&self.path);
+        match Self::read(&path) {
+            Ok(None) => return,
+            Ok(Some(left)) if left.prints().iter().any(|print| !self.has(&print.fingerprint)) => {
+                let file = path.display();
+                tracing::warn!(%file, "it has a key that site.key lacks: a rotation that was cut short made it, or somebody put it there; move it away");
+                return;
+            }
+            _ => {}
+        }
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(%error, file = %path.display(), "what was left of writing the key can't be removed");
         }
     }
 
@@ -180,11 +191,6 @@ impl SiteKey {
         self.replace(next.0);
     }
 
-    /// Takes the new key out of the file again.
-    pub(crate) fn withdraw(&self) -> Result<(), KeyError> {
-        Ok(secret_file::write(&self.path, &self.ring().to_bytes(), Readers::Owner)?)
-    }
-
     /// Takes all keys but the one that seals out of the file and out of use. What they sealed can't be read any more.
     pub(crate) fn retire(&self) -> Result<(), KeyError> {
         let alone = self.ring().alone();
@@ -212,6 +218,13 @@ impl SiteKey {
         let bytes = ours.or_else(|| ring.all.iter().rev().find_map(|key| key.open(owner, name, sealed)));
         let text = String::from_utf8(bytes.ok_or_else(refused)?.to_vec());
         text.map(Zeroizing::new).map_err(|_| refused())
+    }
+
+    /// The fingerprint of the key that opens a secret; none: no key here does.
+    pub(crate) fn opener(&self, owner: &str, name: &str, sealed: &Sealed) -> Option<String> {
+        let ring = self.ring();
+        let opens = |key: &&Generation| key.open(owner, name, sealed).is_some();
+        ring.all.iter().rev().find(opens).map(Generation::fingerprint)
     }
 
     /// A secret that an older key sealed, sealed anew; none: the key that seals did.
@@ -420,6 +433,20 @@ mod tests {
             assert_ne!(key.permit_seed(), seed);
             assert!(!key.has(&before));
             key.check_file().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_is_removed_unless_it_may_be_somebodys_key() {
+        let (folder, key) = key();
+        let path = folder.path().join("site.key");
+        let left = folder.path().join("site.key.new");
+        for (content, stays) in
+            [(b"half".to_vec(), false), (fs::read(&path).unwrap(), false), (vec![7; 32], true)]
+        {
+            secret_file::write(&left, &content, Readers::Owner).unwrap();
+            assert_eq!(SiteKey::open(&path, true).unwrap().prints(), key.prints());
+            assert_eq!(left.exists(), stays);
         }
     }
 

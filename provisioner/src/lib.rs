@@ -26,6 +26,7 @@ mod first_start;
 mod hardware;
 mod hub;
 mod key_rotation;
+mod key_use;
 mod keys;
 mod leader;
 mod leases;

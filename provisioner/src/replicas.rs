@@ -169,7 +169,7 @@ pub(crate) async fn check_key(store: &Store, key: &SiteKey, data: &Path) -> Resu
     let print = if store.is_shared() { store.site().await? } else { None };
     let Some(print) = print else { return Ok(()) };
     let other = |what| Err(ReplicaError::OtherSite { what, data: data.to_owned() });
-    // After a rotation that was cut short the file has a key already of which the database knows nothing yet.
+    // One that was rotated beside a file, before all moved here, may have several: the one that the replicas share seals.
     if !key.seal_with(&print.key) {
         return other("site key");
     }

@@ -8,6 +8,7 @@ use crate::{
     app,
     backup::{self, Contents, Header, Summary},
     config::{Config, PostgresDatabase},
+    key_use::{self, KeyUse},
     keys::SiteKey,
     store::{Restored, SCHEMA, Store},
 };
@@ -78,6 +79,7 @@ fn check_schema(header: &Header, server: bool) -> anyhow::Result<()> {
 fn own_key(data: &Path, header: &Header) -> anyhow::Result<SiteKey> {
     let path = data.join("site.key");
     let mend = format!("put the `site.key` of that time to {} (mode 600)", path.display());
+    let keep = "first rename the present file to `site.key.now`, in the same folder, and keep it: what is in the database now needs it";
     let Some(key) = SiteKey::read(&path)? else {
         bail!(
             "there is no site key, and without that of the backup no BMC password in it can be used: {mend}"
@@ -86,9 +88,53 @@ fn own_key(data: &Path, header: &Header) -> anyhow::Result<SiteKey> {
     let (here, there) = (key.fingerprint(), &header.site_key);
     ensure!(
         key.has(there),
-        "the backup was made with another site key ({there}) than the one here ({here}), with which no BMC password in it can be used: {mend}"
+        "the backup was made with another site key ({there}) than the one here ({here}), with which no BMC password in it can be used: {keep}; then {mend}"
     );
     Ok(key)
+}
+
+/// The fingerprint of the key that what is there needs, tried with the keys of `site.key` and of those that were renamed beside
+/// it. Where several are in use, the newest.
+async fn needed_key(place: &Place<'_>, store: &Store) -> anyhow::Result<String> {
+    let found = key_use::of(store, place.key).await?;
+    if found.secrets() == 0 || key_use::is_lost(place.data) {
+        return Ok(place.key.fingerprint());
+    }
+    let mut best = (found.unreadable, opener(place.key, &found));
+    for key in renamed_keys(place.data)? {
+        let found = key_use::of(store, &key).await?;
+        if found.unreadable < best.0 {
+            best = (found.unreadable, opener(&key, &found));
+        }
+    }
+    best.1.with_context(|| {
+        let path = place.data.join("site.key");
+        let path = path.display();
+        format!(
+            "what is in the database now can't be opened with {path}, and would be lost: put the `site.key` that it was served with \
+             beside that, as {path}.now (mode 600), and keep it; if that key is lost for good, make an empty file {path}.lost"
+        )
+    })
+}
+
+/// The newest key that opens anything.
+fn opener(key: &SiteKey, found: &KeyUse) -> Option<String> {
+    let prints = key.prints().into_iter().rev().map(|print| print.fingerprint);
+    prints.into_iter().find(|fingerprint| found.opened_by(fingerprint) > 0)
+}
+
+/// Keys under other names: `site.key.now` and the like. What is no key, or others may read, is none.
+fn renamed_keys(data: &Path) -> anyhow::Result<Vec<SiteKey>> {
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(data)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b"site.key.")
+            && let Ok(Some(key)) = SiteKey::read(&entry.path())
+        {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 async fn into_file(place: &Place<'_>, mut contents: Contents) -> anyhow::Result<(Restored, Option<PathBuf>)> {
@@ -155,11 +201,12 @@ async fn save(place: &Place<'_>, store: &Store) -> anyhow::Result<Option<PathBuf
         "the database is not empty (rows: {}); --replace saves it first and puts the backup in its place",
         held.join(", ")
     );
+    let needed = needed_key(place, store).await?;
     let name = format!("before-restore-{}.backup", place.now.strftime("%Y%m%dT%H%M%S%.3fZ"));
     let path = place.data.join(name);
     let why = || format!("what is there can't be saved to {}", path.display());
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).with_context(why)?;
-    let (file, _) = store.dump(file, place.key.fingerprint(), place.now).await.with_context(why)?;
+    let (file, _) = store.dump(file, needed, place.now).await.with_context(why)?;
     file.sync_all().with_context(why)?;
     Ok(Some(path))
 }

@@ -69,20 +69,37 @@ fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
         Readers::Owner => 0o600,
         Readers::All => 0o644,
     };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
+    let temporary = unfinished(path);
     // Left over from a crash, perhaps with another mode.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    fs::File::open(folder)?.sync_all()
+    let mut put = || {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = put() {
+        // What failed is told, not that its rest can't be removed either.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    fs::File::open(folder(path))?.sync_all()
+}
+
+/// Where a file is written before it takes its place; a crash may leave it behind.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    unfinished.into()
+}
+
+/// The folder that a file is in; of a bare name it is the one we are in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a file that its owner alone may read; `None` when there is none.
@@ -110,8 +127,21 @@ pub(crate) fn read_public(path: &Path) -> Result<Option<String>, SecretFileError
 
 #[cfg(test)]
 mod tests {
-    use super::{Readers, SecretFileError, make_folder, read_public, read_secret, write};
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use super::{Readers, SecretFileError, folder, make_folder, read_public, read_secret, write};
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    #[test]
+    fn what_can_not_be_put_in_its_place_leaves_nothing_behind() {
+        let inside = tempfile::tempdir().unwrap();
+        let path = inside.path().join("key");
+        // A folder that is not empty is in its place.
+        fs::create_dir_all(path.join("inner")).unwrap();
+        assert!(write(&path, b"secret", Readers::Owner).is_err());
+        assert_eq!(fs::read_dir(inside.path()).unwrap().count(), 1);
+        for (file, its) in [("c.toml", "."), ("./c.toml", "."), ("a/c.toml", "a"), ("/c.toml", "/")] {
+            assert_eq!(folder(Path::new(file)), Path::new(its), "{file}");
+        }
+    }
 
     #[test]
     fn a_secret_is_written_whole_and_private() {

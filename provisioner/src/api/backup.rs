@@ -44,20 +44,14 @@ static MAKING: Semaphore = Semaphore::const_new(1);
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
     // Nobody closes it.
     let making = MAKING.acquire().await.ok();
-    // A backup names one key: it must not hold what another sealed.
-    let older = key_rotation::older(&service).await?;
-    if older > 0 {
-        let detail = format!(
-            "the site key is being rotated: {older} secrets are not sealed anew yet; ask again in a minute (`billet key show`)"
-        );
-        return Err(ApiError::new(StatusCode::CONFLICT, "key", detail));
-    }
+    // A backup names one key: it must not hold what another sealed, and nobody rotates it until all is read.
+    let turn = key_rotation::settled(&service).await?;
     let now = clock::now();
     let failed = |error: io::Error| refused(&service, CopyError::Backup(error.into()));
     let file = unnamed(&service.uploads).map_err(failed)?;
     let dumped = service.store.dump(file, service.key.fingerprint(), now).await;
     let (mut file, _) = dumped.map_err(|error| refused(&service, error))?;
-    drop(making);
+    drop((turn, making));
     let length = file.metadata().and_then(|metadata| file.seek(SeekFrom::Start(0)).map(|_| metadata.len()));
     let length = length.map_err(failed)?;
     let name = format!("attachment; filename=\"billet-{}.backup\"", now.strftime("%Y%m%dT%H%M%SZ"));

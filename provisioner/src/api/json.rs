@@ -33,13 +33,26 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 fn refused(bytes: &[u8], field: &str, error: &serde_json::Error) -> ApiError {
     if error.is_data() {
-        return wrong("body", field, &error.to_string());
+        return wrong("body", field, &without_value(&error.to_string()));
     }
     // A number in the place of a word is told as if it were broken JSON.
     match serde_json::from_slice::<IgnoredAny>(bytes) {
         Ok(_) => wrong("body", field, &format!("it can't be this: {error}")),
         Err(_) => malformed(error),
     }
+}
+
+/// Serde's message without the value that it quotes, which may be a secret in the wrong place: its type says enough.
+fn without_value(message: &str) -> String {
+    let cut = || {
+        let start =
+            ["invalid type: ", "invalid value: "].into_iter().find(|start| message.starts_with(start))?;
+        let (kind, rest) = message[start.len()..].split_once(['"', '`'])?;
+        // What is quoted may have quotes and these words in it; what was expected comes from our types and has neither.
+        let (_, expected) = rest.rsplit_once(", expected ")?;
+        Some(format!("{start}{}, expected {expected}", kind.trim_end()))
+    };
+    cut().unwrap_or_else(|| message.to_owned())
 }
 
 /// A wrong field of a body or a query; of what is missing or unknown, the error itself says which it is.
@@ -130,6 +143,33 @@ mod tests {
         assert!(matches!(wrong(&deep).0, 400 | 422));
         let deep = format!(r#"{{"name": {}"\u0000"{}}}"#, "[".repeat(500), "]".repeat(500));
         assert_eq!(wrong(&deep).0, 400);
+    }
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_not_repeated() {
+        for (body, told) in [
+            (r#""hunter2""#, "invalid type: string, expected struct"),
+            (r#""hunter2\", expected hunter2""#, "invalid type: string, expected struct"),
+            (r#"{"name": 4711}"#, "invalid type: integer, expected a string"),
+            (r#"{"name": 47.11}"#, "invalid type: floating point, expected a string"),
+            (r#"{"name": true}"#, "invalid type: boolean, expected a string"),
+            (r#"{"name": "x", "spec": "hunter2"}"#, "invalid type: string, expected struct"),
+            (
+                r#"{"name": "x", "spec": {"image": "i", "minimum": {"gpus": -4711}}}"#,
+                "invalid value: integer, expected u",
+            ),
+            (
+                r#"{"name": "x", "spec": {"image": "i", "ssh_keys": "hunter2"}}"#,
+                "invalid type: string, expected a sequence",
+            ),
+            (r#"{"name": null}"#, "invalid type: null, expected a string"),
+        ] {
+            let said = format!("{:?}", read::<InstanceCreate>(body.as_bytes()).unwrap_err());
+            assert!(said.contains(told), "{body}: {said}");
+            for value in ["hunter2", "4711", "47.11", "true"] {
+                assert!(!said.contains(value), "{body}: {said}");
+            }
+        }
     }
 
     #[test]

@@ -27,14 +27,18 @@ pub(crate) type Found = Mutex<Option<(Instant, Readiness)>>;
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, content_type = "application/json")),
 )]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let mut found = service.ready.lock().await;
-    let readiness = match &*found {
-        Some((at, known)) if at.elapsed() < HOLDS => known.clone(),
-        _ => look(&service).await,
-    };
-    *found = Some((Instant::now(), readiness.clone()));
+    let readiness = answer(&service.ready, Instant::now(), async || look(&service).await).await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
+}
+
+/// What was found less than a second ago, or else what a fresh look finds. Only that one begins a new second.
+async fn answer(found: &Found, now: Instant, look: impl AsyncFnOnce() -> Readiness) -> Readiness {
+    let mut found = found.lock().await;
+    match &*found {
+        Some((at, known)) if now.saturating_duration_since(*at) < HOLDS => known.clone(),
+        _ => found.insert((now, look().await)).1.clone(),
+    }
 }
 
 async fn look(service: &Service) -> Readiness {
@@ -116,6 +120,23 @@ mod tests {
             assert!(!text.to_lowercase().contains(told), "{told}: {text}");
         }
         assert!(found.parts.iter().all(|part| part.ready == part.why.is_none()));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_often_is_told_of_a_change_within_a_second() {
+        let (found, start) = (Found::default(), Instant::now());
+        let ask = async |after: u64, ready: bool| {
+            let at = start + Duration::from_millis(after);
+            let seen = Readiness { ready, frozen: None, parts: Vec::new() };
+            answer(&found, at, async || seen).await.ready
+        };
+        // Ready at first, then not: asked each 300 ms.
+        let mut told = vec![ask(0, true).await];
+        for after in [300, 600, 900, 1200, 1500, 1800] {
+            told.push(ask(after, false).await);
+        }
+        assert_eq!(told, [true, true, true, true, false, false, false]);
+        assert!(!ask(2100, true).await && ask(2400, true).await, "and of the next one");
     }
 
     #[tokio::test]

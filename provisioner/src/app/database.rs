@@ -2,6 +2,7 @@
 
 use crate::{
     config::Config,
+    key_use,
     keys::SiteKey,
     store::{Store, StoreError},
     text::chain,
@@ -27,7 +28,12 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<(Arc<SiteKey>, Arc<S
     let Some(server) = &config.database else {
         let file = config.data.join("billet.db");
         let key = SiteKey::open(&key, file.exists())?;
-        return Ok((Arc::new(key), Arc::new(Store::open(&file).await?)));
+        let store = Store::open(&file).await?;
+        if let Err(refused) = key_use::check(&store, &key, &config.data).await {
+            store.close().await;
+            return Err(refused);
+        }
+        return Ok((Arc::new(key), Arc::new(store)));
     };
     let why = || format!("can't use the database {server}; `database` sets it");
     let options = server.options().context("`database_password_file` can't be read")?;

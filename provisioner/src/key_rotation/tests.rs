@@ -7,8 +7,10 @@ use crate::{
     config::{Config, PostgresDatabase},
     keys::{KeyError, SiteKey},
     samples,
+    secret_file::{self, Readers},
     store::NewSecret,
 };
+use futures::FutureExt;
 use provisioner_api::JobKind;
 use std::{fs, path::Path};
 use tests_postgres::Server;
@@ -60,6 +62,11 @@ async fn all_are_read(service: &Service) {
     assert_eq!(read, (1..=MACHINES).map(password).collect::<Vec<_>>());
 }
 
+/// How many secrets an older key sealed.
+async fn older(service: &Service) -> u64 {
+    standing(service).await.unwrap().older
+}
+
 /// As if a minute had gone by.
 fn later(service: &Service) {
     *installed(service) = None;
@@ -84,11 +91,11 @@ async fn killed_at_any_moment_it_goes_on_and_loses_nothing() {
         killed(service).await;
         let service = opened(folder.path()).await;
         all_are_read(&service).await;
-        let left = older(&service).await.unwrap();
+        let left = older(&service).await;
         assert_eq!(u128::from(left), MACHINES - moment.saturating_sub(1), "{moment}");
         assert_eq!(seal_anew(&service).await.unwrap(), left);
         all_are_read(&service).await;
-        assert_eq!(older(&service).await.unwrap(), 0);
+        assert_eq!(older(&service).await, 0);
         retire(&service).await.unwrap();
         all_are_read(&service).await;
         killed(service).await;
@@ -188,7 +195,7 @@ async fn a_backup_from_before_is_read_with_the_file_that_has_its_key() {
     crate::restore::restore(&config, &backup, true, samples::NOW).await.unwrap();
     let service = opened(folder.path()).await;
     all_are_read(&service).await;
-    assert_eq!(u128::from(older(&service).await.unwrap()), MACHINES, "it came back with the old key");
+    assert_eq!(u128::from(older(&service).await), MACHINES, "it came back with the old key");
     assert_eq!(u128::from(seal_anew(&service).await.unwrap()), MACHINES);
     retire(&service).await.unwrap();
     killed(service).await;
@@ -201,48 +208,89 @@ async fn a_backup_from_before_is_read_with_the_file_that_has_its_key() {
     all_are_read(&service).await;
 }
 
-fn on_server(folder: &Path, url: &str) -> Config {
-    Config { database: Some(PostgresDatabase::parse(url, None).unwrap()), ..app::tests::config(folder) }
-}
-
-/// What one more replica is given: copies of keys and CA.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.join("tls")).unwrap();
-    for file in ["site.key", "tls/ca.key", "tls/ca.pem"] {
-        fs::copy(from.join(file), to.join(file)).unwrap();
-    }
+#[tokio::test]
+async fn the_copy_of_what_was_there_names_the_key_that_opens_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = with_secrets(folder.path()).await;
+    let (config, backup) = (app::tests::config(folder.path()), folder.path().join("old.backup"));
+    let (key, aside) = (config.data.join("site.key"), folder.path().join("aside"));
+    let file = fs::File::create(&backup).unwrap();
+    service.store.dump(file, service.key.fingerprint(), samples::NOW).await.unwrap();
+    let old = fs::read(&key).unwrap();
+    rotate(&service).await.unwrap();
+    later(&service);
+    retire(&service).await.unwrap();
+    let newest = service.key.fingerprint();
+    killed(service).await;
+    let restore = async || crate::restore::restore(&config, &backup, true, samples::NOW).await;
+    let refused = format!("{:#}", restore().await.unwrap_err());
+    assert!(refused.contains("rename the present file to `site.key.now`"), "{refused}");
+    // Put over the only key that opens what is there.
+    fs::rename(&key, &aside).unwrap();
+    secret_file::write(&key, &old, Readers::Owner).unwrap();
+    let refused = format!("{:#}", restore().await.unwrap_err());
+    assert!(refused.contains("would be lost"), "{refused}");
+    let Err(refused) = app::tests::bound(config.clone()).await else { panic!("it opens nothing") };
+    assert!(refused.to_string().contains("none of the 5 secrets"), "{refused}");
+    let kept = config.data.join("site.key.now");
+    fs::rename(&aside, &kept).unwrap();
+    let outcome = restore().await.unwrap();
+    assert_eq!(crate::backup::check(&outcome.saved.unwrap()).unwrap().header.site_key, newest);
+    let service = opened(folder.path()).await;
+    all_are_read(&service).await;
+    killed(service).await;
+    fs::rename(&kept, &key).unwrap();
+    assert!(app::tests::bound(config.clone()).await.is_err(), "another one than what was restored needs");
+    fs::write(config.data.join("site.key.lost"), "").unwrap();
+    let service = opened(folder.path()).await;
+    assert_eq!(u128::from(standing(&service).await.unwrap().unreadable), MACHINES);
 }
 
 #[tokio::test]
-async fn with_replicas_one_rotates_alone_and_the_others_need_its_file() {
-    let database = Server::shared().await.unwrap().database().await.unwrap();
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (first, second) = (on_server(one.path(), database.url()), on_server(two.path(), database.url()));
-    let service = app::tests::bound(first.clone()).await.unwrap();
-    service.store.machine_insert(&samples::machine(1), &[], &[], samples::NOW).await.unwrap();
-    put(&service, 1, "pw-1").await;
-    copy(&first.data, &second.data);
-    let before = service.key.fingerprint();
+async fn a_rotation_stands_when_its_secrets_can_not_be_sealed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = with_secrets(folder.path()).await;
+    killed(Arc::clone(&service)).await;
     rotate(&service).await.unwrap();
-    assert_eq!(service.store.site().await.unwrap().unwrap().key, service.key.fingerprint());
-    let Err(refused) = app::tests::bound(second.clone()).await else { panic!("it has the old key") };
-    assert!(format!("{refused:#}").contains("copy site.key"), "{refused:#}");
-    copy(&first.data, &second.data);
-    let other = app::tests::bound(second).await.unwrap();
-    assert_eq!(passwords(&other).await.remove(0).unwrap(), "pw-1");
+    let service = opened(folder.path()).await;
+    assert_eq!(u128::from(older(&service).await), MACHINES);
+    assert!(
+        matches!(settled(&service).await, Err(RotateError::Sealed { secrets: 5 })),
+        "no backup of two keys"
+    );
+    retire(&service).await.unwrap();
+    assert_eq!(service.key.prints().len(), 1);
+    all_are_read(&service).await;
+}
+
+#[tokio::test]
+async fn while_a_backup_is_read_no_key_is_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = with_secrets(folder.path()).await;
+    let turn = settled(&service).await.unwrap();
+    assert!(rotate(&service).now_or_never().is_none());
+    assert_eq!(service.key.prints().len(), 1);
+    drop(turn);
+    rotate(&service).await.unwrap();
+    assert!(
+        matches!(settled(&service).await, Err(RotateError::Sealed { secrets: 0 })),
+        "one may be under way"
+    );
+    later(&service);
+    drop(settled(&service).await.unwrap());
+}
+
+#[tokio::test]
+async fn where_replicas_may_be_no_key_is_rotated() {
+    let database = Server::shared().await.unwrap().database().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let database_url = PostgresDatabase::parse(database.url(), None).unwrap();
+    let config = Config { database: Some(database_url), ..app::tests::config(folder.path()) };
+    let service = app::tests::bound(config).await.unwrap();
+    let before = fs::read(service.config.data.join("site.key")).unwrap();
     for refused in [rotate(&service).await.unwrap_err(), retire(&service).await.unwrap_err()] {
-        assert!(refused.to_string().contains("stop them, rotate here, copy site.key"), "{refused}");
+        assert!(matches!(refused, RotateError::Shared), "{refused}");
     }
-    assert_eq!(service.key.prints().len(), 2, "nothing was begun");
-    other.store.close().await;
-    drop(other);
-    // Killed before the database was told: the key that it knows goes on sealing.
-    let known = service.key.fingerprint();
-    assert_ne!(known, before);
-    drop(service.key.prepare().unwrap());
-    killed(service).await;
-    let service = app::tests::bound(first).await.unwrap();
-    assert_eq!((service.key.fingerprint(), service.key.prints().len()), (known, 3));
-    assert_eq!(older(&service).await.unwrap(), 0);
-    assert_eq!(passwords(&service).await.remove(0).unwrap(), "pw-1");
+    assert_eq!(fs::read(service.config.data.join("site.key")).unwrap(), before);
+    assert_eq!(service.key.prints().len(), 1);
 }

@@ -30,10 +30,4 @@ impl Store {
         self.writer.run(statement.bind(&print.key).bind(&print.ca)).await?;
         Ok(self.site().await?.unwrap_or_else(|| print.clone()))
     }
-
-    /// From now on the site has another key, if it still has this one. Whether it had.
-    pub(crate) async fn site_rekey(&self, from: &str, to: &str) -> Result<bool, StoreError> {
-        let statement = sql("UPDATE site SET key_sha256 = $1 WHERE key_sha256 = $2");
-        Ok(self.writer.run(statement.bind(to).bind(from)).await? > 0)
-    }
 }
