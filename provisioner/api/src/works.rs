@@ -19,7 +19,7 @@ pub struct Works {
 pub struct Frozen {
     /// Since when, by the database's clock.
     pub since: Timestamp,
-    /// Who: the name of an API token, or `billet` itself.
+    /// Who: the name of an API token, ``user `NAME` ``, or `billet` itself.
     pub by: String,
     /// Why, if that was said.
     #[serde(default)]

@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Most entries of one kind of denials and failures in ten minutes: of a token, or of all that are not known.
 const DENIALS: u32 = 60;
 
-/// Most entries of log-ins that failed in ten minutes.
+/// Most entries of log-ins that were judged and failed in ten minutes.
 const LOGINS: u32 = 300;
 
 /// Most characters of a path, and of a name.
@@ -182,6 +182,10 @@ pub(super) async fn told(
     let user = entry.user.as_ref().map(|user| format!("user {user}"));
     let asks = user.or_else(|| entry.token.clone()).unwrap_or_default();
     let told = match outcome {
+        // Apart from guesses that were judged, which these must not hide.
+        AuditOutcome::Denied if entry.route == paths::LOGIN && status == StatusCode::TOO_MANY_REQUESTS => {
+            service.audit.may_tell("log-ins that waited".to_owned(), DENIALS, entry.at)
+        }
         // One kind, whoever's name was given: who exists must not show in the time that it takes.
         AuditOutcome::Denied if entry.route == paths::LOGIN => {
             service.audit.may_tell("log-ins that failed".to_owned(), LOGINS, entry.at)

@@ -37,7 +37,7 @@ pub(crate) async fn freeze(
     if why.is_some_and(|why| why.chars().count() > WHY || why.chars().any(char::is_control)) {
         return Err(ApiError::field("why", format!("give one line of at most {WHY} characters")));
     }
-    service.freeze(caller.name(), why).await?;
+    service.freeze(&by(&caller), why).await?;
     Ok(Json(works(&service).await?))
 }
 
@@ -50,8 +50,13 @@ pub(crate) async fn unfreeze(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Works>, ApiError> {
-    service.unfreeze(caller.name()).await?;
+    service.unfreeze(&by(&caller)).await?;
     Ok(Json(works(&service).await?))
+}
+
+/// A token by its name, as ever; a user said to be one, since a token may have the same name.
+fn by(caller: &Caller) -> String {
+    if caller.is_login() { caller.who() } else { caller.name().to_owned() }
 }
 
 async fn works(service: &Service) -> Result<Works, ServiceError> {

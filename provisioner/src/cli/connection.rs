@@ -25,6 +25,14 @@ pub(super) struct ClientFile {
 
 /// Where the service is and how to log in, by the client file.
 pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Result<Connection, CliError> {
+    find_with_user(named, environment).map(|(connection, _)| connection)
+}
+
+/// The same, with the user whose log-in it is; none: it is a token that somebody made.
+pub(super) fn find_with_user(
+    named: Option<&Path>,
+    environment: &Environment,
+) -> Result<(Connection, Option<String>), CliError> {
     let (path, file) = located(named, environment)?;
     if file.token.is_none() {
         return Err(CliError::Input(format!(
@@ -32,7 +40,7 @@ pub(super) fn find(named: Option<&Path>, environment: &Environment) -> Result<Co
             file.url
         )));
     }
-    of_file(&path, &file)
+    Ok((of_file(&path, &file)?, file.user))
 }
 
 /// Reads the client file: the one that was named, or else the user's, or else the administrator's.

@@ -98,8 +98,13 @@ impl Contexts {
         }
     }
 
-    /// Keeps a service under a new name.
-    pub(super) fn add(&self, name: &str, connection: &Connection) -> Result<(), CliError> {
+    /// Keeps a service under a new name. `user`: whose log-in its token is, unless it is one that somebody made.
+    pub(super) fn add(
+        &self,
+        name: &str,
+        connection: &Connection,
+        user: Option<String>,
+    ) -> Result<(), CliError> {
         let path = self.file(name);
         if path.exists() {
             let detail =
@@ -109,7 +114,7 @@ impl Contexts {
         let token = Some(connection.token.clone()).filter(|token| !token.reveal().is_empty());
         let (url, ca) = (connection.url.clone(), connection.ca_pem.clone());
         secret_file::make_folder(&self.folder.join("contexts")).map_err(unwritable)?;
-        connection::write(&path, &ClientFile { url, token, ca, user: None })
+        connection::write(&path, &ClientFile { url, token, ca, user })
     }
 
     /// Forgets one that is not in use.
@@ -175,9 +180,9 @@ mod tests {
             Environment { settings: Some(folder.path().to_owned()), ..Environment::nobody(folder.path()) };
         let contexts = Contexts::of(&environment).unwrap();
         assert_eq!((contexts.names().unwrap(), contexts.current().unwrap()), (vec![], None));
-        contexts.add("prod", &connection("https://prod")).unwrap();
-        contexts.add("lab", &connection("https://lab")).unwrap();
-        assert!(contexts.add("lab", &connection("https://x")).is_err(), "none is overwritten");
+        contexts.add("prod", &connection("https://prod"), None).unwrap();
+        contexts.add("lab", &connection("https://lab"), None).unwrap();
+        assert!(contexts.add("lab", &connection("https://x"), None).is_err(), "none is overwritten");
         let mode = fs::metadata(contexts.file("prod")).unwrap().permissions().mode() & 0o777;
         assert_eq!((contexts.names().unwrap(), mode), (vec!["lab".to_owned(), "prod".to_owned()], 0o600));
         let global = |client: Option<&str>, context: Option<&str>| Global {

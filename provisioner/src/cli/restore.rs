@@ -8,6 +8,9 @@ use crate::{
 };
 use provisioner_api::JobKind;
 
+/// The first schema with roles of tokens; all tokens of an earlier one may do everything.
+const ROLES: i64 = 18;
+
 /// How many names are printed of those that somebody has to look at.
 const NAMES: usize = 20;
 
@@ -38,9 +41,8 @@ fn tell(outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
     names(ui, "machines that were at work", &jobs)?;
     names(ui, "machines whose instance ran", &restored.deployed)?;
     names(ui, "machines that nobody had", &restored.available)?;
-    names(ui, "tokens that work again, also if they were revoked since the backup", &restored.tokens)?;
-    if !restored.tokens.is_empty() {
-        ui.line("of these, revoke those that were: `billet token revoke NAME`")?;
+    for line in tokens(header.schema, &restored.tokens) {
+        ui.line(&line)?;
     }
     names(ui, "users who can log in again, with password, role and pools of the backup", &restored.users)?;
     if !restored.users.is_empty() {
@@ -56,6 +58,24 @@ fn tell(outcome: &Outcome, ui: &mut Ui) -> Result<(), CliError> {
     ui.line("nothing at all is done before `billet unfreeze`; start `billet serve`, and look first")
 }
 
+/// All tokens: one that is not named may be the one that leaked.
+fn tokens(schema: i64, tokens: &[(String, String)]) -> Vec<String> {
+    if tokens.is_empty() {
+        return Vec::new();
+    }
+    let shown: Vec<_> = tokens.iter().map(|(name, role)| format!("{name} ({role})")).collect();
+    let mut lines = vec![format!(
+        "tokens that work again, also if they were revoked since the backup ({}): {}",
+        shown.len(),
+        shown.join(", ")
+    )];
+    if schema < ROLES {
+        lines.push("the backup is from before tokens had roles: all of them are administrators'".to_owned());
+    }
+    lines.push("of these, revoke those that were: `billet token revoke NAME`".to_owned());
+    lines
+}
+
 /// Names, as far as a person reads them.
 fn names(ui: &mut Ui, what: &str, names: &[String]) -> Result<(), CliError> {
     if names.is_empty() {
@@ -65,4 +85,18 @@ fn names(ui: &mut Ui, what: &str, names: &[String]) -> Result<(), CliError> {
     let more = names.len().saturating_sub(NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     ui.line(&format!("{what} ({}): {shown}{more}", names.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tokens;
+
+    #[test]
+    fn every_token_is_named_with_its_role() {
+        let many: Vec<_> = (0..50).map(|number| (format!("t{number}"), "viewer".to_owned())).collect();
+        let lines = tokens(18, &many);
+        assert!(lines[0].contains("(50): t0 (viewer), ") && lines[0].ends_with("t49 (viewer)"), "{lines:?}");
+        assert_eq!((lines.len(), tokens(18, &[])), (2, vec![]));
+        assert!(tokens(17, &many)[1].contains("all of them are administrators'"));
+    }
 }

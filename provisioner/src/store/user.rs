@@ -35,6 +35,11 @@ pub(crate) struct UserRecord {
 }
 
 impl UserRecord {
+    /// Whether this is what the other was read as, and no user of that name who was made since: salt makes each hash another.
+    fn is_same(&self, other: &Self) -> bool {
+        self.version == other.version && self.password == other.password
+    }
+
     /// Whether it is a way in for an administrator.
     fn is_way_in(&self) -> bool {
         self.role == Role::Admin && !self.disabled
@@ -104,7 +109,7 @@ impl Store {
         again!({
             let mut transaction = self.writer.begin().await?;
             let found = find(&mut transaction, &before.name).await?;
-            let Some(found) = found.filter(|found| found.version == before.version) else {
+            let Some(found) = found.filter(|found| found.is_same(before)) else {
                 return Ok(UserSwap::Stale);
             };
             if found.is_way_in()
@@ -158,12 +163,26 @@ impl Store {
         &self,
         hash: &str,
         user: &UserRecord,
+        times: (Timestamp, Timestamp),
+    ) -> Result<bool, StoreError> {
+        // It may end the oldest one.
+        self.recent.tokens.forget_all();
+        let done = self.session_insert_row(hash, user, times).await;
+        self.recent.tokens.forget_all();
+        self.recent.tokens.ended();
+        done
+    }
+
+    async fn session_insert_row(
+        &self,
+        hash: &str,
+        user: &UserRecord,
         (now, expires): (Timestamp, Timestamp),
     ) -> Result<bool, StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
             let found = find(&mut transaction, &user.name).await?;
-            if found.is_none_or(|found| found.disabled || found.version != user.version) {
+            if found.is_none_or(|found| found.disabled || !found.is_same(user)) {
                 return Ok(false);
             }
             let over = "DELETE FROM login_session WHERE expires <= $1";

@@ -84,8 +84,8 @@ fn add(
     environment: &Environment,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
-    let connection = match (asked.from, asked.url, asked.token_file, asked.ca) {
-        (Some(file), ..) => connection::find(Some(&file), environment)?,
+    let (connection, user) = match (asked.from, asked.url, asked.token_file, asked.ca) {
+        (Some(file), ..) => connection::find_with_user(Some(&file), environment)?,
         (None, Some(url), token_file, Some(ca)) => {
             // Who has none logs in.
             let token = password::given(environment, ui, "the token", token_file.as_deref())?;
@@ -95,7 +95,7 @@ fn add(
                 path: ca,
                 source,
             })?;
-            Connection { url, token, ca_pem }
+            (Connection { url, token, ca_pem }, None)
         }
         _ => {
             return Err(CliError::Input(
@@ -105,7 +105,7 @@ fn add(
     };
     // Nothing is asked of it; but what could never work is not kept.
     Client::new(&connection)?;
-    contexts.add(&asked.name, &connection)?;
+    contexts.add(&asked.name, &connection, user)?;
     if asked.use_it {
         contexts.choose(Some(&asked.name))?;
         return ui.done(&format!("context {} is {}, and in use", asked.name, connection.url));

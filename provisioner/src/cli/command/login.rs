@@ -26,13 +26,26 @@ pub(super) async fn login(
     let client = Client::new(&connection)?;
     let password = password::of_user(environment, ui, asked.password_file.as_deref())?;
     let done = client.login(&provisioner_api::Login { user, password }).await?;
-    if kept.token.is_some() {
+    let before = kept.token.replace(done.secret);
+    kept.user = Some(done.who.name.clone());
+    if let Err(error) = connection::write(&path, &kept) {
+        return Err(unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?).await);
+    }
+    if before.is_some() {
         // What was before is of no use any more; it ends by itself if it can't be ended now.
         let _ = client.logout().await;
     }
-    (kept.token, kept.user) = (Some(done.secret), Some(done.who.name.clone()));
-    connection::write(&path, &kept)?;
     ui.done(&view::logged_in(&done.who, &context()))
+}
+
+/// Ends a log-in whose token could not be kept, so that none is left that nobody has.
+async fn unkept(error: CliError, new: &Client) -> CliError {
+    match new.logout().await {
+        Ok(()) => error.with_hint("the log-in was ended again; the one before, if there was any, is as it was"),
+        Err(other) => error.with_hint(format!(
+            "the log-in could not be ended again ({other}): it ends by itself, or by `billet user set NAME --new-password`"
+        )),
+    }
 }
 
 /// Ends the log-in, and takes its token out of the file.

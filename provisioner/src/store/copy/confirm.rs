@@ -28,8 +28,8 @@ pub(crate) struct Restored {
     pub(crate) deployed: Vec<String>,
     /// The machines that nobody had.
     pub(crate) available: Vec<String>,
-    /// The tokens that work again, those among them that were revoked since.
-    pub(crate) tokens: Vec<String>,
+    /// The tokens that work again, those among them that were revoked since, each with its role.
+    pub(crate) tokens: Vec<(String, String)>,
     /// The users who can log in again, with the password, role and pools of then.
     pub(crate) users: Vec<String>,
 }
@@ -43,7 +43,11 @@ pub(super) async fn all(
 ) -> Result<Restored, CopyError> {
     let at = Timestamp::from_millisecond(clock).unwrap_or(now);
     freeze(conn, backup, clock, at).await?;
-    let tokens = sql("SELECT name FROM api_token ORDER BY name").scalars(conn).await?;
+    let tokens = sql("SELECT name, role FROM api_token ORDER BY name").fetch_all(conn).await?;
+    let tokens = tokens
+        .iter()
+        .map(|row| Ok((row.try_get("name")?, row.try_get("role")?)))
+        .collect::<Result<_, StoreError>>()?;
     let users = sql("SELECT name FROM local_user WHERE NOT disabled ORDER BY name").scalars(conn).await?;
     let mut done = Restored { tokens, users, ..Restored::default() };
     let ids: Vec<String> = sql("SELECT id FROM machine ORDER BY name").scalars(conn).await?;

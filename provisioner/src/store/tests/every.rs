@@ -194,6 +194,14 @@ async fn a_log_in_is_what_its_user_is_and_ends_with_every_change_of_them() {
     for number in 0..25 {
         let times = (begin(number), begin(100));
         assert!(store.session_insert(&format!("s{number}"), &known, times).await.unwrap());
+        if number >= 19 {
+            let found = store.token_find("s0").await.unwrap();
+            assert_eq!(
+                found.is_some(),
+                number == 19,
+                "{number}: it is refused as soon as another took its place"
+            );
+        }
     }
     let count = async || {
         let mut lent = store.reader.get().await.unwrap();
@@ -210,6 +218,18 @@ async fn a_log_in_is_what_its_user_is_and_ends_with_every_change_of_them() {
     assert!(!store.session_insert("no", &known, (NOW, later)).await.unwrap(), "it can't log in");
     assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Done);
     assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Missing);
+
+    // One of that name who was made since is another.
+    let anew = UserRecord { password: provisioner_api::Secret::new("$argon2id$anew"), ..user.clone() };
+    store.user_insert(&anew).await.unwrap();
+    assert!(!store.session_insert("old", &user, (NOW, later)).await.unwrap());
+    assert_eq!(store.user_update(&user, &next).await.unwrap(), UserSwap::Stale);
+    assert_eq!(store.user_find("ann").await.unwrap().as_ref(), Some(&anew));
+    assert!(store.session_insert("new", &anew, (NOW, later)).await.unwrap());
+    assert_eq!(
+        store.user_update(&anew, &UserRecord { role: Role::Viewer, ..anew.clone() }).await.unwrap(),
+        UserSwap::Updated
+    );
 }
 
 async fn the_last_administrator_who_can_get_in_stays() {

@@ -144,11 +144,11 @@ async fn guessing_is_slowed_and_stands_in_the_log() {
         for hour in 0..8 {
             let then = Instant::now() + Duration::from_secs(hour * 1000);
             assert!(
-                world.service.logins.attempts.begin(user, Some([203, 0, 113, last].into()), then).is_ok(),
+                world.service.logins.attempts.begin(user, Some([192, 0, 2, 10 + last].into()), then).is_ok(),
                 "{user} {hour}"
             );
         }
-        let (status, text, again) = tried(&world, user, PASSWORD, 3).await;
+        let (status, text, again) = tried(&world, user, PASSWORD, 10 + last).await;
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{user}: {text}");
         let seconds = again.unwrap();
         assert!(seconds > 60 && text.contains(&format!("try again in {seconds} s")), "{text}");
@@ -164,6 +164,38 @@ async fn guessing_is_slowed_and_stands_in_the_log() {
     assert_eq!((first.address.as_deref(), first.role), (Some("192.0.2.1"), Some(Role::Admin)));
     assert_eq!((first.route.as_str(), first.outcome), (paths::LOGIN, AuditOutcome::Done));
     assert!(!format!("{told:?}").contains("ghost"));
+}
+
+#[tokio::test]
+async fn tries_that_wait_hide_no_guess() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    for hour in 0..8 {
+        let then = Instant::now() + Duration::from_secs(hour * 1000);
+        assert!(world.service.logins.attempts.begin("ghost", Some([192, 0, 2, 9].into()), then).is_ok());
+    }
+    for _ in 0..310 {
+        assert_eq!(tried(&world, "ghost", "wrong", 9).await.0, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(tried(&world, "nobody", "wrong", 8).await.0, StatusCode::UNAUTHORIZED);
+    let told: Vec<_> = log(&world, &admin).await.into_iter().map(|entry| entry.status).collect();
+    let count = |status| told.iter().filter(|told| **told == status).count();
+    assert_eq!((count(429), count(401)), (60, 1));
+}
+
+#[tokio::test]
+async fn a_freeze_by_a_user_is_said_to_be_a_users() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    made(&world, &admin, "ann", "admin").await;
+    let ann = logged_in(&world, "ann").await;
+    for (token, by) in [(&admin, "admin-all"), (&ann, "user `ann`")] {
+        let (status, text) = world.ask(Some(token), &Method::POST, paths::WORKS_FREEZE, "{}").await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let works: provisioner_api::Works = serde_json::from_str(&text).unwrap();
+        assert_eq!(works.frozen.unwrap().by, by);
+        world.ask(Some(token), &Method::POST, paths::WORKS_UNFREEZE, "{}").await;
+    }
 }
 
 #[tokio::test]
