@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[utoipa::path(
     get, path = provisioner_api::paths::KEY, tag = "service",
     operation_id = "key",
-    responses((status = 200, body = KeyList)),
+    responses((status = 200, body = KeyList), (status = 409)),
 )]
 pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Json<KeyList>, ApiError> {
     Ok(Json(list(key_rotation::standing(&service).await?)))
@@ -24,7 +24,7 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Json<Key
 #[utoipa::path(
     post, path = provisioner_api::paths::KEY_ROTATE, tag = "service",
     operation_id = "rotate_key",
-    responses((status = 200, body = KeyList)),
+    responses((status = 200, body = KeyList), (status = 409)),
 )]
 pub(crate) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<KeyList>, ApiError> {
     key_rotation::rotate(&service).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<K
 #[utoipa::path(
     post, path = provisioner_api::paths::KEY_RETIRE, tag = "service",
     operation_id = "retire_keys",
-    responses((status = 200, body = KeyList)),
+    responses((status = 200, body = KeyList), (status = 409)),
 )]
 pub(crate) async fn retire(State(service): State<Arc<Service>>) -> Result<Json<KeyList>, ApiError> {
     key_rotation::retire(&service).await?;
