@@ -15,7 +15,7 @@ pub struct Instance {
     pub id: InstanceId,
     /// Its name, unique, a DNS label.
     pub name: String,
-    /// Grows with each change; the `ETag`.
+    /// Grows with each change. With the id it is the `ETag`.
     pub version: u64,
     /// What was asked for.
     pub spec: InstanceSpec,

@@ -15,6 +15,7 @@ mod bmc_scan;
 mod bmc_settings;
 mod boot;
 mod error;
+mod etag;
 mod event;
 mod id;
 mod image;
@@ -62,6 +63,7 @@ pub use bmc_settings::{
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
 pub use error::{FieldError, Problem};
+pub use etag::etag;
 pub use event::{Event, EventList};
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT};

@@ -13,7 +13,7 @@ pub struct Machine {
     pub id: MachineId,
     /// Its name, unique, a DNS label.
     pub name: String,
-    /// Grows with each change that a person makes of the spec; the `ETag`. What is observed doesn't count.
+    /// Grows with each `PATCH`, and with nothing else: neither actions nor what is observed count. With the id it is the `ETag`.
     pub version: u64,
     /// What people said of it.
     pub spec: MachineSpec,

@@ -8,9 +8,9 @@ use provisioner_api::{
     Address, AddressList, BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image,
     ImageList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList,
     InstanceReinstall, InstanceRescue, InstanceState, InstanceUpdate, Lease, LeaseList, Machine,
-    MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineScrap,
+    MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineId, MachineList, MachineScrap,
     MachineService, MachineState, MachineUpdate, Network, NetworkList, Replica, ReplicaList, Reservation,
-    ReservationList, Secret, Timeline, TimelineEntry, Why, paths,
+    ReservationList, Secret, Timeline, TimelineEntry, Why, etag, paths,
 };
 use reqwest::{Method, RequestBuilder, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -266,18 +266,35 @@ impl Client {
         answer::json(self.request(Method::POST, paths::MACHINES, &[])?.json(machine)).await
     }
 
-    /// Changes a machine, if it still has this version.
+    /// Changes a machine, if it still has this version. Another one that was made under its name meanwhile may have it, too:
+    /// [`Self::update_seen_machine`] changes none but the one that was seen.
     pub async fn update_machine(
         &self,
         name: &str,
         version: u64,
         update: &MachineUpdate,
     ) -> Result<Machine, ClientError> {
-        let request = self
-            .request(Method::PATCH, paths::MACHINE, &[name])?
-            .header(header::IF_MATCH, format!("\"{version}\""))
-            .json(update);
-        answer::json(request).await
+        self.update_matching_machine(name, format!("\"{version}\""), update).await
+    }
+
+    /// Changes a machine, if it is still the one with this id, in this version.
+    pub async fn update_seen_machine(
+        &self,
+        name: &str,
+        (id, version): (MachineId, u64),
+        update: &MachineUpdate,
+    ) -> Result<Machine, ClientError> {
+        self.update_matching_machine(name, etag(id.0, version), update).await
+    }
+
+    async fn update_matching_machine(
+        &self,
+        name: &str,
+        wanted: String,
+        update: &MachineUpdate,
+    ) -> Result<Machine, ClientError> {
+        let request = self.request(Method::PATCH, paths::MACHINE, &[name])?;
+        answer::json(request.header(header::IF_MATCH, wanted).json(update)).await
     }
 
     /// Forgets a machine.

@@ -31,6 +31,9 @@ const LOGINS: u32 = 300;
 const PATH: usize = 200;
 const NAME: usize = 64;
 
+/// What an entry says among the fields when the request was not done again: no field has such a name.
+const REPLAYED: &str = "(replayed)";
+
 /// Most names of fields, and what stands for those that there are besides.
 const FIELDS: usize = 64;
 const MORE: &str = "…";
@@ -160,6 +163,11 @@ fn query_names(query: &str) -> Vec<String> {
 fn plain(name: &str) -> String {
     let known = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
     if (1..=NAME).contains(&name.len()) && name.chars().all(known) { name.to_owned() } else { "?".to_owned() }
+}
+
+/// Takes down that a request was answered as before, and not done again.
+pub(super) fn replayed(entry: &mut AuditEntry) {
+    entry.fields.push(REPLAYED.to_owned());
 }
 
 /// Names who asks.

@@ -5,15 +5,13 @@
 mod held;
 mod untold;
 
-use self::{
-    held::{Held, whole},
-    untold::Untold,
-};
+pub(super) use self::held::Held;
+use self::{held::whole, untold::Untold};
 use super::{
     audit,
     caller::{Caller, forbidden},
     error::ApiError,
-    once::Once,
+    once::{Once, REPLAYED},
     policy::{Of, Policy, Who},
     readable,
 };
@@ -99,6 +97,9 @@ async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response,
         return audited(guard, &caller, (parts, body), &sent, next).await;
     }
     parts.extensions.insert(caller);
+    if guard.ends == Ends::Never {
+        parts.extensions.insert(held.clone());
+    }
     let response = next.run(Request::from_parts(parts, body)).await;
     if guard.ends == Ends::Never {
         return Ok(response.map(|body| held.followed(body)));
@@ -157,7 +158,10 @@ async fn audited(
             Err(error) => error.into_response(),
         };
         let status = response.status();
-        let Some((service, entry)) = untold.take() else { return response };
+        let Some((service, mut entry)) = untold.take() else { return response };
+        if response.headers().contains_key(REPLAYED) {
+            audit::replayed(&mut entry);
+        }
         match audit::told(&service, entry, audit::outcome(status), status, seldom).await {
             Ok(()) => response,
             Err(error) => error.into_response(),

@@ -4,7 +4,7 @@ use super::{
     convert,
     error::{ApiError, Body},
     instances::{find, tagged},
-    machines::{another_version, etag},
+    version::{Bare, another_version, is_wanted},
 };
 use crate::{
     clock,
@@ -13,7 +13,7 @@ use crate::{
 };
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use jiff::Timestamp;
@@ -44,7 +44,7 @@ pub(crate) async fn update(
     }
     let (mut stale, mut late) = (false, false);
     let changed = service.instance_change_loaded(&record, |record, now| {
-        stale = !is_wanted(&headers, record);
+        stale = !is_wanted(&headers, record.id.0, record.version, Bare::Taken);
         late = body.protected == Some(true) && record.given_back(own.as_ref()).is_some();
         if stale || late { None } else { changed(record, &body, now) }
     });
@@ -57,13 +57,6 @@ pub(crate) async fn update(
     }
     let own = own.filter(|own| record.machine == Some(own.id()));
     Ok(tagged(convert::instance(&service, &record, own.as_ref(), clock::now())))
-}
-
-/// Whether `If-Match`, where it is given, names the version that there is.
-pub(super) fn is_wanted(headers: &HeaderMap, record: &InstanceRecord) -> bool {
-    headers
-        .get(header::IF_MATCH)
-        .is_none_or(|wanted| wanted == "*" || wanted.as_bytes() == etag(record.version).as_bytes())
 }
 
 fn changed(

@@ -6,10 +6,11 @@ use super::{
     convert,
     error::{ApiError, Body, OptionalBody, Query},
     instance_network,
-    instance_update::{check_deadline, check_unprotected, is_wanted},
-    machines::{EventQuery, FACTS, another_version, etag, event_list},
+    instance_update::{check_deadline, check_unprotected},
+    machines::{EventQuery, FACTS, event_list},
     pages, timeline,
     validate::Fields,
+    version::{Bare, another_version, is_wanted},
     watch, why,
 };
 use crate::{
@@ -26,7 +27,7 @@ use axum::{
 };
 use provisioner_api::{
     DeleteInstance, EventList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId,
-    InstanceList, InstanceState, MachineState, Why, WhyMachine,
+    InstanceList, InstanceState, MachineState, Why, WhyMachine, etag,
 };
 use provisioner_lifecycle::{Refusal, Request, is_overdue, may_write_over};
 use serde::Deserialize;
@@ -233,7 +234,7 @@ pub(crate) async fn delete(
     let mut refusal = Ok(());
     let changed = service
         .instance_change_loaded(&record, |record, _| {
-            refusal = if is_wanted(&headers, record) {
+            refusal = if is_wanted(&headers, record.id.0, record.version, Bare::Refused) {
                 check_unprotected(record)
             } else {
                 Err(another_version("instance", &record.name, record.version))
@@ -419,5 +420,5 @@ pub(crate) async fn why(
 }
 
 pub(super) fn tagged(instance: Instance) -> Response {
-    ([(header::ETAG, etag(instance.version))], Json(instance)).into_response()
+    ([(header::ETAG, etag(instance.id.0, instance.version))], Json(instance)).into_response()
 }

@@ -8,6 +8,7 @@ use super::{
     instance_update::check_unprotected,
     pages, timeline,
     validate::Fields,
+    version::{Bare, another_version, is_wanted},
     watch, why,
 };
 use crate::{
@@ -27,7 +28,7 @@ use jiff::Timestamp;
 use provisioner_api::{
     BmcProtocol, BmcSpec, Choice, ChooseRequest, ErasePolicy, EventList, Machine, MachineAction,
     MachineActionRequest, MachineCreate, MachineId, MachineList, MachineSpec, MachineState, MachineUpdate,
-    Secret, Why,
+    Secret, Why, etag as etag_of,
 };
 use provisioner_lifecycle::{
     Fact, Machine as Core, Refusal, Request, admit, may_write_over, observe, unwiped,
@@ -201,7 +202,7 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let record = service.machine(&name).await?;
     let macs = checked(&caller, &record, &body)?;
-    check_version(&headers, &record)?;
+    check_version(&headers, &record, Bare::Taken)?;
     // A password is for the BMC that it was given for, and never shown to what comes in its place.
     let logs_in = body.bmc.as_ref().is_some_and(|bmc| bmc.protocol.needs_login());
     let (limited, moved) = (caller.pools().is_some(), moves(&caller, &record, &body));
@@ -219,7 +220,7 @@ pub(crate) async fn update(
     let body = MachineUpdate { macs, ..body };
     let changed = service
         .machine_change(record.id(), |now_it_is, now| {
-            check_version(&headers, now_it_is)?;
+            check_version(&headers, now_it_is, Bare::Taken)?;
             if limited && body.bmc.is_some() && now_it_is.spec.bmc != record.spec.bmc {
                 let detail = "its BMC was changed by somebody else meanwhile; look at it again";
                 return Err(ApiError::conflict(detail));
@@ -427,20 +428,11 @@ pub(super) fn is_another(old: &BmcSpec, new: &BmcSpec) -> bool {
 }
 
 /// `If-Match`, where it is given, must name the version that there is.
-fn check_version(headers: &HeaderMap, record: &MachineRecord) -> Result<(), ApiError> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
-    if wanted.as_bytes() == etag(record.generation).as_bytes() || wanted == "*" {
+fn check_version(headers: &HeaderMap, record: &MachineRecord, bare: Bare) -> Result<(), ApiError> {
+    if is_wanted(headers, record.id().0, record.generation, bare) {
         return Ok(());
     }
     Err(another_version("machine", &record.name, record.generation))
-}
-
-/// What is told when `If-Match` names another version than there is.
-pub(super) fn another_version(kind: &str, name: &str, version: u64) -> ApiError {
-    let detail = format!(
-        "{kind} `{name}` was changed by somebody else meanwhile, and is at version {version} now; look at it again"
-    );
-    ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
 }
 
 /// Forgets a machine that nobody owns.
@@ -456,7 +448,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let record = service.machine(&key).await?;
     // Nobody changes it between this and its end: that compares the version.
-    check_version(&headers, &record)?;
+    check_version(&headers, &record, Bare::Refused)?;
     if record.owner().is_some() {
         let detail = "an instance owns this machine; `billet instance delete` gives it back first, and if it is too dead to be wiped, `billet why NAME` has the command that forgets it as scrap (`--scrap`)";
         return Err(ApiError::new(StatusCode::CONFLICT, "refused", detail));
@@ -654,9 +646,10 @@ pub(super) async fn shown(service: &Service, record: &MachineRecord) -> Result<R
 }
 
 fn tagged(machine: Machine) -> Response {
-    ([(header::ETAG, etag(machine.version))], Json(machine)).into_response()
+    ([(header::ETAG, etag_of(machine.id.0, machine.version))], Json(machine)).into_response()
 }
 
+/// Of a user, who has no id.
 pub(super) fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }

@@ -46,6 +46,7 @@ mod timeline;
 mod tokens;
 mod users;
 mod validate;
+mod version;
 mod watch;
 mod why;
 mod works;

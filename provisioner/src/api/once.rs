@@ -3,32 +3,33 @@
 //! done, and what is answered is kept behind it, for a day.
 //!
 //! A process that dies in between leaves a claim without an answer: whoever sends it again is told to look, and nothing is
-//! ever done twice. A refusal (4xx) did nothing, so that the name is free again; any other answer stands.
+//! ever done twice. A refusal (4xx) did nothing, so that the name is free again. After an outage (503), which may have come
+//! before or after it was done, whoever sends it again is told to look at once; any other answer stands.
 
 use super::error::{ApiError, IN_FLIGHT};
 use crate::{
     clock,
     keys::sha256_hex,
     service::Service,
-    store::{KeptAnswer, KnownRequest},
+    store::{KeptAnswer, KnownRequest, StoreError},
     text::chain,
 };
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts, response},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::paths;
+use provisioner_api::{Problem, paths};
 use std::sync::Arc;
 
 /// The header with the name of a request.
 pub(super) const KEY: &str = "idempotency-key";
 
 /// The header of an answer that was given before.
-const REPLAYED: &str = "idempotency-replayed";
+pub(super) const REPLAYED: &str = "idempotency-replayed";
 
 /// How long a name stands for the same request.
 pub(crate) const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -39,8 +40,17 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 /// The longest name.
 const MOST: usize = 255;
 
-/// What is kept is text of this length at most, far more than any answer has.
+/// An answer is text of this length at most, far more than any has.
 const ANSWER: usize = 16 * 1024 * 1024;
+
+/// The longest answer that is kept.
+const LONG: usize = 1024 * 1024;
+
+/// Most names of one caller that are kept at once, which is for a day.
+const NAMES: u64 = 20_000;
+
+/// The word for a request of which nobody knows whether it was done.
+const IN_DOUBT: &str = "in-doubt";
 
 /// Where a `POST` creates or orders something, and answers no secret.
 pub(super) const ORDERS: [&str; 15] = [
@@ -106,7 +116,13 @@ impl Once {
         let (store, now, key) = (&self.service.store, clock::now(), (&*self.caller, &*self.name));
         let oldest = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
         match store.idempotency_claim(key, &self.request, now, oldest).await {
-            Ok(None) => {}
+            Ok(None) => {
+                if let Err(error) = self.check_room().await {
+                    // Nothing was done.
+                    Self::noted(store.idempotency_release(key).await);
+                    return error.into_response();
+                }
+            }
             Ok(Some(known)) => return again(&known, &self.request, now),
             Err(error) => return ApiError::from(error).into_response(),
         }
@@ -118,24 +134,68 @@ impl Once {
         let done = if parts.status.is_client_error() {
             store.idempotency_release(key).await
         } else {
-            let text =
-                |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let answer = KeptAnswer {
-                status: parts.status.as_u16(),
-                etag: text(header::ETAG),
-                content_type: text(header::CONTENT_TYPE),
-                body: String::from_utf8_lossy(&body).into_owned(),
-            };
-            store.idempotency_keep(key, &answer).await
+            store.idempotency_keep(key, &kept(&parts, &body)).await
         };
+        Self::noted(done);
+        Response::from_parts(parts, Body::from(body))
+    }
+
+    /// Whether the caller has room for another name.
+    async fn check_room(&self) -> Result<(), ApiError> {
+        if self.service.store.idempotency_count(&self.caller).await? <= NAMES {
+            return Ok(());
+        }
+        let detail = format!(
+            "more than {NAMES} requests with an Idempotency-Key came by this token within a day; go on later, or without the header"
+        );
+        Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "limit", detail))
+    }
+
+    /// Says that something can't be taken down. It is done all the same; who sends it again is told to look.
+    fn noted(done: Result<(), StoreError>) {
         if let Err(error) = done {
-            // It is done all the same; who sends it again is told to look.
             tracing::warn!(
                 error = chain(&error),
                 "the answer to a request with an Idempotency-Key can't be kept"
             );
         }
-        Response::from_parts(parts, Body::from(body))
+    }
+}
+
+/// What whoever sends it again is to be answered.
+fn kept(parts: &response::Parts, body: &[u8]) -> KeptAnswer {
+    // What was away may have gone before anything was done, or after it.
+    if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+        return doubt(
+            "something was away while this request was done (503), so nobody knows whether it was; look, and send it with another Idempotency-Key if it was not",
+        );
+    }
+    if body.len() > LONG {
+        return doubt(&format!(
+            "this request was answered with {}, and the answer was too long to be kept; look at what it did",
+            parts.status
+        ));
+    }
+    let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    KeptAnswer {
+        status: parts.status.as_u16(),
+        etag: text(header::ETAG),
+        content_type: text(header::CONTENT_TYPE),
+        body: String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// The answer to whoever sends again what can't be answered as before.
+fn doubt(detail: &str) -> KeptAnswer {
+    let status = StatusCode::CONFLICT.as_u16();
+    let problem =
+        Problem { kind: IN_DOUBT.to_owned(), status, detail: detail.to_owned(), fields: Vec::new() };
+    KeptAnswer {
+        status,
+        etag: None,
+        content_type: Some("application/problem+json".to_owned()),
+        // Our own types always serialise.
+        body: serde_json::to_string(&problem).unwrap_or_default(),
     }
 }
 
@@ -169,7 +229,7 @@ fn again(known: &KnownRequest, request: &str, now: Timestamp) -> Response {
         }
         None => {
             let detail = "this request was cut off, so nobody knows whether it was done; look, and send it with another Idempotency-Key if it was not";
-            ApiError::new(StatusCode::CONFLICT, "in-doubt", detail).into_response()
+            ApiError::new(StatusCode::CONFLICT, IN_DOUBT, detail).into_response()
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `/v1/watch`: what changes, as server-sent events. Each watcher has a task that reads the feed from where it is, so that
-//! nothing waits in memory for who reads slowly; and each event is held against the token's pools when it is sent.
+//! nothing waits in memory for who reads slowly; and each event is held against the token and its pools when it is sent.
 //!
-//! Deliberately not here: how changes are found (`feed`), and the end of a right (`auth::held`, by the route).
+//! Deliberately not here: how changes are found (`feed`), and what ends a right (`auth::held`).
 
 use super::{
+    auth::Held,
     caller::Caller,
     convert,
     error::{ApiError, Query},
@@ -28,7 +29,10 @@ use provisioner_api::{
 };
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
 
 /// How often a stream without news shows that it is alive: proxies and firewalls drop silent ones.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -36,8 +40,8 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How many changes are read of the feed at once.
 const PART: usize = 64;
 
-/// How many events wait for who reads them.
-const WAITING: usize = 16;
+/// How many events wait for who reads them: no more than has to, since what waits is sent even if the right to it ends meanwhile.
+const WAITING: usize = 1;
 
 /// How long an event waits for its reader before the stream ends. Who comes again goes on where it ended.
 const STUCK: Duration = Duration::from_secs(30);
@@ -67,6 +71,7 @@ pub(crate) struct Watched {
 struct Watcher {
     service: Arc<Service>,
     caller: Caller,
+    held: Held,
     filter: Watched,
     /// Up to where everything was told.
     position: Position,
@@ -86,6 +91,7 @@ struct Watcher {
 pub(crate) async fn watch(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    Extension(held): Extension<Held>,
     headers: HeaderMap,
     Query(filter): Query<Watched>,
 ) -> Result<Response, ApiError> {
@@ -94,7 +100,7 @@ pub(crate) async fn watch(
     let place = feed::place(&service, caller.name()).ok_or_else(crowded)?;
     let now = feed::position(&service).await?;
     let (events, told) = mpsc::channel(WAITING);
-    let watcher = Watcher { service, caller, filter, position: since.unwrap_or(now), _place: place };
+    let watcher = Watcher { service, caller, held, filter, position: since.unwrap_or(now), _place: place };
     tokio::spawn(watcher.watch(events));
     let stream = futures::stream::unfold(told, async |mut told| {
         let event: sse::Event = told.recv().await?;
@@ -163,16 +169,14 @@ impl Watcher {
     async fn tell(&mut self, events: &mpsc::Sender<sse::Event>) -> Result<(), Over> {
         let mut bell = self.service.feed.bell();
         let began = WatchBegan { since: self.position.to_string() };
-        send(events, event(WATCH_BEGAN, self.position, &began)).await?;
+        self.send(events, event(WATCH_BEGAN, self.position, &began)).await?;
+        let mut due = Instant::now() + ALIVE;
         loop {
             bell.mark_unchanged();
             match self.service.feed.behind(self.position, PART) {
+                // It is rung for others' changes, too.
                 Ok(entries) if entries.is_empty() => {
-                    if tokio::time::timeout(ALIVE, bell.changed()).await.is_err() {
-                        // What isn't theirs moves them on, too, so that they are not too far behind when they come again.
-                        let alive = sse::Event::default().comment("alive").id(self.position.to_string());
-                        send(events, alive).await?;
-                    }
+                    let _ = timeout_at(due, bell.changed()).await;
                 }
                 Ok(entries) => {
                     for entry in entries {
@@ -182,33 +186,58 @@ impl Watcher {
                 }
                 Err(missed) => self.reset(events, missed).await?,
             }
+            if Instant::now() >= due {
+                // What isn't theirs moves them on, too, so that they are not too far behind when they come again.
+                let alive = sse::Event::default().comment("alive").id(self.position.to_string());
+                self.send(events, alive).await?;
+                due = Instant::now() + ALIVE;
+            }
         }
     }
 
     async fn tell_entry(&self, events: &mpsc::Sender<sse::Event>, entry: &Entry) -> Result<(), Over> {
-        match self.change(entry).await {
-            Ok(Some((name, change))) => send(events, event(name, entry.position, &change)).await,
-            Ok(None) => Ok(()),
+        let Some((name, change)) = self.news(entry) else { return Ok(()) };
+        // First the place, then the right and the object: neither is old when it is sent.
+        let place = place(events).await?;
+        let _turn = self.service.feed.reading().await;
+        self.check_right().await?;
+        let shown = if name == WATCH_CHANGED { self.shown(change).await } else { Ok(Some(change)) };
+        match shown {
+            Ok(Some(change)) => place.send(event(name, entry.position, &change)),
+            Ok(None) => {}
             // Who comes again goes on before it.
             Err(error) => {
                 tracing::debug!(
                     error = chain(&error),
                     "a change can't be told; its watcher has to come again"
                 );
-                Err(Over)
+                return Err(Over);
             }
         }
+        Ok(())
+    }
+
+    async fn send(&self, events: &mpsc::Sender<sse::Event>, event: sse::Event) -> Result<(), Over> {
+        let place = place(events).await?;
+        self.check_right().await?;
+        place.send(event);
+        Ok(())
+    }
+
+    /// Who may not watch any more is told nothing more, also if their socket took nothing meanwhile.
+    async fn check_right(&self) -> Result<(), Over> {
+        if self.held.is_held().await { Ok(()) } else { Err(Over) }
     }
 
     /// From now on, before the reader lists: what the list doesn't have comes behind.
     async fn reset(&mut self, events: &mpsc::Sender<sse::Event>, missed: Missed) -> Result<(), Over> {
         self.position = feed::position(&self.service).await.map_err(|_| Over)?;
         let detail = format!("changes were missed: {missed}; list again, this stream goes on meanwhile");
-        send(events, event(WATCH_RESET, self.position, &WatchReset { detail })).await
+        self.send(events, event(WATCH_RESET, self.position, &WatchReset { detail })).await
     }
 
-    /// What is told of a change; nothing, if it is none of theirs.
-    async fn change(&self, entry: &Entry) -> Result<Option<(&'static str, WatchChange)>, ServiceError> {
+    /// What is told of a change, without the object; nothing, if it is none of theirs.
+    fn news(&self, entry: &Entry) -> Option<(&'static str, WatchChange)> {
         let kind = entry.object.kind;
         let sees = |facet: &&Facet| is_seen(&self.caller, kind, facet) && matches(&self.filter, kind, facet);
         let (before, after) = (entry.before.as_ref().filter(sees), entry.after.as_ref());
@@ -221,15 +250,15 @@ impl Watcher {
             instance: None,
             image: None,
         };
-        Ok(match (before, after, after.filter(sees)) {
-            (_, _, Some(seen)) => self.shown(of(&seen.name)).await?.map(|shown| (WATCH_CHANGED, shown)),
+        match (before, after, after.filter(sees)) {
+            (_, _, Some(seen)) => Some((WATCH_CHANGED, of(&seen.name))),
             (None, _, None) => None,
             // By its new name only if they may know that.
             (Some(_), Some(after), None) if is_seen(&self.caller, kind, after) => {
                 Some((WATCH_LEFT, of(&after.name)))
             }
             (Some(before), _, _) => Some((WATCH_DELETED, of(&before.name))),
-        })
+        }
     }
 
     /// With the object as it is now. Nothing, if it is gone or not theirs by now: another change tells that.
@@ -309,6 +338,7 @@ fn event(name: &str, position: Position, data: &impl Serialize) -> sse::Event {
     sse::Event::default().event(name).id(position.to_string()).data(data)
 }
 
-async fn send(events: &mpsc::Sender<sse::Event>, event: sse::Event) -> Result<(), Over> {
-    events.send_timeout(event, STUCK).await.map_err(|_| Over)
+/// A place for an event, as soon as its reader has one.
+async fn place(events: &mpsc::Sender<sse::Event>) -> Result<mpsc::Permit<'_, sse::Event>, Over> {
+    timeout(STUCK, events.reserve()).await.map_err(|_| Over)?.map_err(|_| Over)
 }

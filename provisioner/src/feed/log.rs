@@ -108,7 +108,9 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Missed {
     /// The position is another history's.
-    #[error("the service was started again, or this is another replica, or the database was restored")]
+    #[error(
+        "the service was started again, or this is another replica, or the database was restored, or everything was frozen or let go on"
+    )]
     OtherHistory,
     /// What followed is not kept any more.
     #[error("more has changed since than is kept")]
@@ -121,16 +123,15 @@ pub(super) struct Log {
     history: Uuid,
     /// How many changes there were.
     newest: u64,
-    /// The last ones, at most `most`.
+    /// The last ones.
     entries: VecDeque<Entry>,
-    most: usize,
     known: HashMap<Object, Seen>,
 }
 
 impl Log {
-    /// A history that begins with what there is, and keeps so many changes.
-    pub(super) fn new(history: Uuid, known: HashMap<Object, Seen>, most: usize) -> Self {
-        Self { history, newest: 0, entries: VecDeque::new(), most, known }
+    /// A history that begins with what there is.
+    pub(super) fn new(history: Uuid, known: HashMap<Object, Seen>) -> Self {
+        Self { history, newest: 0, entries: VecDeque::new(), known }
     }
 
     /// Behind everything that is known.
@@ -139,7 +140,8 @@ impl Log {
     }
 
     /// Compares what there is with what was known. What went comes first, so that a name is given up before it is taken.
-    pub(super) fn take(&mut self, census: HashMap<Object, Seen>) {
+    /// So many changes are kept at most.
+    pub(super) fn take(&mut self, census: HashMap<Object, Seen>, most: usize) {
         let known = std::mem::replace(&mut self.known, census);
         let gone = known.iter().filter(|(object, _)| !self.known.contains_key(object));
         let gone = gone.map(|(object, seen)| (*object, Some(seen.facet.clone()), None));
@@ -155,7 +157,7 @@ impl Log {
             let position = self.newest();
             self.entries.push_back(Entry { position, object, before, after });
         }
-        let surplus = self.entries.len().saturating_sub(self.most);
+        let surplus = self.entries.len().saturating_sub(most);
         self.entries.drain(..surplus);
     }
 

@@ -21,8 +21,11 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-/// How many changes are kept: who misses more has to list again.
+/// How many changes are kept at least: who misses more has to list again.
 const KEPT: usize = 8192;
+
+/// How many are kept for each object that there is: in a large fleet something changes of everything at once.
+const OF_EACH: usize = 4;
 
 /// Between two looks without a poke: what another process wrote whose word was lost.
 const LOOK: Duration = Duration::from_secs(5);
@@ -35,6 +38,9 @@ const SHARE: u32 = 9;
 
 /// After a look that failed.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// When no look succeeded for so long, the feed ends, and with it all that watch: they would be told nothing, and not know it.
+const BLIND: Duration = Duration::from_secs(60);
 
 /// How long a position is kept for somebody who listed and has not watched yet.
 const UNUSED: Duration = Duration::from_secs(300);
@@ -54,6 +60,8 @@ pub(crate) struct Feed {
     turn: tokio::sync::Mutex<()>,
     /// Rung when something changed, and when it ended.
     bell: watch::Sender<()>,
+    /// Held while a change is read for a watcher: other requests never wait for all of them.
+    reader: tokio::sync::Mutex<()>,
     watchers: Mutex<Watchers>,
 }
 
@@ -106,10 +114,11 @@ pub(crate) async fn position(service: &Arc<Service>) -> Result<Position, StoreEr
     }
     // Before the look: a poke that comes while it is taken has another taken.
     let news = service.hub.news();
-    let log = Log::new(Uuid::new_v4(), service.store.census().await?, KEPT);
+    let looks = Looks { frozen: service.works.shown().is_some(), failing: None };
+    let log = Log::new(Uuid::new_v4(), service.store.census().await?);
     let position = log.newest();
     *held(&feed.log) = Some(log);
-    tokio::spawn(run(Arc::clone(service), news));
+    tokio::spawn(run(Arc::clone(service), news, looks));
     Ok(position)
 }
 
@@ -123,6 +132,11 @@ impl Feed {
     /// Rung when there are changes. Ask for it *before* looking for them.
     pub(crate) fn bell(&self) -> watch::Receiver<()> {
         self.bell.subscribe()
+    }
+
+    /// The turn to read a change for a watcher; there is one for all of them.
+    pub(crate) async fn reading(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.reader.lock().await
     }
 
     /// Whether nobody watches, nor asked for a position lately.
@@ -142,14 +156,28 @@ impl Drop for Ends<'_> {
     }
 }
 
-async fn run(service: Arc<Service>, mut news: watch::Receiver<()>) {
+/// What is known from one look to the next.
+struct Looks {
+    /// Whether everything was frozen: that is shown of each machine, though none changes by it.
+    frozen: bool,
+    /// Since when no look succeeded.
+    failing: Option<Instant>,
+}
+
+async fn run(service: Arc<Service>, mut news: watch::Receiver<()>, mut looks: Looks) {
     let feed = &service.feed;
     let ends = Ends(feed);
     loop {
         let wait = tokio::select! {
             () = service.stopping.cancelled() => return,
-            wait = look(&service, &mut news) => wait,
+            wait = look(&service, &mut news, &mut looks) => wait,
         };
+        if looks.failing.is_some_and(|since| since.elapsed() >= BLIND) {
+            tracing::error!("what changed can't be read for a minute; who watches is cut off");
+            let _turn = feed.turn.lock().await;
+            drop(ends);
+            return;
+        }
         tokio::select! {
             () = service.stopping.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
@@ -169,30 +197,47 @@ async fn run(service: Arc<Service>, mut news: watch::Receiver<()>) {
 }
 
 /// Looks what changed. How long to wait at least before the next look.
-async fn look(service: &Service, news: &mut watch::Receiver<()>) -> Duration {
+async fn look(service: &Service, news: &mut watch::Receiver<()>, looks: &mut Looks) -> Duration {
     news.mark_unchanged();
     let began = Instant::now();
-    match service.store.census().await {
-        Ok(census) => {
-            let mut log = held(&service.feed.log);
-            if let Some(log) = &mut *log {
-                let before = log.newest();
-                log.take(census);
-                if log.newest() == before {
-                    return SPACING.max(began.elapsed() * SHARE);
-                }
-            }
-        }
+    let frozen = service.works.shown().is_some();
+    let census = match service.store.census().await {
+        Ok(census) => census,
         Err(error) => {
-            tracing::debug!(error = chain(&error), "what changed can't be read; it is tried again");
+            // What was told of is still to be looked for.
+            news.mark_changed();
+            if looks.failing.is_none() {
+                looks.failing = Some(began);
+                tracing::warn!(error = chain(&error), "what changed can't be read; it is tried again");
+            }
             return AGAIN;
         }
+    };
+    looks.failing = None;
+    let flips = std::mem::replace(&mut looks.frozen, frozen) != frozen;
+    if take(&mut held(&service.feed.log), census, flips) {
+        service.feed.bell.send_replace(());
     }
-    service.feed.bell.send_replace(());
     SPACING.max(began.elapsed() * SHARE)
+}
+
+/// Takes down what there is. Whether that is news to somebody. When everything is frozen or let go on, what is shown of all is
+/// another: then a new history begins, so that each watcher lists again.
+fn take(log: &mut Option<Log>, census: HashMap<Object, Seen>, flips: bool) -> bool {
+    let Some(log) = log else { return false };
+    if flips {
+        *log = Log::new(Uuid::new_v4(), census);
+        return true;
+    }
+    let (before, most) = (log.newest(), KEPT.max(OF_EACH * census.len()));
+    log.take(census, most);
+    log.newest() != before
 }
 
 /// Locks. Nothing that is done under these locks can leave them half changed.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

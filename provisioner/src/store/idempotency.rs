@@ -9,6 +9,7 @@ use super::{
     micros, time,
 };
 use jiff::Timestamp;
+use uuid::Uuid;
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +50,26 @@ impl Store {
             .bind(name)
             .bind(micros(oldest));
         self.writer.run(forget).await?;
-        let insert = sql("INSERT INTO idempotency (caller, name, request, began) VALUES ($1, $2, $3, $4)
+        // Until there is an answer, its place says whose claim this is, so that none but this one is ever taken back.
+        let mine = Uuid::new_v4().to_string();
+        let insert =
+            sql("INSERT INTO idempotency (caller, name, request, began, answer) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (caller, name) DO NOTHING")
-        .bind(caller)
-        .bind(name)
-        .bind(request)
-        .bind(micros(now));
-        if self.writer.run(insert).await? > 0 {
-            return Ok(None);
+            .bind(caller)
+            .bind(name)
+            .bind(request)
+            .bind(micros(now))
+            .bind(&mine);
+        match self.writer.run(insert).await {
+            Ok(0) => {}
+            Ok(_) => return Ok(None),
+            Err(error) => {
+                // It may stand there all the same, and nothing is done under it.
+                let unclaim = sql("DELETE FROM idempotency
+                     WHERE caller = $1 AND name = $2 AND status IS NULL AND answer = $3");
+                let _ = self.writer.run(unclaim.bind(caller).bind(name).bind(&mine)).await;
+                return Err(error.into());
+            }
         }
         let row = sql("SELECT request, began, status, etag, content_type, answer FROM idempotency
              WHERE caller = $1 AND name = $2")
@@ -92,6 +105,16 @@ impl Store {
         let release = sql("DELETE FROM idempotency WHERE caller = $1 AND name = $2").bind(caller).bind(name);
         self.writer.run(release).await?;
         Ok(())
+    }
+
+    /// How many names a caller has.
+    pub(crate) async fn idempotency_count(&self, caller: &str) -> Result<u64, StoreError> {
+        let row = sql("SELECT count(*) AS names FROM idempotency WHERE caller = $1")
+            .bind(caller)
+            .fetch_optional(&mut *self.api_reader.get().await?)
+            .await?;
+        let names: i64 = row.map_or(Ok(0), |row| row.try_get("names"))?;
+        Ok(names.unsigned_abs())
     }
 
     /// Forgets what was asked before.

@@ -14,7 +14,8 @@ use std::{io, sync::Arc, time::Duration};
 const LOOK: Duration = Duration::from_secs(2);
 
 /// A right as it was when the request came.
-pub(super) struct Held {
+#[derive(Clone)]
+pub(in crate::api) struct Held {
     pub(super) service: Arc<Service>,
     pub(super) caller: Caller,
     /// The hash of the token.
@@ -43,7 +44,8 @@ impl Held {
         }
     }
 
-    async fn is_held(&self) -> bool {
+    /// Whether they still may.
+    pub(in crate::api) async fn is_held(&self) -> bool {
         // Its end is known, also while the database is away.
         if self.caller.0.is_expired(clock::now()) {
             return false;

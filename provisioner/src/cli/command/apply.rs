@@ -110,11 +110,11 @@ async fn perform(session: &mut Session<'_>, step: Step) -> Result<(), CliError> 
         Step::AddMachine { create, then } => {
             let machine = client.add_machine(&create).await?;
             if let Some(then) = then {
-                client.update_machine(&machine.name, machine.version, &then).await?;
+                client.update_seen_machine(&machine.name, (machine.id, machine.version), &then).await?;
             }
         }
-        Step::ChangeMachine { name, version, update } => {
-            client.update_machine(&name, version, &update).await?;
+        Step::ChangeMachine { name, seen, update } => {
+            client.update_seen_machine(&name, seen, &update).await?;
         }
         Step::CreateInstance { create } => {
             client.create_instance(&create).await?;

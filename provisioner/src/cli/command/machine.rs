@@ -377,6 +377,7 @@ async fn change(session: &mut Session<'_>, set: Set) -> Result<(), CliError> {
         zone: set.zone.map(Some).or(set.no_zone.then_some(None)),
         rack: set.rack.map(Some).or(set.no_rack.then_some(None)),
     };
-    let machine = session.client.update_machine(&set.machine, before.version, &update).await?;
+    let machine =
+        session.client.update_seen_machine(&set.machine, (before.id, before.version), &update).await?;
     session.ui.outcome(&machine, &format!("machine {} is changed", machine.name))
 }

@@ -94,7 +94,8 @@ instance/web created
     let create: MachineCreate = serde_json::from_slice(&sent[1].body).unwrap();
     assert_eq!(create.bmc_password.reveal(), "hunter2");
     let versions: Vec<_> = sent[2..4].iter().map(|asked| asked.if_match.as_deref()).collect();
-    assert_eq!(versions, [Some("\"7\""), Some("\"7\"")], "a change names the version that was seen");
+    let seen = Some("\"00000000000000000000000000000001-7\"");
+    assert_eq!(versions, [seen, seen], "a change names the version that was seen");
     let update: MachineUpdate = serde_json::from_slice(&sent[3].body).unwrap();
     assert!(
         update.pool.as_deref() == Some("gpu") && update.bmc_password.is_none() && update.labels.is_none()

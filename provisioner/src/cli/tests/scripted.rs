@@ -197,7 +197,7 @@ async fn changing_keeps_other_labels_and_names_the_version() {
         .await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let patch = fake.asked().pop().unwrap();
-    assert_eq!(patch.if_match.as_deref(), Some("\"7\""));
+    assert_eq!(patch.if_match.as_deref(), Some("\"00000000000000000000000000000001-7\""));
     let update: MachineUpdate = serde_json::from_slice(&patch.body).unwrap();
     assert_eq!(update.maintenance, Some(false));
     let labels: Vec<_> = update.labels.unwrap().into_iter().collect();

@@ -33,22 +33,22 @@ const HISTORY: Uuid = Uuid::from_u128(7);
 
 #[test]
 fn a_look_tells_what_is_new_another_or_gone_and_what_went_first() {
-    let mut log = Log::new(HISTORY, census(&[(1, 1), (2, 1), (3, 1)]), 100);
+    let mut log = Log::new(HISTORY, census(&[(1, 1), (2, 1), (3, 1)]));
     let start = log.newest();
-    log.take(census(&[(1, 1), (2, 2), (4, 1)]));
+    log.take(census(&[(1, 1), (2, 2), (4, 1)]), 100);
     assert_eq!(short(&log.behind(start, 9).unwrap()), ["-3", "~2", "+4"]);
     assert_eq!(short(&log.behind(start, 1).unwrap()), ["-3"], "a part at a time");
     let end = log.newest();
-    log.take(census(&[(1, 1), (2, 2), (4, 1)]));
+    log.take(census(&[(1, 1), (2, 2), (4, 1)]), 100);
     assert_eq!(log.newest(), end, "nothing changed");
     assert_eq!(log.behind(end, 9).unwrap(), []);
 }
 
 #[test]
 fn a_resume_is_decided_by_history_and_age() {
-    let mut log = Log::new(HISTORY, census(&[]), 3);
+    let mut log = Log::new(HISTORY, census(&[]));
     for version in 1..=5 {
-        log.take(census(&[(1, version)]));
+        log.take(census(&[(1, version)]), 3);
     }
     let at = |at: u64| Position { history: HISTORY, at };
     for (position, got) in [
@@ -91,13 +91,13 @@ proptest! {
         steps in prop::collection::vec((prop::collection::btree_map(0u128..6, 1i64..4, 0..6), any::<bool>(), 1usize..5), 1..60),
         most in 1usize..12,
     ) {
-        let mut log = Log::new(HISTORY, census(&[]), most);
+        let mut log = Log::new(HISTORY, census(&[]));
         let mut told: HashMap<Object, Facet> = HashMap::new();
         let mut position = log.newest();
         let count = steps.len();
         for (step, (versions, reads, part)) in steps.into_iter().enumerate() {
             let versions: Vec<_> = versions.into_iter().collect();
-            log.take(census(&versions));
+            log.take(census(&versions), most);
             if !reads && step + 1 < count {
                 continue;
             }

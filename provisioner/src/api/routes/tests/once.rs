@@ -42,6 +42,11 @@ fn machine(name: &str, password: &str) -> String {
     )
 }
 
+/// What an entry of the audit log says.
+fn entry_of(record: &provisioner_api::AuditRecord) -> String {
+    serde_json::to_string(record).unwrap()
+}
+
 #[tokio::test]
 async fn what_is_sent_again_is_answered_as_before_and_done_once() {
     let world = World::new().await;
@@ -53,6 +58,9 @@ async fn what_is_sent_again_is_answered_as_before_and_done_once() {
     assert_eq!((first.0, first.1), (StatusCode::CREATED, false), "{}", first.3);
     let again = sent(&world.router, request(&admin, paths::MACHINES, "k1", &body)).await;
     assert_eq!(again, (first.0, true, first.2.clone(), first.3.clone()));
+    let told = world.service.store.audit_newest(2).await.unwrap();
+    let replays = told.iter().map(|record| entry_of(record).contains("(replayed)"));
+    assert_eq!(replays.filter(|replays| *replays).count(), 1, "the log tells the second from the first");
     // Also when what it made is gone meanwhile: it is not made anew.
     assert_eq!(
         world.ask(Some(&admin), &Method::DELETE, "/v1/machines/m1", "").await.0,
@@ -114,6 +122,39 @@ async fn what_answers_a_secret_takes_no_key_and_does_nothing() {
     assert_eq!(refused.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.3);
     assert!(refused.3.contains(r#""field":"Idempotency-Key""#), "{}", refused.3);
     assert!(world.service.store.token_list().await.unwrap().iter().all(|token| token.name != "new"));
+}
+
+/// A route that answers this, and counts how often.
+fn answering(world: &World, status: StatusCode, body: String) -> (Router, Arc<AtomicUsize>) {
+    let done = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&done);
+    let handler = move || async move {
+        counts.fetch_add(1, Ordering::SeqCst);
+        (status, body)
+    };
+    let route = Route::new(Method::POST, paths::MACHINES, Policy::roles(OPERATORS, Of::Own), handler);
+    let router = Router::new().route(paths::MACHINES, route.guarded(&world.service));
+    (router.with_state(Arc::clone(&world.service)), done)
+}
+
+#[tokio::test]
+async fn after_an_outage_or_an_answer_too_long_to_keep_one_is_told_to_look_at_once() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    for (key, status, body, words) in [
+        ("away", StatusCode::SERVICE_UNAVAILABLE, "away".to_owned(), "nobody knows"),
+        ("long", StatusCode::OK, "x".repeat((1 << 20) + 1), "too long to be kept"),
+    ] {
+        let (router, done) = answering(&world, status, body);
+        assert_eq!(
+            router.clone().oneshot(request(&admin, paths::MACHINES, key, "{}")).await.unwrap().status(),
+            status
+        );
+        let again = sent(&router, request(&admin, paths::MACHINES, key, "{}")).await;
+        assert_eq!((again.0, again.1), (StatusCode::CONFLICT, true), "{key}: {}", again.3);
+        assert!(again.3.contains(r#""type":"in-doubt""#) && again.3.contains(words), "{}", again.3);
+        assert_eq!(done.load(Ordering::SeqCst), 1, "{key}");
+    }
 }
 
 /// A handler that counts, says that it began, and waits to be let on.

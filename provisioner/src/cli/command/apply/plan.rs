@@ -11,8 +11,8 @@ use crate::cli::{
 };
 use crate::store::bmc_place;
 use provisioner_api::{
-    ImageSpec, InstanceCreate, InstanceState, InstanceUpdate, Machine, MachineCreate, MachineUpdate,
-    Reservation, Secret,
+    ImageSpec, InstanceCreate, InstanceState, InstanceUpdate, Machine, MachineCreate, MachineId,
+    MachineUpdate, Reservation, Secret,
 };
 use provisioner_client::{ClientError, MachineFilter};
 use std::collections::{HashMap, HashSet};
@@ -27,8 +27,8 @@ pub(super) enum Step {
     Import { spec: ImageSpec, files: image::Files },
     /// A machine is added, and then told what can't be said of a new one.
     AddMachine { create: Box<MachineCreate>, then: Option<Box<MachineUpdate>> },
-    /// A machine is changed, if it still has this version.
-    ChangeMachine { name: String, version: u64, update: Box<MachineUpdate> },
+    /// A machine is changed, if it is still the one that was seen, in this version.
+    ChangeMachine { name: String, seen: (MachineId, u64), update: Box<MachineUpdate> },
     /// An instance is asked for.
     CreateInstance { create: Box<InstanceCreate> },
     /// An instance is changed.
@@ -222,8 +222,8 @@ impl<'a> Plan<'a, '_> {
         if changes.is_empty() {
             return Ok(Some(Planned::unchanged("machine", name)));
         }
-        let step =
-            Step::ChangeMachine { name: name.to_owned(), version: before.version, update: Box::new(update) };
+        let seen = (before.id, before.version);
+        let step = Step::ChangeMachine { name: name.to_owned(), seen, update: Box::new(update) };
         Ok(Some(Planned::new("machine", name, Outcome::Changed, changes, step)))
     }
 
