@@ -45,7 +45,7 @@ async fn what_was_answered_stands_until_it_is_old() {
     store.idempotency_release(("c", "k")).await.unwrap();
     assert_eq!(claim("asked", 15, 0).await, None);
     let count = async |caller| store.idempotency_count(caller).await.unwrap();
-    assert_eq!((count("c").await, count("d").await, count("e").await), (1, 1, 0));
+    assert_eq!((count("c").await, count("d").await), (1, 0), "what the other had was pruned");
     store.idempotency_prune(after(16)).await.unwrap();
     assert_eq!(claim("asked", 17, 0).await, None);
     store.close().await;
