@@ -88,3 +88,36 @@ async fn a_colleague_is_given_access_logs_in_and_out() {
     assert_eq!(admin.run("user show ann").await.code, 5);
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_log_in_is_one_and_what_cannot_be_kept_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let admin = User::of(&service.connection);
+    let right = admin.file("right", PASSWORD);
+    ok(admin.run(&format!("user create ann --role viewer --password-file {right}")).await);
+    let mut ann = User::nobody();
+    ann.settings = Some(ann.folder.path().to_owned());
+    let at = |name: &str| ann.folder.path().join(name).display().to_string();
+    let file = at("ann.toml");
+    let text = format!("url = {:?}\nca = '''{}'''\n", service.connection.url, service.connection.ca_pem);
+    write_private(file.as_ref(), &text);
+    let login = ["login", "--user", "ann", "--password-file", &right];
+    let run = async |file: &str, words: &[&str]| {
+        ann.run_plain(&[&["billet", "--client", file], words].concat()).await
+    };
+    ok(run(&file, &login).await);
+
+    // In a context it is no token that somebody made.
+    ok(ann.run_plain(&["billet", "context", "add", "copy", "--from", &file]).await);
+    let copy = fs::read_to_string(at("billet/contexts/copy.toml")).unwrap();
+    assert!(copy.contains("billet_") && copy.contains("user = \"ann\""), "{copy}");
+
+    // Where nothing can be written the log-in before stays: no file's name may be longer than this one.
+    let full = at(&"x".repeat(255));
+    write_private(full.as_ref(), &copy);
+    let lost = run(&full, &login).await;
+    assert!(lost.code != 0 && lost.err.contains("the log-in was ended again"), "{lost:?}");
+    assert!(ok(run(&file, &["whoami"]).await).contains("ann"), "the one before was not ended");
+    service.end().await;
+}
