@@ -40,7 +40,14 @@ impl Bench {
 }
 
 pub(super) fn hasty(port: u16, cipher: Cipher) -> Ipmi {
-    let bmc = driver(port, cipher);
+    hasty_with(port, cipher, |_| {})
+}
+
+/// The same, with other waits for the answers to requests.
+pub(super) fn hasty_with(port: u16, cipher: Cipher, change: impl FnOnce(&mut Timing)) -> Ipmi {
+    let mut timing = quick();
+    change(&mut timing);
+    let bmc = Ipmi::with_timing(endpoint(port, cipher, NAME, PASSWORD), cipher, timing);
     bmc.console.set_pace(|pace| {
         pace.retry = Retry { first: 60 * MS, longest: 100 * MS, sendings: 20 };
         pace.check = 50 * MS;
@@ -50,6 +57,13 @@ pub(super) fn hasty(port: u16, cipher: Cipher) -> Ipmi {
         pace.typing = 1400 * MS;
     });
     bmc
+}
+
+/// For a lossy network: of the questions whose the console is, twenty a second, one in a few hundred loses all of five
+/// datagrams, and that is no end of a session.
+pub(super) fn patient(timing: &mut Timing) {
+    timing.retransmission.tries = 30;
+    timing.call = Duration::from_secs(60);
 }
 
 /// The next event, in time.
@@ -206,7 +220,7 @@ async fn a_lossy_network_loses_nothing() {
         let bench = Bench::new().await;
         bench.serial().set_echo(false);
         let (port, relay, lost) = lossy(bench.rig.port).await;
-        let bmc = hasty(port, cipher);
+        let bmc = hasty_with(port, cipher, patient);
         // The BMC's own repetitions: as many as it can have, and quicker.
         let retry = SolParameter::Retry { count: 7, interval: 8 };
         bmc.call(SetSolParameter { channel: THIS_CHANNEL, parameter: retry }, "a test").await.unwrap();
