@@ -24,13 +24,14 @@ use crate::{
     sessions::Sessions,
     slow::SlowSteps,
     store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
+    text::word,
     trace::Traces,
     used_tokens::UsedTokens,
     works::{Gate, Works},
 };
 use jiff::Timestamp;
-use provisioner_api::{MachineId, MachineState};
-use provisioner_lifecycle::{Erasing, Fact, Machine, Refusal, Reported, Request, admit};
+use provisioner_api::{ErasePolicy, MachineId, MachineState};
+use provisioner_lifecycle::{Erasing, Fact, Machine, Refusal, Reported, Request, admit_in_pool};
 use std::{
     ops::Deref,
     path::PathBuf,
@@ -321,17 +322,24 @@ impl Service {
         }
     }
 
-    /// Puts a request to the lifecycle. `event` tells of it when it changes something.
+    /// Puts a request to the lifecycle, under the policy of the machine's pool. `event` tells of it when it changes
+    /// something.
     pub(crate) async fn admit(
         &self,
         id: MachineId,
         request: &Request,
         event: &str,
     ) -> Result<Option<MachineRecord>, ServiceError> {
+        let least = self.store.pool_least_wiping().await?;
         self.machine_change(id, |record, _| {
-            let machine = admit(&record.machine, request)?;
+            let pool = &record.spec.pool;
+            let machine = admit_in_pool(&record.machine, request, least.of(pool))?;
             Ok((machine != record.machine).then(|| {
-                let events = vec![NewEvent::machine(id, "request", event)];
+                let mut events = vec![NewEvent::machine(id, "request", event)];
+                events.extend(raised(&record.machine, &machine).map(|erase| {
+                    let told = format!("its disks are wiped by {}, as pool {pool} asks", word(&erase));
+                    NewEvent::machine(id, "request", told)
+                }));
                 Change::new(MachineRecord { machine, ..record.clone() }, events)
             }))
         })
@@ -427,4 +435,11 @@ fn quiet(machine: &Machine, fact: &Fact) -> bool {
         Fact::Power { on } => facts.bmc_trouble.is_none() && facts.power.is_some_and(|(was, _)| was == *on),
         _ => false,
     }
+}
+
+/// How the disks are wiped of a machine that is given back now, if that is more than was asked for.
+fn raised(before: &Machine, after: &Machine) -> Option<ErasePolicy> {
+    let asked = |machine: &Machine| machine.want.owner.as_ref().and_then(|owner| owner.release);
+    let least = after.want.owner.as_ref()?.least?;
+    (asked(before) != asked(after) && asked(after)? < least).then_some(least)
 }

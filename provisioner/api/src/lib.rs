@@ -29,6 +29,7 @@ mod overview;
 pub mod paths;
 pub mod permit;
 mod placement;
+mod pool;
 mod progress;
 mod ready;
 mod replica;
@@ -89,6 +90,7 @@ pub use network::{
 };
 pub use overview::{FleetEvent, FleetEventList, Group, GroupList, JobList, ListedJob};
 pub use placement::{InstanceUpdate, LabelExpression, LabelOperator, Minimum, Spread, SpreadBy};
+pub use pool::{Pool, PoolCreate, PoolList, PoolSpec, PoolUpdate};
 pub use progress::{
     Choice, ChooseRequest, Held, MachineScrap, Offer, Progress, Remedy, Waiting, Why, WhyMachine,
 };

@@ -73,10 +73,10 @@ pub struct Group {
     pub racks: Vec<String>,
 }
 
-/// `GET /v1/pools` and `GET /v1/zones`.
+/// `GET /v1/zones`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GroupList {
-    /// The pools or zones, by name.
+    /// The zones, by name.
     pub items: Vec<Group>,
 }

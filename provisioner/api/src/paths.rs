@@ -158,8 +158,10 @@ pub const JOB: &str = "/v1/jobs/{job}";
 /// `GET` the events of all machines and instances, oldest first (`?kinds=dhcp,boot`, `?after=`, `?limit=`; `?newest=`
 /// instead of the last two).
 pub const EVENTS: &str = "/v1/events";
-/// `GET` the pools by name, with their machines counted.
+/// `GET` the pools by name, with their machines counted; `POST` a `PoolCreate`.
 pub const POOLS: &str = "/v1/pools";
+/// `GET`, `PATCH`, `DELETE` a pool by name.
+pub const POOL: &str = "/v1/pools/{pool}";
 /// `GET` the zones by name, with their machines counted.
 pub const ZONES: &str = "/v1/zones";
 /// `GET` the API tokens by name, `POST` a `TokenCreate`.

@@ -1,4 +1,4 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`, `overview`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`, `overview`, `pools`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 mod addresses;
 pub mod agent;
@@ -11,6 +11,7 @@ mod bmc_record;
 mod error;
 mod key;
 mod overview;
+mod pools;
 mod rest;
 mod sse;
 mod tls;

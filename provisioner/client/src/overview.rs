@@ -1,4 +1,4 @@
-//! The whole fleet at a glance: jobs, events, pools, zones.
+//! The whole fleet at a glance: jobs, events, zones.
 
 use crate::{Client, ClientError, answer, rest::Listed};
 use provisioner_api::{
@@ -65,11 +65,6 @@ impl Client {
         query.push(("newest", &newest));
         let request = self.request_with(Method::GET, paths::EVENTS, &[], &query)?;
         Ok(answer::json::<FleetEventList>(request).await?.items)
-    }
-
-    /// The pools by name, with their machines counted.
-    pub async fn pools(&self) -> Result<Vec<Group>, ClientError> {
-        Ok(self.get::<GroupList>(paths::POOLS, &[]).await?.items)
     }
 
     /// The zones by name, with their machines counted.

@@ -54,7 +54,9 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let releases = |job: &Job| job.kind == JobKind::Release && job.wipes();
     let wipes = machine.running_job().is_some_and(releases);
     let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
-    let otherwise = wipes.then(|| WayOut::other(otherwise.into()));
+    // Where its pool asks for the most, there is no other way.
+    let bound = machine.want.owner.as_ref().is_some_and(|owner| owner.least == Some(ErasePolicy::Overwrite));
+    let otherwise = (wipes && !bound).then(|| WayOut::other(otherwise.into()));
     let scrap = scrap_command(machine).map(|command| {
         WayOut::other(format!(
             "if its hardware is dead: `{command}` forgets it and its instance; what is on those disks stays there"

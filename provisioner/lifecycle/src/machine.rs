@@ -132,8 +132,12 @@ pub struct Owner {
     /// Its machine is to run the rescue system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescue: Option<RescueWish>,
-    /// The owner gives it back; its disks are to be wiped so.
+    /// The owner gives it back; its disks are to be wiped so, or as `least` says.
     pub release: Option<ErasePolicy>,
+    /// The least that its pool asked for when the machine was given, or given back: its disks are wiped no less than that,
+    /// whatever is asked for, and wherever the machine is by then. None in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<ErasePolicy>,
 }
 
 /// What was observed of a machine.

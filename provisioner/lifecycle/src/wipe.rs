@@ -14,8 +14,9 @@ pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), St
     if machine.running_job().is_some_and(|job| job.kind == JobKind::Service) {
         return service::wiping(machine);
     }
-    let policy = machine.want.owner.as_ref().and_then(|owner| owner.release);
-    Ok((disks_to_wipe(machine)?, policy.ok_or("nobody gave the machine back")?))
+    let owner = machine.want.owner.as_ref();
+    let asked = owner.and_then(|owner| Some(owner.release?.max(owner.least.unwrap_or_default())));
+    Ok((disks_to_wipe(machine)?, asked.ok_or("nobody gave the machine back")?))
 }
 
 /// The serial numbers of all disks that the running release wipes, or why it can't be said, as a sentence.

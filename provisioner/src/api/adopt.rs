@@ -22,7 +22,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use provisioner_api::{InstanceId, InstanceSpec, InstanceState, MachineAdopt};
-use provisioner_lifecycle::{Owner, OwnerName, Request, admit};
+use provisioner_lifecycle::{Owner, OwnerName, Request, admit_in_pool};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -43,7 +43,9 @@ pub(crate) async fn adopt(
     for _ in 0..TRIES {
         let (own, now) = (service.machine(&key).await?, clock::now());
         let record = adopted(&own, &body, now);
-        let machine = admit(&own.machine, &Request::Adopt(owner(&record))).map_err(ServiceError::from)?;
+        let least = service.store.pool_least_wiping().await?.of(&own.spec.pool);
+        let request = Request::Adopt(owner(&record));
+        let machine = admit_in_pool(&own.machine, &request, least).map_err(ServiceError::from)?;
         let mut after = MachineRecord { machine, ..own.clone() };
         after.spec.accepted = true;
         let events = [
@@ -98,5 +100,6 @@ fn owner(record: &InstanceRecord) -> Owner {
         rescue: None,
         root_disk_serial: None,
         release: None,
+        least: None,
     }
 }

@@ -32,6 +32,7 @@ mod overview;
 mod pages;
 mod phone_home;
 mod policy;
+mod pools;
 mod ram_image;
 mod readable;
 pub(crate) mod ready;

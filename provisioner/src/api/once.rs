@@ -53,7 +53,7 @@ const NAMES: u64 = 20_000;
 const IN_DOUBT: &str = "in-doubt";
 
 /// Where a `POST` creates or orders something, and answers no secret.
-pub(super) const ORDERS: [&str; 15] = [
+pub(super) const ORDERS: [&str; 16] = [
     paths::MACHINES,
     paths::MACHINE_ACTIONS,
     paths::MACHINE_ADOPT,
@@ -68,6 +68,7 @@ pub(super) const ORDERS: [&str; 15] = [
     paths::INSTANCE_RESCUE,
     paths::INSTANCE_UNRESCUE,
     paths::ADDRESSES,
+    paths::POOLS,
     paths::RESERVATIONS,
 ];
 

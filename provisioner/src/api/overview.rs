@@ -1,5 +1,5 @@
-//! `/v1/jobs`, `/v1/events`, `/v1/pools`, `/v1/zones`: the whole fleet, as far as it is the caller's. Nothing is changed
-//! here: jobs are begun and cancelled at their machines, pools and zones are words of the machines.
+//! `/v1/jobs`, `/v1/events`, `/v1/zones`: the whole fleet, as far as it is the caller's. Nothing is changed here: jobs are
+//! begun and cancelled at their machines, zones are words of the machines. Pools are in `pools`.
 
 use super::{
     caller::Caller,
@@ -15,7 +15,7 @@ use axum::{
     Extension, Json,
     extract::{Path, State},
 };
-use provisioner_api::{FleetEventList, Group, GroupList, JobId, JobKind, JobList, ListedJob};
+use provisioner_api::{FleetEventList, GroupList, JobId, JobKind, JobList, ListedJob};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -178,26 +178,6 @@ fn kinds(text: Option<&str>) -> Result<Vec<String>, ApiError> {
             Err(ApiError::field("kinds", detail))
         }
     }
-}
-
-/// Counts the machines by pool.
-#[utoipa::path(
-    get, path = provisioner_api::paths::POOLS, tag = "fleet",
-    operation_id = "pools",
-    responses((status = 200, body = GroupList)),
-)]
-pub(crate) async fn pools(
-    State(service): State<Arc<Service>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<GroupList>, ApiError> {
-    let mut groups = service.store.pool_counts().await?;
-    groups.retain(|pool, _| caller.has(pool));
-    // One of theirs that has no machine yet is there all the same.
-    for pool in caller.pools().into_iter().flatten() {
-        let group = || Group { name: pool.clone(), ..Group::default() };
-        groups.entry(pool.clone()).or_insert_with(group);
-    }
-    Ok(Json(GroupList { items: groups.into_values().collect() }))
 }
 
 /// Counts the machines by zone.

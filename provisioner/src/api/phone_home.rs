@@ -140,6 +140,7 @@ mod tests {
             root_disk_serial: None,
             name: Default::default(),
             release: None,
+            least: None,
         });
         machine.machine.state.name = MachineState::Deploying;
         let steps =

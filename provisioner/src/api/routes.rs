@@ -7,8 +7,8 @@ use super::{
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
     linger, login, machines, metrics, networks, openapi, overview,
     policy::{Of, Policy, Who},
-    readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users,
-    watch, works,
+    pools, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens,
+    users, watch, works,
 };
 use crate::service::Service;
 use axum::{
@@ -209,7 +209,11 @@ fn fleet() -> Vec<Route> {
         GET JOBS, WATCHERS of Own, overview::jobs,
         GET JOB, WATCHERS of Own, overview::job,
         GET EVENTS, WATCHERS of Own, overview::events,
-        GET POOLS, READERS of Own, overview::pools,
+        GET POOLS, READERS of Own, pools::list,
+        POST POOLS, ADMINS of Everything, pools::create,
+        GET POOL, READERS of Own, pools::show,
+        PATCH POOL, ADMINS of Everything, pools::update,
+        DELETE POOL, ADMINS of Everything, pools::delete,
         GET ZONES, READERS of Own, overview::zones,
     ]
 }

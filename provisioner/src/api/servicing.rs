@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provisioner_api::{MachineService, ServiceStep};
-use provisioner_lifecycle::{Request, admit};
+use provisioner_lifecycle::{Request, admit_in_pool};
 use std::sync::Arc;
 
 /// Takes a machine out for planned work.
@@ -41,9 +41,10 @@ pub(crate) async fn begin(
     }
     let told = format!("an operator asks for it to be serviced: {}", in_words(&body.steps));
     let request = Request::Service(body.steps);
+    let least = service.store.pool_least_wiping().await?;
     let record = service
         .machine_change(record.id(), |record, _| {
-            let machine = admit(&record.machine, &request)?;
+            let machine = admit_in_pool(&record.machine, &request, least.of(&record.spec.pool))?;
             Ok::<_, ServiceError>((machine != record.machine).then(|| {
                 let mut events = vec![NewEvent::machine(record.id(), "request", told.clone())];
                 let message = format!("its machine {} is to be serviced", record.name);

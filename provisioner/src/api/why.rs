@@ -249,6 +249,7 @@ mod tests {
             rescue: None,
             root_disk_serial: None,
             release: None,
+            least: None,
         });
         record
     }

@@ -17,6 +17,7 @@ mod machine;
 mod network;
 mod overview;
 mod placement;
+mod pool;
 mod token;
 mod user;
 
@@ -40,8 +41,9 @@ pub(super) use machine::{
     Add, Cancel, Choose, Confirm, Forget, MachineCommand, PowerCommand, Service, Set, Switch,
 };
 pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
-pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand};
+pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
+pub(super) use pool::{CreatePool, OrNone, PoolCommand, SetPool};
 pub(super) use token::{CreateToken, TokenCommand};
 pub(super) use user::{CreateUser, Login, SetUser, UsersCommand};
 
@@ -149,7 +151,7 @@ pub(super) enum Command {
     /// Events: what happened to all machines and instances
     #[command(subcommand)]
     Event(EventCommand),
-    /// Pools: machines that share owners
+    /// Pools: machines that share owners and policy
     #[command(subcommand)]
     Pool(PoolCommand),
     /// Zones: where machines stand

@@ -20,6 +20,7 @@ mod machine;
 mod network;
 mod overview;
 mod password;
+mod pool;
 mod ram_image;
 mod restored;
 mod servicing;
@@ -92,7 +93,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Address(command) => address::run(&mut session, command).await,
         Command::Job(command) => overview::jobs(&mut session, command).await,
         Command::Event(command) => overview::events(&mut session, command).await,
-        Command::Pool(command) => overview::pools(&mut session, command).await,
+        Command::Pool(command) => pool::run(&mut session, command).await,
         Command::Zone(command) => overview::zones(&mut session, command).await,
         Command::Replica(ReplicaCommand::List(watched)) => {
             let client = session.client.clone();

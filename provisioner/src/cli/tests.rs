@@ -13,6 +13,7 @@ mod docs;
 mod fake;
 mod pages;
 mod parsing;
+mod pools;
 mod real;
 mod redfish;
 pub(super) mod samples;

@@ -14,16 +14,16 @@ use crate::{
     hub::{Hub, Poke},
     netconfig::nics_of,
     service::ServiceError,
-    store::{InstanceRecord, MachineRecord, NewEvent, Store, StoreError, Swap},
+    store::{InstanceRecord, LeastWiping, MachineRecord, NewEvent, Store, StoreError, Swap},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{Held, Image, ImageId, InstanceState, MachineId};
 use provisioner_lifecycle::{
-    Allocation, Candidate, Grant, Member, Pending, Place, Ram, Request, Shortage, Shortages, admit,
-    choose_nics, is_overdue,
+    Allocation, Candidate, Grant, Member, Pending, Place, Quota, Ram, Request, Shortage, Shortages,
+    admit_in_pool, choose_nics, is_overdue,
 };
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -87,9 +87,17 @@ struct Done {
 }
 
 async fn give(store: &Store, hub: &Hub, memory: &mut Memory, now: Timestamp) -> Result<Done, ServiceError> {
-    let mut pass = Pass { store, hub, now, read: Duration::ZERO, done: Done::default() };
+    let mut pass = Pass {
+        store,
+        hub,
+        now,
+        read: Duration::ZERO,
+        done: Done::default(),
+        least: store.pool_least_wiping().await?,
+        quotas: store.pool_quotas().await?,
+    };
     let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await?.into_iter().unzip();
-    let mut allocation = Allocation::new(&pending);
+    let mut allocation = Allocation::new(&pending).within(&pass.quotas);
     pass.gather_groups(&mut allocation).await?;
     pass.give_free(&records, &mut allocation).await?;
     pass.give_noted(&records, &mut allocation).await?;
@@ -115,6 +123,10 @@ struct Pass<'a> {
     /// How long reading took.
     read: Duration,
     done: Done,
+    /// What pools ask of a wiping, which goes to each owner.
+    least: LeastWiping,
+    /// The pools with a limit, as they were when the pass began.
+    quotas: BTreeMap<String, Quota>,
 }
 
 impl Pass<'_> {
@@ -274,7 +286,10 @@ impl Pass<'_> {
         chosen: &MachineRecord,
         request: &Request,
     ) -> Result<bool, ServiceError> {
-        let Ok(machine) = admit(&chosen.machine, request) else { return Ok(false) };
+        let pool = &chosen.spec.pool;
+        let Ok(machine) = admit_in_pool(&chosen.machine, request, self.least.of(pool)) else {
+            return Ok(false);
+        };
         let machine = MachineRecord { machine, ..chosen.clone() };
         let mut owner = InstanceRecord { machine: Some(chosen.id()), ..instance.clone() };
         if owner.state != InstanceState::Deploying {
@@ -297,8 +312,13 @@ impl Pass<'_> {
             NewEvent::instance(owner.id, "state", format!("gets machine {}", chosen.name)),
             NewEvent::machine(chosen.id(), "request", format!("is given to instance {}", owner.name)),
         ];
-        let pair = self.store.instance_and_machine_update(&owner, (chosen, &machine), &events, self.now);
-        match pair.await {
+        let pair = (chosen, &machine);
+        let given = if self.quotas.contains_key(pool) {
+            self.store.instance_and_machine_within(&owner, pair, &events, self.now).await
+        } else {
+            self.store.instance_and_machine_update(&owner, pair, &events, self.now).await
+        };
+        match given {
             Ok(swap) => Ok(swap == Swap::Updated),
             Err(StoreError::Taken { .. }) => Ok(false),
             Err(error) => {
@@ -314,7 +334,9 @@ impl Pass<'_> {
     /// Says why they wait. `renew`: also where only the numbers are others.
     async fn tell(&mut self, left: Vec<(&InstanceRecord, Pending)>, renew: bool) -> Result<(), ServiceError> {
         let (left, pending): (Vec<_>, Vec<_>) = left.into_iter().unzip();
-        let mut shortages = Shortages::new(&pending);
+        // With what this pass gave away.
+        let quotas = if self.quotas.is_empty() { BTreeMap::new() } else { self.store.pool_quotas().await? };
+        let mut shortages = Shortages::new(&pending).within(quotas);
         let began = Instant::now();
         if pending.iter().all(|pending| pending.wanted.is_some()) {
             let named: BTreeSet<_> = pending.iter().filter_map(|pending| pending.wanted).collect();

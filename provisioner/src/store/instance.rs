@@ -6,7 +6,7 @@ use super::{
     db::{Conn, DbError, Row, Statement, again, sql},
     document, event, json, machine,
     memory::Touched,
-    micros, secret, taken, time,
+    micros, pool, secret, taken, time,
     writer::Write,
 };
 use crate::text::word;
@@ -215,13 +215,37 @@ impl Store {
     pub(crate) async fn instance_and_machine_update(
         &self,
         instance: &InstanceRecord,
+        pair: (&MachineRecord, &MachineRecord),
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        self.instance_and_machine_write(Batch::new(), instance, pair, events, now).await
+    }
+
+    /// The same for an allocation of a machine whose pool has a limit: `Stale` also when that is reached by now.
+    pub(crate) async fn instance_and_machine_within(
+        &self,
+        instance: &InstanceRecord,
+        pair: (&MachineRecord, &MachineRecord),
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        let mut batch = Batch::new();
+        batch.swap(Part::Rest, |text| pool::push_turn(text, &pair.0.spec.pool));
+        batch.swap(Part::Rest, |text| pool::push_room(text, &pair.0.spec.pool));
+        self.instance_and_machine_write(batch, instance, pair, events, now).await
+    }
+
+    async fn instance_and_machine_write(
+        &self,
+        mut batch: Batch,
+        instance: &InstanceRecord,
         (before, machine): (&MachineRecord, &MachineRecord),
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let changing = Some(self.boot_index.changing_machine(machine, Some(before)));
         let touched = Touched::default().instance(instance).machine(before, machine);
-        let mut batch = Batch::new();
         batch.swap(Part::Instance, |text| push_update(text, instance));
         debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
         machine::add_update(&mut batch, before, machine);
@@ -390,6 +414,7 @@ mod tests {
             adopted: false,
             rescue: None,
             release: Some(ErasePolicy::Metadata),
+            least: None,
         });
         assert_eq!(record.given_back(Some(&own)), Some(ErasePolicy::Metadata), "it was cancelled there");
         assert_eq!(samples::instance(2).given_back(Some(&own)), None, "another's");

@@ -15,6 +15,7 @@ mod memory;
 mod migration;
 mod overview;
 mod pages;
+mod pools;
 mod postgres;
 mod reinstall;
 mod schema;

@@ -25,6 +25,7 @@ mod network;
 mod openapi;
 mod outage;
 mod placement;
+mod pools;
 mod postgres;
 mod ram;
 mod reinstall;

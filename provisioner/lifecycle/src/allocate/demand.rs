@@ -77,6 +77,7 @@ impl Pending {
             rescue: None,
             root_disk_serial: self.root_disk_serial.clone(),
             release: None,
+            least: None,
         }
     }
 

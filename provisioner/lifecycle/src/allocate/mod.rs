@@ -21,6 +21,7 @@ mod survey;
 pub use demand::{Candidate, Grant, Member, Pending, Place};
 pub use shortage::{Shortage, Shortages};
 
+use crate::pool::Quota;
 use demand::Demands;
 use fit::{obstacle, unfit};
 use provisioner_api::MachineId;
@@ -41,6 +42,8 @@ pub struct Allocation<'a> {
     /// demands.
     surveyed: BTreeMap<&'a str, BTreeSet<usize>>,
     survey: Survey,
+    /// How many machines of a pool may still be given; of a pool that is not there, all.
+    room: BTreeMap<String, u64>,
 }
 
 impl<'a> Allocation<'a> {
@@ -62,8 +65,15 @@ impl<'a> Allocation<'a> {
                 numbers.insert(demands.of[place]);
             }
         }
-        let taken = BTreeSet::new();
-        Self { pending, demands, open, named, taken, surveyed, survey: Survey::default() }
+        let (taken, room) = (BTreeSet::new(), BTreeMap::new());
+        Self { pending, demands, open, named, taken, surveyed, survey: Survey::default(), room }
+    }
+
+    /// Gives no more machines of these pools than they have room for.
+    #[must_use]
+    pub fn within(self, quotas: &BTreeMap<String, Quota>) -> Self {
+        let room = quotas.iter().map(|(pool, quota)| (pool.clone(), quota.room())).collect();
+        Self { room, ..self }
     }
 
     /// Whether somebody is spread: then each machine that anybody of a group has must be told of ([`Self::joins`]) before
@@ -93,12 +103,16 @@ impl<'a> Allocation<'a> {
             if tried[number] || free.is_empty() || self.pending[*pending].wanted.is_some() {
                 return true;
             }
-            let fitting = free.iter().position(|one| unfit(&self.demands.list[number], one).is_none());
-            let Some(place) = fitting else {
+            let fits = |one: &&Candidate<'_>| {
+                has_room(&self.room, one.pool) && unfit(&self.demands.list[number], one).is_none()
+            };
+            let Some(place) = free.iter().position(fits) else {
                 tried[number] = true;
                 return true;
             };
-            let machine = free.remove(place).machine.id;
+            let given = free.remove(place);
+            let machine = given.machine.id;
+            take_room(&mut self.room, given.pool);
             self.taken.insert(machine);
             grants.push(Grant { pending: *pending, machine, owner: self.pending[*pending].owner() });
             false
@@ -123,14 +137,16 @@ impl<'a> Allocation<'a> {
     /// Gives the machines that were noted: each who waits takes its turn by age. To be called when every free machine of
     /// [`Self::pools`] was offered.
     pub fn conclude(&mut self) -> Vec<Grant> {
-        let Self { pending, demands, open, taken, surveyed, survey, .. } = self;
+        let Self { pending, demands, open, taken, surveyed, survey, room, .. } = self;
         let mut grants = Vec::new();
         open.retain(|place| {
             let one = &pending[*place];
-            if one.wanted.is_some() || !surveyed.contains_key(one.pool()) {
+            let choosy = one.wanted.is_none() && surveyed.contains_key(one.pool());
+            if !choosy || !has_room(room, one.pool()) {
                 return true;
             }
             let Some(machine) = survey.take(one, demands.of[*place]) else { return true };
+            take_room(room, one.pool());
             taken.insert(machine);
             grants.push(Grant { pending: *place, machine, owner: one.owner() });
             false
@@ -147,14 +163,17 @@ impl<'a> Allocation<'a> {
 
     /// Gives machines to those that name them, and leaves the others.
     fn give_named(&mut self, free: &mut Vec<&Candidate<'_>>) -> Vec<Grant> {
-        let Self { pending, demands, open, named, taken, survey, .. } = self;
+        let Self { pending, demands, open, named, taken, survey, room, .. } = self;
         let mut grants = Vec::new();
         free.retain(|one| {
             let machine = one.machine.id;
-            let Some(those) = named.get_mut(&machine) else { return true };
+            let Some(those) = named.get_mut(&machine).filter(|_| has_room(room, one.pool)) else {
+                return true;
+            };
             let fits = |place: &usize| unfit(&demands.list[demands.of[*place]], one).is_none();
             let Some(first) = those.iter().position(fits) else { return true };
             let place = those.remove(first);
+            take_room(room, one.pool);
             taken.insert(machine);
             survey.forget(machine);
             if let Some(group) = pending[place].group() {
@@ -168,14 +187,26 @@ impl<'a> Allocation<'a> {
         grants
     }
 
-    /// The pools that those who have none yet choose from.
+    /// The pools that those who have none yet choose from, and that have room.
     pub fn pools(&self) -> BTreeSet<&'a str> {
         let open = self.open.iter().map(|pending| &self.pending[*pending]);
-        open.filter(|pending| pending.wanted.is_none()).map(Pending::pool).collect()
+        let pools = open.filter(|pending| pending.wanted.is_none()).map(Pending::pool);
+        pools.filter(|pool| has_room(&self.room, pool)).collect()
     }
 
     /// Those that have none yet, by their places in the list.
     pub fn open(&self) -> &[usize] {
         &self.open
+    }
+}
+
+fn has_room(room: &BTreeMap<String, u64>, pool: &str) -> bool {
+    room.get(pool).is_none_or(|left| *left > 0)
+}
+
+/// A machine of the pool is given.
+fn take_room(room: &mut BTreeMap<String, u64>, pool: &str) {
+    if let Some(left) = room.get_mut(pool) {
+        *left = left.saturating_sub(1);
     }
 }

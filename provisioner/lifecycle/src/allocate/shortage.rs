@@ -4,7 +4,7 @@ use super::{
     demand::{Candidate, Demand, Demands, Pending},
     fit::{Unfit, unfit},
 };
-use crate::{disk::choose_root_disk, nics::choose_nics};
+use crate::{disk::choose_root_disk, nics::choose_nics, pool::Quota};
 use provisioner_api::MachineId;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,7 @@ pub struct Shortages<'a> {
     /// By demand: what became of the machine that exactly is wanted.
     named: Vec<Option<Shortage>>,
     machines: usize,
+    quotas: BTreeMap<String, Quota>,
 }
 
 impl<'a> Shortages<'a> {
@@ -53,7 +54,14 @@ impl<'a> Shortages<'a> {
     pub fn new(pending: &'a [Pending]) -> Self {
         let demands = Demands::new(pending);
         let number = demands.list.len();
-        Self { demands, reasons: vec![Reasons::default(); number], named: vec![None; number], machines: 0 }
+        let (reasons, named) = (vec![Reasons::default(); number], vec![None; number]);
+        Self { demands, reasons, named, machines: 0, quotas: BTreeMap::new() }
+    }
+
+    /// Where these pools have as many machines in use as they may, that is a reason.
+    #[must_use]
+    pub fn within(self, quotas: BTreeMap<String, Quota>) -> Self {
+        Self { quotas, ..self }
     }
 
     /// Sees one machine; each must be seen once.
@@ -61,7 +69,13 @@ impl<'a> Shortages<'a> {
         self.machines += 1;
         for (number, demand) in self.demands.list.iter().enumerate() {
             match demand.wanted {
-                Some(wanted) if wanted == one.machine.id => self.named[number] = Some(named(demand, one)),
+                Some(wanted) if wanted == one.machine.id => {
+                    let full = limit(&self.quotas, one.pool).filter(|_| unfit(demand, one).is_none());
+                    self.named[number] = Some(match full {
+                        Some((why, mend)) => Shortage::Wait { why, mend: Some(mend) },
+                        None => named(demand, one),
+                    });
+                }
                 Some(_) => {}
                 None => match unfit(demand, one) {
                     Some(why) => *self.reasons[number].unfit.entry(why).or_default() += 1,
@@ -103,8 +117,24 @@ impl<'a> Shortages<'a> {
         let words: BTreeMap<_, _> = counted.chain(others).filter(|(_, count)| *count > 0).collect();
         let list: Vec<_> = words.iter().map(|(why, count)| format!("{count} {why}")).collect();
         let why = format!("no machine fits: {} machines: {}", self.machines, list.join(", "));
-        Shortage::Wait { why, mend: mend(unfit, demand) }
+        match limit(&self.quotas, demand.pool) {
+            None => Shortage::Wait { why, mend: mend(unfit, demand) },
+            Some((full, mend)) if *freed > 0 => Shortage::Wait { why: full, mend: Some(mend) },
+            Some((full, _)) => {
+                Shortage::Wait { why: format!("{full}; and {why}"), mend: mend(unfit, demand) }
+            }
+        }
     }
+}
+
+/// Why nothing of a pool is given that has no room, and what a person may do about it; none: it has room.
+fn limit(quotas: &BTreeMap<String, Quota>, pool: &str) -> Option<(String, String)> {
+    let Quota { used, most } = quotas.get(pool).filter(|quota| quota.room() == 0)?;
+    let why = format!("pool {pool} is at its limit: {used} of its machines have an instance, {most} may");
+    let mend = format!(
+        "`billet instance delete NAME` gives one of them back; `billet pool set {pool} --max-machines NUMBER` raises the limit"
+    );
+    Some((why, mend))
 }
 
 /// What a person may do about the commonest reason, of equals about the first. That machines are in other pools is

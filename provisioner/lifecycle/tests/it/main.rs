@@ -4,6 +4,7 @@ mod adopt;
 mod allocation;
 mod person;
 mod placement;
+mod pool;
 mod properties;
 mod ram;
 mod reinstall;

@@ -355,6 +355,7 @@ pub(crate) fn owner() -> Owner {
         rescue: None,
         name: Default::default(),
         release: None,
+        least: None,
     }
 }
 

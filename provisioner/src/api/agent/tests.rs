@@ -280,6 +280,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         rescue: None,
         root_disk_serial: None,
         release: None,
+        least: None,
     });
     service.store.machine_update(&record, &next, &[], &[], clock::now()).await.unwrap();
     (id, session)

@@ -49,6 +49,7 @@ async fn placed(service: &Service, spec: impl FnOnce(&mut InstanceRecord)) -> Ma
         rescue: None,
         root_disk_serial: None,
         release: None,
+        least: None,
     });
     (own.machine.state.name, own.machine.state.dirty) = (MachineState::Deploying, true);
     let steps = vec![samples::step(StepName::PhoneHome, 1, StepPhase::Intent)];

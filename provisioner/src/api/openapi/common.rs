@@ -47,7 +47,7 @@ const PROBLEMS: [(u16, &str); 15] = [
 ];
 
 /// What stands in a path, by its name there.
-pub(super) const IN_PATHS: [(&str, &str); 12] = [
+pub(super) const IN_PATHS: [(&str, &str); 13] = [
     ("machine", "A machine's name or id"),
     ("instance", "An instance's name or id"),
     ("image", "An image's name or id"),
@@ -55,6 +55,7 @@ pub(super) const IN_PATHS: [(&str, &str); 12] = [
     ("mac", "A MAC address"),
     ("name", "The name under which an address was claimed"),
     ("job", "The id of a job"),
+    ("pool", "A pool's name"),
     ("token", "A token's name"),
     ("user", "A user's name"),
     ("slot", "The id of a slot for virtual media"),
@@ -259,7 +260,7 @@ fn describe(status: u16, answer: &mut Response) {
     }
     let versioned = answer.content.values().any(|content| {
         let Some(RefOr::Ref(body)) = &content.schema else { return false };
-        ["/Machine", "/Instance", "/User"].iter().any(|name| body.ref_location.ends_with(name))
+        ["/Machine", "/Instance", "/Pool", "/User"].iter().any(|name| body.ref_location.ends_with(name))
     });
     if versioned {
         answer.headers.insert("ETag".to_owned(), header("The version, for `If-Match`"));

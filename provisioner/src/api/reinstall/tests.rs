@@ -33,6 +33,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         rescue: None,
         root_disk_serial: None,
         release: None,
+        least: None,
     });
     (own.machine.state.name, own.machine.state.dirty) = (MachineState::Deployed, true);
     own.machine.state.root_disk = Some("serial of sda".into());

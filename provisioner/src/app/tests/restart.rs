@@ -30,6 +30,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
     });
     record
 }

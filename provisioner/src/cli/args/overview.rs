@@ -66,13 +66,6 @@ pub(in crate::cli) struct FleetEvents {
     pub(in crate::cli) follow: bool,
 }
 
-/// The verbs of pools.
-#[derive(Debug, Subcommand)]
-pub(in crate::cli) enum PoolCommand {
-    /// List the pools, and how many machines they have in which state
-    List(Watched),
-}
-
 /// The verbs of zones.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ZoneCommand {

@@ -1,8 +1,8 @@
-//! `billet job`, `billet event`, `billet pool`, `billet zone`: the whole fleet at a glance.
+//! `billet job`, `billet event`, `billet zone`: the whole fleet at a glance.
 
 use super::{Session, context, follow, watch};
 use crate::cli::{
-    args::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand},
+    args::{EventCommand, FleetEvents, JobCommand, JobState, ZoneCommand},
     error::CliError,
     view,
 };
@@ -41,14 +41,6 @@ pub(super) async fn events(session: &mut Session<'_>, command: EventCommand) -> 
         follow::From::After(after) => client.events(&kinds, after).await,
     };
     follow::events(session, Some(newest), follow, ask, view::fleet_events).await
-}
-
-/// Does what is asked of pools.
-pub(super) async fn pools(session: &mut Session<'_>, command: PoolCommand) -> Result<(), CliError> {
-    let PoolCommand::List(watched) = command;
-    let client = session.client.clone();
-    let table = |pools: &[Group], _| view::pools(pools);
-    watch::list(session.ui, watched, async || client.pools().await, watch::never, table).await
 }
 
 /// Does what is asked of zones.

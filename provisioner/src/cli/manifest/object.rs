@@ -155,7 +155,10 @@ fn kind_word(text: &str) -> Result<String, String> {
             "networks are declared in the service's configuration file (`[[network]]`), not here; reservations on them can be declared"
                 .to_owned(),
         ),
-        "pool" => Err("a pool is made by naming it: give it to a machine as its `pool`".to_owned()),
+        "pool" => Err(
+            "a pool is made by naming it: give it to a machine as its `pool`; `billet pool create` gives it a policy"
+                .to_owned(),
+        ),
         _ => Err(format!("`{text}` is no kind; there are machine, instance, image and reservation")),
     }
 }

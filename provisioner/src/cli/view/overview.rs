@@ -77,11 +77,6 @@ pub(in crate::cli) fn fleet_events(events: &[FleetEvent], titles: bool, context:
     .collect()
 }
 
-/// A table of pools.
-pub(in crate::cli) fn pools(pools: &[Group]) -> String {
-    table(["POOL", "MACHINES", "HELD", "STATES"], pools.iter().map(counts))
-}
-
 /// A table of zones.
 pub(in crate::cli) fn zones(zones: &[Group]) -> String {
     let rows = zones.iter().map(|zone| {
@@ -91,7 +86,8 @@ pub(in crate::cli) fn zones(zones: &[Group]) -> String {
     table(["ZONE", "RACKS", "MACHINES", "HELD", "STATES"], rows)
 }
 
-fn counts(group: &Group) -> [String; 4] {
+/// Name, machines, those of them that are held, and states.
+pub(super) fn counts(group: &Group) -> [String; 4] {
     let states: Vec<_> = group.states.iter().map(|(state, number)| format!("{number} {state}")).collect();
     [group.name.clone(), group.machines.to_string(), group.held.to_string(), states.join(", ")]
 }

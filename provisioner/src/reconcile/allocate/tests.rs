@@ -4,6 +4,7 @@ use super::*;
 use crate::samples::{self, NOW};
 use futures::FutureExt;
 use provisioner_api::{InstanceId, InstanceSpec, MachineState};
+use provisioner_lifecycle::admit;
 use uuid::Uuid;
 
 async fn site(machines: u128, instances: u128) -> (tempfile::TempDir, Store) {
@@ -119,6 +120,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
     });
     store.machine_insert(&third, &[], &[], NOW).await.unwrap();
     assert_eq!(pass(&mut memory, 70).await.told, 0, "too soon");
@@ -313,8 +315,15 @@ async fn what_was_chosen_and_fits_no_more_is_given_to_nobody() {
         record.spec.pool = Some("default".into());
         store.instance_insert(&record, None, &[], NOW).await.unwrap();
         let hub = Hub::default();
-        let mut pass =
-            Pass { store: &store, hub: &hub, now: NOW, read: Duration::ZERO, done: Done::default() };
+        let mut pass = Pass {
+            store: &store,
+            hub: &hub,
+            now: NOW,
+            read: Duration::ZERO,
+            done: Done::default(),
+            least: LeastWiping::default(),
+            quotas: BTreeMap::new(),
+        };
         let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await.unwrap().into_iter().unzip();
         let mut allocation = Allocation::new(&pending);
         pass.give_free(&records, &mut allocation).await.unwrap();
@@ -334,4 +343,44 @@ async fn what_was_chosen_and_fits_no_more_is_given_to_nobody() {
         let poked = hub.taken().now_or_never().unwrap();
         assert!(poked.contains(&Poke::Pending), "it is decided anew");
     }
+}
+
+#[tokio::test]
+async fn no_more_are_given_of_a_pool_than_may_be_and_the_others_say_why_they_wait() {
+    use crate::store::PoolRecord;
+    use provisioner_api::{ErasePolicy, PoolSpec};
+    let (_folder, store) = site(6, 5).await;
+    let erase = Some(ErasePolicy::Overwrite);
+    let spec = PoolSpec { max_machines: Some(2), erase, ..PoolSpec::default() };
+    let pool = PoolRecord {
+        id: Uuid::from_u128(1),
+        name: "default".into(),
+        spec,
+        version: 1,
+        created: NOW,
+        changed: NOW,
+    };
+    store.pool_insert(&pool).await.unwrap();
+    let (hub, mut one, mut two) = (Hub::default(), Memory::default(), Memory::default());
+    for _ in 0..20 {
+        let passes = futures::join!(give(&store, &hub, &mut one, NOW), give(&store, &hub, &mut two, NOW));
+        passes.0.unwrap();
+        passes.1.unwrap();
+        assert!(agreed(&store).await <= 2);
+    }
+    assert_eq!(agreed(&store).await, 2);
+    let full = "pool default is at its limit: 2 of its machines have an instance, 2 may";
+    for number in 2..5 {
+        let waits = store.instance_get(instance(number, None).id).await.unwrap().unwrap();
+        assert_eq!(waits.standing.waiting.unwrap().0, full);
+        assert!(waits.standing.mend.unwrap().contains("billet pool set default"));
+    }
+    let has = store.instance_get(instance(0, None).id).await.unwrap().unwrap().machine.unwrap();
+    let owner = store.machine_get(has).await.unwrap().unwrap().machine.want.owner.unwrap();
+    assert_eq!(owner.least, erase, "what the pool says of wiping stays with who has the machine");
+    let before = store.pool_find("default").await.unwrap().unwrap();
+    let more = PoolSpec { max_machines: Some(4), ..before.spec.clone() };
+    assert_eq!(store.pool_update(&before, &more, NOW).await.unwrap(), Swap::Updated);
+    assert_eq!(give(&store, &hub, &mut one, NOW).await.unwrap().given, 2);
+    assert_eq!(agreed(&store).await, 4);
 }

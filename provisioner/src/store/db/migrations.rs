@@ -41,6 +41,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     19 "0019_audit",
     20 "0020_users",
     21 "0021_idempotency",
+    22 "0022_pools",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -53,6 +54,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     19 "0019_audit",
     20 "0020_users",
     21 "0021_idempotency",
+    22 "0022_pools",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

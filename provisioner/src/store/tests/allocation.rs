@@ -45,6 +45,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
     };
     let hold = Hold::new("x", NOW);
     let changes: [fn(&mut MachineRecord, Owner, Hold); 6] = [

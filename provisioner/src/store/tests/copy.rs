@@ -39,10 +39,24 @@ fn owner(instance: InstanceId) -> Owner {
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
         installation: 0,
         adopted: false,
         rescue: None,
     }
+}
+
+async fn fill_pools(store: &Store) {
+    let spec = provisioner_api::PoolSpec { max_machines: Some(1), ..Default::default() };
+    let pool = PoolRecord {
+        id: uuid::Uuid::from_u128(1),
+        name: "default".into(),
+        spec,
+        version: 1,
+        created: NOW,
+        changed: NOW,
+    };
+    store.pool_insert(&pool).await.unwrap();
 }
 
 async fn fill_users(store: &Store) {
@@ -58,6 +72,7 @@ async fn fill(store: &Store) {
         TokenRecord { pools: Some(vec!["a".into()]), used: Some(NOW), ..TokenRecord::admin("admin", NOW) };
     store.token_insert("hash", &token).await.unwrap();
     fill_users(store).await;
+    fill_pools(store).await;
     store.audit_append(&[crate::samples::audit("ci"), crate::samples::audit("ci")]).await.unwrap();
     let mut machine = record(1, "52:54:00:00:00:01");
     machine.spec.bmc =

@@ -144,6 +144,7 @@ async fn who_owns_a_machine_is_told_by_name() {
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
     });
     put(&store, &mut machine, next, &[]).await;
     let owner: Option<String> =

@@ -301,6 +301,7 @@ impl Site {
             root_disk_serial: None,
             name: Default::default(),
             release: None,
+            least: None,
         });
         instance.machine = Some(before.id());
         instance.state = InstanceState::Deploying;

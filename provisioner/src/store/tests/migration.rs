@@ -65,6 +65,7 @@ fn machine() -> Machine {
         root_disk_serial: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),
+        least: None,
     });
     machine.state.name = MachineState::Deploying;
     machine.state.hold = Some(Hold::new("a person", at(5)));

@@ -144,6 +144,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         root_disk_serial: None,
         name: Default::default(),
         release: None,
+        least: None,
     });
     let swap = store.instance_and_machine_update(&bound, (&owned, &next), &[], NOW).await.unwrap();
     assert_eq!(swap, Swap::Updated);

@@ -1,0 +1,51 @@
+//! `billet pool …`.
+
+use super::{Session, context, watch};
+use crate::cli::{
+    args::{CreatePool, OrNone, PoolCommand, SetPool},
+    error::CliError,
+    view,
+};
+use provisioner_api::{Pool, PoolCreate, PoolUpdate};
+
+/// Does it.
+pub(super) async fn run(session: &mut Session<'_>, command: PoolCommand) -> Result<(), CliError> {
+    match command {
+        PoolCommand::List(watched) => {
+            let client = session.client.clone();
+            let table = |pools: &[Pool], wide| view::pools(pools, wide);
+            watch::list(session.ui, watched, async || client.pools().await, watch::never, table).await
+        }
+        PoolCommand::Show(named) => {
+            let pool = session.client.pool(&named.name).await?;
+            session.ui.object(&pool, || view::pool(&pool, &context()))
+        }
+        PoolCommand::Create(asked) => {
+            let CreatePool { name, description, erase, max_machines } = asked;
+            let wanted = PoolCreate { name, description, erase, max_machines };
+            let made = session.client.create_pool(&wanted).await?;
+            let said = format!("pool {} is made: {}", made.group.name, view::policy(&made));
+            session.ui.outcome(&made, &said)
+        }
+        PoolCommand::Set(asked) => set(session, asked).await,
+        PoolCommand::Delete(named) => {
+            session.client.delete_pool(&named.name).await?;
+            session.ui.done(&format!("pool {} has no policy any more", named.name))
+        }
+    }
+}
+
+async fn set(session: &mut Session<'_>, asked: SetPool) -> Result<(), CliError> {
+    let wanted = PoolUpdate {
+        description: asked.description.map(|text| Some(text).filter(|text| !text.is_empty())),
+        erase: asked.erase.map(|OrNone(erase)| erase),
+        max_machines: asked.max_machines.map(|OrNone(number)| number),
+    };
+    if wanted == PoolUpdate::default() {
+        let detail = "say what to change: --description, --erase or --max-machines";
+        return Err(CliError::Input(detail.to_owned()));
+    }
+    let changed = session.client.update_pool(&asked.name, &wanted).await?;
+    let said = format!("pool {} is changed: {}", changed.group.name, view::policy(&changed));
+    session.ui.outcome(&changed, &said)
+}

@@ -1,0 +1,228 @@
+//! Pools of which something is said. A machine names its pool by a word, and need not find it here: one that is not here
+//! has no policy. Deliberately not here: what a policy does (`lifecycle`).
+
+use super::{
+    Store, StoreError, Swap,
+    damage::legible,
+    db::{Conn, Row, Statement, again, sql},
+    document, json, micros, taken, time,
+};
+use jiff::Timestamp;
+use provisioner_api::{ErasePolicy, InstanceSpec, PoolSpec};
+use provisioner_lifecycle::Quota;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The pool of instances that name none.
+const DEFAULT_POOL: &str = "default";
+
+/// A pool of which something is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PoolRecord {
+    /// Its own id: another pool may come under its name.
+    pub(crate) id: Uuid,
+    /// Its name.
+    pub(crate) name: String,
+    /// What is said.
+    pub(crate) spec: PoolSpec,
+    /// Counts its changes.
+    pub(crate) version: u64,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// When it was last changed.
+    pub(crate) changed: Timestamp,
+}
+
+/// The least wiping that pools ask for, by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeastWiping(BTreeMap<String, ErasePolicy>);
+
+impl LeastWiping {
+    /// What this pool asks for, if anything.
+    pub(crate) fn of(&self, pool: &str) -> Option<ErasePolicy> {
+        self.0.get(pool).copied()
+    }
+}
+
+/// What came of taking a pool away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PoolGone {
+    /// It is gone.
+    Done,
+    /// Somebody else was first.
+    Stale,
+    /// These name it, as `machine m1`.
+    Used(Vec<String>),
+}
+
+const SELECT: &str = "SELECT id, name, spec, version, created, changed FROM pool";
+
+impl Store {
+    /// Adds a pool.
+    ///
+    /// # Errors
+    /// `Taken` when there is one of that name.
+    pub(crate) async fn pool_insert(&self, pool: &PoolRecord) -> Result<(), StoreError> {
+        let text = "INSERT INTO pool (id, name, spec, max_machines, version, created, changed) VALUES ($1, $2, $3, $4, 1, $5, $5)";
+        let insert = sql(text)
+            .bind(pool.id.to_string())
+            .bind(&pool.name)
+            .bind(json(&pool.spec))
+            .bind(pool.spec.max_machines)
+            .bind(micros(pool.created));
+        let done = self.writer.run(insert).await;
+        done.map_err(|error| taken(error, "name", || format!("the pool name `{}`", pool.name)))?;
+        Ok(())
+    }
+
+    /// The pool of this name.
+    pub(crate) async fn pool_find(&self, name: &str) -> Result<Option<PoolRecord>, StoreError> {
+        let text = format!("{SELECT} WHERE name = $1");
+        let row = sql(text).bind(name).fetch_optional(&mut *self.api_reader.get().await?).await?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    /// All pools, by name. A damaged one is left out.
+    pub(crate) async fn pool_list(&self) -> Result<Vec<PoolRecord>, StoreError> {
+        let rows =
+            sql(format!("{SELECT} ORDER BY name")).fetch_all(&mut *self.api_reader.get().await?).await?;
+        rows.iter().filter_map(|row| legible(from_row(row)).transpose()).collect()
+    }
+
+    /// Changes what is said of a pool.
+    pub(crate) async fn pool_update(
+        &self,
+        before: &PoolRecord,
+        spec: &PoolSpec,
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        let text = "UPDATE pool SET spec = $3, max_machines = $4, version = version + 1, changed = $5 WHERE id = $1 AND version = $2";
+        let update = sql(text)
+            .bind(before.id.to_string())
+            .bind(before.version.cast_signed())
+            .bind(json(spec))
+            .bind(spec.max_machines)
+            .bind(micros(now));
+        let rows = self.writer.run(update).await?;
+        Ok(if rows > 0 { Swap::Updated } else { Swap::Stale })
+    }
+
+    /// Takes a pool away that nothing names.
+    pub(crate) async fn pool_delete(&self, pool: &PoolRecord) -> Result<PoolGone, StoreError> {
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            let users = users(&mut transaction, &pool.name).await?;
+            if !users.is_empty() {
+                return Ok(PoolGone::Used(users));
+            }
+            let gone = sql("DELETE FROM pool WHERE id = $1 AND version = $2")
+                .bind(pool.id.to_string())
+                .bind(pool.version.cast_signed())
+                .execute(&mut transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(if gone > 0 { PoolGone::Done } else { PoolGone::Stale })
+        })
+    }
+
+    /// The least wiping that pools ask for. One that can't be read asks for the most: nobody knows that it doesn't.
+    pub(crate) async fn pool_least_wiping(&self) -> Result<LeastWiping, StoreError> {
+        let rows = sql("SELECT name, spec FROM pool").fetch_all(&mut *self.reader.get().await?).await?;
+        let mut least = LeastWiping::default();
+        for row in &rows {
+            let name: String = row.try_get("name")?;
+            let erase = match legible(spec(row, &name))? {
+                Some(spec) => spec.erase,
+                None => {
+                    tracing::error!(pool = name, "its records are damaged, so its disks are overwritten");
+                    Some(ErasePolicy::Overwrite)
+                }
+            };
+            least.0.extend(erase.map(|erase| (name, erase)));
+        }
+        Ok(least)
+    }
+
+    /// The pools with a limit, and how many of their machines have an instance.
+    pub(crate) async fn pool_quotas(&self) -> Result<BTreeMap<String, Quota>, StoreError> {
+        let text = "SELECT name, max_machines, (SELECT COUNT(*) FROM machine WHERE machine.pool = pool.name AND owner IS NOT NULL) AS used FROM pool WHERE max_machines IS NOT NULL";
+        let rows = sql(text).fetch_all(&mut *self.reader.get().await?).await?;
+        let quota = |row: &Row| {
+            let (used, most): (i64, i64) = (row.try_get("used")?, row.try_get("max_machines")?);
+            Ok((row.try_get("name")?, Quota { used: used.unsigned_abs(), most: most.unsigned_abs() }))
+        };
+        rows.iter().map(quota).collect()
+    }
+
+    /// How many machines of each pool have an instance.
+    pub(crate) async fn pool_taken(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let text = "SELECT pool, COUNT(*) AS taken FROM machine WHERE owner IS NOT NULL GROUP BY pool";
+        let rows = sql(text).fetch_all(&mut *self.api_reader.get().await?).await?;
+        let counted = |row: &Row| Ok((row.try_get("pool")?, row.try_get::<i64>("taken")?.unsigned_abs()));
+        rows.iter().map(counted).collect()
+    }
+}
+
+/// Whoever gives away a machine of a pool with a limit waits here for others who do: in PostgreSQL several may try it at
+/// once, and a statement sees what was committed before it began.
+pub(super) fn push_turn(query: &mut Statement, pool: &str) {
+    query.push("UPDATE pool SET max_machines = max_machines WHERE name = ").push_bind(pool);
+}
+
+/// Changes nothing, of no row if the pool has no room for one more of its machines to have an instance.
+pub(super) fn push_room(query: &mut Statement, pool: &str) {
+    push_turn(query, pool);
+    query
+        .push(" AND (max_machines IS NULL OR max_machines > (SELECT COUNT(*) FROM machine WHERE pool = ")
+        .push_bind(pool)
+        .push(" AND owner IS NOT NULL))");
+}
+
+/// What names a pool: its machines, instances that wait for one of them, tokens and users that are limited to it.
+async fn users(conn: &mut Conn, pool: &str) -> Result<Vec<String>, StoreError> {
+    let machines = sql("SELECT name FROM machine WHERE pool = $1 ORDER BY name").bind(pool);
+    let machines: Vec<String> = machines.scalars(conn).await?;
+    let mut users: Vec<_> = machines.into_iter().map(|name| format!("machine {name}")).collect();
+    let text = "SELECT name, spec FROM instance WHERE machine IS NULL ORDER BY name";
+    for row in &sql(text).fetch_all(conn).await? {
+        let name: String = row.try_get("name")?;
+        let place = || format!("instance {name}, column spec");
+        let spec: Option<InstanceSpec> = legible(document(place, row.try_get("spec")?))?;
+        let named =
+            |spec: InstanceSpec| spec.pool.or(spec.machine.is_none().then(|| DEFAULT_POOL.to_owned()));
+        if spec.and_then(named).as_deref() == Some(pool) {
+            users.push(format!("instance {name}"));
+        }
+    }
+    for (kind, text) in [
+        ("token", "SELECT name, pools FROM api_token WHERE pools IS NOT NULL ORDER BY name"),
+        ("user", "SELECT name, pools FROM local_user WHERE pools IS NOT NULL ORDER BY name"),
+    ] {
+        for row in &sql(text).fetch_all(conn).await? {
+            let name: String = row.try_get("name")?;
+            let place = || format!("{kind} {name}, column pools");
+            let pools: Option<Vec<String>> = legible(document(place, row.try_get("pools")?))?;
+            if pools.is_some_and(|pools| pools.iter().any(|own| own == pool)) {
+                users.push(format!("{kind} {name}"));
+            }
+        }
+    }
+    Ok(users)
+}
+
+fn spec(row: &Row, name: &str) -> Result<PoolSpec, StoreError> {
+    document(|| format!("pool {name}, column spec"), row.try_get("spec")?)
+}
+
+fn from_row(row: &Row) -> Result<PoolRecord, StoreError> {
+    let (id, name): (String, String) = (row.try_get("id")?, row.try_get("name")?);
+    let version: i64 = row.try_get("version")?;
+    Ok(PoolRecord {
+        id: document(|| format!("pool {name}, column id"), &json(&id))?,
+        spec: spec(row, &name)?,
+        version: version.unsigned_abs(),
+        created: time(row.try_get("created")?),
+        changed: time(row.try_get("changed")?),
+        name,
+    })
+}
