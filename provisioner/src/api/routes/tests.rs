@@ -8,6 +8,7 @@ mod matrix;
 mod once;
 mod overview;
 mod secrets;
+mod shown;
 mod users;
 mod versions;
 mod watching;
