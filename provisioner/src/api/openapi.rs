@@ -11,7 +11,7 @@ use axum::{
     response::IntoResponse,
 };
 use common::Common;
-use provisioner_api::{AuditEntry, BmcReport, Problem, WatchBegan, WatchChange, WatchReset};
+use provisioner_api::{AuditEntry, BmcReport, Problem, WatchBegan, WatchChange, WatchEnded, WatchReset};
 use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::{
@@ -161,7 +161,7 @@ use utoipa::{
         super::agent::rescue,
     ),
     // No answer has the others as such: one is the text of an entry, the rest are those of events of streams.
-    components(schemas(Problem, AuditEntry, BmcReport, WatchBegan, WatchChange, WatchReset)),
+    components(schemas(Problem, AuditEntry, BmcReport, WatchBegan, WatchChange, WatchReset, WatchEnded)),
     modifiers(&Common),
     tags(
         (name = "machines", description = "Physical servers"),
