@@ -102,7 +102,7 @@ pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
 pub use user::{LoggedIn, Login, User, UserCreate, UserList, UserUpdate, WhoAmI, WhoKind};
 pub use watch::{
-    WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchBegan, WatchChange, WatchKind,
-    WatchReset,
+    WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_ENDED, WATCH_LEFT, WATCH_RESET, WatchBegan, WatchChange,
+    WatchEnded, WatchKind, WatchReset,
 };
 pub use works::{FreezeRequest, Frozen, Wiping, Works};

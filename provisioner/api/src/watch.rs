@@ -7,6 +7,7 @@
 //! | `left` | [`WatchChange`] | it is there, but does not match the filter any more |
 //! | `deleted` | [`WatchChange`] | it is gone, or is the caller's no more |
 //! | `reset` | [`WatchReset`] | changes were missed: list again; the stream goes on from here |
+//! | `ended` | [`WatchEnded`] | the last one, where the service ends the stream: come again behind the last id |
 //!
 //! The id of an event is where it stands: given back as `Last-Event-ID`, or as `?since=`, the stream goes on behind it. An
 //! object may be told again as it is known already; what is told last is how it is.
@@ -25,6 +26,9 @@ pub const WATCH_LEFT: &str = "left";
 pub const WATCH_DELETED: &str = "deleted";
 /// The name of the event after which one has to list again.
 pub const WATCH_RESET: &str = "reset";
+
+/// The name of the event with which the service ends a stream.
+pub const WATCH_ENDED: &str = "ended";
 
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,6 +76,14 @@ pub struct WatchChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WatchReset {
+    /// Why, and what to do.
+    pub detail: String,
+}
+
+/// The service ends the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WatchEnded {
     /// Why, and what to do.
     pub detail: String,
 }

@@ -11,8 +11,8 @@ use provisioner_api::{
 use reqwest::{Method, Response, header};
 use std::time::Duration;
 
-/// How long reports may be followed at once: in effect for ever. A connection that is gone is found by TCP.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long a stream may be followed at once: in effect for ever. A connection that is gone is found by TCP.
+pub(crate) const WATCH_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Client {
     /// The slots for virtual media.
@@ -232,7 +232,7 @@ impl ReportStream {
         loop {
             let next = self.events.next().map_err(|error| garbled(&self.response, error.to_string()))?;
             if let Some(event) = next {
-                let report = serde_json::from_str(&event);
+                let report = serde_json::from_str(&event.data);
                 return report.map(Some).map_err(|error| garbled(&self.response, error.to_string()));
             }
             // What HTTP calls undecodable is a body that ended too early.

@@ -82,6 +82,12 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// A stream that shows now and then that it is alive did not.
+    #[error("nothing was heard of the service for {seconds} s; the connection was given up")]
+    Silent {
+        /// For how long.
+        seconds: u64,
+    },
     /// The connection broke in the middle.
     #[error("the connection to {url} broke in the middle: {why}; see the service's log and try again")]
     Broken {
@@ -148,9 +154,11 @@ impl ClientError {
     /// machine's BMC: whether that is to be repeated is for a person to say.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } | Self::Late { .. } => {
-                true
-            }
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::Late { .. }
+            | Self::Silent { .. } => true,
             Self::Problem(problem) if problem.kind.starts_with("bmc-") => false,
             _ => matches!(self.status(), Some(429 | 502..=504)),
         }

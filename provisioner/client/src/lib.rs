@@ -19,6 +19,7 @@ mod tokens;
 mod upload;
 mod url;
 mod users;
+mod watch;
 mod works;
 
 pub use bmc::ConsoleStream;
@@ -27,3 +28,4 @@ pub use error::ClientError;
 pub use overview::JobFilter;
 pub use rest::{Client, Connection, InstanceFilter, MachineFilter, Page, TimelineFilter};
 pub use tls::TlsSettings;
+pub use watch::{Watch, WatchEvent, WatchFilter};

@@ -1,6 +1,6 @@
-//! Server-sent events (HTML Living Standard, section 9.2.6): bytes in, the data of events out. Bounded.
+//! Server-sent events (HTML Living Standard, section 9.2.6): bytes in, events out. Bounded.
 //!
-//! Names, ids and retry times of events are not kept: no caller needs them.
+//! Retry times are not kept: each caller knows how long it waits.
 
 /// The largest event that is taken.
 const LIMIT: usize = 1024 * 1024;
@@ -16,6 +16,15 @@ pub(crate) enum Bad {
     NotText,
 }
 
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Its name; empty: it has none.
+    pub(crate) name: String,
+    /// Its data.
+    pub(crate) data: String,
+}
+
 /// The events of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
@@ -23,6 +32,12 @@ pub(crate) struct Events {
     bytes: Vec<u8>,
     /// The data of the event that is being read, if it has any yet.
     data: Option<String>,
+    /// Its name.
+    name: String,
+    /// Its id, if it has one.
+    id: Option<String>,
+    /// The last id of all that was read.
+    last: Option<String>,
 }
 
 impl Events {
@@ -31,32 +46,51 @@ impl Events {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The data of the next whole event.
-    pub(crate) fn next(&mut self) -> Result<Option<String>, Bad> {
+    /// The last id of all that was read: what `Last-Event-ID` says when the stream is asked for again.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// The next whole event that has data.
+    pub(crate) fn next(&mut self) -> Result<Option<Event>, Bad> {
         while let Some((line, rest)) = self.line() {
             let line = std::str::from_utf8(&self.bytes[..line]).map_err(|_| Bad::NotText)?.to_owned();
             self.bytes.drain(..rest);
-            if line.is_empty() {
-                if let Some(data) = self.data.take() {
-                    return Ok(Some(data));
-                }
+            if !line.is_empty() {
+                self.field(&line)?;
                 continue;
             }
-            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
-            if field != "data" {
-                continue;
-            }
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            let data = self.data.get_or_insert_default();
-            if !data.is_empty() {
-                data.push('\n');
-            }
-            data.push_str(value);
-            if data.len() > LIMIT {
-                return Err(Bad::TooLarge);
+            // An id counts also where there is no data.
+            self.last = self.id.take().or(self.last.take());
+            let name = std::mem::take(&mut self.name);
+            if let Some(data) = self.data.take() {
+                return Ok(Some(Event { name, data }));
             }
         }
         if self.bytes.len() > LIMIT { Err(Bad::TooLarge) } else { Ok(None) }
+    }
+
+    /// Takes a line of an event.
+    fn field(&mut self, line: &str) -> Result<(), Bad> {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut self.name),
+            // One with a NUL is none, by the standard.
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "data" => {
+                let data = self.data.get_or_insert_default();
+                if !data.is_empty() {
+                    data.push('\n');
+                }
+                data.push_str(value);
+                if data.len() > LIMIT {
+                    return Err(Bad::TooLarge);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Where the first line ends, and where the next one begins; a carriage return at the very end may be half of an
@@ -77,16 +111,21 @@ mod tests {
 
     #[test]
     fn events_come_whole_however_they_are_cut() {
-        let stream = ": hello\n\ndata: one\n\nevent: x\r\ndata:two\r\ndata: three\r\n\r\nid: 7\n\ndata: é\n\ndata: half";
+        let stream = ": hello\n\ndata: one\n\nevent: x\r\nid:5\r\ndata:two\r\ndata: three\r\n\r\nid: 7\n\ndata: é\n\nid: 8\ndata: half";
         for cut in 1..stream.len() {
             let (mut events, mut seen) = (Events::default(), Vec::new());
             for piece in stream.as_bytes().chunks(cut) {
                 events.push(piece);
                 while let Some(event) = events.next().unwrap() {
-                    seen.push(event);
+                    seen.push((event.name, event.data, events.last_id().map(ToOwned::to_owned)));
                 }
             }
-            assert_eq!(seen, ["one", "two\nthree", "é"], "cut every {cut} bytes");
+            let told = |name: &str, data: &str, id: Option<&str>| {
+                (name.to_owned(), data.to_owned(), id.map(ToOwned::to_owned))
+            };
+            let want = [told("", "one", None), told("x", "two\nthree", Some("5")), told("", "é", Some("7"))];
+            assert_eq!(seen, want, "cut every {cut} bytes");
+            assert_eq!(events.last_id(), Some("7"), "of half an event nothing counts");
         }
     }
 

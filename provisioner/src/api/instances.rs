@@ -5,6 +5,7 @@ use super::{
     caller::Caller,
     convert,
     error::{ApiError, Body, OptionalBody, Query},
+    fields::{Selection, Shown},
     instance_network,
     instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, event_list},
@@ -64,6 +65,8 @@ pub(crate) struct Filter {
     /// Whether `resume` says from where on the list can be watched.
     #[serde(default)]
     resume: bool,
+    /// Of each only these fields, as paths with dots: `name,status.state`.
+    fields: Option<String>,
 }
 
 /// Lists the instances by name.
@@ -76,14 +79,15 @@ pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<Filter>,
-) -> Result<Json<InstanceList>, ApiError> {
+) -> Result<Response, ApiError> {
+    let fields = Selection::of("Instance", query.fields.as_deref())?;
     let limit = pages::limit(query.limit.as_deref())?;
     let resume = watch::resume(&service, query.resume).await?;
     let rows = theirs(&service, &caller, query, pages::rows(limit)).await?;
     let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
     let now = clock::now();
     let wire = |row: &ListedInstance| convert::instance(&service, &row.record, row.machine.as_ref(), now);
-    Ok(Json(InstanceList { items: rows.iter().map(wire).collect(), next, resume }))
+    Ok(fields.page(InstanceList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// At least so many of the caller's, if there are. The database tells those with a machine apart; where the others may get
@@ -201,14 +205,19 @@ pub(crate) async fn create(
 /// Shows an instance.
 #[utoipa::path(
     get, path = provisioner_api::paths::INSTANCE, tag = "instances",
-    responses((status = 200, body = Instance)),
+    params(Shown, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known already: 304 if it is that still")),
+    responses((status = 200, body = Instance), (status = 304)),
 )]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(key): Path<String>,
+    Query(query): Query<Shown>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let fields = Selection::of("Instance", query.fields.as_deref())?;
     let ListedInstance { record, machine } = find(&service, &key).await?;
-    Ok(tagged(convert::instance(&service, &record, machine.as_ref(), clock::now())))
+    let instance = convert::instance(&service, &record, machine.as_ref(), clock::now());
+    Ok(fields.shown(&headers, &etag(instance.id.0, instance.version), instance))
 }
 
 /// Asks for the instance to be given back. Repeating it changes nothing: the first word on erasing stands, unless it

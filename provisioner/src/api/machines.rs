@@ -5,6 +5,7 @@ use super::{
     caller::Caller,
     convert,
     error::{ApiError, Body, Query},
+    fields::{Selection, Shown},
     instance_update::check_unprotected,
     pages, timeline,
     validate::Fields,
@@ -57,6 +58,8 @@ pub(crate) struct Filter {
     /// Whether `resume` says from where on the list can be watched.
     #[serde(default)]
     resume: bool,
+    /// Of each only these fields, as paths with dots: `name,status.state`.
+    fields: Option<String>,
 }
 
 /// Which events: those behind one, or the newest.
@@ -88,7 +91,8 @@ pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<Filter>,
-) -> Result<Json<MachineList>, ApiError> {
+) -> Result<Response, ApiError> {
+    let fields = Selection::of("Machine", query.fields.as_deref())?;
     let limit = pages::limit(query.limit.as_deref())?;
     let pools = caller.pools().map(<[String]>::to_vec);
     let resume = watch::resume(&service, query.resume).await?;
@@ -99,7 +103,7 @@ pub(crate) async fn list(
     let wire = |row: &ListedMachine| {
         caller.sees(convert::machine(&service, &row.record, row.instance.as_deref(), now))
     };
-    Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
+    Ok(fields.page(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// A machine on the wire, with its owner's name.
@@ -175,15 +179,20 @@ pub(crate) async fn create(
 /// Shows a machine.
 #[utoipa::path(
     get, path = provisioner_api::paths::MACHINE, tag = "machines",
-    responses((status = 200, body = Machine)),
+    params(Shown, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known already: 304 if it is that still")),
+    responses((status = 200, body = Machine), (status = 304)),
 )]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
+    Query(query): Query<Shown>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let fields = Selection::of("Machine", query.fields.as_deref())?;
     let record = service.machine(&key).await?;
-    Ok(tagged(caller.sees(wire(&service, &record).await?)))
+    let machine = caller.sees(wire(&service, &record).await?);
+    Ok(fields.shown(&headers, &etag_of(machine.id.0, machine.version), machine))
 }
 
 /// Changes what is given of a machine.

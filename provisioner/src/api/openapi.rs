@@ -11,7 +11,8 @@ use axum::{
     response::IntoResponse,
 };
 use common::Common;
-use provisioner_api::{AuditEntry, BmcReport, Problem, WatchBegan, WatchChange, WatchReset};
+use provisioner_api::{AuditEntry, BmcReport, Problem, WatchBegan, WatchChange, WatchEnded, WatchReset};
+use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
@@ -164,7 +165,7 @@ use utoipa::{
         super::agent::rescue,
     ),
     // No answer has the others as such: one is the text of an entry, the rest are those of events of streams.
-    components(schemas(Problem, AuditEntry, BmcReport, WatchBegan, WatchChange, WatchReset)),
+    components(schemas(Problem, AuditEntry, BmcReport, WatchBegan, WatchChange, WatchReset, WatchEnded)),
     modifiers(&Common),
     tags(
         (name = "machines", description = "Physical servers"),
@@ -192,6 +193,11 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(Handlers::openapi);
 
 /// As it is sent; empty if it can't be written, which a test rules out.
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_json().unwrap_or_default());
+
+/// The types by their names.
+static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::to_value(DOCUMENT.components.as_ref().map(|all| &all.schemas)).unwrap_or_default()
+});
 
 /// The bytes of a file, of any form.
 pub(crate) struct File;
@@ -230,6 +236,23 @@ pub(super) fn query_parameters(path: &str, method: &Method) -> Option<impl Itera
     let parameters = operation.parameters.iter().flatten();
     let named = parameters.filter(|parameter| parameter.parameter_in == ParameterIn::Query);
     Some(named.map(|parameter| parameter.name.as_str()))
+}
+
+/// Whether objects of a type have such a field; of a list its items are meant, and of a map any of its values.
+pub(super) fn has_field(kind: &str, path: &[&str]) -> bool {
+    SCHEMAS.get(kind).is_some_and(|schema| has(schema, path))
+}
+
+fn has(schema: &Value, path: &[&str]) -> bool {
+    let Some((name, rest)) = path.split_first() else { return true };
+    if let Some(place) = schema["$ref"].as_str() {
+        return has_field(place.rsplit('/').next().unwrap_or_default(), path);
+    }
+    let parts = ["oneOf", "anyOf", "allOf"].iter().filter_map(|of| schema[of].as_array()).flatten();
+    let maps = Some(&schema["additionalProperties"]).filter(|of| of.is_object());
+    schema["properties"].get(name).or(maps).is_some_and(|field| has(field, rest))
+        || schema.get("items").is_some_and(|items| has(items, path))
+        || parts.into_iter().any(|part| has(part, path))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     error::{ApiError, Body},
     machines::etag,
     tokens::check_pools,
+    unchanged,
     validate::Fields,
 };
 use crate::{
@@ -59,13 +60,16 @@ pub(crate) async fn create(
 /// Shows a user.
 #[utoipa::path(
     get, path = provisioner_api::paths::USER, tag = "users",
-    responses((status = 200, body = User)),
+    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known already: 304 if it is that still")),
+    responses((status = 200, body = User), (status = 304)),
 )]
 pub(crate) async fn show(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(tagged(found(&service, &name).await?))
+    let user = found(&service, &name).await?;
+    Ok(unchanged::shown(&headers, &etag(user.version), &wire(user)))
 }
 
 /// Changes a user. Any change ends the user's log-ins.
@@ -84,7 +88,8 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let before = found(&service, &name).await?;
     let wanted = headers.get(header::IF_MATCH);
-    if wanted.is_some_and(|wanted| wanted != "*" && wanted.as_bytes() != etag(before.version).as_bytes()) {
+    let is_before = |wanted: &str| wanted == "*" || unchanged::version(wanted) == etag(before.version);
+    if wanted.is_some_and(|wanted| !wanted.to_str().is_ok_and(is_before)) {
         return Err(stale(&name));
     }
     let mut next = changed(&before, &body)?;

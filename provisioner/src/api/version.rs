@@ -2,7 +2,7 @@
 //!
 //! Deliberately not here: when it is compared; that is done where the object is written.
 
-use super::error::ApiError;
+use super::{error::ApiError, unchanged};
 use axum::http::{HeaderMap, StatusCode, header};
 use provisioner_api::etag;
 use uuid::Uuid;
@@ -20,7 +20,9 @@ pub(super) enum Bare {
 pub(super) fn is_wanted(headers: &HeaderMap, id: Uuid, version: u64, bare: Bare) -> bool {
     let Some(wanted) = headers.get(header::IF_MATCH) else { return true };
     let is_bare = || bare == Bare::Taken && wanted.as_bytes() == format!("\"{version}\"").as_bytes();
-    wanted == "*" || wanted.as_bytes() == etag(id, version).as_bytes() || is_bare()
+    // That of what was shown names the version, too.
+    let named = wanted.to_str().is_ok_and(|wanted| unchanged::version(wanted) == etag(id, version));
+    wanted == "*" || named || is_bare()
 }
 
 /// What is told when `If-Match` names another one than there is.

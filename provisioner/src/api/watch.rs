@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock,
-    feed::{self, Entry, Facet, Missed, Place, Pool, Position},
+    feed::{self, Entry, Facet, Missed, Object, Place, Pool, Position},
     service::{Service, ServiceError},
     store::StoreError,
     text::{chain, word},
@@ -20,15 +20,19 @@ use crate::{
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{Extensions, HeaderMap, StatusCode},
     response::{IntoResponse, Response, Sse, sse},
 };
 use provisioner_api::{
-    InstanceState, MachineState, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET,
-    WatchBegan, WatchChange, WatchKind, WatchReset,
+    InstanceState, MachineState, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_ENDED, WATCH_LEFT,
+    WATCH_RESET, WatchBegan, WatchChange, WatchEnded, WatchKind, WatchReset,
 };
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
@@ -46,6 +50,21 @@ const WAITING: usize = 1;
 /// How long an event waits for its reader before the stream ends. Who comes again goes on where it ended.
 const STUCK: Duration = Duration::from_secs(30);
 
+/// How long a watcher waits. Tests have shorter ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// See [`ALIVE`].
+    pub(super) alive: Duration,
+    /// See [`STUCK`].
+    pub(super) stuck: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { alive: ALIVE, stuck: STUCK }
+    }
+}
+
 /// What a browser sends when it comes again (HTML Living Standard, section 9.2.4).
 const LAST: &str = "last-event-id";
 
@@ -57,6 +76,8 @@ pub(crate) struct Watched {
     /// Of this kind; none: of all.
     #[param(inline)]
     kind: Option<WatchKind>,
+    /// With this name or id.
+    object: Option<String>,
     /// In this state. It needs `kind`: `machine` or `instance`.
     state: Option<String>,
     /// In this pool: machines, and instances on them or waiting for them.
@@ -75,6 +96,9 @@ struct Watcher {
     filter: Watched,
     /// Up to where everything was told.
     position: Position,
+    pace: Pace,
+    /// What is told last, behind all that waits.
+    last: Arc<OnceLock<&'static str>>,
     _place: Place,
 }
 
@@ -84,7 +108,7 @@ struct Watcher {
     operation_id = "watch",
     params(Watched, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read: the stream goes on behind it")),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream", description = "`began` with a `WatchBegan`; `changed`, `left` and `deleted` with a `WatchChange`; `reset` with a `WatchReset`: list again, the stream goes on meanwhile"),
+        (status = 200, body = String, content_type = "text/event-stream", description = "`began` with a `WatchBegan`; `changed`, `left` and `deleted` with a `WatchChange`; `reset` with a `WatchReset`: list again, the stream goes on meanwhile; `ended` with a `WatchEnded`: come again"),
         (status = 429)
     ),
 )]
@@ -93,6 +117,7 @@ pub(crate) async fn watch(
     Extension(caller): Extension<Caller>,
     Extension(held): Extension<Held>,
     headers: HeaderMap,
+    extensions: Extensions,
     Query(filter): Query<Watched>,
 ) -> Result<Response, ApiError> {
     check(&filter)?;
@@ -100,11 +125,24 @@ pub(crate) async fn watch(
     let place = feed::place(&service, caller.name()).ok_or_else(crowded)?;
     let now = feed::position(&service).await?;
     let (events, told) = mpsc::channel(WAITING);
-    let watcher = Watcher { service, caller, held, filter, position: since.unwrap_or(now), _place: place };
+    let last = Arc::new(OnceLock::new());
+    let watcher = Watcher {
+        service,
+        caller,
+        held,
+        filter,
+        position: since.unwrap_or(now),
+        pace: extensions.get().copied().unwrap_or_default(),
+        last: Arc::clone(&last),
+        _place: place,
+    };
     tokio::spawn(watcher.watch(events));
-    let stream = futures::stream::unfold(told, async |mut told| {
-        let event: sse::Event = told.recv().await?;
-        Some((Ok::<_, Infallible>(event), told))
+    let stream = futures::stream::unfold((told, Some(last)), async |(mut told, last)| {
+        if let Some(event) = told.recv().await {
+            return Some((Ok::<_, Infallible>(event), (told, last)));
+        }
+        let event = ended(last?.get()?);
+        Some((Ok(event), (told, None)))
     });
     // For proxies that would wait for more.
     Ok(([("x-accel-buffering", "no")], Sse::new(stream)).into_response())
@@ -153,16 +191,42 @@ fn crowded() -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "limit", detail)
 }
 
-/// The next part can't be told any more: the reader is gone or stuck, or the service stops.
-struct Over;
+/// Why nothing more is told.
+enum Over {
+    /// The reader is gone, or may not watch any more.
+    Gone,
+    /// The reader takes nothing.
+    Stuck,
+    /// What is to be told can't be read.
+    Unreadable,
+}
+
+impl Over {
+    /// What the reader is told of it, if there is one who may hear it.
+    fn detail(&self) -> Option<&'static str> {
+        match self {
+            Self::Gone => None,
+            Self::Stuck => Some(
+                "what was told was not read for too long; come again with the id of the last event, and nothing is missed",
+            ),
+            Self::Unreadable => {
+                Some("what changed can't be read just now; come again with the id of the last event")
+            }
+        }
+    }
+}
 
 impl Watcher {
     async fn watch(mut self, events: mpsc::Sender<sse::Event>) {
         let stopping = self.service.stopping.clone();
-        tokio::select! {
-            () = stopping.cancelled() => {}
-            () = events.closed() => {}
-            _ = self.tell(&events) => {}
+        let detail = tokio::select! {
+            () = stopping.cancelled() => Some("the service stops; come again with the id of the last event"),
+            () = events.closed() => None,
+            over = self.tell(&events) => over.err().and_then(|over| over.detail()),
+        };
+        // Before `events` is closed by the end of this.
+        if let Some(detail) = detail {
+            let _ = self.last.set(detail);
         }
     }
 
@@ -170,7 +234,7 @@ impl Watcher {
         let mut bell = self.service.feed.bell();
         let began = WatchBegan { since: self.position.to_string() };
         self.send(events, event(WATCH_BEGAN, self.position, &began)).await?;
-        let mut due = Instant::now() + ALIVE;
+        let mut due = Instant::now() + self.pace.alive;
         loop {
             bell.mark_unchanged();
             match self.service.feed.behind(self.position, PART) {
@@ -190,7 +254,7 @@ impl Watcher {
                 // What isn't theirs moves them on, too, so that they are not too far behind when they come again.
                 let alive = sse::Event::default().comment("alive").id(self.position.to_string());
                 self.send(events, alive).await?;
-                due = Instant::now() + ALIVE;
+                due = Instant::now() + self.pace.alive;
             }
         }
     }
@@ -198,7 +262,7 @@ impl Watcher {
     async fn tell_entry(&self, events: &mpsc::Sender<sse::Event>, entry: &Entry) -> Result<(), Over> {
         let Some((name, change)) = self.news(entry) else { return Ok(()) };
         // First the place, then the right and the object: neither is old when it is sent.
-        let place = place(events).await?;
+        let place = self.place(events).await?;
         let _turn = self.service.feed.reading().await;
         self.check_right().await?;
         let shown = if name == WATCH_CHANGED { self.shown(change).await } else { Ok(Some(change)) };
@@ -211,27 +275,35 @@ impl Watcher {
                     error = chain(&error),
                     "a change can't be told; its watcher has to come again"
                 );
-                return Err(Over);
+                return Err(Over::Unreadable);
             }
         }
         Ok(())
     }
 
     async fn send(&self, events: &mpsc::Sender<sse::Event>, event: sse::Event) -> Result<(), Over> {
-        let place = place(events).await?;
+        let place = self.place(events).await?;
         self.check_right().await?;
         place.send(event);
         Ok(())
     }
 
+    /// A place for an event, as soon as its reader has one.
+    async fn place<'a>(
+        &self,
+        events: &'a mpsc::Sender<sse::Event>,
+    ) -> Result<mpsc::Permit<'a, sse::Event>, Over> {
+        timeout(self.pace.stuck, events.reserve()).await.map_err(|_| Over::Stuck)?.map_err(|_| Over::Gone)
+    }
+
     /// Who may not watch any more is told nothing more, also if their socket took nothing meanwhile.
     async fn check_right(&self) -> Result<(), Over> {
-        if self.held.is_held().await { Ok(()) } else { Err(Over) }
+        if self.held.is_held().await { Ok(()) } else { Err(Over::Gone) }
     }
 
     /// From now on, before the reader lists: what the list doesn't have comes behind.
     async fn reset(&mut self, events: &mpsc::Sender<sse::Event>, missed: Missed) -> Result<(), Over> {
-        self.position = feed::position(&self.service).await.map_err(|_| Over)?;
+        self.position = feed::position(&self.service).await.map_err(|_| Over::Unreadable)?;
         let detail = format!("changes were missed: {missed}; list again, this stream goes on meanwhile");
         self.send(events, event(WATCH_RESET, self.position, &WatchReset { detail })).await
     }
@@ -239,9 +311,10 @@ impl Watcher {
     /// What is told of a change, without the object; nothing, if it is none of theirs.
     fn news(&self, entry: &Entry) -> Option<(&'static str, WatchChange)> {
         let kind = entry.object.kind;
-        let sees = |facet: &&Facet| is_seen(&self.caller, kind, facet) && matches(&self.filter, kind, facet);
-        let (before, after) = (entry.before.as_ref().filter(sees), entry.after.as_ref());
         let id = entry.object.id;
+        let sees =
+            |facet: &&Facet| is_seen(&self.caller, kind, facet) && matches(&self.filter, entry.object, facet);
+        let (before, after) = (entry.before.as_ref().filter(sees), entry.after.as_ref());
         let of = |name: &str| WatchChange {
             kind,
             id,
@@ -323,9 +396,12 @@ fn is_seen(caller: &Caller, kind: WatchKind, facet: &Facet) -> bool {
 }
 
 /// Whether an object is one of those that are asked for.
-fn matches(filter: &Watched, kind: WatchKind, facet: &Facet) -> bool {
+fn matches(filter: &Watched, Object { kind, id }: Object, facet: &Facet) -> bool {
+    // As everywhere: a name, or an id in any of its forms.
+    let named = |asked: &String| *asked == facet.name || asked.parse() == Ok(id);
     let pool = |asked: &String| matches!(&facet.pool, Pool::Of(pool) if pool == asked);
     filter.kind.is_none_or(|asked| asked == kind)
+        && filter.object.as_ref().is_none_or(named)
         && filter.state.as_ref().is_none_or(|asked| facet.state.as_ref() == Some(asked))
         && filter.pool.as_ref().is_none_or(pool)
         && filter.held.is_none_or(|asked| kind == WatchKind::Machine && facet.held == asked)
@@ -338,7 +414,8 @@ fn event(name: &str, position: Position, data: &impl Serialize) -> sse::Event {
     sse::Event::default().event(name).id(position.to_string()).data(data)
 }
 
-/// A place for an event, as soon as its reader has one.
-async fn place(events: &mpsc::Sender<sse::Event>) -> Result<mpsc::Permit<'_, sse::Event>, Over> {
-    timeout(STUCK, events.reserve()).await.map_err(|_| Over)?.map_err(|_| Over)
+/// The last event of a stream. It has no id: whoever comes again goes on behind the one before.
+fn ended(detail: &str) -> sse::Event {
+    let data = serde_json::to_string(&WatchEnded { detail: detail.to_owned() }).unwrap_or_default();
+    sse::Event::default().event(WATCH_ENDED).data(data)
 }

@@ -267,7 +267,7 @@ pub(super) struct Named {
 /// Whether it is looked at once.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Watched {
-    /// Look again and again, and print what changed, until interrupted
+    /// Print what changes, until interrupted
     #[arg(short, long)]
     pub(super) watch: bool,
 }

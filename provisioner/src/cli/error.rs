@@ -180,6 +180,7 @@ impl CliError {
                 ClientError::Unreachable { .. }
                 | ClientError::Untrusted { .. }
                 | ClientError::TimedOut { .. }
+                | ClientError::Silent { .. }
                 | ClientError::Broken { .. },
             ) => Some(self.to_string()),
             Self::Client(error) => Some(chain(error)),
@@ -200,6 +201,7 @@ fn client_code(error: &ClientError) -> u8 {
             ClientError::Unreachable { .. }
             | ClientError::Untrusted { .. }
             | ClientError::TimedOut { .. }
+            | ClientError::Silent { .. }
             | ClientError::Broken { .. } => 6,
             ClientError::BadUrl { .. }
             | ClientError::BadCa { .. }

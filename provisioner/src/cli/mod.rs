@@ -4,6 +4,7 @@
 //! code is decided in `error` and nowhere else.
 
 mod args;
+mod bell;
 mod bmc_url;
 mod command;
 mod connection;

@@ -1,6 +1,6 @@
 //! `--wait`: looking at an object until it is where it should be, and showing how far it is.
 //!
-//! What an object's looks mean is decided in `goal`; how they are shown, in `display`; a BMC's task is followed in `task`.
+//! A change is looked at as soon as the service tells of it (`bell`). What an object's looks mean is decided in `goal`; how they are shown, in `display`; a BMC's task is followed in `task`.
 //! The service may be restarted meanwhile: that is waited out.
 
 mod display;
@@ -10,16 +10,19 @@ mod task;
 pub(super) use goal::{Goal, Look, instance_look, machine_look};
 pub(super) use task::{TaskWatch, task_end};
 
-use super::{error::CliError, text, ui::Ui};
+use super::{bell::Bell, error::CliError, text, ui::Ui};
 use display::Display;
 use goal::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_client::ClientError;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long between two looks while the service tells of changes by itself: how far a step is, it doesn't.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// How long a hold from before the request is overlooked: the service may not have taken the request up yet.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,10 +41,11 @@ pub(super) struct Watch<'a> {
     pub(super) held_before: Option<Timestamp>,
 }
 
-/// Looks again and again, until the goal is reached, the work is held, or the time is over.
+/// Looks again and again, and when `bell` rings, until the goal is reached, the work is held, or the time is over.
 pub(super) async fn until(
     ui: &mut Ui,
     watch: &Watch<'_>,
+    mut bell: Bell,
     mut look: impl AsyncFnMut() -> Result<Look, ClientError>,
 ) -> Result<(), CliError> {
     let object = format!("{} {}", watch.kind, watch.name);
@@ -71,7 +75,8 @@ pub(super) async fn until(
                 }
             }
         }
-        if Instant::now() + PAUSE >= deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left <= PAUSE {
             break Err(CliError::TimedOut {
                 object: object.clone(),
                 goal: watch.goal.word(),
@@ -80,7 +85,10 @@ pub(super) async fn until(
                 see: format!("billet why {}", watch.name),
             });
         }
-        sleep(PAUSE).await;
+        // The last look is just before the end.
+        if let Some(remark) = bell.wait(UNTOLD.min(left - PAUSE).max(PAUSE), PAUSE).await {
+            display.remark(ui, &remark);
+        }
     };
     display.end();
     result

@@ -139,6 +139,12 @@ impl Feed {
         self.reader.lock().await
     }
 
+    /// How many watch.
+    #[cfg(test)]
+    pub(crate) fn watchers(&self) -> usize {
+        held(&self.watchers).count.values().sum()
+    }
+
     /// Whether nobody watches, nor asked for a position lately.
     fn is_idle(&self) -> bool {
         let watchers = held(&self.watchers);

@@ -9,6 +9,7 @@ mod once;
 mod overview;
 mod pools;
 mod secrets;
+mod shown;
 mod users;
 mod versions;
 mod watching;

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
 use indicatif::{ProgressBar, ProgressStyle};
-use provisioner_api::{Image, ImageSpec};
+use provisioner_api::{Image, ImageSpec, WatchKind};
+use provisioner_client::WatchFilter;
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -49,7 +50,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
         ImageCommand::List(watched) => {
             let client = session.client.clone();
             let table = |images: &[Image], wide| view::images(images, wide, &context());
-            watch::list(session.ui, watched, async || client.images().await, watch::never, table).await
+            let filter = WatchFilter { kind: Some(WatchKind::Image), ..WatchFilter::default() };
+            let look = async || client.images().await;
+            watch::followed(session, watched, filter, look, watch::never, table).await
         }
         ImageCommand::Show(named) => {
             let image = session.client.image(&named.name).await?;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::cli::{
     args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait, Watched},
+    bell::Bell,
     error::CliError,
     selector::Selector,
     validate, view,
@@ -19,9 +20,9 @@ use crate::cli::{
 };
 use provisioner_api::{
     DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,
-    InstanceUpdate, MachineAdopt, Minimum, NetworkSpec, Spread,
+    InstanceUpdate, MachineAdopt, Minimum, NetworkSpec, Spread, WatchKind,
 };
-use provisioner_client::{Client, ClientError, InstanceFilter, Page};
+use provisioner_client::{Client, ClientError, InstanceFilter, Page, WatchFilter};
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
@@ -39,7 +40,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         InstanceCommand::Show(shown) => {
             let client = session.client.clone();
             let page = |instance: &Instance| view::instance(instance, &context());
-            watch::show(session.ui, shown.watched, async || client.instance(&shown.name).await, page).await
+            let bell = Bell::of(&session.client, WatchKind::Instance, &shown.name);
+            watch::show(session.ui, shown.watched, bell, async || client.instance(&shown.name).await, page)
+                .await
         }
         InstanceCommand::Create(create) => create_instance(session, *create).await,
         InstanceCommand::Cancel(cancel) => cancel_instance(session, &cancel).await,
@@ -92,7 +95,16 @@ async fn list(
     let table = |instances: &[Instance], wide| view::instances(instances, wide, &context());
     let narrowed = limit.is_some() || filter.state.is_some();
     let stays = async |name: &str| Ok(narrowed && client.instance(name).await.map(|_| true)?);
-    watch::list(session.ui, watched, look, stays, table).await
+    // The first ones of a list are others when one of them goes: that, no change of an object tells.
+    if limit.is_some() {
+        return watch::list(session.ui, watched, look, stays, table).await;
+    }
+    let filter = WatchFilter {
+        kind: Some(WatchKind::Instance),
+        state: filter.state.map(view::word),
+        ..WatchFilter::default()
+    };
+    watch::followed(session, watched, filter, look, stays, table).await
 }
 
 async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {
@@ -332,7 +344,8 @@ async fn wait_for(
 ) -> Result<(), CliError> {
     let watch = Watch { kind: "instance", name, goal, timeout: patience.timeout, held_before };
     let client = session.client.clone();
-    until(session.ui, &watch, async || look(&client, name, goal).await).await
+    let bell = Bell::of(&client, WatchKind::Instance, name);
+    until(session.ui, &watch, bell, async || look(&client, name, goal).await).await
 }
 
 /// Looks at an instance and at its machine.

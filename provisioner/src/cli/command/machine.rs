@@ -10,6 +10,7 @@ use super::{
 };
 use crate::cli::{
     args::{Add, Choose, DryRun, Forget, MachineCommand, PowerCommand, Set, Switch, Wait, Watched},
+    bell::Bell,
     error::CliError,
     validate::Pin,
     view,
@@ -17,9 +18,9 @@ use crate::cli::{
 };
 use provisioner_api::{
     BmcProtocol, BmcSpec, Choice, ErasePolicy, JobKind, Machine, MachineAction, MachineAdopt, MachineCreate,
-    MachineScrap, MachineState, MachineUpdate, Secret,
+    MachineScrap, MachineState, MachineUpdate, Secret, WatchKind,
 };
-use provisioner_client::{MachineFilter, Page};
+use provisioner_client::{MachineFilter, Page, WatchFilter};
 use std::{cell::Cell, path::Path};
 
 /// Does it.
@@ -32,7 +33,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         MachineCommand::Show(shown) => {
             let client = session.client.clone();
             let page = |machine: &Machine| view::machine(machine, &context());
-            watch::show(session.ui, shown.watched, async || client.machine(&shown.name).await, page).await
+            let bell = Bell::of(&session.client, WatchKind::Machine, &shown.name);
+            watch::show(session.ui, shown.watched, bell, async || client.machine(&shown.name).await, page)
+                .await
         }
         MachineCommand::Add(add) => add_machine(session, *add).await,
         MachineCommand::Accept(named) => {
@@ -105,7 +108,18 @@ async fn list(
     let narrowed =
         limit.is_some() || filter.state.is_some() || filter.pool.is_some() || filter.held.is_some();
     let stays = async |name: &str| Ok(narrowed && client.machine(name).await.map(|_| true)?);
-    watch::list(session.ui, watched, look, stays, table).await
+    // The first ones of a list are others when one of them goes: that, no change of an object tells.
+    if limit.is_some() {
+        return watch::list(session.ui, watched, look, stays, table).await;
+    }
+    let filter = WatchFilter {
+        kind: Some(WatchKind::Machine),
+        state: filter.state.map(view::word),
+        pool: filter.pool.clone(),
+        held: filter.held,
+        object: None,
+    };
+    watch::followed(session, watched, filter, look, stays, table).await
 }
 
 async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError> {
@@ -308,7 +322,8 @@ pub(super) async fn wait(
     let held_before = before.and_then(|machine| machine.status.held.as_ref()).map(|held| held.since);
     let watch = Watch { kind: "machine", name, goal, timeout: patience.timeout, held_before };
     let client = session.client.clone();
-    until(session.ui, &watch, async || Ok(machine_look(&client.machine(name).await?, goal))).await?;
+    let bell = Bell::of(&client, WatchKind::Machine, name);
+    until(session.ui, &watch, bell, async || Ok(machine_look(&client.machine(name).await?, goal))).await?;
     let machine = session.client.machine(name).await?;
     session.ui.outcome(&machine, &format!("machine {name} is {}", view::word(machine.status.state)))
 }

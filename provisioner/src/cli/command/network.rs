@@ -3,6 +3,7 @@
 use super::{Session, context, watch};
 use crate::cli::{
     args::{AddReservation, Leases, NetworkCommand, ReservationCommand},
+    bell::Bell,
     error::CliError,
     view,
 };
@@ -19,7 +20,14 @@ pub(super) async fn run(session: &mut Session<'_>, command: NetworkCommand) -> R
         NetworkCommand::Show(shown) => {
             let client = session.client.clone();
             let page = |network: &_| view::network(network, &context());
-            watch::show(session.ui, shown.watched, async || client.network(&shown.name).await, page).await
+            watch::show(
+                session.ui,
+                shown.watched,
+                Bell::none(),
+                async || client.network(&shown.name).await,
+                page,
+            )
+            .await
         }
         NetworkCommand::Leases(which) => leases(session, &which).await,
         NetworkCommand::Reservation(command) => reservations(session, command).await,

@@ -1,7 +1,9 @@
-//! `billet top`: the picture of `view/top`, again and again on a terminal, once elsewhere.
+//! `billet top`: the picture of `view/top`, again and again on a terminal (`live`), once elsewhere.
 //!
 //! The terminal is drawn with a few sequences of ECMA-48 (another screen, home, erase to the end), which all terminals of
 //! today know, and is put back in order at the end, whatever ends it. No key but q and Ctrl-C means anything.
+
+mod live;
 
 use super::{Session, context};
 use crate::cli::{
@@ -12,16 +14,9 @@ use crate::cli::{
     ui::Ui,
     view::{self, Fleet, Size},
 };
+use live::Live;
 use provisioner_client::{Client, ClientError, InstanceFilter, MachineFilter};
 use serde_json::json;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// How long a picture stays at the least.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// So many times as long as asking takes is waited before the next picture.
-const REST: u32 = 10;
 
 /// Another screen, without a cursor; and the way back.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
@@ -30,16 +25,23 @@ const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
 /// Shows it.
 pub(super) async fn run(session: &mut Session<'_>) -> Result<(), CliError> {
     let client = session.client.clone();
+    let drawn = session.ui.is_for_people() && session.ui.screen && session.environment.person;
+    if drawn {
+        return on_screen(session, &client).await;
+    }
     let first = look(&client).await?;
     if !matches!(session.ui.output, Output::Table | Output::Wide) {
         let Fleet { machines, instances, works } = &first;
         return session.ui.data(&json!({ "machines": machines, "instances": instances, "works": works }));
     }
-    if !session.ui.screen || !session.environment.person {
-        let size = Size { columns: usize::MAX, rows: None };
-        let lines = view::top(&first, None, size, &context());
-        return lines.iter().try_for_each(|line| session.ui.line(line));
-    }
+    let size = Size { columns: usize::MAX, rows: None };
+    let lines = view::top(&first, None, size, &context());
+    lines.iter().try_for_each(|line| session.ui.line(line))
+}
+
+/// Shows it on a terminal.
+async fn on_screen(session: &mut Session<'_>, client: &Client) -> Result<(), CliError> {
+    let first = Live::begin(client).await?;
     let mut signals = Signals::new()?;
     let mut keyboard = (session.environment.keyboard)().map_err(|source| CliError::File {
         what: "read",
@@ -49,38 +51,19 @@ pub(super) async fn run(session: &mut Session<'_>) -> Result<(), CliError> {
     session.ui.raw(ENTER)?;
     let end = tokio::select! {
         error = signals.next() => Err(error),
-        end = draw(session.ui, &client, first, &mut keyboard) => end,
+        end = draw(session.ui, first, &mut keyboard) => end,
     };
     session.ui.raw(LEAVE)?;
     end
 }
 
 /// Draws until somebody leaves.
-async fn draw(
-    ui: &mut Ui,
-    client: &Client,
-    mut fleet: Fleet,
-    keyboard: &mut Keyboard,
-) -> Result<(), CliError> {
-    let mut trouble = None;
-    let mut took = Duration::ZERO;
+async fn draw(ui: &mut Ui, mut live: Live, keyboard: &mut Keyboard) -> Result<(), CliError> {
     loop {
-        ui.raw(frame(&view::top(&fleet, trouble.as_deref(), size(), &context())).as_bytes())?;
-        let news = async {
-            sleep(PAUSE.max(took * REST)).await;
-            let began = Instant::now();
-            (look(client).await, began.elapsed())
-        };
+        let lines = view::top(&live.fleet, live.trouble.as_deref(), size(), &context());
+        ui.raw(frame(&lines).as_bytes())?;
         tokio::select! {
-            (news, time) = news => {
-                took = time;
-                match news {
-                    Ok(news) => (fleet, trouble) = (news, None),
-                    // The service may be restarted meanwhile.
-                    Err(error) if error.is_transient() => trouble = Some(error.to_string()),
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            news = live.next() => news?,
             () = left(keyboard) => return Ok(()),
         }
     }

@@ -1,10 +1,16 @@
-//! `--watch` of lists and pages: looking again and again, and printing what changed.
+//! `--watch` of lists and pages: printing what changed.
 //!
-//! It is asked in turns, not by the stream of changes (`/v1/watch`), which tells nothing of how far a step is: never more often than once a second, and rather less
-//! of a large fleet, so that watching takes a tenth of the time at the most. The service may be restarted meanwhile.
+//! Of machines, instances and images the service tells that by itself (`stream`). What it tells nothing of is looked at again
+//! and again: never more often than once a second, and rather less of a large fleet, so that watching takes a tenth of the time
+//! at the most. The service may be restarted meanwhile.
+
+mod stream;
+
+pub(super) use stream::followed;
 
 use crate::cli::{
     args::{Output, Watched},
+    bell::Bell,
     error::CliError,
     ui::{HasName, Ui},
 };
@@ -16,6 +22,9 @@ use tokio::time::{Instant, sleep};
 
 /// How long between two looks at the least.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long between two looks at something that the service tells of by itself: only how far a step is, it doesn't.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// So many times as long as a look takes is waited before the next.
 const REST: u32 = 10;
@@ -54,10 +63,11 @@ pub(super) async fn list<T: Serialize + HasName>(
     }
 }
 
-/// Prints a page, and with `--watch` the page anew when anything of it changes, until interrupted.
+/// Prints a page, and with `--watch` the page anew when anything of it changes, until interrupted. `bell` may ring when it does.
 pub(super) async fn show<T: Serialize + HasName>(
     ui: &mut Ui,
     watched: Watched,
+    mut bell: Bell,
     mut look: impl AsyncFnMut() -> Result<T, ClientError>,
     page: impl Fn(&T) -> String,
 ) -> Result<(), CliError> {
@@ -71,7 +81,10 @@ pub(super) async fn show<T: Serialize + HasName>(
     loop {
         let before = serde_json::to_value(&object).ok();
         object = loop {
-            rest(began).await;
+            let rest = PAUSE.max(began.elapsed() * REST);
+            if let Some(remark) = bell.wait(UNTOLD.max(rest), rest).await {
+                ui.note(&remark);
+            }
             began = Instant::now();
             if let Some(object) = trouble.pass(ui, look().await)? {
                 break object;

@@ -225,6 +225,7 @@ async fn waiting_tells_each_change_once_and_survives_a_restart_of_the_service() 
         ran.err,
         "\
 billet: machine m1: inspecting: the agent to call in
+billet: the service does not tell of changes, as older ones don't; it is asked again and again
 billet: machine m1: no news, trying on: starting
 billet: machine m1: available
 "
@@ -299,6 +300,7 @@ async fn an_instance_is_created_watched_and_deleted() {
         ran.err,
         "\
 billet: instance web: pending
+billet: the service does not tell of changes, as older ones don't; it is asked again and again
 billet: instance web: deploying, write-image 40%, try 2
 billet: instance web: running, write-image 40%, try 2
 "

@@ -1,10 +1,147 @@
 //! `--watch`, `-o jsonpath` and `billet top` against a service that answers by script.
 
-use super::{User, fake::Fake, samples};
-use provisioner_api::{InstanceList, MachineList, MachineState};
+use super::{
+    User,
+    fake::{Fake, problem},
+    samples,
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing,
+};
+use provisioner_api::{
+    InstanceList, Machine, MachineId, MachineList, MachineState, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED,
+    WATCH_RESET, WatchBegan, WatchChange, WatchKind, WatchReset, paths,
+};
+use serde::Serialize;
 use serde_json::json;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
 const LIST: &str = "GET /v1/machines?limit=250";
+
+/// What is said where there is no stream of changes.
+const ABSENT: &str =
+    "billet: the service does not tell of changes, as older ones don't; it is asked again and again\n";
+
+/// What a stream of changes answers by script: each connection's text, after which it breaks off; the last is kept.
+#[derive(Clone, Default)]
+struct Streams {
+    texts: Arc<Mutex<VecDeque<String>>>,
+    /// Query and `Last-Event-ID` of each connection.
+    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+}
+
+impl Streams {
+    fn new(texts: &[String]) -> Self {
+        Self { texts: Arc::new(Mutex::new(texts.iter().cloned().collect())), ..Self::default() }
+    }
+
+    fn router(&self) -> Router {
+        Router::new().route(paths::WATCH, routing::get(stream)).with_state(self.clone())
+    }
+
+    fn asked(&self) -> Vec<(String, Option<String>)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// After the last text whoever asks is refused.
+async fn stream(State(streams): State<Streams>, uri: Uri, headers: HeaderMap) -> Response {
+    let last = headers.get("last-event-id").map(|last| last.to_str().unwrap().to_owned());
+    streams.asked.lock().unwrap().push((uri.query().unwrap_or_default().to_owned(), last));
+    match streams.texts.lock().unwrap().pop_front() {
+        Some(text) => ([(header::CONTENT_TYPE, "text/event-stream")], text).into_response(),
+        None => (StatusCode::UNAUTHORIZED, Json(problem(401, "this token has expired"))).into_response(),
+    }
+}
+
+/// An event's text.
+fn told(name: &str, id: &str, data: &impl Serialize) -> String {
+    format!("event: {name}\nid: {id}\ndata: {}\n\n", serde_json::to_string(data).unwrap())
+}
+
+fn began(id: &str) -> String {
+    told(WATCH_BEGAN, id, &WatchBegan { since: id.to_owned() })
+}
+
+/// A change of a machine.
+fn change(machine: &Machine, with: bool) -> WatchChange {
+    WatchChange {
+        kind: WatchKind::Machine,
+        id: machine.id.0,
+        name: machine.name.clone(),
+        machine: with.then(|| Box::new(machine.clone())),
+        instance: None,
+        image: None,
+    }
+}
+
+/// Machines with ids of their own.
+fn numbered(number: u128, state: MachineState) -> Machine {
+    let mut machine = samples::machine(&format!("m{number}"));
+    machine.id = MachineId(uuid::Uuid::from_u128(number));
+    machine.status.state = state;
+    machine
+}
+
+#[tokio::test]
+async fn a_watched_list_follows_the_stream_over_broken_connections_until_its_token_ends() {
+    use MachineState::{Available, Deploying};
+    let (m1, m2, m3) = (numbered(1, Available), numbered(2, Available), numbered(3, Available));
+    let deploying = Machine { version: m2.version + 1, ..numbered(2, Deploying) };
+    let older = Machine { version: m2.version - 1, ..numbered(2, MachineState::Discovered) };
+    let gone = change(&m1, false);
+    let streams = Streams::new(&[
+        began("a-1") + &told(WATCH_CHANGED, "a-2", &change(&older, true)) + ": alive\nid: a-3\n\n",
+        began("a-3") + &told(WATCH_CHANGED, "a-4", &change(&deploying, true)) + "event: future\ndata: x\n\n",
+        began("a-4") + &told(WATCH_DELETED, "a-5", &gone) + "event: changed\nid: a-6\ndata: half",
+        began("b-0") + &told(WATCH_RESET, "b-1", &WatchReset { detail: "list again".into() }),
+    ]);
+    let fake = Fake::with(streams.router()).await;
+    let list = |items: &[&Machine]| MachineList {
+        items: items.iter().map(|machine| (*machine).clone()).collect(),
+        next: None,
+        resume: None,
+    };
+    let narrow = "GET /v1/machines?pool=a&limit=250";
+    fake.says(narrow, 200, &list(&[&m1, &m2])).says(narrow, 200, &list(&[&deploying, &m3]));
+    let ran = User::of(fake.connection()).run("machine list --pool a --watch").await;
+    let firsts: Vec<_> =
+        ran.out.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+    let want = ["NAME STATE", "m1 available", "m2 available", "m2 deploying", "m3 available"];
+    assert_eq!(firsts, want, "{ran:?}");
+    assert!(ran.code == 2 && ran.err.starts_with("billet: m1 is gone\n"), "{ran:?}");
+    assert!(ran.err.contains("this token has expired"), "{ran:?}");
+    let asked = streams.asked();
+    let query = "kind=machine&pool=a";
+    let lasts: Vec<_> = asked.iter().map(|(_, last)| last.as_deref()).collect();
+    assert!(asked.iter().all(|(asked, _)| asked == query), "{asked:?}");
+    assert_eq!(lasts, [None, Some("a-3"), Some("a-4"), Some("a-5"), Some("b-1")], "half an event is none");
+    let lists = fake.asked().iter().filter(|asked| asked.line == narrow).count();
+    assert_eq!(lists, 2, "once, and once after the reset");
+}
+
+#[tokio::test]
+async fn waiting_looks_as_soon_as_it_is_told_of_a_change() {
+    let path = "GET /v1/machines/m1";
+    let mut machine = samples::machine("m1");
+    machine.status.state = MachineState::Inspecting;
+    let streams = Streams::new(&[began("a-1"), began("a-1")]);
+    let fake = Fake::with(streams.router()).await;
+    fake.says(path, 200, &machine).says("POST /v1/machines/m1/actions", 200, &machine);
+    fake.says(path, 200, &machine).says(path, 200, &samples::machine("m1"));
+    let ran = User::of(fake.connection()).run("machine accept m1 --wait --timeout 20s").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "machine m1 is available\n"), "{ran:?}");
+    let asked = streams.asked();
+    assert_eq!(asked[0], ("kind=machine&object=m1".to_owned(), None));
+    assert!(!ran.err.contains("does not tell"), "{ran:?}");
+}
 
 fn machines(states: &[(&str, MachineState)]) -> MachineList {
     let of = |(name, state): &(&str, MachineState)| {
@@ -32,7 +169,8 @@ async fn a_watched_list_prints_what_changed() {
     let firsts: Vec<_> =
         out.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(firsts, ["NAME STATE", "m1 available", "m2 available", "m2 deploying"]);
-    assert_eq!(user.err.text(), "billet: no news, trying on: starting\nbillet: m1 is gone\n");
+    let want = format!("{ABSENT}billet: no news, trying on: starting\nbillet: m1 is gone\n");
+    assert_eq!(user.err.text(), want);
 }
 
 #[tokio::test]
@@ -49,10 +187,9 @@ async fn what_leaves_a_filter_is_told_from_what_is_gone() {
         ran = user.run("machine list --state available --watch -o yaml") => panic!("it ended: {ran:?}"),
         () = user.err.until("m2 is gone") => {}
     }
-    assert_eq!(
-        user.err.text(),
-        "billet: m1 is not one of those any more; it is still there\nbillet: m2 is gone\n"
-    );
+    let want =
+        format!("{ABSENT}billet: m1 is not one of those any more; it is still there\nbillet: m2 is gone\n");
+    assert_eq!(user.err.text(), want);
     let out = user.out.text();
     let names: Vec<_> = out.lines().filter(|line| line.starts_with("name: ") || *line == "---").collect();
     assert_eq!(names, ["name: m1", "---", "name: m2", "---", "name: m3"], "{out}");

@@ -63,6 +63,14 @@ impl Display {
         }
     }
 
+    /// Says something beside.
+    pub(super) fn remark(&self, ui: &mut Ui, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(clean(&format!("billet: {text}"))),
+            None => ui.note(text),
+        }
+    }
+
     /// Ends. What was shown last stays.
     pub(super) fn end(self) {
         if let Some(bar) = self.bar {

@@ -1,10 +1,14 @@
 //! Whoever watches is told what changes and is theirs, also after their connection broke, or is told to list again.
 
 use super::*;
+use crate::{
+    api::watch::Pace,
+    config::{Config, PostgresDatabase},
+};
 use axum::body::BodyDataStream;
 use futures::StreamExt;
 use provisioner_api::{
-    MachineList, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchChange,
+    MachineList, WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_ENDED, WATCH_LEFT, WATCH_RESET, WatchChange,
 };
 use std::time::Duration;
 
@@ -57,6 +61,18 @@ impl Stream {
         }
     }
 
+    /// Reads until this came, whatever it is a part of; what was read up to there.
+    async fn until(&mut self, wanted: &str) -> String {
+        loop {
+            if let Some(at) = self.read.find(wanted) {
+                let rest = self.read.split_off(at + wanted.len());
+                return std::mem::replace(&mut self.read, rest);
+            }
+            let piece = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("something comes");
+            self.read.push_str(std::str::from_utf8(&piece.expect("it goes on").unwrap()).unwrap());
+        }
+    }
+
     /// The next event in short.
     async fn short(&mut self) -> String {
         self.next().await.expect("the stream goes on").short()
@@ -70,7 +86,18 @@ async fn connect(
     query: &str,
     last: Option<&str>,
 ) -> Result<Stream, axum::http::Response<Body>> {
-    let mut request = Request::builder().uri(format!("{}?{query}", paths::WATCH));
+    connect_at(world, token, query, last, Pace::default()).await
+}
+
+/// Connects as one who waits so long.
+async fn connect_at(
+    world: &World,
+    token: &str,
+    query: &str,
+    last: Option<&str>,
+    pace: Pace,
+) -> Result<Stream, axum::http::Response<Body>> {
+    let mut request = Request::builder().uri(format!("{}?{query}", paths::WATCH)).extension(pace);
     request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     if let Some(last) = last {
         request = request.header("Last-Event-ID", last);
@@ -252,4 +279,137 @@ async fn a_watch_ends_with_its_token() {
     assert!(stream.next().await.is_none());
     let Err(refused) = connect(&world, &viewer, "", None).await else { panic!("it is revoked") };
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn one_object_is_watched_by_its_name_or_id() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    world.machine(1, "a").await;
+    world.machine(2, "a").await;
+    let (mut named, _) = watch(&world, &admin, "object=m2", None).await;
+    let id = samples::machine_id(2);
+    let (mut by_id, _) = watch(&world, &admin, &format!("kind=machine&object={id}"), None).await;
+    move_to(&world, &admin, "m1", "b").await;
+    move_to(&world, &admin, "m2", "b").await;
+    for stream in [&mut named, &mut by_id] {
+        assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m2"));
+    }
+    change(&world, &admin, Method::PATCH, "/v1/machines/m2", r#"{"name":"other"}"#).await;
+    assert_eq!(named.short().await, format!("{WATCH_LEFT} other"));
+    assert_eq!(by_id.short().await, format!("{WATCH_CHANGED} other"));
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_cut_off_and_told_and_misses_nothing() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    world.machine(1, "a").await;
+    let pace = Pace { stuck: Duration::from_millis(50), ..Pace::default() };
+    let mut slow = connect_at(&world, &admin, "", None, pace).await.unwrap();
+    let (mut other, _) = watch(&world, &admin, "", None).await;
+    for round in 0..10 {
+        move_to(&world, &admin, "m1", &format!("p{round}")).await;
+        // So that each is a change of its own.
+        assert_eq!(other.short().await, format!("{WATCH_CHANGED} m1"));
+    }
+    let cut_off = async {
+        while world.service.feed.watchers() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, cut_off).await.expect("its place is free again");
+    let mut told = Vec::new();
+    while let Some(event) = slow.next().await {
+        told.push(event);
+    }
+    let names: Vec<_> = told.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, [WATCH_BEGAN, WATCH_ENDED], "no more than one event waits for a reader");
+    assert!(told[1].data.contains("was not read for too long") && told[1].id.is_empty(), "{told:?}");
+    let (mut again, _) = watch(&world, &admin, "", Some(&told[0].id)).await;
+    for _ in 0..10 {
+        assert_eq!(again.short().await, format!("{WATCH_CHANGED} m1"));
+    }
+}
+
+#[tokio::test]
+async fn a_silent_stream_shows_that_it_is_alive_and_moves_on_past_what_is_not_theirs() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let tenant = world.token(Role::Tenant, Some(&["own"])).await;
+    world.machine(1, "others").await;
+    let pace = Pace { alive: Duration::from_millis(20), ..Pace::default() };
+    let mut stream = connect_at(&world, &tenant, "", None, pace).await.unwrap();
+    let began = stream.next().await.unwrap().id;
+    stream.until(&format!(": alive\nid: {began}\n\n")).await;
+    move_to(&world, &admin, "m1", "more").await;
+    let (history, at) = began.split_once('-').unwrap();
+    let next = format!("{history}-{}", at.parse::<u64>().unwrap() + 1);
+    let between = stream.until(&format!(": alive\nid: {next}\n\n")).await;
+    assert!(!between.contains("event:") && !between.contains("m1"), "{between}");
+}
+
+#[tokio::test]
+async fn several_watchers_are_told_the_same_in_the_same_order() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let viewer = world.token(Role::Viewer, None).await;
+    world.machine(1, "a").await;
+    let mut streams = Vec::new();
+    for token in [&admin, &viewer, &admin, &viewer] {
+        streams.push(watch(&world, token, "", None).await.0);
+    }
+    let mut told = vec![Vec::new(); streams.len()];
+    for round in 0..5 {
+        move_to(&world, &admin, "m1", &format!("p{round}")).await;
+        world.instance(1 + round, "a").await;
+        world.service.hub.tell_watchers();
+        for (stream, told) in streams.iter_mut().zip(&mut told) {
+            for _ in 0..2 {
+                let event = stream.next().await.unwrap();
+                told.push((event.short(), event.id));
+            }
+        }
+    }
+    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+}
+
+/// A replica on this database; nothing of it runs, so that nothing is said to the others.
+async fn replica(url: &str, key: Option<&World>) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        database: Some(PostgresDatabase::parse(url, None).unwrap()),
+        ..crate::app::tests::config(folder.path())
+    };
+    if let Some(other) = key {
+        // What all replicas of a site share.
+        std::fs::create_dir_all(config.data.join("tls")).unwrap();
+        for file in ["site.key", "tls/ca.key", "tls/ca.pem"] {
+            std::fs::copy(other.service.config.data.join(file), config.data.join(file)).unwrap();
+        }
+    }
+    let service = crate::app::tests::bound(config).await.unwrap();
+    World { router: router(Arc::clone(&service)), service, _folder: folder }
+}
+
+#[tokio::test]
+async fn each_replica_tells_of_the_others_changes_also_where_no_word_of_them_came() {
+    let database = tests_postgres::Server::shared().await.unwrap().database().await.unwrap();
+    let one = replica(database.url(), None).await;
+    let two = replica(database.url(), Some(&one)).await;
+    let admin = one.token(Role::Admin, None).await;
+    one.machine(1, "a").await;
+    let (mut at_one, position) = watch(&one, &admin, "kind=machine", None).await;
+    let (mut at_two, _) = watch(&two, &admin, "kind=machine", None).await;
+    for (world, pool) in [(&one, "b"), (&two, "c")] {
+        move_to(world, &admin, "m1", pool).await;
+        for stream in [&mut at_one, &mut at_two] {
+            let told = stream.next().await.unwrap();
+            let change: WatchChange = serde_json::from_str(&told.data).unwrap();
+            assert_eq!((told.name.as_str(), &*change.machine.unwrap().spec.pool), (WATCH_CHANGED, pool));
+        }
+    }
+    // Who comes to another replica can't go on, and is told to list again.
+    let (mut moved, _) = watch(&two, &admin, "kind=machine", Some(&position)).await;
+    assert_eq!(moved.next().await.unwrap().name, WATCH_RESET);
 }
