@@ -6,6 +6,7 @@ use super::{
     convert,
     error::{ApiError, Body, Query},
     instance_update::check_unprotected,
+    json::Long,
     pages, timeline,
     validate::Fields,
     version::{Bare, another_version, is_wanted},
@@ -88,7 +89,7 @@ pub(crate) async fn list(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<Filter>,
-) -> Result<Json<MachineList>, ApiError> {
+) -> Result<Long<MachineList>, ApiError> {
     let limit = pages::limit(query.limit.as_deref())?;
     let pools = caller.pools().map(<[String]>::to_vec);
     let resume = watch::resume(&service, query.resume).await?;
@@ -99,7 +100,7 @@ pub(crate) async fn list(
     let wire = |row: &ListedMachine| {
         caller.sees(convert::machine(&service, &row.record, row.instance.as_deref(), now))
     };
-    Ok(Json(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
+    Ok(Long(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
 }
 
 /// A machine on the wire, with its owner's name.
