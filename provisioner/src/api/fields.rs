@@ -3,7 +3,7 @@
 //!
 //! It only takes away of what the asker would be shown without it.
 
-use super::{error::ApiError, openapi::has_field, unchanged};
+use super::{error::ApiError, json::Long, openapi::has_field, unchanged};
 use axum::{
     Json,
     http::HeaderMap,
@@ -82,7 +82,7 @@ impl Selection {
     /// A page of a list as an answer: of its items only this, and where it goes on.
     pub(super) fn page(&self, list: impl Serialize) -> Response {
         if *self == Self::All {
-            return Json(list).into_response();
+            return Long(list).into_response();
         }
         let mut value = serde_json::to_value(list).unwrap_or_default();
         if let Some(items) = value.get_mut("items") {

@@ -1,13 +1,31 @@
-//! JSON bodies: read, or refused with the field that is wrong.
+//! JSON bodies: read, or refused with the field that is wrong; and long answers.
 
 use super::error::ApiError;
-use axum::http::StatusCode;
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use provisioner_api::FieldError;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::{Deserializer, Value};
 
 /// A NUL character as JSON writes it; it knows no other way.
 const NUL: &[u8] = b"\\u0000";
+
+/// A long answer, written into a `Vec`: axum writes into a buffer that is asked for room at each word.
+pub(crate) struct Long<T>(pub(super) T);
+
+impl<T: Serialize> IntoResponse for Long<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => ApiError::internal(&error).into_response(),
+        }
+    }
+}
 
 /// Reads a body.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

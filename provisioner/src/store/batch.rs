@@ -9,9 +9,10 @@
 //! PostgreSQL's each by itself, many at once.
 
 use super::{
-    Swap,
+    Swap, audit,
     db::{AGAIN, Conn, DbError, DbErrorKind, Isolation, Lanes, Statement, sql},
 };
+use provisioner_api::AuditEntry;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 /// What a statement of a batch is there for: who meets its failure has to know.
@@ -21,6 +22,8 @@ pub(super) enum Part {
     Rest,
     /// The machine's row.
     Machine,
+    /// What a machine has that no other one may have: its MACs, its BMC.
+    Place,
     /// The instance's row.
     Instance,
 }
@@ -53,7 +56,13 @@ struct Step {
     part: Part,
     /// It has to change something.
     swaps: bool,
-    statement: Statement,
+    deed: Deed,
+}
+
+enum Deed {
+    Statement(Statement),
+    /// Entries of the audit log: what they are depends on the one before.
+    Audit(Vec<AuditEntry>),
 }
 
 /// Statements that are done together or not at all.
@@ -78,10 +87,15 @@ impl Batch {
         self.step(part, true, push);
     }
 
+    /// Entries at the end of the audit log, which has to be there.
+    pub(super) fn audit(&mut self, entries: &[AuditEntry]) {
+        self.steps.push(Step { part: Part::Rest, swaps: true, deed: Deed::Audit(entries.to_vec()) });
+    }
+
     fn step(&mut self, part: Part, swaps: bool, push: impl FnOnce(&mut Statement)) {
         let mut statement = Statement::default();
         push(&mut statement);
-        self.steps.push(Step { part, swaps, statement });
+        self.steps.push(Step { part, swaps, deed: Deed::Statement(statement) });
     }
 
     /// Runs its statements up to the first that fails, or does not change what it has to: that one changed nothing, but
@@ -95,12 +109,12 @@ impl Batch {
     /// `done` counts the statements that went through.
     fn run_steps(&self, conn: &Connection, done: &mut usize) -> Result<Written, (Part, rusqlite::Error)> {
         let mut rows = 0;
-        for Step { part, swaps, statement } in &self.steps {
-            let failed = |error| (*part, error);
-            tell(statement.text());
-            let mut prepared = conn.prepare_cached(statement.text()).map_err(failed)?;
-            let values = rusqlite::params_from_iter(statement.values());
-            rows = prepared.execute(values).map_err(failed)?;
+        for Step { part, swaps, deed } in &self.steps {
+            let ran = match deed {
+                Deed::Statement(statement) => execute(conn, statement),
+                Deed::Audit(entries) => audit::append(conn, entries),
+            };
+            rows = ran.map_err(|error| (*part, error))?;
             if *swaps && rows == 0 {
                 tracing::debug!(target: "billet::write", "somebody else was first");
                 return Ok(Written { swap: Swap::Stale, rows: 0 });
@@ -123,6 +137,12 @@ impl Ran {
     fn is_half_done(&self) -> bool {
         !self.alone && !matches!(self.done, Ok(Written { swap: Swap::Updated, .. }))
     }
+}
+
+/// Runs a statement; how many rows it changed.
+pub(super) fn execute(conn: &Connection, statement: &Statement) -> Result<usize, rusqlite::Error> {
+    tell(statement.text());
+    conn.prepare_cached(statement.text())?.execute(rusqlite::params_from_iter(statement.values()))
 }
 
 /// Says which statement is run, in short, as sqlx does for those that it runs.
@@ -240,7 +260,7 @@ pub(super) async fn fence(conn: &mut Conn, term: Option<u64>) -> Result<(), DbEr
 async fn commit_once(lanes: &Lanes, term: Option<u64>, batch: &Batch) -> Result<Written, Failed> {
     let rest = |error| Failed { part: Part::Rest, error };
     // One statement commits itself.
-    if let ([Step { part, swaps, statement }], None) = (&*batch.steps, term) {
+    if let ([Step { part, swaps, deed: Deed::Statement(statement) }], None) = (&*batch.steps, term) {
         let mut lent = lanes.get().await.map_err(rest)?;
         let done = statement.clone().execute(&mut lent).await;
         let rows = done.map_err(|error| Failed { part: *part, error: error.at_commit() })?;
@@ -249,8 +269,11 @@ async fn commit_once(lanes: &Lanes, term: Option<u64>, batch: &Batch) -> Result<
     let mut written = Written { swap: Swap::Updated, rows: 0 };
     let mut lent = lanes.begin(Isolation::Committed).await.map_err(rest)?;
     fence(&mut lent, term).await.map_err(rest)?;
-    for Step { part, swaps, statement } in &batch.steps {
-        let done = statement.clone().execute(&mut lent).await;
+    for Step { part, swaps, deed } in &batch.steps {
+        let done = match deed {
+            Deed::Statement(statement) => statement.clone().execute(&mut lent).await,
+            Deed::Audit(entries) => audit::append_on_conn(&mut lent, entries).await,
+        };
         written.rows = done.map_err(|error| Failed { part: *part, error })?;
         if *swaps && written.rows == 0 {
             return Ok(Written { swap: Swap::Stale, rows: 0 });

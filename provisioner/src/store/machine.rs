@@ -5,9 +5,9 @@
 
 use super::{
     InstanceRecord, NewEvent, NewSecret, Store, StoreError, Swap,
-    batch::{Batch, Part},
+    batch::{Batch, Failed, Part},
     damage::legible,
-    db::{Conn, DbError, Row, Statement, again, sql},
+    db::{Conn, DbError, DbErrorKind, Row, Statement, again, sql},
     document, event, json, machine_bmc, machine_inventory,
     memory::{Touched, Work},
     micros, secret, taken, time,
@@ -86,40 +86,41 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        again!({
-            let _changing = self.boot_index.changing_machine(record, None);
-            let touched = Touched::default().new_machine(record).secrets(secrets);
-            let mut transaction = self.writer.begin().await?;
-            self.recent.begin(&touched);
-            sql(
-            "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, job, created,
-             pool, owner, held) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11, $12, $13)",
-        )
-        .bind(record.id().to_string())
-        .bind(&record.name)
-        .bind(record.version as i64)
-        .bind(record.generation as i64)
-        .bind(word(&record.machine.state.name))
-        .bind(json(&record.spec))
-        .bind(json(&record.machine.want))
-        .bind(json(&record.machine.facts))
-        .bind(json(&record.machine.state))
-        .bind(micros(record.created))
-        .bind(&record.spec.pool)
-        .bind(record.owner().map(|owner| owner.to_string()))
-        .bind(record.machine.state.hold.is_some())
-        .execute(&mut transaction)
-        .await
-        .map_err(|error| taken(error, "name", || format!("the machine name `{}`", record.name)))?;
-            macs_on_conn(&mut transaction, record).await?;
-            machine_bmc::put_on_conn(&mut transaction, record).await?;
-            inventory_on_conn(&mut transaction, None, record).await?;
-            secret::put_on_conn(&mut transaction, secrets).await?;
-            event::insert_on_conn(&mut transaction, events, now).await?;
-            transaction.commit_held().await?;
-            self.recent.end(touched, true);
-            Ok(())
-        })
+        let changing = self.boot_index.changing_machine(record, None);
+        let touched = Touched::default().new_machine(record).secrets(secrets);
+        let mut batch = Batch::new();
+        add_insert(&mut batch, record);
+        secret::add(&mut batch, secrets);
+        event::add(&mut batch, events, now);
+        let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(Failed { part: Part::Machine, error }) => Err(name_taken(error, record)),
+            Err(Failed { part: Part::Place, error }) => Err(self.place_taken(error, record).await),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// Whose a MAC or a BMC is for which a machine could not be written.
+    async fn place_taken(&self, error: DbError, record: &MachineRecord) -> StoreError {
+        if error.kind() != DbErrorKind::Unique {
+            return error.into();
+        }
+        let whose = async {
+            let mut conn = self.reader.get().await?;
+            for mac in &record.spec.macs {
+                if let Some(taken) = mac_taken(&mut conn, mac).await? {
+                    return Ok(Some(taken));
+                }
+            }
+            machine_bmc::taken(&mut conn, record).await
+        };
+        match whose.await {
+            Ok(Some(taken)) => taken,
+            // Whoever had it has let it go since.
+            Ok(None) => taken(error, "macs", || "a MAC address or the BMC".to_owned()),
+            Err(error) => error,
+        }
     }
 
     /// All machines by name, but for those whose rows are damaged.
@@ -318,7 +319,7 @@ pub(super) async fn update_on_conn(
     if before.spec.bmc != record.spec.bmc {
         machine_bmc::put_on_conn(conn, record).await?;
     }
-    inventory_on_conn(conn, Some(before), record).await?;
+    inventory_on_conn(conn, before, record).await?;
     for (push, job) in job_pushes(before, record) {
         let mut statement = Statement::default();
         push(&mut statement, record, job);
@@ -336,6 +337,46 @@ pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &Mac
     for (push, job) in job_pushes(before, record) {
         batch.add(Part::Rest, |text| push(text, record, job));
     }
+}
+
+/// The statements that add a machine without a job.
+fn add_insert(batch: &mut Batch, record: &MachineRecord) {
+    batch.add(Part::Machine, |text| {
+        text.push(
+            "INSERT INTO machine (id, name, version, generation, state, spec, want, facts, standing, created, pool,
+             owner, held) VALUES ",
+        );
+        text.push_row([
+            record.id().to_string().into(),
+            (&record.name).into(),
+            (record.version as i64).into(),
+            (record.generation as i64).into(),
+            word(&record.machine.state.name).into(),
+            json(&record.spec).into(),
+            json(&record.machine.want).into(),
+            json(&record.machine.facts).into(),
+            json(&record.machine.state).into(),
+            micros(record.created).into(),
+            (&record.spec.pool).into(),
+            record.owner().map(|owner| owner.to_string()).into(),
+            record.machine.state.hold.is_some().into(),
+        ]);
+    });
+    for mac in &record.spec.macs {
+        batch.add(Part::Place, |text| push_mac(text, mac, record));
+    }
+    let mut bmc = Statement::default();
+    if machine_bmc::push(&mut bmc, record) {
+        batch.add(Part::Place, |text| *text = bmc);
+    }
+    if machine_inventory::is_changed(None, record) {
+        batch.add(Part::Rest, |text| machine_inventory::push(text, record));
+    }
+}
+
+fn push_mac(query: &mut Statement, mac: &str, record: &MachineRecord) {
+    query.push("INSERT INTO machine_mac (mac, machine) VALUES ");
+    query.push_row([mac.into(), record.id().to_string().into()]);
 }
 
 /// Whether what others may have already, and that is looked up first, becomes another.
@@ -391,10 +432,10 @@ fn push_update(query: &mut Statement, before: &MachineRecord, record: &MachineRe
 
 async fn inventory_on_conn(
     conn: &mut Conn,
-    before: Option<&MachineRecord>,
+    before: &MachineRecord,
     record: &MachineRecord,
 ) -> Result<(), StoreError> {
-    if machine_inventory::is_changed(before, record) {
+    if machine_inventory::is_changed(Some(before), record) {
         let mut statement = Statement::default();
         machine_inventory::push(&mut statement, record);
         statement.execute(conn).await?;
@@ -410,27 +451,28 @@ async fn macs_on_conn(conn: &mut Conn, record: &MachineRecord) -> Result<(), Sto
         sql("DELETE FROM machine_mac WHERE mac = $1").bind(mac).execute(&mut *conn).await?;
     }
     for mac in record.spec.macs.iter().filter(|mac| !known.contains(mac)) {
-        let other: Option<String> = sql(
-            "SELECT machine.name FROM machine_mac JOIN machine ON machine.id = machine_mac.machine WHERE mac = $1",
-        )
-        .bind(mac)
-        .scalar_optional(&mut *conn)
-        .await?;
-        if let Some(other) = other {
-            let what = format!("the MAC address {mac}");
-            let mend = format!(
-                "machine `{other}` has it: accept that one and set its BMC, or forget it with `billet machine delete {other}`"
-            );
-            return Err(StoreError::Taken { what, field: "macs", mend });
+        if let Some(taken) = mac_taken(conn, mac).await? {
+            return Err(taken);
         }
-        sql("INSERT INTO machine_mac (mac, machine) VALUES ($1, $2)")
-            .bind(mac)
-            .bind(&id)
-            .execute(&mut *conn)
-            .await
-            .map_err(|error| taken(error, "macs", || format!("the MAC address {mac}")))?;
+        let mut statement = Statement::default();
+        push_mac(&mut statement, mac, record);
+        let done = statement.execute(&mut *conn).await;
+        done.map_err(|error| taken(error, "macs", || format!("the MAC address {mac}")))?;
     }
     Ok(())
+}
+
+/// That a MAC is a machine's already, if it is.
+async fn mac_taken(conn: &mut Conn, mac: &str) -> Result<Option<StoreError>, StoreError> {
+    let text = "SELECT machine.name FROM machine_mac JOIN machine ON machine.id = machine_mac.machine WHERE mac = $1";
+    let other: Option<String> = sql(text).bind(mac).scalar_optional(conn).await?;
+    Ok(other.map(|other| StoreError::Taken {
+        what: format!("the MAC address {mac}"),
+        field: "macs",
+        mend: format!(
+            "machine `{other}` has it: accept that one and set its BMC, or forget it with `billet machine delete {other}`"
+        ),
+    }))
 }
 
 /// A statement about a job of a machine.

@@ -6,7 +6,7 @@
 
 use super::{
     MachineRecord, StoreError,
-    db::{Conn, sql},
+    db::{Conn, Statement, sql},
 };
 use crate::bmcs::split_address;
 use provisioner_api::{BmcProtocol, BmcSpec};
@@ -41,8 +41,29 @@ fn spelled_alike(address: &str) -> String {
 pub(super) async fn put_on_conn(conn: &mut Conn, record: &MachineRecord) -> Result<(), StoreError> {
     let id = record.id().to_string();
     sql("DELETE FROM machine_bmc WHERE machine = $1").bind(&id).execute(&mut *conn).await?;
-    let Some((spec, place)) = record.spec.bmc.as_ref().and_then(|spec| Some((spec, place(spec)?))) else {
+    let mut statement = Statement::default();
+    if !push(&mut statement, record) {
         return Ok(());
+    }
+    if let Some(taken) = taken(conn, record).await? {
+        return Err(taken);
+    }
+    statement.execute(conn).await?;
+    Ok(())
+}
+
+/// The statement that writes where a new machine's BMC is; false: there is nothing to be written.
+pub(super) fn push(query: &mut Statement, record: &MachineRecord) -> bool {
+    let Some(place) = record.spec.bmc.as_ref().and_then(place) else { return false };
+    query.push("INSERT INTO machine_bmc (place, machine) VALUES ");
+    query.push_row([place.into(), record.id().to_string().into()]);
+    true
+}
+
+/// That another machine's BMC is where this one's would be, if it is.
+pub(super) async fn taken(conn: &mut Conn, record: &MachineRecord) -> Result<Option<StoreError>, StoreError> {
+    let Some((spec, place)) = record.spec.bmc.as_ref().and_then(|spec| Some((spec, place(spec)?))) else {
+        return Ok(None);
     };
     let other: Option<String> = sql(
         "SELECT machine.name FROM machine_bmc JOIN machine ON machine.id = machine_bmc.machine WHERE place = $1",
@@ -50,20 +71,13 @@ pub(super) async fn put_on_conn(conn: &mut Conn, record: &MachineRecord) -> Resu
     .bind(&place)
     .scalar_optional(&mut *conn)
     .await?;
-    if let Some(other) = other {
-        let address = if spec.address.is_empty() { spec.domain.as_deref() } else { Some(&*spec.address) };
-        let what = format!("the BMC at {}", address.unwrap_or_default());
-        let mend = format!(
-            "machine `{other}` has it, and two machines at one BMC would switch each other: give the right address, or forget that one with `billet machine delete {other}`"
-        );
-        return Err(StoreError::Taken { what, field: "bmc", mend });
-    }
-    sql("INSERT INTO machine_bmc (place, machine) VALUES ($1, $2)")
-        .bind(&place)
-        .bind(&id)
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
+    let Some(other) = other else { return Ok(None) };
+    let address = if spec.address.is_empty() { spec.domain.as_deref() } else { Some(&*spec.address) };
+    let what = format!("the BMC at {}", address.unwrap_or_default());
+    let mend = format!(
+        "machine `{other}` has it, and two machines at one BMC would switch each other: give the right address, or forget that one with `billet machine delete {other}`"
+    );
+    Ok(Some(StoreError::Taken { what, field: "bmc", mend }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::{
     NewEvent, Store, StoreError, Swap,
-    db::{Conn, DbError, Row, again, sql},
+    batch::{Batch, Part},
+    db::{Conn, DbError, Row, Statement, again, sql},
     event,
     memory::{Secrets, Touched},
 };
@@ -26,26 +27,37 @@ pub(crate) struct NewSecret {
 /// Puts secrets in their places, over those that were there.
 pub(super) async fn put_on_conn(conn: &mut Conn, secrets: &[NewSecret]) -> Result<(), DbError> {
     for secret in secrets {
-        let Some(sealed) = &secret.sealed else {
-            sql("DELETE FROM secret WHERE owner = $1 AND name = $2")
-                .bind(&secret.owner)
-                .bind(secret.name)
-                .execute(&mut *conn)
-                .await?;
-            continue;
-        };
-        sql(
-            "INSERT INTO secret (owner, name, nonce, ciphertext) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (owner, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext",
-        )
-        .bind(&secret.owner)
-        .bind(secret.name)
-        .bind(&sealed.nonce)
-        .bind(&sealed.ciphertext)
-        .execute(&mut *conn)
-        .await?;
+        let mut statement = Statement::default();
+        push(&mut statement, secret);
+        statement.execute(&mut *conn).await?;
     }
     Ok(())
+}
+
+/// The same in a batch.
+pub(super) fn add(batch: &mut Batch, secrets: &[NewSecret]) {
+    for secret in secrets {
+        batch.add(Part::Rest, |text| push(text, secret));
+    }
+}
+
+/// The statement that puts a secret in its place.
+fn push(query: &mut Statement, secret: &NewSecret) {
+    let Some(sealed) = &secret.sealed else {
+        query.push("DELETE FROM secret WHERE owner = ").push_bind(&secret.owner);
+        query.push(" AND name = ").push_bind(secret.name);
+        return;
+    };
+    query.push("INSERT INTO secret (owner, name, nonce, ciphertext) VALUES ");
+    query.push_row([
+        (&secret.owner).into(),
+        secret.name.into(),
+        (&sealed.nonce).into(),
+        (&sealed.ciphertext).into(),
+    ]);
+    query.push(
+        " ON CONFLICT (owner, name) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext",
+    );
 }
 
 impl Store {

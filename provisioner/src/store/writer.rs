@@ -197,13 +197,6 @@ impl Writer {
         Ok(lent)
     }
 
-    /// Begins one whose statements each see what is committed by then, and wait for whoever has the rows that they write.
-    pub(super) async fn begin_committed(&self) -> Result<Lent, DbError> {
-        let mut lent = self.lanes.begin(Isolation::Committed).await?;
-        batch::fence(&mut lent, self.term).await?;
-        Ok(lent)
-    }
-
     /// Begins one in which nobody else writes machines. Each of its statements sees what there is then, which nobody
     /// changes any more where it matters: so it meets with nobody, however long it takes.
     pub(super) async fn begin_machines_alone(&self) -> Result<Lent, DbError> {

@@ -2,6 +2,7 @@
 
 use super::{
     DbError, DbErrorKind, Row, Statement, Target,
+    file::File,
     migrations::{POSTGRES, SQLITE, migrator},
 };
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
@@ -24,15 +25,17 @@ pub(in crate::store) struct Conn {
 }
 
 enum Link {
+    File(File),
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-/// Runs what is the same for both.
+/// Runs what is the same for both databases.
 macro_rules! on_either {
-    ($conn:expr, $statement:expr, $method:ident, $sqlite:expr, $postgres:expr) => {{
+    ($conn:expr, $statement:expr, $method:ident, $file:expr, $sqlite:expr, $postgres:expr) => {{
         let conn: &mut Conn = $conn;
         match &mut conn.link {
+            Link::File(file) => $file(file, $statement).await,
             Link::Sqlite(link) => {
                 let (text, values) = $statement.for_sqlite();
                 Ok(sqlx::query_with(text, values).$method(link).await.map($sqlite)?)
@@ -52,6 +55,7 @@ impl Conn {
     pub(in crate::store) fn open(target: Target) -> BoxFuture<'static, Result<Self, DbError>> {
         Box::pin(async move {
             let link = match target {
+                Target::File(path) => Link::File(File::open(&path).await?),
                 Target::Sqlite(options) => Link::Sqlite(SqliteConnection::connect_with(&options).await?),
                 Target::Postgres(options) => {
                     let link = tokio::time::timeout(CONNECTING, PgConnection::connect_with(&options)).await;
@@ -67,6 +71,10 @@ impl Conn {
     pub(in crate::store) fn close(self) -> BoxFuture<'static, Result<(), DbError>> {
         Box::pin(async move {
             match self.link {
+                Link::File(file) => {
+                    file.close().await;
+                    Ok(())
+                }
                 Link::Sqlite(link) => Ok(link.close().await?),
                 Link::Postgres(link) => in_time(link.close()).await,
             }
@@ -87,7 +95,7 @@ impl Conn {
     pub(super) fn ping(&mut self) -> BoxFuture<'_, Result<(), DbError>> {
         Box::pin(async move {
             match &mut self.link {
-                Link::Sqlite(_) => Ok(()),
+                Link::File(_) | Link::Sqlite(_) => Ok(()),
                 Link::Postgres(link) => {
                     let done = in_time(link.ping()).await;
                     self.noting(done)
@@ -97,25 +105,30 @@ impl Conn {
     }
 
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, DbError> {
-        on_either!(self, statement, execute, |done| done.rows_affected(), |done| done.rows_affected())
+        // Who only reads changes nothing, or fails.
+        let file = async |file: &File, text| file.fetch(text, usize::MAX).await.map(|_| 0);
+        on_either!(self, statement, execute, file, |done| done.rows_affected(), |done| done.rows_affected())
     }
 
     pub(super) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, DbError> {
         let sqlite = |rows: Vec<_>| rows.into_iter().map(Row::Sqlite).collect();
         let postgres = |rows: Vec<_>| rows.into_iter().map(Row::Postgres).collect();
-        on_either!(self, statement, fetch_all, sqlite, postgres)
+        let file = async |file: &File, text| file.fetch(text, usize::MAX).await;
+        on_either!(self, statement, fetch_all, file, sqlite, postgres)
     }
 
     pub(super) async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<Row>, DbError> {
         let (sqlite, postgres) =
             (|row: Option<_>| row.map(Row::Sqlite), |row: Option<_>| row.map(Row::Postgres));
-        on_either!(self, statement, fetch_optional, sqlite, postgres)
+        let file = async |file: &File, text| Ok(file.fetch(text, 1).await?.pop());
+        on_either!(self, statement, fetch_optional, file, sqlite, postgres)
     }
 
     /// All rows that a statement answers with, one after the other: there are no more of them in memory than are on their
     /// way.
     pub(in crate::store) fn rows(&mut self, statement: Statement) -> BoxStream<'_, Result<Row, DbError>> {
         match &mut self.link {
+            Link::File(file) => file.rows(statement).boxed(),
             Link::Sqlite(link) => {
                 let (text, values) = statement.for_sqlite();
                 let rows = sqlx::query_with(text, values).fetch(link);
@@ -132,6 +145,7 @@ impl Conn {
     /// Runs a word that begins or ends a transaction.
     pub(in crate::store) async fn say(&mut self, word: &'static str) -> Result<(), DbError> {
         match &mut self.link {
+            Link::File(file) => file.say(word).await?,
             Link::Sqlite(link) => _ = link.execute(word).await?,
             Link::Postgres(link) => {
                 let done = in_time(link.execute(word)).await;
@@ -145,6 +159,9 @@ impl Conn {
     pub(super) fn migrate(&mut self, number: i64) -> BoxFuture<'_, Result<(), MigrateError>> {
         Box::pin(async move {
             match &mut self.link {
+                Link::File(_) => {
+                    Err(sqlx::Error::Protocol("who only reads migrates nothing".to_owned()).into())
+                }
                 Link::Sqlite(link) => migrator(SQLITE, number).run_direct(None, link, false).await,
                 Link::Postgres(link) => migrator(POSTGRES, number).run_direct(None, link, false).await,
             }

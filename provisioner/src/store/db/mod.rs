@@ -8,6 +8,7 @@ mod again;
 mod conn;
 mod dialect;
 mod error;
+mod file;
 mod lanes;
 mod migrations;
 mod notify;

@@ -6,9 +6,9 @@
 //! connection: what differs from call to call is a value. `LIMIT ?` would be prepared anew at each call all the same,
 //! because SQLite plans by the value of a limit that is a lone place; hence [`LIMIT`](Statement::push_limit).
 
-use super::{Conn, DbError, Row};
+use super::{Conn, DbError, Row, row::Read};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use sqlx::{Arguments as _, AssertSqlSafe, Decode, Postgres, SqlStr, Sqlite, Type, sqlite::SqliteArguments};
+use sqlx::{Arguments as _, AssertSqlSafe, SqlStr, sqlite::SqliteArguments};
 use std::{borrow::Cow, convert::identity};
 
 /// What stands in one place. PostgreSQL wants to know of what type an absent value is.
@@ -164,26 +164,23 @@ impl Statement {
     }
 
     /// The first column of its first row.
-    pub(in crate::store) async fn scalar<T>(self, conn: &mut Conn) -> Result<T, DbError>
-    where
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
-    {
+    pub(in crate::store) async fn scalar<T: for<'r> Read<'r>>(self, conn: &mut Conn) -> Result<T, DbError> {
         conn.fetch_optional(self).await?.ok_or(sqlx::Error::RowNotFound)?.first()
     }
 
     /// The first column of its first row, if it answers with any.
-    pub(in crate::store) async fn scalar_optional<T>(self, conn: &mut Conn) -> Result<Option<T>, DbError>
-    where
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
-    {
+    pub(in crate::store) async fn scalar_optional<T: for<'r> Read<'r>>(
+        self,
+        conn: &mut Conn,
+    ) -> Result<Option<T>, DbError> {
         conn.fetch_optional(self).await?.as_ref().map(Row::first).transpose()
     }
 
     /// The first column of all its rows.
-    pub(in crate::store) async fn scalars<T>(self, conn: &mut Conn) -> Result<Vec<T>, DbError>
-    where
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
-    {
+    pub(in crate::store) async fn scalars<T: for<'r> Read<'r>>(
+        self,
+        conn: &mut Conn,
+    ) -> Result<Vec<T>, DbError> {
         conn.fetch_all(self).await?.iter().map(Row::first).collect()
     }
 

@@ -5,7 +5,10 @@ use sqlx::{
     postgres::PgConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How many texts a connection to PostgreSQL keeps prepared: there is one for each set of columns that change together.
 const PREPARED: usize = 256;
@@ -18,6 +21,8 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 pub(in crate::store) enum Target {
     Sqlite(Box<SqliteConnectOptions>),
+    /// A file that is there, to read it.
+    File(PathBuf),
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -53,7 +58,8 @@ impl Target {
     /// The same for connections that only read.
     pub(in crate::store) fn reading(&self) -> Self {
         match self {
-            Self::Sqlite(options) => Self::Sqlite(Box::new((**options).clone().read_only(true))),
+            Self::Sqlite(options) => Self::File(options.get_filename().to_owned()),
+            Self::File(path) => Self::File(path.clone()),
             Self::Postgres(options) => Self::Postgres(Box::new(
                 (**options).clone().options([("default_transaction_read_only", "on")]),
             )),

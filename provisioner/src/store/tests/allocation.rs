@@ -25,10 +25,10 @@ fn job(number: u128, started: Timestamp, ended: Option<Timestamp>) -> Job {
 
 /// How SQLite finds the rows of a statement.
 async fn plan(store: &Store, statement: &str) -> String {
-    let rows = sql(format!("EXPLAIN QUERY PLAN {statement}"))
-        .fetch_all(&mut store.reader.get().await.unwrap())
-        .await
-        .unwrap();
+    let mut query = sql(format!("EXPLAIN QUERY PLAN {statement}"));
+    // Each place has to have a value, and none has more places.
+    query.bind_all((0..16).map(|_| None::<i64>.into()));
+    let rows = query.fetch_all(&mut store.reader.get().await.unwrap()).await.unwrap();
     rows.iter().map(|row| row.try_get::<String>("detail").unwrap() + "\n").collect()
 }
 
