@@ -26,6 +26,7 @@ mod login;
 mod machines;
 mod metrics;
 mod networks;
+mod objects;
 mod once;
 mod openapi;
 mod overview;
@@ -51,6 +52,7 @@ mod watch;
 mod why;
 mod works;
 
+pub(crate) use auth::end_deeds;
 pub(crate) use once::KEPT as ANSWERS_KEPT;
 pub(crate) use phone_home::router as phone_home_router;
 pub(crate) use routes::router;

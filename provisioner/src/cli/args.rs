@@ -56,7 +56,7 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0  it is done
   1  something else went wrong
-  2  the input is bad, or the service refused it
+  2  the input is bad, a file that is named can't be read, or the service refused it
   3  --wait ended because the work is held: a person has to decide
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object

@@ -7,6 +7,7 @@ mod document;
 mod matrix;
 mod once;
 mod overview;
+mod rights;
 mod secrets;
 mod users;
 mod versions;
