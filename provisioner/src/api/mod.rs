@@ -31,6 +31,7 @@ mod once;
 mod openapi;
 mod overview;
 mod pages;
+mod password;
 mod phone_home;
 mod policy;
 mod ram_image;

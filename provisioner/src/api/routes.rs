@@ -5,7 +5,7 @@ use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
-    linger, login, machines, metrics, networks, openapi, overview,
+    linger, login, machines, metrics, networks, openapi, overview, password,
     policy::{Of, Policy, Who},
     readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens, users,
     watch, works,
@@ -258,6 +258,7 @@ fn site() -> Vec<Route> {
         PATCH USER, ADMINS of Everything, users::update,
         DELETE USER, ADMINS of Everything, users::delete,
         GET WHOAMI, READERS of Shared, login::whoami,
+        POST PASSWORD, READERS of Shared, password::change,
         POST LOGOUT, READERS of Shared, login::logout,
     ]
 }

@@ -43,7 +43,7 @@ pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationComm
 pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
 pub(super) use token::{CreateToken, TokenCommand};
-pub(super) use user::{CreateUser, Login, SetUser, UsersCommand};
+pub(super) use user::{ChangePassword, CreateUser, Login, SetUser, UsersCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -285,6 +285,15 @@ pub(super) struct DryRun {
     /// Do nothing, and print what would be lost: the disks by model and serial number, and whose they are
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// One object that is taken away.
+#[derive(Debug, Args)]
+pub(super) struct Gone {
+    /// Its name or id
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) dry: DryRun,
 }
 
 /// One object, and waiting for what was begun.

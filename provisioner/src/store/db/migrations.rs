@@ -41,6 +41,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     19 "0019_audit",
     20 "0020_users",
     21 "0021_idempotency",
+    23 "0023_address_pool",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -53,6 +54,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     19 "0019_audit",
     20 "0020_users",
     21 "0021_idempotency",
+    23 "0023_address_pool",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.
