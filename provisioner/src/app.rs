@@ -49,6 +49,10 @@ use tokio_util::sync::CancellationToken;
 /// How long requests in flight may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long what was asked for and is under way may take at shutdown, mostly at a BMC. What takes longer is told in the audit
+/// log as cut off.
+const DEEDS: Duration = Duration::from_secs(15);
+
 /// How long sessions and connections may take to be closed, each kind.
 const CLOSING: Duration = Duration::from_secs(10);
 
@@ -134,6 +138,7 @@ impl App {
             sessions: Sessions::default(),
             used_tokens: Default::default(),
             audit: Default::default(),
+            deeds: Default::default(),
             logins: Default::default(),
             progress: ProgressBoard::default(),
             slow: Default::default(),
@@ -228,6 +233,7 @@ impl App {
         service.consoles.close();
         service.stopping.cancel();
         drain(&mut tasks, DRAIN).await;
+        api::end_deeds(&service, DEEDS).await;
         elsewhere::last_words(&service).await;
         closed("the sessions with BMCs", service.bmcs.close()).await;
         closed("the connections to the database", service.store.close()).await;

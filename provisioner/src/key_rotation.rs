@@ -105,9 +105,16 @@ pub(crate) struct Standing {
     pub(crate) unreadable: u64,
 }
 
+/// Whose turn it is to work with the keys: nobody else does for as long as it is held.
+pub(crate) type Turn<'a> = MutexGuard<'a, ()>;
+
+/// Waits for the turn.
+pub(crate) async fn turn(service: &Service) -> Turn<'_> {
+    service.rotation.turn.lock().await
+}
+
 /// Puts a new key to use, and seals all secrets with it.
-pub(crate) async fn rotate(service: &Service) -> Result<(), RotateError> {
-    let _turn = service.rotation.turn.lock().await;
+pub(crate) async fn rotate(service: &Service, _turn: &Turn<'_>) -> Result<(), RotateError> {
     unshared(service)?;
     if service.key.prints().len() >= MOST {
         return Err(RotateError::Full);
@@ -126,8 +133,7 @@ pub(crate) async fn rotate(service: &Service) -> Result<(), RotateError> {
 }
 
 /// Takes the older keys away.
-pub(crate) async fn retire(service: &Service) -> Result<(), RotateError> {
-    let _turn = service.rotation.turn.lock().await;
+pub(crate) async fn retire(service: &Service, _turn: &Turn<'_>) -> Result<(), RotateError> {
     unshared(service)?;
     if service.key.prints().len() < 2 {
         return Ok(());
@@ -153,8 +159,8 @@ pub(crate) async fn standing(service: &Service) -> Result<Standing, ServiceError
 }
 
 /// Keeps the keys as they are for as long as the answer is held; refused while secrets are sealed with older ones.
-pub(crate) async fn settled(service: &Service) -> Result<MutexGuard<'_, ()>, RotateError> {
-    let turn = service.rotation.turn.lock().await;
+pub(crate) async fn settled(service: &Service) -> Result<Turn<'_>, RotateError> {
+    let turn = turn(service).await;
     if service.key.prints().len() > 1 {
         all_sealed(service).await?;
     }

@@ -18,6 +18,7 @@ mod clock;
 pub mod config;
 mod console;
 #[cfg(debug_assertions)]
+mod deeds;
 mod die;
 mod directory;
 mod elsewhere;

@@ -9,6 +9,7 @@ use crate::{
     books, clock,
     config::Config,
     console::Consoles,
+    deeds::Deeds,
     feed::Feed,
     hardware,
     hub::{Hub, Poke},
@@ -120,6 +121,8 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     /// What is on its way into the audit log.
     pub(crate) audit: Audit,
+    /// What requests that change something are at.
+    pub(crate) deeds: Deeds,
     /// When the use of API tokens was taken down.
     pub(crate) used_tokens: UsedTokens,
     /// What log-ins of users go through.

@@ -17,6 +17,9 @@ pub struct Address {
     /// The name under which it was claimed; none of an instance's static address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The pool whose instances may use a virtual address; none: those of people who may use all pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// The instance whose static address it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceId>,
@@ -55,6 +58,9 @@ pub struct AddressClaim {
     pub name: String,
     /// The subnet: a name of the configuration file, or its CIDR.
     pub subnet: String,
+    /// The pool whose instances may use it; when absent, those of people who may use all pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Exactly this address; a free one of the subnet's static ranges when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

@@ -18,6 +18,8 @@ pub enum AuditOutcome {
     Failed,
     /// Who asked may not, or could not show who they are.
     Denied,
+    /// The service stopped before it was over; nobody knows whether it was done.
+    Unknown,
 }
 
 /// An entry. Its JSON, with the fields in this order and without those that are absent, is what is hashed.
@@ -54,7 +56,7 @@ pub struct AuditEntry {
     pub fields: Vec<String>,
     /// What came of it.
     pub outcome: AuditOutcome,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer; 0 when there was none.
     pub status: u16,
     /// How many of the same kind were left out before, because there were too many.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -100,7 +100,7 @@ pub use secret::Secret;
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};
-pub use user::{LoggedIn, Login, User, UserCreate, UserList, UserUpdate, WhoAmI, WhoKind};
+pub use user::{LoggedIn, Login, PasswordChange, User, UserCreate, UserList, UserUpdate, WhoAmI, WhoKind};
 pub use watch::{
     WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_ENDED, WATCH_LEFT, WATCH_RESET, WatchBegan, WatchChange,
     WatchEnded, WatchKind, WatchReset,

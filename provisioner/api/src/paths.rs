@@ -176,6 +176,8 @@ pub const USER: &str = "/v1/users/{user}";
 pub const LOGIN: &str = "/v1/login";
 /// `POST` (without a body) ends the log-in with whose token it is asked.
 pub const LOGOUT: &str = "/v1/logout";
+/// `POST` a `PasswordChange`: one's own password; answers a new log-in.
+pub const PASSWORD: &str = "/v1/password";
 /// `GET` who asks: the token's, or the user's, name, role and pools.
 pub const WHOAMI: &str = "/v1/whoami";
 /// `GET` the audit log, oldest first (`?after=`: a number, `?limit=`; `?newest=` instead of both: the last so many).

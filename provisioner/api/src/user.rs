@@ -42,7 +42,7 @@ pub struct UserCreate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 64))]
     pub pools: Option<Vec<String>>,
-    /// Its password: 12 characters at least, 1024 bytes at most.
+    /// Its password: 12 characters at least, 1024 bytes at most, and not of what is tried first.
     pub password: Secret,
 }
 
@@ -84,6 +84,17 @@ pub struct Login {
     pub user: String,
     /// The user's password.
     pub password: Secret,
+}
+
+/// `POST /v1/password`, by a user who is logged in. All their log-ins end, and the answer is a new one, a `LoggedIn`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password that it is now.
+    pub old: Secret,
+    /// The one that it is to be, as in `UserCreate`.
+    pub new: Secret,
 }
 
 /// What that answers, once.

@@ -1,7 +1,9 @@
 //! Local users, and who one is oneself.
 
 use crate::{Client, ClientError, answer};
-use provisioner_api::{LoggedIn, Login, User, UserCreate, UserList, UserUpdate, WhoAmI, paths};
+use provisioner_api::{
+    LoggedIn, Login, PasswordChange, User, UserCreate, UserList, UserUpdate, WhoAmI, paths,
+};
 use reqwest::Method;
 
 impl Client {
@@ -37,6 +39,11 @@ impl Client {
     /// Logs a user in. The secret is in the answer and nowhere else. The client's own token, if it has any, is not looked at.
     pub async fn login(&self, login: &Login) -> Result<LoggedIn, ClientError> {
         answer::json(self.request(Method::POST, paths::LOGIN, &[])?.json(login)).await
+    }
+
+    /// Changes the password of who is logged in. All their log-ins end, this one too; a new one is in the answer.
+    pub async fn change_password(&self, change: &PasswordChange) -> Result<LoggedIn, ClientError> {
+        answer::json(self.request(Method::POST, paths::PASSWORD, &[])?.json(change)).await
     }
 
     /// Ends the log-in whose token this client has.

@@ -14,7 +14,7 @@ use crate::{
     address_plan::Place,
     clock,
     service::{Service, ServiceError},
-    store::{AddressRecord, Holder, StoreError},
+    store::{AddressRecord, Holder, NewAddress, StoreError},
 };
 use axum::{
     Json,
@@ -85,7 +85,7 @@ pub(crate) async fn claim(
         // First what is taken, then the name: who took the last one under this name is seen.
         let taken = taken(&service, from).await?;
         if let Some(known) = service.store.address_named(&body.name).await? {
-            same(&known, from, exactly)?;
+            same(&known, from, exactly, &body)?;
             return Ok((StatusCode::OK, Json(wire(known))).into_response());
         }
         let address = match exactly {
@@ -95,7 +95,8 @@ pub(crate) async fn claim(
                 choose(from, &taken, attempt, Uuid::new_v4().as_u128())?
             }
         };
-        let claimed = new(from, address, Holder::Name(body.name.clone()));
+        let pool = body.pool.clone();
+        let claimed = NewAddress { pool, ..new(from, address, Holder::Name(body.name.clone())) };
         match service.store.address_claim(&claimed, clock::now()).await {
             Err(error) if error.is_address_taken() => {}
             done => {
@@ -139,6 +140,7 @@ pub(crate) async fn release(
 fn read<'a>(service: &'a Service, body: &AddressClaim) -> Result<(Place<'a>, Option<Ipv4Addr>), ApiError> {
     let mut fields = Fields::default();
     fields.name("name", &body.name);
+    body.pool.iter().for_each(|pool| fields.name("pool", pool));
     let from = Place::find(&service.config.networks, &body.subnet);
     fields.check(from.is_ok(), "subnet", from.as_ref().err().cloned().unwrap_or_default());
     let exactly = body.address.as_ref().map(|text| {
@@ -167,17 +169,26 @@ fn has(service: &Service, known: &AddressRecord, body: &AddressClaim) -> bool {
     let subnet = [&taken.subnet, &taken.network].contains(&&body.subnet)
         || named.into_iter().any(|subnet| subnet.cidr() == taken.subnet);
     let address = taken.address.to_string();
-    subnet && body.address.as_ref().is_none_or(|asked| *asked == address)
+    subnet && body.pool == taken.pool && body.address.as_ref().is_none_or(|asked| *asked == address)
 }
 
 /// Whether a name has what is asked for.
-fn same(known: &AddressRecord, from: Place<'_>, exactly: Option<Ipv4Addr>) -> Result<(), ApiError> {
+fn same(
+    known: &AddressRecord,
+    from: Place<'_>,
+    exactly: Option<Ipv4Addr>,
+    body: &AddressClaim,
+) -> Result<(), ApiError> {
     let has = known.taken.address;
     let Holder::Name(name) = &known.taken.holder else { return Ok(()) };
     let mend = format!("release it with `billet address release {name}`, or choose another name");
     if known.taken.subnet != from.subnet.cidr() {
         let detail = format!("`{name}` is {has} of subnet {}; {mend}", known.taken.subnet);
         return Err(ApiError::conflict(detail).about("subnet"));
+    }
+    if known.taken.pool != body.pool {
+        let whose = known.taken.pool.as_ref().map_or("the site".to_owned(), |pool| format!("pool {pool}"));
+        return Err(ApiError::conflict(format!("`{name}` is of {whose}; {mend}")).about("pool"));
     }
     match exactly {
         Some(exactly) if exactly != has => {
@@ -201,6 +212,7 @@ fn wire(record: AddressRecord) -> Address {
         address: record.taken.address.to_string(),
         subnet: record.taken.subnet,
         network: record.taken.network,
+        pool: record.taken.pool,
         name,
         instance,
         instance_name: record.instance_name,

@@ -9,6 +9,7 @@ use crate::{
     clock,
     listener::Peer,
     service::{Service, ServiceError},
+    store::StoreError,
 };
 use axum::{
     Json,
@@ -206,28 +207,36 @@ pub(super) async fn told(
         // What failed of itself may have changed something.
         AuditOutcome::Failed if status.is_server_error() && !seldom => Some(0),
         AuditOutcome::Denied | AuditOutcome::Failed => service.audit.may_tell(asks, DENIALS, entry.at),
-        AuditOutcome::Done => Some(0),
+        AuditOutcome::Done | AuditOutcome::Unknown => Some(0),
     };
     let Some(left_out) = told else { return Ok(()) };
     entry.left_out = left_out;
     // Of its own, so that it is written whoever goes away.
     let of = Arc::clone(service);
-    let writing = tokio::spawn(async move {
-        let mut tries = 2;
-        let mut written = of.audit.append(&of.store, entry.clone()).await;
-        while written.is_err() && tries > 0 {
-            tries -= 1;
-            written = of.audit.again(&of.store).await;
-        }
-        written.inspect_err(|error| {
-            tracing::error!(error = crate::text::chain(error), ?entry, "the audit log can't be written");
-        })
-    });
-    match writing.await {
+    match service.deeds.spawn(async move { write(&of, entry).await }).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(unaudited(status)),
         Err(error) => Err(ApiError::internal(&error)),
     }
+}
+
+/// Takes down what the service's stop cut off.
+pub(super) async fn cut_off(service: &Service, mut entry: AuditEntry) {
+    (entry.at, entry.outcome, entry.status) = (clock::now(), AuditOutcome::Unknown, 0);
+    // That it can't be written is in the service's log.
+    let _ = write(service, entry).await;
+}
+
+async fn write(service: &Service, entry: AuditEntry) -> Result<(), StoreError> {
+    let mut tries = 2;
+    let mut written = service.audit.append(&service.store, entry.clone()).await;
+    while written.is_err() && tries > 0 {
+        tries -= 1;
+        written = service.audit.again(&service.store).await;
+    }
+    written.inspect_err(|error| {
+        tracing::error!(error = crate::text::chain(error), ?entry, "the audit log can't be written");
+    })
 }
 
 fn unaudited(status: StatusCode) -> ApiError {

@@ -5,7 +5,8 @@
 mod held;
 mod untold;
 
-pub(super) use self::held::Held;
+pub(super) use self::held::{Held, still_held};
+pub(crate) use self::untold::end_deeds;
 use self::{held::whole, untold::Untold};
 use super::{
     audit,
@@ -49,6 +50,8 @@ pub(super) struct Guard {
     pub(super) body: usize,
     /// Its body is a file of any size, which goes to the handler as it comes.
     pub(super) upload: bool,
+    /// Its answer is a file of any size, which breaks off when who asked for it may not have it any more.
+    pub(super) download: bool,
 }
 
 /// When what a route does is over.
@@ -83,18 +86,19 @@ async fn agent(guard: &Guard, mut request: Request, next: Next) -> Result<Respon
 
 async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let (mut caller, held) = let_in(guard, &mut parts).await?;
+    let (mut caller, mut held) = let_in(guard, &mut parts).await?;
     if guard.told {
         let (body, sent) = if guard.upload {
-            (held.upload(body), Bytes::new())
+            (held.clone().file(body), Bytes::new())
         } else {
             let sent = whole(&parts.headers, body, guard.body).await?;
             // It may have come slowly: who was revoked meanwhile, or lost the object, does nothing any more.
-            caller = let_in(guard, &mut parts).await?.0;
+            (caller, held) = let_in(guard, &mut parts).await?;
             (Body::from(sent.clone()), sent)
         };
         parts.extensions.insert(caller.clone());
-        return audited(guard, &caller, (parts, body), &sent, next).await;
+        let answer = audited(guard, (&caller, held.clone()), (parts, body), &sent, next).await?;
+        return Ok(if guard.download { answer.map(|body| held.file(body)) } else { answer });
     }
     parts.extensions.insert(caller);
     if guard.ends == Ends::Never {
@@ -133,7 +137,7 @@ async fn denied(guard: &Guard, parts: &Parts, asks: Option<&Caller>, status: Sta
 /// Does what is asked, and takes down who asked for what and what came of it before it is answered.
 async fn audited(
     guard: &Guard,
-    caller: &Caller,
+    (caller, held): (&Caller, Held),
     (parts, body): (Parts, Body),
     sent: &[u8],
     next: Next,
@@ -150,6 +154,7 @@ async fn audited(
     let once = bearer(&parts.headers).map(sha256_hex);
     let once = once.map(|hash| Once::of(&guard.service, &hash, guard.path, &parts, sent));
     let untold = Untold::new(Arc::clone(&guard.service), entry);
+    let service = Arc::clone(&guard.service);
     let work = async move {
         let request = Request::from_parts(parts, body);
         let response = match once.transpose() {
@@ -158,7 +163,7 @@ async fn audited(
             Err(error) => error.into_response(),
         };
         let status = response.status();
-        let Some((service, mut entry)) = untold.take() else { return response };
+        let Some(mut entry) = untold.take() else { return response };
         if response.headers().contains_key(REPLAYED) {
             audit::replayed(&mut entry);
         }
@@ -167,7 +172,8 @@ async fn audited(
             Err(error) => error.into_response(),
         }
     };
-    if guard.ends == Ends::Done { to_the_end(work).await } else { Ok(work.await) }
+    let work = held.during(work);
+    if guard.ends == Ends::Done { to_the_end(&guard.service, work).await } else { Ok(work.await) }
 }
 
 /// Whether a token asked for few enough changes lately. Each is an entry that stays for ever, also of what changes nothing.
@@ -203,8 +209,11 @@ async fn admitted(
     Ok((caller, held))
 }
 
-async fn to_the_end(work: impl Future<Output = Response> + Send + 'static) -> Result<Response, ApiError> {
-    match tokio::spawn(work).await {
+async fn to_the_end(
+    service: &Service,
+    work: impl Future<Output = Response> + Send + 'static,
+) -> Result<Response, ApiError> {
+    match service.deeds.spawn(work).await {
         Ok(response) => Ok(response),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(ApiError::internal(&error)),

@@ -3,7 +3,7 @@
 //! It is written to a file without a name first and sent from there: a client that reads slowly, or not at all, must not
 //! keep a snapshot of the database open, and one that is told of a failure has no half of a backup.
 
-use super::error::ApiError;
+use super::{auth::still_held, error::ApiError};
 use crate::{
     backup::BackupError,
     clock, key_rotation,
@@ -46,6 +46,8 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Response
     let making = MAKING.acquire().await.ok();
     // A backup names one key: it must not hold what another sealed, and nobody rotates it until all is read.
     let turn = key_rotation::settled(&service).await?;
+    // It may have waited for another's backup.
+    still_held().await?;
     let now = clock::now();
     let failed = |error: io::Error| refused(&service, CopyError::Backup(error.into()));
     let file = unnamed(&service.uploads).map_err(failed)?;

@@ -65,6 +65,11 @@ impl Caller {
         self.pools().is_none_or(|pools| pools.iter().any(|own| own == pool))
     }
 
+    /// Whether a virtual address of this pool is theirs; of no pool it is the site's, whom all pools are.
+    pub(super) fn has_address(&self, pool: Option<&str>) -> bool {
+        self.pools().is_none() || pool.is_some_and(|pool| self.has(pool))
+    }
+
     /// A machine by name or id, if it is theirs.
     pub(super) async fn machine(
         &self,

@@ -1,12 +1,13 @@
 //! `/v1/machines/{machine}/console`: the serial console as a stream of bytes, and what is typed.
 
 use super::{
+    auth::still_held,
     bmc::{accepted, bounded_by, no_bmc},
     error::{ApiError, Query},
 };
 use crate::{
     clock,
-    console::Trouble,
+    console::{Keyboard, Trouble},
     service::Service,
     store::{MachineRecord, NewEvent},
 };
@@ -98,8 +99,11 @@ pub(crate) async fn write(
     if service.consoles.typed(record.id()) {
         tell(&service, &record, "an operator types on the console").await?;
     }
-    let typed = bounded_by(TYPING, service.consoles.type_bytes(record.id(), &bytes)).await?;
-    typed.map_err(|trouble| told(&record, &trouble))?;
+    bounded_by(TYPING, async {
+        let keyboard = keyboard(&service, &record).await?;
+        keyboard.type_bytes(&bytes).await.map_err(|trouble| told(&record, &trouble))
+    })
+    .await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -117,9 +121,19 @@ pub(crate) async fn send_break(
     let record = service.machine(&key).await?;
     accepted(&record)?;
     tell(&service, &record, "an operator sends a break on the console").await?;
-    let sent = bounded_by(TYPING, service.consoles.send_break(record.id())).await?;
-    sent.map_err(|trouble| told(&record, &trouble))?;
+    bounded_by(TYPING, async {
+        let keyboard = keyboard(&service, &record).await?;
+        keyboard.send_break().await.map_err(|trouble| told(&record, &trouble))
+    })
+    .await??;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The console, connected, for who still may type when it is.
+async fn keyboard(service: &Service, record: &MachineRecord) -> Result<Keyboard, ApiError> {
+    let keyboard = service.consoles.keyboard(record.id()).await.map_err(|trouble| told(record, &trouble))?;
+    still_held().await?;
+    Ok(keyboard)
 }
 
 /// Says whether the console is connected, and what of it is recorded.

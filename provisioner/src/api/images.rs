@@ -1,6 +1,7 @@
 //! `/v1/images`: import by upload, list, delete.
 
 use super::{
+    auth::still_held,
     error::{ApiError, Query},
     ram_image,
     validate::Fields,
@@ -100,6 +101,7 @@ pub(crate) async fn import(
         spec,
     };
     let _names = service.image_names.lock().await?;
+    still_held().await?;
     // Somebody deleted the last other name of the same manifest since it was stored.
     if service.images.manifest_path(&image.status.manifest_sha256).is_ok_and(|path| !path.exists()) {
         return Err(ApiError::conflict("an image with the same content was deleted meanwhile; try again"));
@@ -213,6 +215,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let image = service.store.image_find(&key).await?.ok_or_else(|| ApiError::not_found("image", &key))?;
     let _names = service.image_names.lock().await?;
+    still_held().await?;
     service.store.image_delete(image.id).await.map_err(|error| match error {
         StoreError::InUse { .. } => {
             ApiError::conflict(format!("instances are made from image `{}`; delete them first", image.name))

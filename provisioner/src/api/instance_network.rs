@@ -30,7 +30,7 @@ const USES: usize = 64;
 /// Checks what can be said before an address is chosen. `machine` is the one that it wants, if it wants exactly one.
 pub(super) async fn check(
     fields: &mut Fields,
-    service: &Service,
+    (service, caller): (&Service, &Caller),
     spec: &InstanceSpec,
     machine: Option<&MachineRecord>,
 ) -> Result<(), ServiceError> {
@@ -60,7 +60,8 @@ pub(super) async fn check(
     for (index, name) in names.iter().take(USES).enumerate() {
         let field = format!("{AT}.virtual_addresses[{index}]");
         fields.check(seen.insert(name), &field, format!("`{name}` is named twice"));
-        let known = service.store.address_named(name).await?.is_some();
+        let known = service.store.address_named(name).await?;
+        let known = known.is_some_and(|known| caller.has_address(known.taken.pool.as_deref()));
         let detail = format!(
             "there is no virtual address `{name}`; `billet address claim {name} --subnet SUBNET` claims one"
         );
@@ -197,7 +198,7 @@ fn spread(dice: u128, attempt: usize) -> usize {
 
 /// An address of a place.
 pub(super) fn new(from: Place<'_>, address: Ipv4Addr, holder: Holder) -> NewAddress {
-    NewAddress { address, network: from.network.name.clone(), subnet: from.subnet.cidr(), holder }
+    NewAddress { address, network: from.network.name.clone(), subnet: from.subnet.cidr(), holder, pool: None }
 }
 
 /// The static addresses of an instance, as they are shown.

@@ -159,7 +159,7 @@ pub(crate) async fn create(
     // If it is another pool's by the time that it is free, it is not the caller's any more.
     let held_to = exactly.as_ref().filter(|_| caller.pools().is_some());
     spec.pool = held_to.map(|exactly| exactly.spec.pool.clone()).or(spec.pool.take());
-    instance_network::check(&mut fields, &service, &spec, exactly.as_ref()).await?;
+    instance_network::check(&mut fields, (&service, &caller), &spec, exactly.as_ref()).await?;
     let made_for = image.as_ref().and_then(|image| image.spec.architecture.as_deref());
     if let (Some(asked), Some(made_for)) = (spec.architecture.as_deref(), made_for) {
         let other =

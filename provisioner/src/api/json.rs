@@ -1,6 +1,6 @@
 //! JSON bodies: read, or refused with the field that is wrong; and long answers.
 
-use super::error::ApiError;
+use super::{error::ApiError, objects::Objects};
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -32,16 +32,8 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.windows(NUL.len()).any(|part| part == NUL) {
         check_nul(bytes)?;
     }
-    // Serde reads a list as an object's fields in their order, which nobody means.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(wrong(
-            "body",
-            ".",
-            "it is a list, and has to be an object: `{…}` with fields by their names",
-        ));
-    }
     let mut json = Deserializer::from_slice(bytes);
-    let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let body = serde_path_to_error::deserialize(Objects(&mut json)).map_err(|error| {
         let field = error.path().to_string();
         refused(bytes, &field, error.inner())
     })?;
@@ -145,6 +137,8 @@ mod tests {
             ("{}", 422, "name"),
             ("[]", 422, ""),
             (r#" ["x", {"image": "i"}]"#, 422, ""),
+            (r#"{"name": "x", "spec": ["i"]}"#, 422, "spec"),
+            (r#"{"name": "x", "spec": {"image": "i", "minimum": [1]}}"#, 422, "spec.minimum"),
             (r#"{"name": "x", "spec": {"image": "i"}, "colour": 1}"#, 422, "colour"),
             (r#"{"name": "x", "spec": {"imgae": "i"}}"#, 422, "spec.imgae"),
             (r#"{"name": 7, "spec": {"image": "i"}}"#, 422, "name"),

@@ -1,6 +1,6 @@
 //! `/v1/key`: rotates the site key, and says how far that is.
 
-use super::error::ApiError;
+use super::{auth::still_held, error::ApiError};
 use crate::{
     key_rotation::{self, RotateError, Standing},
     keys::KeyPrint,
@@ -27,7 +27,10 @@ pub(crate) async fn show(State(service): State<Arc<Service>>) -> Result<Json<Key
     responses((status = 200, body = KeyList), (status = 409)),
 )]
 pub(crate) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<KeyList>, ApiError> {
-    key_rotation::rotate(&service).await?;
+    let turn = key_rotation::turn(&service).await;
+    still_held().await?;
+    key_rotation::rotate(&service, &turn).await?;
+    drop(turn);
     show(State(service)).await
 }
 
@@ -38,7 +41,10 @@ pub(crate) async fn rotate(State(service): State<Arc<Service>>) -> Result<Json<K
     responses((status = 200, body = KeyList), (status = 409)),
 )]
 pub(crate) async fn retire(State(service): State<Arc<Service>>) -> Result<Json<KeyList>, ApiError> {
-    key_rotation::retire(&service).await?;
+    let turn = key_rotation::turn(&service).await;
+    still_held().await?;
+    key_rotation::retire(&service, &turn).await?;
+    drop(turn);
     show(State(service)).await
 }
 

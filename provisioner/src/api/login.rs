@@ -145,7 +145,7 @@ async fn judged(service: Arc<Service>, parts: Parts, asked: Login) -> Result<Res
 }
 
 /// Begins the log-in of a user whose password was right, if they were not changed meanwhile.
-async fn begun(
+pub(super) async fn begun(
     service: &Service,
     user: Option<UserRecord>,
 ) -> Result<Option<(UserRecord, LoggedIn)>, ApiError> {
@@ -187,13 +187,15 @@ fn refused() -> ApiError {
     unauthorized("unauthorized", detail)
 }
 
-fn limited(wait: Duration) -> Response {
+/// Too many tries.
+pub(super) fn limited(wait: Duration) -> Response {
     // A part of a second is one more: who comes when told gets through.
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     later(seconds, format!("too many log-ins failed; try again in {seconds} s"))
 }
 
-fn busy() -> Response {
+/// Too many at once.
+pub(super) fn busy() -> Response {
     later(1, PasswordError::Busy.to_string())
 }
 

@@ -658,11 +658,6 @@ fn tagged(machine: Machine) -> Response {
     ([(header::ETAG, etag_of(machine.id.0, machine.version))], Json(machine)).into_response()
 }
 
-/// Of a user, who has no id.
-pub(super) fn etag(version: u64) -> String {
-    format!("\"{version}\"")
-}
-
 /// Whether a machine of a restored database knows already that its instance is to be given back: who confirms that it runs
 /// must not have it wiped by that.
 async fn check_known(service: &Service, record: &MachineRecord) -> Result<(), ApiError> {

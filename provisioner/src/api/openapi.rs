@@ -105,6 +105,7 @@ use utoipa::{
         super::users::delete,
         super::login::login,
         super::login::logout,
+        super::password::change,
         super::login::whoami,
         super::metrics::show,
         super::console::read,

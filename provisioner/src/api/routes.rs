@@ -5,7 +5,7 @@ use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
-    linger, login, machines, metrics, networks, openapi, overview,
+    linger, login, machines, metrics, networks, openapi, overview, password,
     policy::{Of, Policy, Who},
     pools, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens,
     users, watch, works,
@@ -44,6 +44,7 @@ struct Route {
     ends: Ends,
     told: bool,
     upload: bool,
+    download: bool,
     handler: MethodRouter<Arc<Service>>,
 }
 
@@ -56,7 +57,7 @@ impl Route {
         // Of each method that the table uses there is a filter; a test makes the whole table.
         let filter = MethodFilter::try_from(method.clone()).expect("a method that axum knows");
         let handler = routing::on(filter, handler);
-        Self { method, path, policy, ends: Ends::Done, told: false, upload: false, handler }
+        Self { method, path, policy, ends: Ends::Done, told: false, upload: false, download: false, handler }
     }
 
     /// It goes on until the client ends it.
@@ -79,11 +80,17 @@ impl Route {
         Self { handler: self.handler.layer(DefaultBodyLimit::disable()), upload: true, ..self }
     }
 
+    /// Its answer is a file of any size.
+    fn download(self) -> Self {
+        Self { download: true, ..self }
+    }
+
     /// What serves it: nothing of it runs before its policy was held against the request.
     fn guarded(self, service: &Arc<Service>) -> MethodRouter<Arc<Service>> {
-        let Self { method, path, policy, ends, told, upload, handler } = self;
+        let Self { method, path, policy, ends, told, upload, download, handler } = self;
         let told = told || !method.is_safe();
-        let guard = Guard { service: Arc::clone(service), path, policy, ends, told, body: BODY, upload };
+        let guard =
+            Guard { service: Arc::clone(service), path, policy, ends, told, body: BODY, upload, download };
         // Who may not ask is not told either whether it could be understood.
         let handler = match policy.who {
             Who::Roles(_) => handler.route_layer(middleware::from_fn(readable::check)),
@@ -240,7 +247,7 @@ fn site() -> Vec<Route> {
         GET WORKS, READERS of Shared, works::show,
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
-        GET BACKUP, ADMINS of Everything, backup::show; told,
+        GET BACKUP, ADMINS of Everything, backup::show; told; download,
         GET KEY, ADMINS of Everything, key::show,
         POST KEY_ROTATE, ADMINS of Everything, key::rotate,
         POST KEY_RETIRE, ADMINS of Everything, key::retire,
@@ -255,6 +262,7 @@ fn site() -> Vec<Route> {
         PATCH USER, ADMINS of Everything, users::update,
         DELETE USER, ADMINS of Everything, users::delete,
         GET WHOAMI, READERS of Shared, login::whoami,
+        POST PASSWORD, READERS of Shared, password::change,
         POST LOGOUT, READERS of Shared, login::logout,
     ]
 }

@@ -3,16 +3,16 @@
 
 use super::{
     error::{ApiError, Body},
-    machines::etag,
     tokens::check_pools,
     unchanged,
     validate::Fields,
+    version::{Bare, is_wanted},
 };
 use crate::{
     clock,
     logins::{self, PasswordError},
     service::{Service, ServiceError},
-    store::{Revoked, UserRecord, UserSwap},
+    store::{UserRecord, UserRemoval, UserSwap},
 };
 use axum::{
     Json,
@@ -20,8 +20,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use provisioner_api::{Secret, User, UserCreate, UserList, UserUpdate};
+use provisioner_api::{Secret, User, UserCreate, UserList, UserUpdate, etag};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Lists the users by name.
 #[utoipa::path(
@@ -46,7 +48,7 @@ pub(crate) async fn create(
     let mut fields = Fields::default();
     fields.name("name", &body.name);
     check_pools(&mut fields, body.role, body.pools.as_deref());
-    check_password(&mut fields, &body.password);
+    check_password(&mut fields, "password", &body.password, &body.name);
     fields.done()?;
     let UserCreate { name, role, pools, password } = body;
     let password = hashed(&service, password).await?;
@@ -69,7 +71,8 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let user = found(&service, &name).await?;
-    Ok(unchanged::shown(&headers, &etag(user.version), &wire(user)))
+    let version = etag(id(&user), user.version);
+    Ok(unchanged::shown(&headers, &version, &wire(user)))
 }
 
 /// Changes a user. Any change ends the user's log-ins.
@@ -87,9 +90,7 @@ pub(crate) async fn update(
     Body(body): Body<UserUpdate>,
 ) -> Result<Response, ApiError> {
     let before = found(&service, &name).await?;
-    let wanted = headers.get(header::IF_MATCH);
-    let is_before = |wanted: &str| wanted == "*" || unchanged::version(wanted) == etag(before.version);
-    if wanted.is_some_and(|wanted| !wanted.to_str().is_ok_and(is_before)) {
+    if !is_wanted(&headers, id(&before), before.version, Bare::Taken) {
         return Err(stale(&name));
     }
     let mut next = changed(&before, &body)?;
@@ -112,23 +113,33 @@ pub(crate) async fn update(
 /// Takes a user away.
 #[utoipa::path(
     delete, path = provisioner_api::paths::USER, tag = "users",
-    responses((status = 204), (status = 409)),
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to be taken away; another one is refused. `*`: any")),
+    responses((status = 204), (status = 409), (status = 412)),
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    match service.store.user_delete(&name).await? {
-        Revoked::Done => {
+    let before = found(&service, &name).await?;
+    if !is_wanted(&headers, id(&before), before.version, Bare::Refused) {
+        return Err(stale(&name));
+    }
+    // Who says which one they mean takes away no other; else whoever has the name by now goes.
+    let exactly = headers.contains_key(header::IF_MATCH).then_some(&before);
+    match service.store.user_delete(&name, exactly).await? {
+        UserRemoval::Stale => Err(stale(&name)),
+        UserRemoval::Done => {
             tracing::info!(user = name, "a user was taken away");
             Ok(StatusCode::NO_CONTENT)
         }
-        Revoked::Missing => Err(ApiError::not_found("user", &name)),
-        Revoked::Last => Err(last(&name)),
+        UserRemoval::Missing => Err(ApiError::not_found("user", &name)),
+        UserRemoval::Last => Err(last(&name)),
     }
 }
 
-async fn found(service: &Service, name: &str) -> Result<UserRecord, ApiError> {
+/// The user of this name.
+pub(super) async fn found(service: &Service, name: &str) -> Result<UserRecord, ApiError> {
     let found = service.store.user_find(name).await.map_err(ServiceError::from)?;
     found.ok_or_else(|| ApiError::not_found("user", name))
 }
@@ -143,25 +154,29 @@ fn changed(before: &UserRecord, body: &UserUpdate) -> Result<UserRecord, ApiErro
     }
     let mut fields = Fields::default();
     check_pools(&mut fields, next.role, next.pools.as_deref());
-    body.password.iter().for_each(|password| check_password(&mut fields, password));
+    body.password.iter().for_each(|password| check_password(&mut fields, "password", password, &before.name));
     fields.done()?;
     Ok(next)
 }
 
-fn check_password(fields: &mut Fields, password: &Secret) {
+/// Checks a password that a user is to have.
+pub(super) fn check_password(fields: &mut Fields, field: &str, password: &Secret, user: &str) {
     let text = password.reveal();
-    let short = format!("it is too short: use {} characters at least", logins::LEAST);
-    fields.check(text.chars().count() >= logins::LEAST, "password", short);
-    let long = format!("it is too long: use {} bytes at most", logins::MOST);
-    fields.check(text.len() <= logins::MOST, "password", long);
+    let (enough, few) = (text.chars().count() >= logins::LEAST, text.len() <= logins::MOST);
+    fields.check(enough, field, format!("it is too short: use {} characters at least", logins::LEAST));
+    fields.check(few, field, format!("it is too long: use {} bytes at most", logins::MOST));
+    let common = logins::common(text, user).filter(|_| enough && few);
+    fields.check(common.is_none(), field, common.unwrap_or_default());
 }
 
-async fn hashed(service: &Service, password: Secret) -> Result<Secret, ApiError> {
+/// A password as it is kept.
+pub(super) async fn hashed(service: &Service, password: Secret) -> Result<Secret, ApiError> {
     let hashed = service.logins.passwords.hash(password).await;
     hashed.map_err(|error: PasswordError| ApiError::internal(&error))
 }
 
-fn stale(name: &str) -> ApiError {
+/// Somebody else was first.
+pub(super) fn stale(name: &str) -> ApiError {
     let detail = format!("user `{name}` was changed by somebody else meanwhile; look at it again");
     ApiError::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
 }
@@ -174,7 +189,15 @@ fn last(name: &str) -> ApiError {
 }
 
 fn tagged(user: UserRecord) -> Response {
-    ([(header::ETAG, etag(user.version))], Json(wire(user))).into_response()
+    ([(header::ETAG, etag(id(&user), user.version))], Json(wire(user))).into_response()
+}
+
+/// What tells a user from another one who had the name before. It is nowhere else.
+fn id(user: &UserRecord) -> Uuid {
+    let digest = Sha256::digest(format!("{} {}", user.name, user.created.as_microsecond()));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Uuid::from_bytes(bytes)
 }
 
 fn wire(user: UserRecord) -> User {
@@ -207,6 +230,7 @@ mod tests {
             (r#"{"pools":[]}"#, "pools", "1 to 64 pools"),
             (r#"{"pools":["A b"]}"#, "pools", "DNS label"),
             (r#"{"password":"eleven char"}"#, "password", "12 characters at least"),
+            (r#"{"password":"Password12345"}"#, "password", "what is tried first"),
         ] {
             let body: UserUpdate = serde_json::from_str(body).unwrap();
             let said = format!("{:?}", changed(&tenant(), &body).unwrap_err());

@@ -45,7 +45,7 @@ pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, ZoneC
 pub(super) use placement::{Placement, SetInstance};
 pub(super) use pool::{CreatePool, OrNone, PoolCommand, SetPool};
 pub(super) use token::{CreateToken, TokenCommand};
-pub(super) use user::{CreateUser, Login, SetUser, UsersCommand};
+pub(super) use user::{ChangePassword, CreateUser, Login, SetUser, UsersCommand};
 
 use super::validate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,7 +58,7 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0  it is done
   1  something else went wrong
-  2  the input is bad, or the service refused it
+  2  the input is bad, a file that is named can't be read, or the service refused it
   3  --wait ended because the work is held: a person has to decide
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
@@ -287,6 +287,15 @@ pub(super) struct DryRun {
     /// Do nothing, and print what would be lost: the disks by model and serial number, and whose they are
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// One object that is taken away.
+#[derive(Debug, Args)]
+pub(super) struct Gone {
+    /// Its name or id
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) dry: DryRun,
 }
 
 /// One object, and waiting for what was begun.

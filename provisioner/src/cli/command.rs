@@ -33,7 +33,7 @@ mod why;
 mod works;
 
 use super::{
-    args::{Cli, Command, ReplicaCommand},
+    args::{Cli, Command, ReplicaCommand, UsersCommand},
     connection,
     contexts::client_file,
     environment::Environment,
@@ -48,6 +48,7 @@ pub(super) use contexts::NamedService;
 use jiff::tz::TimeZone;
 use provisioner_api::Replica;
 use provisioner_client::Client;
+use std::path::Path;
 
 /// What every command needs.
 struct Session<'a> {
@@ -78,10 +79,8 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         // A BMC by its address needs no service.
         return bmc::run(*args, file, environment, ui).await;
     }
-    match &cli.command {
-        Command::Login(asked) => return login::login(asked, file, environment, ui).await,
-        Command::Logout => return login::logout(file, environment, ui).await,
-        _ => {}
+    if let Some(done) = log_in(&cli.command, file, environment, ui).await {
+        return done;
     }
     let connection = connection::find(file, environment)?;
     let mut session = Session { client: Client::new(&connection)?, environment, ui };
@@ -127,6 +126,23 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         | Command::Login(_)
         | Command::Logout
         | Command::Bmc(_) => Ok(()),
+    }
+}
+
+/// What changes the client file itself, and does so if that is asked for.
+async fn log_in(
+    command: &Command,
+    file: Option<&Path>,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Option<Result<(), CliError>> {
+    match command {
+        Command::Login(asked) => Some(login::login(asked, file, environment, ui).await),
+        Command::User(UsersCommand::Password(asked)) => {
+            Some(login::password(asked, file, environment, ui).await)
+        }
+        Command::Logout => Some(login::logout(file, environment, ui).await),
+        _ => None,
     }
 }
 

@@ -133,6 +133,8 @@ impl CliError {
             Self::Weak(_) | Self::Broken(_) => 7,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            // What was typed names a file that is not there, or not to be read.
+            Self::File { what, .. } if what.starts_with("read") => 2,
             Self::File { .. }
             | Self::Service(_)
             | Self::Backup { .. }
@@ -203,7 +205,8 @@ fn client_code(error: &ClientError) -> u8 {
             | ClientError::TimedOut { .. }
             | ClientError::Silent { .. }
             | ClientError::Broken { .. } => 6,
-            ClientError::BadUrl { .. }
+            ClientError::File { .. }
+            | ClientError::BadUrl { .. }
             | ClientError::BadCa { .. }
             | ClientError::BadToken
             | ClientError::BadName { .. } => 2,
@@ -249,6 +252,8 @@ mod tests {
             }))
         };
         let text = || "x".to_owned();
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
+        let file = |what| CliError::File { what, path: "/x".into(), source: absent() };
         let refused = BmcError::AuthenticationFailed { address: text(), username: text(), why: text() };
         for (error, code) in [
             (problem(404), 5),
@@ -267,6 +272,10 @@ mod tests {
             (CliError::Bmc(BmcError::Unsupported { address: "a".into(), what: "b".into() }), 2),
             (CliError::Bmc(BmcError::Unknown { address: "a".into(), during: "b" }), 1),
             (CliError::Client(ClientError::BadToken), 2),
+            (file("read"), 2),
+            (file("read the CA certificate"), 2),
+            (file("write"), 1),
+            (CliError::Client(ClientError::File { path: "/x".into(), source: absent() }), 2),
             (CliError::Print(io::ErrorKind::StorageFull.into()), 1),
             (CliError::Print(io::ErrorKind::BrokenPipe.into()), 0),
         ] {

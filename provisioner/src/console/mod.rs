@@ -31,7 +31,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How long one machine's typing is not told of again.
@@ -209,28 +209,15 @@ impl Consoles {
         Ok(Reader { shared: Arc::clone(&self.shared), station, ends, next, until: end, stay })
     }
 
-    /// Types. Connects the console if nobody did.
-    pub(crate) async fn type_bytes(&self, machine: MachineId, bytes: &[u8]) -> Result<(), Trouble> {
+    /// The console, connected, to be typed on by nobody else meanwhile. Connects it if nobody did.
+    pub(crate) async fn keyboard(&self, machine: MachineId) -> Result<Keyboard, Trouble> {
         let station = self.station(machine);
         let tried = station.attempts();
-        let _stay = station.stay(&self.shared, Why::Types);
+        let stay = station.stay(&self.shared, Why::Types);
         station.connected(tried).await?;
-        let _turn = station.typing.lock().await;
+        let turn = Arc::clone(&station.typing).lock_owned().await;
         let bmc = station.bmc().ok_or(Trouble::Ended)?;
-        let console = bmc.console().ok_or(Trouble::NoConsole)?;
-        Ok(console.type_console(bytes).await?)
-    }
-
-    /// Sends a break. Connects the console if nobody did.
-    pub(crate) async fn send_break(&self, machine: MachineId) -> Result<(), Trouble> {
-        let station = self.station(machine);
-        let tried = station.attempts();
-        let _stay = station.stay(&self.shared, Why::Types);
-        station.connected(tried).await?;
-        let _turn = station.typing.lock().await;
-        let bmc = station.bmc().ok_or(Trouble::Ended)?;
-        let console = bmc.console().ok_or(Trouble::NoConsole)?;
-        Ok(console.break_console().await?)
+        Ok(Keyboard { bmc, _turn: turn, _stay: stay })
     }
 
     /// Whether somebody's typing is to be told of: not each key.
@@ -321,6 +308,25 @@ impl Consoles {
     }
 }
 
+/// Types on a console. Dropping it leaves.
+pub(crate) struct Keyboard {
+    bmc: Arc<dyn Bmc>,
+    _turn: OwnedMutexGuard<()>,
+    _stay: Stay,
+}
+
+impl Keyboard {
+    /// Types.
+    pub(crate) async fn type_bytes(&self, bytes: &[u8]) -> Result<(), Trouble> {
+        Ok(self.bmc.console().ok_or(Trouble::NoConsole)?.type_console(bytes).await?)
+    }
+
+    /// Sends a break.
+    pub(crate) async fn send_break(&self) -> Result<(), Trouble> {
+        Ok(self.bmc.console().ok_or(Trouble::NoConsole)?.break_console().await?)
+    }
+}
+
 /// Reads a console. Dropping it leaves.
 pub(crate) struct Reader {
     shared: Arc<Shared>,
@@ -368,4 +374,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -41,7 +41,7 @@ pub(super) struct Station {
     line: watch::Sender<Line>,
     wake: Notify,
     /// Keeps what two people type apart.
-    pub(super) typing: tokio::sync::Mutex<()>,
+    pub(super) typing: Arc<tokio::sync::Mutex<()>>,
     /// The machine was forgotten.
     pub(super) gone: CancellationToken,
 }
@@ -113,7 +113,7 @@ impl Station {
             state: Mutex::default(),
             line: watch::Sender::default(),
             wake: Notify::new(),
-            typing: tokio::sync::Mutex::default(),
+            typing: Arc::default(),
             gone: CancellationToken::new(),
         }
     }

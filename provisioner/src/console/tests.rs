@@ -114,6 +114,11 @@ impl Bmc for FakeBmc {
     }
 }
 
+/// A BMC whose console may be connected, for tests of others.
+pub(crate) fn fake() -> Arc<dyn Bmc> {
+    FakeBmc::new()
+}
+
 struct OneLine(Mutex<Option<Arc<FakeBmc>>>);
 
 #[async_trait]
@@ -173,7 +178,7 @@ async fn two_readers_share_one_connection_and_miss_nothing() {
     bmc.says("boot ");
     assert_eq!(until(&mut one, "boot ").await, "boot ");
     let mut two = consoles.read(MACHINE, None, None, true).await.unwrap();
-    consoles.type_bytes(MACHINE, b"ls\n").await.unwrap();
+    consoles.keyboard(MACHINE).await.unwrap().type_bytes(b"ls\n").await.unwrap();
     assert_eq!(until(&mut one, "ls\n").await, "ls\n");
     assert_eq!(until(&mut two, "ls\n").await, "boot ls\n");
     let status = consoles.status(MACHINE).await.unwrap();
@@ -182,7 +187,7 @@ async fn two_readers_share_one_connection_and_miss_nothing() {
     assert_eq!((consoles.connected(), consoles.recorded()), (1, 8));
     drop(one);
     assert_eq!(two.position(), 8);
-    consoles.send_break(MACHINE).await.unwrap();
+    consoles.keyboard(MACHINE).await.unwrap().send_break().await.unwrap();
     assert_eq!(until(&mut two, "<break>").await, "<break>");
     drop(two);
     bmc.empty().await;
@@ -310,7 +315,7 @@ async fn the_end_of_the_service_or_the_machine_ends_who_follows() {
     consoles.close();
     assert_eq!(reader.next().await.unwrap(), None);
     bmc.empty().await;
-    assert!(matches!(consoles.type_bytes(MACHINE, b"x").await, Err(Trouble::Ended)));
+    assert!(matches!(consoles.keyboard(MACHINE).await, Err(Trouble::Ended)));
 }
 
 #[tokio::test]

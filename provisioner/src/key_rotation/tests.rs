@@ -15,6 +15,14 @@ use provisioner_api::JobKind;
 use std::{fs, path::Path};
 use tests_postgres::Server;
 
+async fn rotate(service: &Service) -> Result<(), RotateError> {
+    super::rotate(service, &turn(service).await).await
+}
+
+async fn retire(service: &Service) -> Result<(), RotateError> {
+    super::retire(service, &turn(service).await).await
+}
+
 const MACHINES: u128 = 5;
 
 /// The service of this folder, as a process would find it; nothing of it runs.

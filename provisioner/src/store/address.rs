@@ -28,6 +28,8 @@ pub(crate) struct NewAddress {
     pub(crate) subnet: String,
     /// Whose it becomes.
     pub(crate) holder: Holder,
+    /// The pool of a virtual address; none: it is the site's.
+    pub(crate) pool: Option<String>,
 }
 
 /// Whose an address is.
@@ -83,7 +85,7 @@ impl StoreError {
 /// The columns of an address, as [`from_row`] reads them.
 const SELECT: &str = "SELECT address.address AS address, address.network AS network, address.subnet AS subnet,
     address.name AS name, address.instance AS instance, address.interface AS interface, address.since AS since,
-    instance.name AS instance_name FROM address LEFT JOIN instance ON instance.id = address.instance";
+    address.pool AS pool, instance.name AS instance_name FROM address LEFT JOIN instance ON instance.id = address.instance";
 
 impl Store {
     /// Addresses from the first to the last that somebody has: taken out of the plan, reserved, or leased still.
@@ -180,22 +182,24 @@ impl Store {
 
 /// Takes addresses on a transaction.
 async fn insert_on_conn(conn: &mut Conn, new: &[NewAddress], now: Timestamp) -> Result<(), StoreError> {
-    for NewAddress { address, network, subnet, holder } in new {
+    for NewAddress { address, network, subnet, holder, pool } in new {
         let (name, instance, interface) = match holder {
             Holder::Name(name) => (Some(name.clone()), None, None),
             Holder::Instance { id, interface } => (None, Some(id.to_string()), Some(interface.clone())),
         };
-        let done = sql("INSERT INTO address (address, network, subnet, name, instance, interface, since)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(number_of(*address))
-        .bind(network)
-        .bind(subnet)
-        .bind(name)
-        .bind(instance)
-        .bind(interface)
-        .bind(micros(now))
-        .execute(&mut *conn)
-        .await;
+        let done =
+            sql("INSERT INTO address (address, network, subnet, name, instance, interface, since, pool)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(number_of(*address))
+            .bind(network)
+            .bind(subnet)
+            .bind(name)
+            .bind(instance)
+            .bind(interface)
+            .bind(micros(now))
+            .bind(pool.clone())
+            .execute(&mut *conn)
+            .await;
         done.map_err(|error| super::taken(error, FIELD, || format!("the address {address}")))?;
     }
     Ok(())
@@ -254,8 +258,8 @@ fn from_row(row: &Row) -> Result<AddressRecord, StoreError> {
         // The table's own rule: one of them is there.
         (name, _) => Holder::Name(name.unwrap_or_default()),
     };
-    let taken =
-        NewAddress { address, network: row.try_get("network")?, subnet: row.try_get("subnet")?, holder };
+    let (network, subnet) = (row.try_get("network")?, row.try_get("subnet")?);
+    let taken = NewAddress { address, network, subnet, holder, pool: row.try_get("pool")? };
     Ok(AddressRecord {
         taken,
         instance_name: row.try_get("instance_name")?,

@@ -65,7 +65,7 @@ pub(crate) use secret::NewSecret;
 pub(crate) use site::SitePrint;
 pub(crate) use token::{Revoked, TokenRecord};
 pub(crate) use turn::TurnSeen;
-pub(crate) use user::{UserRecord, UserSwap};
+pub(crate) use user::{UserRecord, UserRemoval, UserSwap};
 pub(crate) use window::Window;
 
 use crate::boot_index::BootIndex;

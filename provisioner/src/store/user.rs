@@ -2,7 +2,7 @@
 //! user each time. Deliberately not here: passwords, which come and go as hashes (`logins`).
 
 use super::{
-    Revoked, Store, StoreError, TokenRecord,
+    Store, StoreError, TokenRecord,
     db::{Conn, Row, again, sql},
     document, json, micros, taken, time,
     token::other_ways_in,
@@ -44,6 +44,19 @@ impl UserRecord {
     fn is_way_in(&self) -> bool {
         self.role == Role::Admin && !self.disabled
     }
+}
+
+/// What came of taking a user away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UserRemoval {
+    /// It is gone.
+    Done,
+    /// There is none of that name.
+    Missing,
+    /// It is not the one that was meant any more.
+    Stale,
+    /// It is the last way in for an administrator that never ends by itself.
+    Last,
 }
 
 /// What came of changing a user.
@@ -134,26 +147,38 @@ impl Store {
         })
     }
 
-    /// Takes the user of this name away, with its log-ins: they are refused as soon as this returned.
-    pub(crate) async fn user_delete(&self, name: &str) -> Result<Revoked, StoreError> {
+    /// Takes the user of this name away, with its log-ins: they are refused as soon as this returned. With `exactly` only
+    /// while it is as it was read.
+    pub(crate) async fn user_delete(
+        &self,
+        name: &str,
+        exactly: Option<&UserRecord>,
+    ) -> Result<UserRemoval, StoreError> {
         self.recent.tokens.forget_all();
-        let done = self.user_delete_row(name).await;
+        let done = self.user_delete_row(name, exactly).await;
         self.recent.tokens.forget_all();
         self.recent.tokens.ended();
         done
     }
 
-    async fn user_delete_row(&self, name: &str) -> Result<Revoked, StoreError> {
+    async fn user_delete_row(
+        &self,
+        name: &str,
+        exactly: Option<&UserRecord>,
+    ) -> Result<UserRemoval, StoreError> {
         again!({
             let mut transaction = self.writer.begin().await?;
-            let Some(found) = find(&mut transaction, name).await? else { return Ok(Revoked::Missing) };
+            let Some(found) = find(&mut transaction, name).await? else { return Ok(UserRemoval::Missing) };
+            if exactly.is_some_and(|exactly| !found.is_same(exactly)) {
+                return Ok(UserRemoval::Stale);
+            }
             if found.is_way_in() && other_ways_in(&mut transaction, "", name).await? == 0 {
-                return Ok(Revoked::Last);
+                return Ok(UserRemoval::Last);
             }
             // Its log-ins go with it.
             sql("DELETE FROM local_user WHERE name = $1").bind(name).execute(&mut transaction).await?;
             transaction.commit().await?;
-            Ok(Revoked::Done)
+            Ok(UserRemoval::Done)
         })
     }
 

@@ -135,6 +135,7 @@ async fn a_name_keeps_its_address_when_the_configuration_has_its_range_no_more()
         network: "lab".into(),
         subnet: "10.9.0.0/24".into(),
         holder,
+        pool: None,
     };
     service.store.address_claim(&known, clock::now()).await.unwrap();
     for body in [

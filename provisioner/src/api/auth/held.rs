@@ -1,7 +1,13 @@
-//! What somebody sends and what they follow, which may take long: a right that they lose meanwhile ends both.
+//! What somebody sends, follows and waits for, which may take long: a right that they lose meanwhile ends it.
 
-use super::super::{caller::Caller, error::ApiError};
-use crate::{clock, service::Service};
+use super::{
+    super::{caller::Caller, error::ApiError},
+    expired, unauthorized,
+};
+use crate::{
+    clock,
+    service::{Service, ServiceError},
+};
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, StatusCode, header},
@@ -12,6 +18,21 @@ use std::{io, sync::Arc, time::Duration};
 
 /// How often it is looked whether they still may.
 const LOOK: Duration = Duration::from_secs(2);
+
+tokio::task_local! {
+    /// The right of whoever asked for what is being done.
+    static IN_HAND: Held;
+}
+
+/// Asks again, after a wait and right before a deed, whether who asked for it still may.
+///
+/// # Errors
+/// 401 when the token is gone, over or another by now, 404 when the machine is not theirs any more, 503 when the service
+/// stops. Outside a request that was let in nobody may do anything.
+pub(in crate::api) async fn still_held() -> Result<(), ApiError> {
+    let held = IN_HAND.try_with(Held::clone).map_err(|error| ApiError::internal(&error))?;
+    held.check().await
+}
 
 /// A right as it was when the request came.
 #[derive(Clone)]
@@ -30,9 +51,38 @@ impl Held {
         ended(body, self.over())
     }
 
-    /// A file that breaks off when they may not send it any more.
-    pub(super) fn upload(self, body: Body) -> Body {
+    /// A file that breaks off when they may not send it, or have it, any more.
+    pub(super) fn file(self, body: Body) -> Body {
         broken_off(body, self.over())
+    }
+
+    /// Does what they asked for, which may ask again whether they still may.
+    pub(super) async fn during<T>(self, work: impl Future<Output = T>) -> T {
+        IN_HAND.scope(self, work).await
+    }
+
+    /// As [`still_held`]. What can't be asked is an error here: a deed is not done on trust.
+    async fn check(&self) -> Result<(), ApiError> {
+        if self.service.stopping.is_cancelled() {
+            let detail = "the service is stopping, so this was not begun any more; ask again in a minute";
+            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail));
+        }
+        if self.caller.0.is_expired(clock::now()) {
+            return Err(expired(&self.caller.0));
+        }
+        let now = self.service.store.token_find(&self.hash).await.map_err(ServiceError::from)?;
+        if now.is_none_or(|now| !self.caller.may_as_before(&now)) {
+            let detail = format!(
+                "{} was revoked or changed while this waited, so it was not done; ask again with another token",
+                self.caller.who()
+            );
+            return Err(unauthorized("unauthorized", detail));
+        }
+        let Some(machine) = self.machine.map(|machine| machine.to_string()) else { return Ok(()) };
+        match self.caller.machine(&self.service, &machine).await? {
+            Some(_) => Ok(()),
+            None => Err(ApiError::not_found("machine", &machine)),
+        }
     }
 
     async fn over(self) {

@@ -3,7 +3,7 @@
 //! An update is a thing to do once: that it is asked for is stored before the BMC is told, its task after. From then on
 //! the reconciler follows it (`reconcile::firmware`), and nobody switches the machine.
 
-use super::{ApiError, Reached, accepted, bounded_by, reach, reach_alone, undisturbed};
+use super::{ApiError, Reached, accepted, bounded_by, reach, reach_alone, still_held, undisturbed};
 use crate::{
     api::{error::Body, machines::is_another, validate::Fields},
     bmc_calls as calls, bmc_view as view, clock,
@@ -73,6 +73,7 @@ pub(in crate::api) async fn start_update(
     let started = clock::now();
     let what = described(&body);
     let others = others(&reached).await;
+    still_held().await?;
     intend(&service, &reached, &what, others, started).await?;
     let update = view::firmware_update(&body);
     let call = calls::firmware_start(&*reached.bmc, &reached.address, &update);

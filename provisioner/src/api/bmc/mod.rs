@@ -28,7 +28,7 @@ pub(super) use settings::{
 };
 pub(super) use users::{add_user, remove_user, rotate_password, update_user, users};
 
-use super::{error::ApiError, works::check_open};
+use super::{auth::still_held, error::ApiError, works::check_open};
 use crate::{
     bmcs, clock,
     locks::Held,
@@ -106,6 +106,7 @@ async fn reach_alone(service: &Arc<Service>, key: &str) -> Result<Reached, ApiEr
         ApiError::new(StatusCode::CONFLICT, "refused", detail)
     })??;
     // What was so before the wait may be otherwise now.
+    still_held().await?;
     let reached = reach(service, &record.id().to_string()).await?;
     undisturbed(&reached.record)?;
     check_open(service).await?;
@@ -161,6 +162,7 @@ async fn change<T>(
     call: impl Future<Output = Result<T, BmcError>>,
 ) -> Result<T, ApiError> {
     accepted(&reached.record)?;
+    still_held().await?;
     let message = cut(message);
     let event = NewEvent::machine(reached.record.id(), "bmc", message.clone());
     service.store.event_insert(&[event], clock::now()).await?;

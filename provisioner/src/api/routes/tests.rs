@@ -8,6 +8,7 @@ mod matrix;
 mod once;
 mod overview;
 mod pools;
+mod rights;
 mod secrets;
 mod shown;
 mod users;

@@ -1,6 +1,6 @@
 //! `billet address …`: what is taken out of the address plan.
 
-use super::Named;
+use super::{Gone, Named};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ pub(in crate::cli) enum AddressCommand {
     /// Claim a virtual address by a name; the same name again gives the same address
     Claim(Claim),
     /// Release a virtual address that no instance uses
-    Release(Named),
+    Release(Gone),
 }
 
 /// `billet address claim`.
@@ -27,6 +27,9 @@ pub(in crate::cli) struct Claim {
     /// The subnet that it is taken from: the name of a network or a subnet, or a CIDR such as 10.77.0.0/24
     #[arg(long)]
     pub(in crate::cli) subnet: String,
+    /// The pool whose tenants may use it [default: none; only who may use all pools uses it]
+    #[arg(long, value_name = "POOL", value_parser = crate::config::value::dns_label)]
+    pub(in crate::cli) pool: Option<String>,
     /// Exactly this address [default: a free one of the subnet's static ranges]
     #[arg(long, value_parser = validate::address)]
     pub(in crate::cli) address: Option<Ipv4Addr>,

@@ -1,6 +1,6 @@
 //! `billet image …`.
 
-use super::{Named, Watched};
+use super::{Gone, Named, Watched};
 use crate::cli::validate;
 use clap::Subcommand;
 use provisioner_api::ImageFormat;
@@ -44,5 +44,5 @@ pub(in crate::cli) enum ImageCommand {
     /// Show one
     Show(Named),
     /// Delete one; refused while instances are made from it
-    Delete(Named),
+    Delete(Gone),
 }

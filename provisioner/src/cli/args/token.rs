@@ -1,6 +1,6 @@
 //! `billet token …`.
 
-use super::Named;
+use super::Gone;
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::Role;
@@ -13,7 +13,7 @@ pub(in crate::cli) enum TokenCommand {
     /// Make a token and print its secret, which is shown only now
     Create(CreateToken),
     /// Take a token away: it is refused at once, by other replicas 2 s later
-    Revoke(Named),
+    Revoke(Gone),
 }
 
 /// `billet token create`.

@@ -1,6 +1,6 @@
 //! `billet user …` and `billet login`.
 
-use super::Named;
+use super::{Gone, Named};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::Role;
@@ -17,8 +17,10 @@ pub(in crate::cli) enum UsersCommand {
     Create(CreateUser),
     /// Change a user, which ends their log-ins
     Set(SetUser),
+    /// Change your own password: you are logged in with it, and all other log-ins of yours end
+    Password(ChangePassword),
     /// Take a user away, with their log-ins: they are refused at once, by other replicas 2 s later
-    Delete(Named),
+    Delete(Gone),
 }
 
 /// `billet user create`.
@@ -60,6 +62,17 @@ pub(in crate::cli) struct SetUser {
     pub(in crate::cli) new_password: bool,
     /// Set another password, from this file; `-` for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "new_password")]
+    pub(in crate::cli) password_file: Option<PathBuf>,
+}
+
+/// `billet user password`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ChangePassword {
+    /// File with the password that it is now, `-` for standard input [default: it is typed]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) old_password_file: Option<PathBuf>,
+    /// File with the new password [default: it is typed twice]
+    #[arg(long, value_name = "FILE")]
     pub(in crate::cli) password_file: Option<PathBuf>,
 }
 

@@ -1,7 +1,7 @@
 //! `billet image …`.
 
 use super::{
-    Session, context,
+    Session, context, losses,
     ram_image::{self, Files},
     watch,
 };
@@ -58,9 +58,15 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
             let image = session.client.image(&named.name).await?;
             session.ui.object(&image, || view::image(&image, &context()))
         }
-        ImageCommand::Delete(named) => {
-            session.client.delete_image(&named.name).await?;
-            session.ui.done(&format!("image {} is deleted", named.name))
+        ImageCommand::Delete(gone) => {
+            if gone.dry.dry_run {
+                let image = session.client.image(&gone.name).await?;
+                let stored = text::bytes(image.status.stored_bytes);
+                let what = format!("image {} would be deleted: {stored}, {}", image.name, image.spec.digest);
+                return losses::no_disk(session, gone.dry, what).map(drop);
+            }
+            session.client.delete_image(&gone.name).await?;
+            session.ui.done(&format!("image {} is deleted", gone.name))
         }
     }
 }

@@ -1,7 +1,15 @@
 //! `billet login`, `logout`, `whoami`: the token of a log-in is kept in the client file that is meant, and taken out again.
 
 use super::{Session, context, password};
-use crate::cli::{args::Login, connection, environment::Environment, error::CliError, ui::Ui, view};
+use crate::cli::{
+    args::{ChangePassword, Login},
+    connection,
+    environment::Environment,
+    error::CliError,
+    ui::Ui,
+    view,
+};
+use provisioner_api::PasswordChange;
 use provisioner_client::Client;
 use std::path::Path;
 
@@ -36,6 +44,31 @@ pub(super) async fn login(
         let _ = client.logout().await;
     }
     ui.done(&view::logged_in(&done.who, &context()))
+}
+
+/// Changes the password of who is logged in, and keeps the log-in that comes of it.
+pub(super) async fn password(
+    asked: &ChangePassword,
+    file: Option<&Path>,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let (path, mut kept) = connection::located(file, environment)?;
+    if kept.token.is_none() || kept.user.is_none() {
+        return Err(CliError::Input(format!(
+            "{} holds no log-in; only who is logged in changes the own password: `billet login` first",
+            path.display()
+        )));
+    }
+    let client = Client::new(&connection::of_file(&path, &kept)?)?;
+    let old = password::of_user(environment, ui, asked.old_password_file.as_deref())?;
+    let new = password::of_new_user(environment, ui, asked.password_file.as_deref())?;
+    let done = client.change_password(&PasswordChange { old, new }).await?;
+    kept.token = Some(done.secret);
+    connection::write(&path, &kept).map_err(|error| {
+        error.with_hint("the password was changed all the same; log in with it by `billet login`")
+    })?;
+    ui.done("the password is changed; all other log-ins of yours ended")
 }
 
 /// Ends a log-in whose token could not be kept, so that none is left that nobody has.

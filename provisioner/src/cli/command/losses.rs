@@ -53,6 +53,12 @@ pub(super) fn sure(
     Ok(Go::On)
 }
 
+/// The same of what has to do with no disk, and that nobody is asked about.
+pub(super) fn no_disk(session: &mut Session<'_>, dry: DryRun, what: String) -> Result<Go, CliError> {
+    let loss = Loss { what, machine: None, instance: None, disks: Vec::new() };
+    sure(session, dry, true, &loss, None)
+}
+
 /// The disks of a machine that hold data: those that can neither be taken out nor are read-only. As lifecycle's
 /// `wipe` has it.
 fn fixed(machine: &Machine) -> impl Iterator<Item = &Disk> {

@@ -1,6 +1,6 @@
 //! `billet token …`.
 
-use super::{Session, context};
+use super::{Session, context, losses};
 use crate::cli::{
     args::{CreateToken, TokenCommand},
     error::CliError,
@@ -16,9 +16,21 @@ pub(super) async fn run(session: &mut Session<'_>, command: TokenCommand) -> Res
             session.ui.list(&tokens, |_| view::tokens(&tokens, &context()))
         }
         TokenCommand::Create(asked) => create(session, asked).await,
-        TokenCommand::Revoke(named) => {
-            session.client.revoke_token(&named.name).await?;
-            session.ui.done(&format!("token {} is taken away", named.name))
+        TokenCommand::Revoke(gone) => {
+            if gone.dry.dry_run {
+                let tokens = session.client.tokens().await?;
+                let token = tokens.iter().find(|token| token.name == gone.name);
+                let token = token.ok_or_else(|| {
+                    CliError::Missing(format!(
+                        "there is no token `{}`; `billet token list` shows what there is",
+                        gone.name
+                    ))
+                })?;
+                let what = format!("token {} ({}) would be taken away", token.name, token.role.word());
+                return losses::no_disk(session, gone.dry, what).map(drop);
+            }
+            session.client.revoke_token(&gone.name).await?;
+            session.ui.done(&format!("token {} is taken away", gone.name))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `billet user …`. Passwords are typed or in a file, never an argument.
 
-use super::{Session, context, password};
+use super::{Session, context, losses, password};
 use crate::cli::{
     args::{CreateUser, SetUser, UsersCommand},
     error::CliError,
@@ -21,9 +21,20 @@ pub(super) async fn run(session: &mut Session<'_>, command: UsersCommand) -> Res
         }
         UsersCommand::Create(asked) => create(session, asked).await,
         UsersCommand::Set(asked) => set(session, asked).await,
-        UsersCommand::Delete(named) => {
-            session.client.delete_user(&named.name).await?;
-            session.ui.done(&format!("user {} is taken away", named.name))
+        // It changes the client file, and has been done.
+        UsersCommand::Password(_) => Ok(()),
+        UsersCommand::Delete(gone) => {
+            if gone.dry.dry_run {
+                let user = session.client.user(&gone.name).await?;
+                let what = format!(
+                    "user {} ({}) would be taken away, with their log-ins",
+                    user.name,
+                    user.role.word()
+                );
+                return losses::no_disk(session, gone.dry, what).map(drop);
+            }
+            session.client.delete_user(&gone.name).await?;
+            session.ui.done(&format!("user {} is taken away", gone.name))
         }
     }
 }

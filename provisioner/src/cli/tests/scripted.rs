@@ -580,6 +580,7 @@ async fn reservations_are_added_listed_and_removed() {
 async fn addresses_are_claimed_listed_and_released() {
     let fake = Fake::start().await;
     let claimed = Address {
+        pool: None,
         address: "10.77.0.200".to_owned(),
         subnet: "10.77.0.0/24".to_owned(),
         network: "lab".to_owned(),
@@ -612,6 +613,8 @@ async fn addresses_are_claimed_listed_and_released() {
     assert!(listed.contains("10.77.0.201  lab      10.77.0.0/24  -     web (bond0)  "), "{listed}");
     assert_eq!(user.run("address list -o name").await.out, "cp\n10.77.0.201\n");
     assert!(user.run("address show cp").await.out.contains("Instance:     node1\n"));
+    let dry = user.run("address release cp --dry-run").await;
+    assert!(dry.out.contains("cp (10.77.0.200) would be released") && dry.out.contains("No disk"), "{dry:?}");
     assert_eq!(user.run("address release cp").await.out, "the address cp is released\n");
     assert_eq!(user.run("address claim Cp --subnet lab").await.code, 2);
     assert_eq!(user.run("address claim cp").await.code, 2);

@@ -121,3 +121,31 @@ async fn a_copy_of_a_log_in_is_one_and_what_cannot_be_kept_ends() {
     assert!(ok(run(&file, &["whoami"]).await).contains("ann"), "the one before was not ended");
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_own_password_is_changed_and_the_log_in_that_comes_of_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let admin = User::of(&service.connection);
+    let (old, new) = (admin.file("old", PASSWORD), admin.file("new", "lawn-otter-cliff"));
+    ok(admin.run(&format!("user create ann --role viewer --password-file {old}")).await);
+    let ann = User::nobody();
+    let file = ann.folder.path().join("ann.toml").display().to_string();
+    let text = format!("url = {:?}\nca = '''{}'''\n", service.connection.url, service.connection.ca_pem);
+    write_private(file.as_ref(), &text);
+    let run = async |words: &[&str]| ann.run_plain(&[&["billet", "--client", &file], words].concat()).await;
+    let change = ["user", "password", "--old-password-file", &old, "--password-file", &new];
+    let out = run(&change).await;
+    assert!(out.code == 2 && out.err.contains("holds no log-in"), "{out:?}");
+    ok(run(&["login", "--user", "ann", "--password-file", &old]).await);
+    let before = fs::read_to_string(&file).unwrap();
+    let wrong = run(&["user", "password", "--old-password-file", &new, "--password-file", &new]).await;
+    assert_eq!((wrong.code, fs::read_to_string(&file).unwrap() == before), (2, true), "{wrong:?}");
+    assert!(ok(run(&change).await).contains("all other log-ins of yours ended"));
+    assert_ne!(fs::read_to_string(&file).unwrap(), before);
+    assert!(ok(run(&["whoami"]).await).contains("ann"));
+    let dry = ok(admin.run("user delete ann --dry-run").await);
+    assert!(dry.contains("user ann (viewer) would be taken away"), "{dry}");
+    assert!(ok(admin.run("user show ann").await).contains("ann"), "nothing was done");
+    service.end().await;
+}

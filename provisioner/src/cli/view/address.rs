@@ -31,6 +31,7 @@ pub(in crate::cli) fn address(address: &Address, context: &Context) -> String {
     page.line("Name", address.name.as_deref().unwrap_or_default());
     page.line("Address", &address.address);
     page.line("Subnet", &address.subnet).line("Network", &address.network);
+    page.line("Pool", address.pool.as_deref().unwrap_or_default());
     page.line("Instance", instances(address));
     page.line("Taken", context.time_and_age(address.since));
     page.end()

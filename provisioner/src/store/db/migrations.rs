@@ -42,6 +42,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     20 "0020_users",
     21 "0021_idempotency",
     22 "0022_pools",
+    23 "0023_address_pool",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -55,6 +56,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     20 "0020_users",
     21 "0021_idempotency",
     22 "0022_pools",
+    23 "0023_address_pool",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

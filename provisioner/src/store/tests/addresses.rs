@@ -15,7 +15,7 @@ fn at(last: u8) -> Ipv4Addr {
 }
 
 fn new(last: u8, holder: Holder) -> NewAddress {
-    NewAddress { address: at(last), network: "lab".into(), subnet: "10.0.0.0/24".into(), holder }
+    NewAddress { address: at(last), network: "lab".into(), subnet: "10.0.0.0/24".into(), holder, pool: None }
 }
 
 fn named(last: u8, name: &str) -> NewAddress {

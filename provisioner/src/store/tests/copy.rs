@@ -65,6 +65,16 @@ async fn fill_users(store: &Store) {
     assert!(store.session_insert("session", &ann, (NOW, Timestamp::MAX)).await.unwrap());
 }
 
+fn address(last: u8, holder: Holder) -> NewAddress {
+    NewAddress {
+        address: Ipv4Addr::new(10, 0, 0, last),
+        network: "lab".into(),
+        subnet: "10.0.0.0/24".into(),
+        holder,
+        pool: None,
+    }
+}
+
 /// Puts something into each table.
 async fn fill(store: &Store) {
     store.image_insert(&samples::image()).await.unwrap();
@@ -86,13 +96,8 @@ async fn fill(store: &Store) {
         )
         .await
         .unwrap();
-    let address = |last: u8, holder: Holder| NewAddress {
-        address: Ipv4Addr::new(10, 0, 0, last),
-        network: "lab".into(),
-        subnet: "10.0.0.0/24".into(),
-        holder,
-    };
-    store.address_claim(&address(200, Holder::Name("cp".into())), NOW).await.unwrap();
+    let named = NewAddress { pool: Some("racks".into()), ..address(200, Holder::Name("cp".into())) };
+    store.address_claim(&named, NOW).await.unwrap();
     let own = Holder::Instance { id: samples::instance(1).id, interface: "lan0".into() };
     let takes = Takes { addresses: vec![address(201, own)], uses: vec!["cp".into()] };
     store.instance_insert_taking(&samples::instance(1), None, &takes, &[], NOW).await.unwrap();

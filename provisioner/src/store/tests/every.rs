@@ -216,8 +216,8 @@ async fn a_log_in_is_what_its_user_is_and_ends_with_every_change_of_them() {
     assert_eq!(store.user_update(&known, &disabled).await.unwrap(), UserSwap::Updated);
     let known = store.user_find("ann").await.unwrap().unwrap();
     assert!(!store.session_insert("no", &known, (NOW, later)).await.unwrap(), "it can't log in");
-    assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Done);
-    assert_eq!(store.user_delete("ann").await.unwrap(), Revoked::Missing);
+    assert_eq!(store.user_delete("ann", None).await.unwrap(), UserRemoval::Done);
+    assert_eq!(store.user_delete("ann", None).await.unwrap(), UserRemoval::Missing);
 
     // One of that name who was made since is another.
     let anew = UserRecord { password: provisioner_api::Secret::new("$argon2id$anew"), ..user.clone() };
@@ -238,7 +238,7 @@ async fn the_last_administrator_who_can_get_in_stays() {
     let root = samples::user("root", Role::Admin);
     store.user_insert(&root).await.unwrap();
     assert!(store.token_any().await.unwrap(), "no token is made for nobody");
-    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Last);
+    assert_eq!(store.user_delete("root", None).await.unwrap(), UserRemoval::Last);
     for next in
         [UserRecord { disabled: true, ..root.clone() }, UserRecord { role: Role::Operator, ..root.clone() }]
     {
@@ -246,14 +246,14 @@ async fn the_last_administrator_who_can_get_in_stays() {
     }
     let ending = TokenRecord { expires: Some(NOW), ..TokenRecord::admin("ending", NOW) };
     store.token_insert("ending", &ending).await.unwrap();
-    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Last, "that one ends by itself");
+    assert_eq!(store.user_delete("root", None).await.unwrap(), UserRemoval::Last, "that one ends by itself");
     store.token_insert("lasting", &TokenRecord::admin("lasting", NOW)).await.unwrap();
     assert_eq!(store.token_delete("lasting").await.unwrap(), Revoked::Done, "the user is there");
     store.token_insert("lasting", &TokenRecord::admin("lasting", NOW)).await.unwrap();
     let demoted = UserRecord { role: Role::Operator, ..root.clone() };
     assert_eq!(store.user_update(&root, &demoted).await.unwrap(), UserSwap::Updated);
     assert_eq!(store.token_delete("lasting").await.unwrap(), Revoked::Last);
-    assert_eq!(store.user_delete("root").await.unwrap(), Revoked::Done);
+    assert_eq!(store.user_delete("root", None).await.unwrap(), UserRemoval::Done);
 }
 
 async fn windows_and_jobs_are_found_and_forgotten() {

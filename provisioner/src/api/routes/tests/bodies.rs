@@ -298,3 +298,42 @@ async fn what_could_not_be_understood_is_refused_after_who_may_not_ask() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_virtual_address_is_its_pools_and_one_without_a_pool_the_sites() {
+    use crate::api::addresses::tests as plan;
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new().await;
+    world.service = plan::service(folder.path()).await;
+    world.router = router(Arc::clone(&world.service));
+    world.service.store.image_insert(&samples::image()).await.unwrap();
+    let tenant = world.token(Role::Tenant, Some(&["own"])).await;
+    let operator = world.token(Role::Operator, Some(&["own"])).await;
+    let site = world.token(Role::Operator, None).await;
+    for (name, pool) in [("ours", r#","pool":"own""#), ("theirs", r#","pool":"others""#), ("old", "")] {
+        let body = format!(r#"{{"name":"{name}","subnet":"lab"{pool}}}"#);
+        let (status, text) = world.ask(Some(&site), &Method::POST, paths::ADDRESSES, &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{text}");
+        assert_eq!(world.ask(Some(&site), &Method::POST, paths::ADDRESSES, &body).await.0, StatusCode::OK);
+    }
+    let other = r#"{"name":"theirs","subnet":"lab","pool":"own"}"#;
+    let (status, text) = world.ask(Some(&site), &Method::POST, paths::ADDRESSES, other).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{text}");
+    assert!(text.contains(r#""field":"pool""#) && text.contains("of pool others"), "{text}");
+
+    let create = (Method::POST, paths::INSTANCES);
+    let of = |name: &str, address: &str| {
+        format!(
+            r#"{{"name":"{name}","spec":{{"image":"os","pool":"own","network":{{"interfaces":[{{"name":"lan0","nic":{{"name":"eno1"}},"dhcp4":true}}],"virtual_addresses":["{address}"]}}}}}}"#
+        )
+    };
+    for token in [&tenant, &operator] {
+        for foreign in ["theirs", "old"] {
+            both(&world, token, create.clone(), &of("web", "NAME"), [foreign, "absent"]).await;
+        }
+    }
+    for (token, name, address) in [(&tenant, "a", "ours"), (&site, "b", "theirs"), (&site, "c", "old")] {
+        let (status, text) = world.ask(Some(token), &create.0, create.1, &of(name, address)).await;
+        assert_eq!(status, StatusCode::CREATED, "{text}");
+    }
+}

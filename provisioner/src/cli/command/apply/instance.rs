@@ -49,6 +49,14 @@ pub(super) fn spec(place: &Place, doc: &InstanceDoc) -> Result<InstanceSpec, Cli
     })
 }
 
+/// What is wrong with a deadline that is past. One that an instance has already is left alone.
+pub(super) fn past(doc: &InstanceDoc, before: Option<&Instance>, now: Timestamp) -> Option<String> {
+    let deadline = doc.deadline.as_ref().map(|time| time.0)?;
+    let known = before.is_some_and(|before| before.spec.deadline == Some(deadline));
+    (deadline <= now && !known)
+        .then(|| format!("{deadline} is past, it is {now:.0}; give a time that is to come"))
+}
+
 fn minimum(doc: &MinimumDoc) -> Minimum {
     Minimum {
         cpu_cores: doc.cores.as_ref().map(|number| number.0),
@@ -164,6 +172,21 @@ mod tests {
         for text in ["image: debian-12\n", "image: debian-12\npool: default\nuser: ops\nerase: metadata\n"] {
             assert_eq!(compared(text), (vec![], vec![]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_deadline_that_is_past_is_refused_unless_it_is_there_already() {
+        let doc = read_instance("image: debian-12\ndeadline: 2030-01-01T00:00:00Z\n");
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let late = at("2030-01-01T00:00:00Z");
+        let said = past(&doc, None, late).unwrap();
+        assert!(said.contains("2030-01-01T00:00:00Z is past"), "{said}");
+        assert_eq!(past(&doc, None, at("2029-12-31T00:00:00Z")), None);
+        let mut before = samples::instance("web");
+        assert!(past(&doc, Some(&before), late).is_some());
+        before.spec.deadline = Some(late);
+        assert_eq!(past(&doc, Some(&before), late), None);
+        assert_eq!(past(&read_instance("image: debian-12\n"), None, late), None);
     }
 
     #[test]

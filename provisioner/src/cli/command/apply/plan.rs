@@ -268,6 +268,10 @@ impl<'a> Plan<'a, '_> {
     async fn instance(&mut self, place: &Place, doc: &InstanceDoc) -> Result<Option<Planned>, CliError> {
         let name = doc.name.0.as_str();
         let before = found(self.session.client.instance(name).await)?;
+        if let Some(why) = instance::past(doc, before.as_ref(), crate::clock::now()) {
+            self.fault(place, "deadline", why);
+            return Ok(None);
+        }
         let mut wanted = instance::spec(place, doc)?;
         let Some(before) = before else {
             return Ok(self.references(place, doc).await?.then(|| {
