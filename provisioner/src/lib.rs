@@ -32,6 +32,7 @@ mod leader;
 mod leases;
 mod listener;
 mod locks;
+pub mod logging;
 mod logins;
 mod metrics;
 mod netconfig;

@@ -220,7 +220,7 @@ pub(super) async fn told(
             written = of.audit.again(&of.store).await;
         }
         written.inspect_err(|error| {
-            tracing::error!(error = crate::text::chain(error), ?entry, "the audit log can't be written");
+            tracing::error!(error = crate::text::logged(error), ?entry, "the audit log can't be written");
         })
     });
     match writing.await {

@@ -105,7 +105,7 @@ impl ApiError {
 
 /// Takes down an error that is no matter of the request's, with its whole chain.
 fn log(error: &(dyn std::error::Error + 'static)) {
-    tracing::error!(error = crate::text::chain(error), "a request failed");
+    tracing::error!(error = crate::text::logged(error), "a request failed");
 }
 
 impl IntoResponse for ApiError {
