@@ -51,6 +51,7 @@ mod service;
 mod sessions;
 mod slow;
 mod store;
+mod support_bundle;
 mod text;
 mod timeline;
 pub mod tls;

@@ -13,6 +13,7 @@ mod key;
 mod overview;
 mod rest;
 mod sse;
+mod support;
 mod tls;
 mod tokens;
 mod upload;

@@ -41,7 +41,7 @@ async fn answer(found: &Found, now: Instant, look: impl AsyncFnOnce() -> Readine
     }
 }
 
-async fn look(service: &Service) -> Readiness {
+pub(super) async fn look(service: &Service) -> Readiness {
     let (works, leader) = tokio::join!(timely(service.frozen_by_row()), timely(replicas::leader(service)));
     let frozen = works.as_ref().ok().map(Option::is_some);
     let parts = vec![

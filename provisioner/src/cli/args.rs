@@ -17,6 +17,7 @@ mod machine;
 mod network;
 mod overview;
 mod placement;
+mod support;
 mod token;
 mod user;
 
@@ -42,6 +43,7 @@ pub(super) use machine::{
 pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
 pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, PoolCommand, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
+pub(super) use support::SupportBundle;
 pub(super) use token::{CreateToken, TokenCommand};
 pub(super) use user::{CreateUser, Login, SetUser, UsersCommand};
 
@@ -185,6 +187,9 @@ pub(super) enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database, while no service runs; nothing is done then before `billet unfreeze`
     Restore(Restore),
+    /// Save what the service says of itself to a file, without secrets, for whoever is to help: versions, configuration,
+    /// states, events, audit log, last lines of the log, metrics
+    SupportBundle(SupportBundle),
     /// The site key, which encrypts passwords and user data in the database: rotate it while the service goes on
     #[command(subcommand)]
     Key(KeyCommand),

@@ -23,6 +23,7 @@ mod password;
 mod ram_image;
 mod restored;
 mod servicing;
+mod support;
 mod timeline;
 mod token;
 mod top;
@@ -108,6 +109,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
+        Command::SupportBundle(asked) => support::run(&mut session, &asked).await,
         Command::Key(command) => key::run(&mut session, command).await,
         Command::Freeze { why } => works::freeze(&mut session, why).await,
         Command::Unfreeze => works::unfreeze(&mut session).await,

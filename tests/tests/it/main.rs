@@ -34,6 +34,7 @@ mod restored;
 mod servicing;
 mod simple_bmc;
 mod story;
+mod support;
 mod tidy;
 mod timeline;
 mod works;
