@@ -18,6 +18,7 @@ mod crash;
 mod damaged;
 mod discovery;
 mod holds;
+mod json_log;
 mod kills;
 mod lists;
 mod log;
