@@ -114,10 +114,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Freeze { why } => works::freeze(&mut session, why).await,
         Command::Unfreeze => works::unfreeze(&mut session).await,
         Command::Works => works::show(&mut session).await,
-        Command::Metrics => {
-            let text = session.client.metrics().await?;
-            session.ui.raw(text.as_bytes())
-        }
+        Command::Metrics => metrics(&mut session).await,
         // These need no service and have been done.
         Command::Serve { .. }
         | Command::Config(_)
@@ -129,6 +126,12 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         | Command::Logout
         | Command::Bmc(_) => Ok(()),
     }
+}
+
+/// `billet metrics`.
+async fn metrics(session: &mut Session<'_>) -> Result<(), CliError> {
+    let text = session.client.metrics().await?;
+    session.ui.raw(text.as_bytes())
 }
 
 /// What views need to know now.

@@ -136,14 +136,15 @@ fn holder() -> Holder {
     }
 }
 
+fn fails() -> Result<(), Box<(Holder, Secret)>> {
+    Err(Box::new((holder(), Secret::new("canary-panic-secret"))))
+}
+
 #[test]
 fn a_panic_is_one_line_and_shows_no_secret() {
     log_panics();
     let written = log(true, "info", || {
-        let held = std::panic::catch_unwind(|| {
-            let held: Result<(), (Holder, Secret)> = Err((holder(), Secret::new("canary-panic-secret")));
-            held.unwrap();
-        });
+        let held = std::panic::catch_unwind(|| fails().unwrap());
         held.unwrap_err();
         let url = std::panic::catch_unwind(|| {
             panic!("can't fetch https://me:canary-panic-url@host/x?canary-panic-query")
