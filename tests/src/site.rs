@@ -131,14 +131,7 @@ impl Site {
     async fn launch(&mut self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let config = self.config.clone();
-        let bound = runtime.spawn(App::bind(config)).await.map_err(Into::into).flatten();
-        let app = match bound {
-            Ok(app) => app,
-            Err(error) => {
-                runtime.shutdown_background();
-                return Err(error);
-            }
-        };
+        let app = runtime.spawn(App::bind(config)).await??;
         self.config.api.listen = app.api_address()?;
         self.connection.url = format!("https://{}", app.api_address()?);
         app.ca_pem().clone_into(&mut self.connection.ca_pem);
