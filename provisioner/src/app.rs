@@ -309,7 +309,10 @@ async fn housekeeping(
         match identity.renew(now) {
             Ok(true) => tracing::info!("the server's certificate was made anew"),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the server's certificate can't be made anew"),
+            Err(error) => tracing::error!(
+                error = crate::text::logged(&error),
+                "the server's certificate can't be made anew"
+            ),
         }
         prune_consoles(&service).await;
         tokio::select! {
@@ -326,7 +329,10 @@ async fn prune_consoles(service: &Service) {
         Err(error) => Err(std::io::Error::other(error)),
     };
     if let Err(error) = pruned {
-        tracing::error!(%error, "consoles' records of forgotten machines can't be removed");
+        tracing::error!(
+            error = crate::text::logged(&error),
+            "consoles' records of forgotten machines can't be removed"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     config::Network,
     service::{Service, ServiceError},
     store::{MachineRecord, NewEvent, Window},
-    text::{chain, format_mac},
+    text::{format_mac, logged},
     windows,
 };
 use async_trait::async_trait;
@@ -207,7 +207,7 @@ fn preference(chain: BootChain) -> Preference {
 async fn said<T>(what: &str, answer: impl Future<Output = Result<T, ServiceError>>) -> Option<T> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => return Some(answer),
-        Ok(Err(error)) => tracing::error!(error = chain(&error), "the boot directory can't answer: {what}"),
+        Ok(Err(error)) => tracing::error!(error = logged(&error), "the boot directory can't answer: {what}"),
         Err(_) => tracing::error!("the boot directory can't answer within {PATIENCE:?}: {what}"),
     }
     None

@@ -11,7 +11,7 @@ use crate::{
     hub::{Hub, Poke, Word},
     service::Service,
     store::{DbError, DbErrorKind, Ears, Store, StoreError},
-    text::chain,
+    text::logged,
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ pub(crate) async fn last_words(service: &Service) {
     match tokio::time::timeout(LAST, telling).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = chain(&error), "other replicas can't be told the last changes")
+            tracing::warn!(error = logged(&error), "other replicas can't be told the last changes")
         }
         Err(_) => tracing::warn!("other replicas can't be told the last changes in time"),
     }
@@ -85,7 +85,7 @@ async fn speak(hub: &Hub, store: &Store, me: Uuid) {
         };
         if !std::mem::replace(&mut failing, true) {
             tracing::warn!(
-                error = chain(&error),
+                error = logged(&error),
                 "other replicas can't be told what changed; it is tried again"
             );
         }
@@ -111,7 +111,7 @@ async fn look_around(service: &Service) {
                 let others = rows.into_iter().filter(|row| row.alive && row.owner != service.replica.owner);
                 service.standing.found(others.filter_map(|row| row.about).collect());
             }
-            Err(error) => tracing::debug!(error = chain(&error), "who else is there can't be read"),
+            Err(error) => tracing::debug!(error = logged(&error), "who else is there can't be read"),
         }
         tokio::time::sleep(AROUND).await;
     }
@@ -122,7 +122,7 @@ async fn listen(service: &Service) {
     loop {
         let heard = hear(&service.hub, &service.store, service.replica.process, &mut ears, DEAF).await;
         if let Err(error) = heard {
-            tracing::warn!(error = chain(&error), "other replicas can't be heard; it is tried again");
+            tracing::warn!(error = logged(&error), "other replicas can't be heard; it is tried again");
             ears = None;
             tokio::time::sleep(AGAIN).await;
         }

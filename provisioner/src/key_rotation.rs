@@ -13,7 +13,7 @@ use crate::{
     keys::{KeyPrint, MOST},
     service::{Service, ServiceError},
     store::{StoreError, StoredSecret},
-    text::chain,
+    text::logged,
 };
 use provisioner_api::MachineId;
 use std::{
@@ -127,7 +127,7 @@ pub(crate) async fn rotate(service: &Service, _turn: &Turn<'_>) -> Result<(), Ro
     tracing::warn!(before, now = service.key.fingerprint(), "the site key was rotated");
     // It is rotated all the same: whoever asks is told how many secrets are left, and `run` goes on with them.
     if let Err(error) = seal_anew(service).await {
-        tracing::warn!(error = chain(&error), "not all secrets are sealed with the new site key yet");
+        tracing::warn!(error = logged(&error), "not all secrets are sealed with the new site key yet");
     }
     Ok(())
 }
@@ -189,7 +189,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> a
             Ok(0) => {}
             Ok(secrets) => tracing::info!(secrets, "secrets of older site keys are sealed with the new one"),
             Err(error) => {
-                tracing::error!(error = chain(error), "secrets can't be sealed anew; that is tried again")
+                tracing::error!(error = logged(error), "secrets can't be sealed anew; that is tried again")
             }
         }
         let again = async {
@@ -233,7 +233,7 @@ async fn seal_one(service: &Service, stored: &StoredSecret) -> Result<bool, Serv
         Ok(None) => return Ok(false),
         Err(error) => {
             // Whoever needs it is told as well; a rotation neither mends nor worsens that.
-            tracing::debug!(%error, "a secret stays as it is");
+            tracing::debug!(error = crate::text::logged(&error), "a secret stays as it is");
             return Ok(false);
         }
     };

@@ -129,7 +129,7 @@ impl SiteKey {
             _ => {}
         }
         if let Err(error) = std::fs::remove_file(&path) {
-            tracing::warn!(%error, file = %path.display(), "what was left of writing the key can't be removed");
+            tracing::warn!(error = crate::text::logged(&error), file = %path.display(), "what was left of writing the key can't be removed");
         }
     }
 

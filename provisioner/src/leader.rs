@@ -10,7 +10,7 @@ use crate::{
     clock, reconcile,
     service::{Service, ServiceError},
     store::{ReplicaAbout, StoreError, TurnSeen},
-    text::chain,
+    text::logged,
 };
 use jiff::SignedDuration;
 use provisioner_lifecycle::{NotNow, Pace, Taking, Turn, may_begin, may_take, renew, still_mine};
@@ -151,7 +151,7 @@ impl Led {
         match tokio::time::timeout(left, keep(&self.service, lease)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let (term, error) = (lease.term, chain(&error));
+                let (term, error) = (lease.term, logged(&error));
                 tracing::warn!(term, error, "the lease can't be renewed; it is tried again");
             }
             Err(_) => lease.over.cancel(),
@@ -215,7 +215,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) -> R
         match take(&service, &pace).await {
             Ok(Some(lease)) => lead(&service, lease, &shutdown).await?,
             Ok(None) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "whose turn it is can't be read or written"),
+            Err(error) => tracing::warn!(error = logged(&error), "whose turn it is can't be read or written"),
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -290,13 +290,13 @@ async fn lead(service: &Service, lease: Lease, shutdown: &CancellationToken) -> 
         Ok(true) => service.hub.give_up_turn(),
         Ok(false) => {}
         Err(error) => {
-            tracing::warn!(term, error = chain(&error), "the turn can't be given up; it ends by itself")
+            tracing::warn!(term, error = logged(&error), "the turn can't be given up; it ends by itself")
         }
     }
     match ended {
         Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Some(Ok(Err(error))) => {
-            tracing::warn!(term, error = chain(&error), "this replica can't lead now; it is tried again");
+            tracing::warn!(term, error = logged(&error), "this replica can't lead now; it is tried again");
             Ok(())
         }
         _ => Ok(()),

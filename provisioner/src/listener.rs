@@ -69,7 +69,7 @@ async fn accept(
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, mostly: it passes when connections end.
-                tracing::warn!(%error, "a connection can't be accepted");
+                tracing::warn!(error = crate::text::logged(&error), "a connection can't be accepted");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }
@@ -84,7 +84,9 @@ async fn accept(
                 .set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(PROBE));
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, error = crate::text::logged(&error), "a TLS handshake failed")
+                }
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
             }
         });

@@ -7,7 +7,7 @@
 
 use crate::{
     store::{DbError, DbErrorKind, Store, StoreError},
-    text::chain,
+    text::logged,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -69,7 +69,7 @@ impl Lock {
     }
 
     fn cannot_ask(&self, error: &StoreError) {
-        let (lock, error) = (&*self.name, chain(error));
+        let (lock, error) = (&*self.name, logged(error));
         tracing::warn!(error, lock, "whether another replica holds it can't be asked");
     }
 
@@ -112,7 +112,11 @@ impl Drop for Elsewhere {
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
             if let Err(error) = store.unlock_elsewhere(&name).await {
-                tracing::warn!(%error, lock = &*name, "other replicas can't be told that it is free");
+                tracing::warn!(
+                    error = crate::text::logged(&error),
+                    lock = &*name,
+                    "other replicas can't be told that it is free"
+                );
             }
         });
     }

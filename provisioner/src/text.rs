@@ -2,6 +2,7 @@
 //! texts of BMCs without the secrets that URLs carry.
 
 use serde::Serialize;
+use std::error::Error;
 
 /// A MAC address as it is stored and shown, however it was written.
 pub(crate) fn parse_mac(text: &str) -> Option<String> {
@@ -29,7 +30,7 @@ pub(crate) fn word<T: Serialize>(value: &T) -> String {
 }
 
 /// An error with its whole chain of causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -38,6 +39,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// An error for the log, which tells its causes one by one (`logging`).
+pub(crate) fn logged<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error
 }
 
 /// A text whose URLs have neither user nor password: BMCs repeat what they were told to fetch.

@@ -13,7 +13,7 @@ use crate::{
     hub::Poke,
     service::{Service, ServiceError},
     store::{NewEvent, Store, StoreError},
-    text::chain,
+    text::logged,
 };
 use jiff::SignedDuration;
 use provisioner_api::MachineId;
@@ -198,7 +198,7 @@ impl Service {
             tracing::warn!("{freeze}; `billet unfreeze` ends that");
             // Only what timelines say of it: that must neither delay nor undo it.
             if let Err(error) = self.tell_freeze(&freeze).await {
-                tracing::error!(error = chain(&error), "timelines don't say that everything is frozen");
+                tracing::error!(error = logged(&error), "timelines don't say that everything is frozen");
             }
         }
         Ok((freeze, is_new))
@@ -247,7 +247,7 @@ pub(crate) async fn follow(service: Arc<Service>, shutdown: CancellationToken) -
         }
         if let Err(error) = service.frozen_by_row().await {
             // Nothing is begun meanwhile; that the database is away is told elsewhere.
-            tracing::debug!(error = chain(&error), "whether everything is frozen can't be read");
+            tracing::debug!(error = logged(&error), "whether everything is frozen can't be read");
         }
     }
 }

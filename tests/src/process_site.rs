@@ -104,6 +104,32 @@ impl ProcessSite {
         self.process().relaunch(variables.into_iter().collect())
     }
 
+    /// The same with these variables in its environment, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn restart_with(&self, variables: &[(&str, &str)]) -> Result<()> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.process().relaunch(variables.iter().map(own).collect())?;
+        let client = self.client()?;
+        crate::eventually("it answers", async || Ok(client.works().await.ok().map(drop))).await
+    }
+
+    /// Kills it by SIGKILL.
+    pub fn kill(&self) {
+        self.process().kill();
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.process().data()
+    }
+
+    /// Its configuration.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("billet.toml")
+    }
+
     /// How it ended, if it did.
     pub fn ended(&self) -> Option<ExitStatus> {
         self.process().ended()

@@ -135,6 +135,9 @@ pub const ADDRESS: &str = "/v1/addresses/{name}";
 pub const BOOT_TRACE: &str = "/v1/boot-traces/{machine}";
 /// `GET` a backup of the database: one file (`application/zstd`), as it is at one moment.
 pub const BACKUP: &str = "/v1/backup";
+/// `GET` a support bundle: one file (`application/gzip`, a tar) with what this replica says of itself and of the site, without
+/// secrets (`?machine=`: and of that machine).
+pub const SUPPORT: &str = "/v1/support";
 /// `GET` a `Readiness`, without a token: 200 when all parts are ready, else 503.
 pub const READY: &str = "/readyz";
 /// `GET` a `KeyList`: the site keys, and how many secrets are sealed with older ones.

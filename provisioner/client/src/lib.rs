@@ -14,6 +14,7 @@ mod overview;
 mod pools;
 mod rest;
 mod sse;
+mod support;
 mod tls;
 mod tokens;
 mod upload;

@@ -674,7 +674,11 @@ pub(crate) async fn manifest(
     match read_apart(read).await {
         Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
         Ok(Err(error)) => {
-            tracing::warn!(%error, sha256, "a manifest was asked for that can't be read");
+            tracing::warn!(
+                error = crate::text::logged(&error),
+                sha256,
+                "a manifest was asked for that can't be read"
+            );
             Err(ApiError::not_found("image", &sha256))
         }
         Err(error) => Err(ApiError::internal(&error)),
@@ -697,7 +701,11 @@ pub(crate) async fn chunk(
     match read_apart(move || store.read_chunk(&name)).await {
         Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()),
         Ok(Err(error)) => {
-            tracing::warn!(%error, sha256, "a chunk was asked for that can't be read");
+            tracing::warn!(
+                error = crate::text::logged(&error),
+                sha256,
+                "a chunk was asked for that can't be read"
+            );
             Err(ApiError::not_found("image", &sha256))
         }
         Err(error) => Err(ApiError::internal(&error)),
@@ -722,7 +730,7 @@ pub(crate) async fn rescue(
     match read_apart(move || std::fs::read(path)).await {
         Ok(Ok(bytes)) => Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response()),
         Ok(Err(error)) => {
-            tracing::warn!(%error, path = %archive.path.display(), "a rescue archive was asked for that can't be read");
+            tracing::warn!(error = crate::text::logged(&error), path = %archive.path.display(), "a rescue archive was asked for that can't be read");
             Err(ApiError::not_found("rescue archive", &sha256))
         }
         Err(error) => Err(ApiError::internal(&error)),

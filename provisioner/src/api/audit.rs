@@ -235,7 +235,7 @@ async fn write(service: &Service, entry: AuditEntry) -> Result<(), StoreError> {
         written = service.audit.again(&service.store).await;
     }
     written.inspect_err(|error| {
-        tracing::error!(error = crate::text::chain(error), ?entry, "the audit log can't be written");
+        tracing::error!(error = crate::text::logged(error), ?entry, "the audit log can't be written");
     })
 }
 

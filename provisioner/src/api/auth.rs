@@ -248,7 +248,7 @@ fn note_use(service: &Arc<Service>, hash: &str, now: Timestamp) {
     let (service, hash) = (Arc::clone(service), hash.to_owned());
     tokio::spawn(async move {
         if let Err(error) = service.store.token_used(&hash, now).await {
-            tracing::debug!(%error, "that a token is used can't be taken down");
+            tracing::debug!(error = crate::text::logged(&error), "that a token is used can't be taken down");
         }
     });
 }

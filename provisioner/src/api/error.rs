@@ -61,6 +61,11 @@ impl ApiError {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Its sentence for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// There is no such object.
     pub(crate) fn not_found(kind: &str, key: &str) -> Self {
         let detail = format!("there is no {kind} `{key}`; `billet {kind} list` shows what there is");
@@ -105,7 +110,7 @@ impl ApiError {
 
 /// Takes down an error that is no matter of the request's, with its whole chain.
 fn log(error: &(dyn std::error::Error + 'static)) {
-    tracing::error!(error = crate::text::chain(error), "a request failed");
+    tracing::error!(error = crate::text::logged(error), "a request failed");
 }
 
 impl IntoResponse for ApiError {

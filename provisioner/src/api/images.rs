@@ -164,7 +164,7 @@ impl Upload {
 }
 
 fn no_room(error: &std::io::Error) -> ApiError {
-    tracing::error!(%error, "an upload can't be stored");
+    tracing::error!(error = crate::text::logged(error), "an upload can't be stored");
     let detail =
         format!("the file can't be stored in the data folder: {error}; make room there and try again");
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "no-room", detail)

@@ -46,6 +46,7 @@ mod reservations;
 mod routes;
 mod scrap;
 mod servicing;
+mod support;
 mod timeline;
 mod tokens;
 mod unchanged;

@@ -12,7 +12,7 @@ use crate::{
     keys::sha256_hex,
     service::Service,
     store::{KeptAnswer, KnownRequest, StoreError},
-    text::chain,
+    text::logged,
 };
 use axum::{
     body::{Body, to_bytes},
@@ -156,7 +156,7 @@ impl Once {
     fn noted(done: Result<(), StoreError>) {
         if let Err(error) = done {
             tracing::warn!(
-                error = chain(&error),
+                error = logged(&error),
                 "the answer to a request with an Idempotency-Key can't be kept"
             );
         }

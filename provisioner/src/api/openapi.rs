@@ -75,6 +75,7 @@ use utoipa::{
         super::addresses::release,
         super::boot_trace::show,
         super::backup::show,
+        super::support::show,
         super::watch::watch,
         super::ready::show,
         super::key::show,

@@ -106,7 +106,8 @@ pub(crate) async fn job(
     Ok(Json(wire(&service, rows.first().ok_or_else(missing)?)))
 }
 
-fn wire(service: &Service, row: &JobOfMachine) -> ListedJob {
+/// A job on the wire.
+pub(super) fn wire(service: &Service, row: &JobOfMachine) -> ListedJob {
     let progress = |step: &provisioner_lifecycle::Step| {
         service.progress.of(&row.job, step).filter(|progress| progress.total > 0)
     };

@@ -4,7 +4,7 @@
 use super::replicas;
 use crate::{
     service::{Service, ServiceError},
-    text::chain,
+    text::logged,
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use provisioner_api::{Readiness, ReadyPart};
@@ -41,7 +41,7 @@ async fn answer(found: &Found, now: Instant, look: impl AsyncFnOnce() -> Readine
     }
 }
 
-async fn look(service: &Service) -> Readiness {
+pub(super) async fn look(service: &Service) -> Readiness {
     let (works, leader) = tokio::join!(timely(service.frozen_by_row()), timely(replicas::leader(service)));
     let frozen = works.as_ref().ok().map(Option::is_some);
     let parts = vec![
@@ -59,7 +59,7 @@ async fn timely<T>(asking: impl Future<Output = Result<T, ServiceError>>) -> Res
     match tokio::time::timeout(PATIENCE, asking).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            tracing::warn!(error = chain(&error), "not ready");
+            tracing::warn!(error = logged(&error), "not ready");
             Err("the database does not answer")
         }
         Err(_) => Err("the database does not answer in time"),
@@ -73,7 +73,7 @@ async fn key(service: &Service) -> Result<(), &'static str> {
     match tokio::time::timeout(PATIENCE, checked).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => {
-            tracing::error!(error = chain(&error), "not ready");
+            tracing::error!(error = logged(&error), "not ready");
             Err("the file of the site key can't be read, or holds another one")
         }
         Ok(Err(_)) | Err(_) => Err("the file of the site key can't be read in time"),

@@ -7,8 +7,8 @@ use super::{
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
     linger, login, machines, metrics, networks, openapi, overview, password,
     policy::{Of, Policy, Who},
-    pools, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, timeline, tokens,
-    users, watch, works,
+    pools, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, support, timeline,
+    tokens, users, watch, works,
 };
 use crate::service::Service;
 use axum::{
@@ -248,6 +248,7 @@ fn site() -> Vec<Route> {
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
         GET BACKUP, ADMINS of Everything, backup::show; told; download,
+        GET SUPPORT, ADMINS of Everything, support::show; told,
         GET KEY, ADMINS of Everything, key::show,
         POST KEY_ROTATE, ADMINS of Everything, key::rotate,
         POST KEY_RETIRE, ADMINS of Everything, key::retire,

@@ -82,6 +82,16 @@ pub(crate) async fn of_instance(
     Ok(Json(told))
 }
 
+/// The end of a machine's story, and of its instance's.
+pub(super) async fn newest_of_machine(
+    service: &Service,
+    record: &MachineRecord,
+    newest: u32,
+) -> Result<Timeline, ApiError> {
+    let query = TimelineQuery { newest: Some(newest.to_string()), ..TimelineQuery::default() };
+    Ok(answer(service, Some(record), record.owner(), Begin::default(), &query).await?.0)
+}
+
 /// From when on a story is told.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Begin {

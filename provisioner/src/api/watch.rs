@@ -15,7 +15,7 @@ use crate::{
     feed::{self, Entry, Facet, Missed, Object, Place, Pool, Position},
     service::{Service, ServiceError},
     store::StoreError,
-    text::{chain, word},
+    text::{logged, word},
 };
 use axum::{
     Extension,
@@ -272,7 +272,7 @@ impl Watcher {
             // Who comes again goes on before it.
             Err(error) => {
                 tracing::debug!(
-                    error = chain(&error),
+                    error = logged(&error),
                     "a change can't be told; its watcher has to come again"
                 );
                 return Err(Over::Unreadable);

@@ -59,7 +59,7 @@ fn by(caller: &Caller) -> String {
     if caller.is_login() { caller.who() } else { caller.name().to_owned() }
 }
 
-async fn works(service: &Service) -> Result<Works, ServiceError> {
+pub(super) async fn works(service: &Service) -> Result<Works, ServiceError> {
     let frozen = service.frozen_by_row().await?;
     let erasures = service.store.erasures(service.config.limits.erase_limit).await?;
     let wire =

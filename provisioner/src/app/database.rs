@@ -5,7 +5,7 @@ use crate::{
     key_use,
     keys::SiteKey,
     store::{Store, StoreError},
-    text::chain,
+    text::logged,
 };
 use anyhow::Context;
 use std::{sync::Arc, time::Duration};
@@ -63,7 +63,7 @@ where
                 if !told {
                     let minutes = PATIENCE.as_secs() / 60;
                     tracing::warn!(
-                        error = chain(&error),
+                        error = logged(&error),
                         minutes,
                         "the database can't be reached; it is waited for"
                     );

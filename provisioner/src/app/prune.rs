@@ -28,7 +28,7 @@ pub(crate) async fn prune(led: Arc<Led>, stop: CancellationToken) {
             pruned = once(&led.store, &led.config.history, clock::now()) => pruned,
         };
         if let Err(error) = pruned {
-            tracing::error!(%error, "what is out of date can't be thrown away");
+            tracing::error!(error = crate::text::logged(&error), "what is out of date can't be thrown away");
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -8,7 +8,7 @@ use crate::{
     keys::SiteKey,
     service::ServiceError,
     store::{NewSecret, Store},
-    text::chain,
+    text::logged,
 };
 use async_trait::async_trait;
 use bmc::{KeeperAway, SessionKeeper};
@@ -69,13 +69,13 @@ impl SessionKeeper for StoredSession {
             Ok(session) => Ok(session),
             // It is lost: that can't be mended by waiting.
             Err(error) if error.is_damage() || matches!(error, ServiceError::Key(_)) => {
-                tracing::warn!(machine = %self.id, error = chain(&error), "its BMC's open session is lost; there will be a new one");
+                tracing::warn!(machine = %self.id, error = logged(&error), "its BMC's open session is lost; there will be a new one");
                 Ok(None)
             }
             Err(error) => {
                 tracing::warn!(
                     machine = %self.id,
-                    error = chain(&error),
+                    error = logged(&error),
                     "its BMC's open session can't be read; until it can be, one is opened for each exchange"
                 );
                 Err(KeeperAway)
@@ -87,7 +87,7 @@ impl SessionKeeper for StoredSession {
         self.write(session).await.map_err(|error| {
             tracing::warn!(
                 machine = %self.id,
-                error = chain(&error),
+                error = logged(&error),
                 "its BMC's session can't be kept; one that is open is ended after its exchange"
             );
             KeeperAway

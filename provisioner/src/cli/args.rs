@@ -18,6 +18,7 @@ mod network;
 mod overview;
 mod placement;
 mod pool;
+mod support;
 mod token;
 mod user;
 
@@ -44,6 +45,7 @@ pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationComm
 pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
 pub(super) use pool::{CreatePool, OrNone, PoolCommand, SetPool};
+pub(super) use support::SupportBundle;
 pub(super) use token::{CreateToken, TokenCommand};
 pub(super) use user::{ChangePassword, CreateUser, Login, SetUser, UsersCommand};
 
@@ -187,6 +189,9 @@ pub(super) enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database, while no service runs; nothing is done then before `billet unfreeze`
     Restore(Restore),
+    /// Save what the service says of itself to a file, without secrets, for whoever is to help: versions, configuration,
+    /// states, events, audit log, last lines of the log, metrics
+    SupportBundle(SupportBundle),
     /// The site key, which encrypts passwords and user data in the database: rotate it while the service goes on
     #[command(subcommand)]
     Key(KeyCommand),

@@ -24,6 +24,7 @@ mod pool;
 mod ram_image;
 mod restored;
 mod servicing;
+mod support;
 mod timeline;
 mod token;
 mod top;
@@ -108,14 +109,12 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
+        Command::SupportBundle(asked) => support::run(&mut session, &asked).await,
         Command::Key(command) => key::run(&mut session, command).await,
         Command::Freeze { why } => works::freeze(&mut session, why).await,
         Command::Unfreeze => works::unfreeze(&mut session).await,
         Command::Works => works::show(&mut session).await,
-        Command::Metrics => {
-            let text = session.client.metrics().await?;
-            session.ui.raw(text.as_bytes())
-        }
+        Command::Metrics => metrics(&mut session).await,
         // These need no service and have been done.
         Command::Serve { .. }
         | Command::Config(_)
@@ -144,6 +143,12 @@ async fn log_in(
         Command::Logout => Some(login::logout(file, environment, ui).await),
         _ => None,
     }
+}
+
+/// `billet metrics`.
+async fn metrics(session: &mut Session<'_>) -> Result<(), CliError> {
+    let text = session.client.metrics().await?;
+    session.ui.raw(text.as_bytes())
 }
 
 /// What views need to know now.

@@ -1,16 +1,22 @@
 //! `billet serve` and `billet config check`: the two commands that read the configuration.
 
 use super::{error::CliError, ui::Ui};
-use crate::config::{Config, Log};
+use crate::{
+    config::{Config, Log},
+    logging,
+};
 use std::{io::IsTerminal, path::Path};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Reads the configuration and runs the service until it is told to stop.
 pub(super) fn serve(file: &Path) -> Result<(), CliError> {
     let config = Config::load(file, variables())?;
     log(&config.log);
     if let Err(error) = pxe::raise_file_limit() {
-        tracing::warn!(%error, "the limit of open files stays as it is: a storm of booting machines may reach it");
+        tracing::warn!(
+            error = crate::text::logged(&error),
+            "the limit of open files stays as it is: a storm of booting machines may reach it"
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -39,11 +45,9 @@ pub(super) fn variables() -> impl Iterator<Item = (String, String)> {
 
 /// Starts the log, on standard error.
 fn log(log: &Log) {
-    // The filter has been checked with the configuration.
-    let filter = EnvFilter::builder().parse_lossy(&log.filter);
     let colours = std::io::stderr().is_terminal();
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let subscriber = logging::subscriber(log, colours, std::io::stderr);
     // Whoever called us may have a log already; that one is kept then.
-    drop(if log.json { subscriber.json().try_init() } else { subscriber.try_init() });
+    let _ = subscriber.try_init();
+    logging::log_panics();
 }

@@ -22,6 +22,8 @@ const PARAMETERS: &[&str] =
 pub struct PostgresDatabase {
     options: PgConnectOptions,
     password_file: Option<PathBuf>,
+    /// The address itself has one.
+    password: bool,
 }
 
 impl PostgresDatabase {
@@ -47,7 +49,12 @@ impl PostgresDatabase {
         }
         let said = url.query_pairs().any(|(key, _)| key == "sslmode");
         let options = with_tls(options, said)?;
-        Ok(Self { options, password_file })
+        Ok(Self { options, password_file, password: url.password().is_some() })
+    }
+
+    /// Whether it comes with a password.
+    pub(super) fn has_password(&self) -> bool {
+        self.password || self.password_file.is_some()
     }
 
     /// The file that holds the password.

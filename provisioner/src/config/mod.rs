@@ -10,6 +10,7 @@ mod files;
 mod network;
 mod option;
 mod problem;
+mod shown;
 mod subnet;
 pub(crate) mod value;
 mod wire;

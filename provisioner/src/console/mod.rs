@@ -244,7 +244,7 @@ impl Consoles {
         let station = self.station(machine);
         station.gone.cancel();
         if let Err(error) = station.record.forget().await {
-            tracing::warn!(%machine, %error, "the record of a forgotten machine's console can't be removed");
+            tracing::warn!(%machine, error = crate::text::logged(&error), "the record of a forgotten machine's console can't be removed");
         }
         self.lock().remove(&machine);
     }

@@ -11,7 +11,7 @@ mod log;
 
 pub(crate) use log::{Entry, Facet, Missed, Object, Pool, Position, Seen};
 
-use crate::{service::Service, store::StoreError, text::chain};
+use crate::{service::Service, store::StoreError, text::logged};
 use log::Log;
 use std::{
     collections::HashMap,
@@ -214,7 +214,7 @@ async fn look(service: &Service, news: &mut watch::Receiver<()>, looks: &mut Loo
             news.mark_changed();
             if looks.failing.is_none() {
                 looks.failing = Some(began);
-                tracing::warn!(error = chain(&error), "what changed can't be read; it is tried again");
+                tracing::warn!(error = logged(&error), "what changed can't be read; it is tried again");
             }
             return AGAIN;
         }

@@ -370,7 +370,7 @@ fn legible<T>(read: Result<T, StoreError>, what: &str) -> Result<Option<T>, Stor
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error) if error.is_damage() => {
-            tracing::warn!(%error, "allocation goes on without {what}");
+            tracing::warn!(error = crate::text::logged(&error), "allocation goes on without {what}");
             Ok(None)
         }
         Err(error) => Err(error),

@@ -10,7 +10,7 @@ use super::{
     queue::{Because, Queue},
     sweep,
 };
-use crate::{clock, hub::Poke, leader::Led, service::ServiceError, text::chain};
+use crate::{clock, hub::Poke, leader::Led, service::ServiceError, text::logged};
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::MachineId;
 use std::{
@@ -108,7 +108,7 @@ pub(crate) async fn run(service: Arc<Led>, shutdown: CancellationToken) -> Resul
     driver.queue.wake(Key::Sweep, Duration::ZERO);
     loop {
         if let Err(error) = driver.wakes().await {
-            tracing::error!(error = chain(&error), "what was missed can't be written; it is tried again");
+            tracing::error!(error = logged(&error), "what was missed can't be written; it is tried again");
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(AFTER_ERROR) => continue,
@@ -267,7 +267,11 @@ impl Driver {
             // One that stumbles must not take the others with it.
             Err(error) => {
                 let key = self.tasks.remove(&error.id());
-                tracing::error!(?key, %error, "reconciling stumbled: this is a bug; it is tried again in a minute");
+                tracing::error!(
+                    ?key,
+                    error = crate::text::logged(&error),
+                    "reconciling stumbled: this is a bug; it is tried again in a minute"
+                );
                 if let Some(key) = key {
                     self.queue.rests(key, now + AFTER_BUG);
                 }
@@ -318,16 +322,16 @@ impl Driver {
             }
             // Until somebody mends it, each look ends so.
             Err(error) if damage => {
-                tracing::error!(?key, error = chain(&error), "it can't be looked at: records are damaged");
+                tracing::error!(?key, error = logged(&error), "it can't be looked at: records are damaged");
                 self.queue.rests(key, now + AFTER_BUG);
             }
             Err(error) if error.is_not_leading() => {
-                tracing::info!(?key, error = chain(&error), "what was decided is not written");
+                tracing::info!(?key, error = logged(&error), "what was decided is not written");
                 self.queue.rests(key, now + AFTER_ERROR);
                 self.service.lost();
             }
             Err(error) => {
-                tracing::error!(?key, error = chain(&error), "reconciling failed; it is tried again");
+                tracing::error!(?key, error = logged(&error), "reconciling failed; it is tried again");
                 self.queue.rests(key, now + AFTER_ERROR);
                 self.queue.wake(key, now + AFTER_ERROR);
             }

@@ -102,7 +102,7 @@ async fn look(bmc: &dyn Bmc, task: &FirmwareTask, now: Timestamp) -> (Option<Fir
 
 /// The BMC could not be asked.
 fn silence(task: &FirmwareTask, error: &BmcError, now: Timestamp) -> (Option<FirmwareTask>, Vec<String>) {
-    tracing::debug!(%error, "a firmware update's task can't be read");
+    tracing::debug!(error = crate::text::logged(error), "a firmware update's task can't be read");
     let told = stalled(task, now).map(|told| format!("{told}; the BMC can't be asked: {error}"));
     (Some(FirmwareTask { seen: now, ..task.clone() }), told.into_iter().collect())
 }

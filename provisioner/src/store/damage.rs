@@ -39,7 +39,7 @@ pub(super) fn legible<T>(read: Result<T, StoreError>) -> Result<Option<T>, Store
     match read {
         Ok(record) => Ok(Some(record)),
         Err(error) if error.is_damage() => {
-            tracing::debug!(%error, "a list goes on without it");
+            tracing::debug!(error = crate::text::logged(&error), "a list goes on without it");
             Ok(None)
         }
         Err(error) => Err(error),

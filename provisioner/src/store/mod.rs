@@ -15,6 +15,7 @@ mod copy;
 mod damage;
 mod db;
 mod event;
+mod facts;
 mod groups;
 mod idempotency;
 mod image;

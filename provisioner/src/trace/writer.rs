@@ -218,6 +218,5 @@ fn from_firmware(entry: &Entry) -> bool {
 
 /// Our own failure: said once, here; the client was answered all the same.
 fn failed(what: &str, error: &ServiceError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%error, cause, "{what}");
+    tracing::error!(error = crate::text::logged(error), "{what}");
 }

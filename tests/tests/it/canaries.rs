@@ -1,8 +1,8 @@
 //! Recognisable secrets are put wherever a secret can enter, and looked for wherever anything comes out: answers and errors of
 //! the API, every route that reads, metrics, audit log, backup, every file of the data folder, and the log at its finest.
 //!
-//! Two of them have a place where they are meant to be: the first administrator's token in `admin.toml`, from which the
-//! command line logs in on the same host, and what a client itself sends. Deliberately not here: what a BMC repeats in its
+//! Three of them have a place where they are meant to be: the first administrator's token in `admin.toml`, from which the
+//! command line logs in on the same host, the site key in its file, and what a client itself sends. Deliberately not here: what a BMC repeats in its
 //! errors (`bmc_secrets`).
 
 use anyhow::{Context, Result, ensure};
@@ -24,10 +24,24 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 /// Where the first administrator's token is meant to be.
 const ADMIN_FILE: &str = "admin.toml";
 
+/// Where the site key is meant to be.
+const KEY_FILE: &str = "site.key";
+
 /// A secret and its name.
 struct Canary {
     name: &'static str,
-    text: String,
+    bytes: Vec<u8>,
+}
+
+impl Canary {
+    fn new(name: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name, bytes: bytes.into() }
+    }
+}
+
+/// Bytes as text, each a character of its own: what is no UTF-8 can be looked for, too.
+fn text_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// What came out of somewhere.
@@ -38,17 +52,16 @@ struct Shown {
 
 impl Shown {
     fn new(place: impl Into<String>, bytes: impl AsRef<[u8]>) -> Self {
-        Self { place: place.into(), text: String::from_utf8_lossy(bytes.as_ref()).into_owned() }
+        Self { place: place.into(), text: text_of(bytes.as_ref()) }
     }
 }
 
 /// How a secret may be written: as it is, hex, percent-encoded, base64 from each of the three places that its first byte can
 /// have in a longer text.
-fn spellings(secret: &str) -> Vec<String> {
-    let bytes = secret.as_bytes();
+fn spellings(bytes: &[u8]) -> Vec<String> {
     let percent: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
     let mut all = vec![
-        secret.to_owned(),
+        text_of(bytes),
         hex::encode(bytes),
         hex::encode_upper(bytes),
         percent.to_ascii_lowercase(),
@@ -68,18 +81,21 @@ fn spellings(secret: &str) -> Vec<String> {
 #[test]
 fn a_secret_is_found_however_it_is_written() {
     let longer = |offset: usize| STANDARD_NO_PAD.encode(format!("{}canary/9+x?and more", &"abc"[..offset]));
-    let all = spellings("canary/9+x?");
+    let all = spellings(b"canary/9+x?");
     for offset in 0..3 {
         assert!(all.iter().any(|spelling| longer(offset).contains(spelling.as_str())), "{offset}");
     }
     assert!(all.contains(&hex::encode("canary/9+x?")));
+    let raw = [0x80, 0xff, 0x00, 0xc3];
+    let shown = [Shown::new("a file", [b"before ".as_slice(), &raw, b" behind"].concat())];
+    assert_eq!(hits(&shown, &[Canary::new("key", raw)]).len(), 1, "what is no text is found as it is");
 }
 
 /// Every canary in all that was shown.
 fn hits(shown: &[Shown], canaries: &[Canary]) -> Vec<String> {
     let mut hits = Vec::new();
     for canary in canaries {
-        for spelling in spellings(&canary.text) {
+        for spelling in spellings(&canary.bytes) {
             for Shown { place, text } in shown {
                 let Some(at) = text.find(&spelling) else { continue };
                 let before: String = text[..at].chars().rev().take(200).collect();
@@ -137,7 +153,8 @@ async fn read_everything(site: &Site) -> Result<Vec<Shown>> {
     let mut shown = Vec::new();
     let jobs = site.client()?.jobs(&JobFilter::default(), 1).await?;
     let job = jobs.first().context("a job")?.job.id.to_string();
-    for path in read_paths(&job)? {
+    let more = "/v1/support?machine=m1".to_owned();
+    for path in read_paths(&job)?.into_iter().chain([more]) {
         let request = http.get(format!("{}{path}", connection.url)).bearer_auth(connection.token.reveal());
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), format!("{:?}", answer.headers()));
@@ -147,6 +164,9 @@ async fn read_everything(site: &Site) -> Result<Vec<Shown>> {
             !status.is_server_error() || path.contains("/bmc/") || path.ends_with("/bmc"),
             "{path}: {status}"
         );
+        if path.starts_with("/v1/support") {
+            shown.extend(bundle(&path, &body)?);
+        }
         if path == "/v1/backup" {
             // Its lines, which are packed.
             let frame = std::io::Cursor::new(&body);
@@ -155,6 +175,22 @@ async fn read_everything(site: &Site) -> Result<Vec<Shown>> {
         shown.push(Shown::new(format!("{path} ({status})"), body));
         shown.push(Shown::new(format!("the headers of {path}"), headers));
     }
+    Ok(shown)
+}
+
+/// The parts of a support bundle.
+fn bundle(path: &str, packed: &[u8]) -> Result<Vec<Shown>> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+    let mut shown = Vec::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content)?;
+        shown.push(Shown::new(format!("{path}: {}", entry.path()?.display()), content));
+    }
+    let log = shown.iter().find(|part| part.place.ends_with("/log.txt")).context("the log")?;
+    ensure!(log.text.contains("TRACE"), "its log is at its finest: {} bytes", log.text.len());
+    ensure!(shown.len() > 14, "the bundle has its parts");
     Ok(shown)
 }
 
@@ -237,7 +273,7 @@ async fn plant(site: &Site, sim: &Sim) -> Result<Vec<Canary>> {
     let claim = claim.with_context(|| format!("a token in {script}"))?.to_owned();
     let phone_home = sim.phone_home()?.rsplit('/').next().context("a path")?.to_owned();
     let password = sim.redfish()?.account("admin").context("our own")?.password;
-    let canary = |name, text: String| Canary { name, text };
+    let canary = |name, text: String| Canary::new(name, text);
     Ok(vec![
         canary("password of a BMC", password),
         canary("password of a BMC's user", "Canary-bmc-user-1".into()),
@@ -288,7 +324,7 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
         "canary-error-user-data",
         "canary-wrong-token",
     ] {
-        canaries.push(Canary { name, text: name.into() });
+        canaries.push(Canary::new(name, name));
     }
     shown.extend(read_everything(&site).await?);
     // What is on its way into the database is there after a clean look at it: the audit log is written behind.
@@ -300,11 +336,15 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
     })
     .await?;
     let data = site.database().parent().context("a data folder")?.to_owned();
+    let key = std::fs::read(data.join(KEY_FILE))?;
+    ensure!(key.len() == 32, "the bytes of one key");
+    canaries.push(Canary::new("site key", key));
     let scan = |shown: &mut Vec<Shown>| -> Result<()> {
         let mut found = Vec::new();
         files(&data, &mut found)?;
         ensure!(found.iter().any(|path| path.ends_with("billet.db")), "the database: {found:?}");
-        for path in found.into_iter().filter(|path| !path.ends_with(ADMIN_FILE)) {
+        for path in found.into_iter().filter(|path| !path.ends_with(ADMIN_FILE) && !path.ends_with(KEY_FILE))
+        {
             shown.push(Shown::new(path.display().to_string(), std::fs::read(&path)?));
         }
         Ok(())
@@ -316,7 +356,7 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
     scan(&mut shown)?;
     let text = log.text();
     ensure!(text.contains("m1"), "nothing was logged: {} bytes", text.len());
-    shown.push(Shown { place: "the log".into(), text });
+    shown.push(Shown::new("the log", text));
     let admin = std::fs::read_to_string(data.join(ADMIN_FILE))?;
     ensure!(admin.contains(site.connection().token.reveal()), "where the one exception is");
     let hits = hits(&shown, &canaries);

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// What is logged: everything.
 const FILTER: &str = "trace";
@@ -24,8 +24,10 @@ impl Log {
         let start = || {
             let log = Self::default();
             let writer = log.clone();
-            let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(FILTER)).with_ansi(false);
-            let started = lines.with_writer(move || writer.clone()).try_init();
+            let settings = provisioner::config::Log { filter: FILTER.to_owned(), json: false };
+            // The service's own, so that the lines which it remembers are these.
+            let lines = provisioner::logging::subscriber(&settings, false, move || writer.clone());
+            let started = lines.try_init();
             started.map(|()| log).map_err(|error| error.to_string())
         };
         LOG.get_or_init(start).clone().map_err(|error| anyhow!(error))

@@ -80,13 +80,13 @@ fn checked(path: &Path) -> Result<Summary, CliError> {
 }
 
 /// A file that only its owner may read, and that is gone unless it is finished.
-struct Part {
+pub(super) struct Part {
     path: PathBuf,
-    file: File,
+    pub(super) file: File,
 }
 
 impl Part {
-    fn begin(path: &Path) -> Result<Self, CliError> {
+    pub(super) fn begin(path: &Path) -> Result<Self, CliError> {
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
@@ -97,7 +97,7 @@ impl Part {
     }
 
     /// Gives it its name. Without `force` a file that came meanwhile stays.
-    fn finish(self, path: &Path, force: bool) -> Result<(), CliError> {
+    pub(super) fn finish(self, path: &Path, force: bool) -> Result<(), CliError> {
         let named = match force {
             true => fs::rename(&self.path, path),
             false => fs::hard_link(&self.path, path),
@@ -114,6 +114,6 @@ impl Drop for Part {
     }
 }
 
-fn unwritable(path: &Path, source: io::Error) -> CliError {
+pub(super) fn unwritable(path: &Path, source: io::Error) -> CliError {
     CliError::File { what: "write", path: path.to_owned(), source }
 }

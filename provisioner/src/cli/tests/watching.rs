@@ -29,12 +29,14 @@ const LIST: &str = "GET /v1/machines?limit=250";
 const ABSENT: &str =
     "billet: the service does not tell of changes, as older ones don't; it is asked again and again\n";
 
+/// Query and `Last-Event-ID` of a connection.
+type Connection = (String, Option<String>);
+
 /// What a stream of changes answers by script: each connection's text, after which it breaks off; the last is kept.
 #[derive(Clone, Default)]
 struct Streams {
     texts: Arc<Mutex<VecDeque<String>>>,
-    /// Query and `Last-Event-ID` of each connection.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Streams {

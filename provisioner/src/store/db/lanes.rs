@@ -125,7 +125,10 @@ impl Lanes {
         let conns = std::mem::take(&mut *self.shared.free());
         for (conn, _) in conns {
             if let Err(error) = conn.close().await {
-                tracing::warn!(%error, "a connection to the database did not end well");
+                tracing::warn!(
+                    error = crate::text::logged(&error),
+                    "a connection to the database did not end well"
+                );
             }
         }
     }

@@ -96,7 +96,10 @@ impl Own {
         if let Some(conn) = conn
             && let Err(error) = conn.close().await
         {
-            tracing::warn!(%error, "a connection to the database did not end well");
+            tracing::warn!(
+                error = crate::text::logged(&error),
+                "a connection to the database did not end well"
+            );
         }
     }
 }
@@ -190,7 +193,10 @@ async fn beat(own: Arc<Own>) {
         match own.row(sql("SELECT true AS done"), ANSWER).await {
             Ok(_) => failing = false,
             Err(error) if !failing => {
-                tracing::warn!(%error, "the connection with the locks that other replicas see broke; it is made anew");
+                tracing::warn!(
+                    error = crate::text::logged(&error),
+                    "the connection with the locks that other replicas see broke; it is made anew"
+                );
                 failing = true;
             }
             Err(_) => {}

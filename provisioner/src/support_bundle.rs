@@ -1,0 +1,128 @@
+//! A support bundle as a file: parts under one folder, each bounded, and a list of what could not be read and why.
+//! Pure; what goes into it is `api::support`'s.
+
+use flate2::{Compression, write::GzEncoder};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::{fmt::Write, io};
+
+/// Most bytes of one part, before it is packed.
+const MOST: usize = 4 << 20;
+
+/// What stands at the beginning of its README.
+const ABOUT: &str = "\
+What a Billet service says of itself, for whoever is to help with it. Passwords, tokens, keys and user data are not in
+here; names, addresses, serial numbers and the last lines of the log are: look through it before you give it away.
+";
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Bundle {
+    parts: Vec<(String, Vec<u8>)>,
+    missing: Vec<(String, String)>,
+}
+
+impl Bundle {
+    /// Adds a document, or why there is none.
+    pub(crate) fn json<T: Serialize>(&mut self, name: &str, read: Result<T, String>) {
+        let text =
+            read.and_then(|value| serde_json::to_vec_pretty(&value).map_err(|error| error.to_string()));
+        match text {
+            Ok(text) => self.bytes(name, text),
+            Err(why) => self.lacks(name, why),
+        }
+    }
+
+    /// Adds a text, or why there is none.
+    pub(crate) fn text(&mut self, name: &str, read: Result<String, String>) {
+        match read {
+            Ok(text) => self.bytes(name, text.into_bytes()),
+            Err(why) => self.lacks(name, why),
+        }
+    }
+
+    fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
+        if bytes.len() > MOST {
+            return self.lacks(name, format!("it has {} bytes, and {MOST} are the most", bytes.len()));
+        }
+        self.parts.push((name.to_owned(), bytes));
+    }
+
+    fn lacks(&mut self, name: &str, why: String) {
+        self.missing.push((name.to_owned(), why));
+    }
+
+    fn readme(&self, version: &str, at: Timestamp) -> String {
+        let mut text = format!("{ABOUT}\nmade: {at:.0}\nby: billet {version}\n\nparts:\n");
+        // Writing to a String can't fail.
+        for (name, bytes) in &self.parts {
+            let _ = writeln!(text, "  {name}: {} bytes", bytes.len());
+        }
+        match self.missing.is_empty() {
+            true => text.push_str("\nAll that was asked for could be read.\n"),
+            false => text.push_str("\nWhat could not be read:\n"),
+        }
+        for (name, why) in &self.missing {
+            let _ = writeln!(text, "  {name}: {why}");
+        }
+        text
+    }
+
+    /// All of it, packed (tar, gzip), under a folder of this name.
+    ///
+    /// # Errors
+    /// None that memory could have.
+    pub(crate) fn packed(self, folder: &str, version: &str, at: Timestamp) -> io::Result<Vec<u8>> {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+        let readme = ("README.txt".to_owned(), self.readme(version, at).into_bytes());
+        for (name, bytes) in std::iter::once(&readme).chain(&self.parts) {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            header.set_mtime(u64::try_from(at.as_second()).unwrap_or(0));
+            archive.append_data(&mut header, format!("{folder}/{name}"), bytes.as_slice())?;
+        }
+        archive.into_inner()?.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeMap, io::Read};
+
+    fn unpacked(packed: &[u8]) -> BTreeMap<String, String> {
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            assert_eq!(entry.header().mode().unwrap(), 0o600);
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            (entry.path().unwrap().to_str().unwrap().to_owned(), text)
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn it_says_what_is_in_it_and_what_is_not() {
+        let mut bundle = Bundle::default();
+        bundle.json("a.json", Ok(serde_json::json!({"one": 1})));
+        bundle.json::<()>("b.json", Err("the database does not answer".into()));
+        bundle.text("log.txt", Ok("a line\n".into()));
+        bundle.text("long.txt", Ok("x".repeat(MOST + 1)));
+        let packed = bundle.packed("billet-support", "0.1.0", Timestamp::UNIX_EPOCH).unwrap();
+        let files = unpacked(&packed);
+        let names: Vec<_> = files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["billet-support/README.txt", "billet-support/a.json", "billet-support/log.txt"]);
+        assert_eq!(files["billet-support/a.json"], "{\n  \"one\": 1\n}");
+        let readme = &files["billet-support/README.txt"];
+        for told in [
+            "made: 1970-01-01T00:00:00Z\nby: billet 0.1.0",
+            "  log.txt: 7 bytes",
+            "What could not be read:\n  b.json: the database does not answer\n",
+            "  long.txt: it has 4194305 bytes, and 4194304 are the most",
+        ] {
+            assert!(readme.contains(told), "{told}: {readme}");
+        }
+    }
+}
