@@ -17,8 +17,8 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod console;
-#[cfg(debug_assertions)]
 mod deeds;
+#[cfg(debug_assertions)]
 mod die;
 mod directory;
 mod elsewhere;

@@ -131,6 +131,7 @@ fn read_paths(job: &str) -> Result<Vec<String>> {
         ("{instance}", "os"),
         ("{image}", "test-os"),
         ("{network}", "loopback"),
+        ("{pool}", "default"),
         ("{name}", "none"),
         ("{id}", "1"),
         ("{job}", job),
