@@ -13,7 +13,7 @@ use provisioner_api::{
     StepPhase, agent::DiskEvidence,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -322,6 +322,10 @@ pub struct State {
     /// Disks that were left out of a wiping and not wiped since. They must not be in a machine that is given to anybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwiped: Vec<String>,
+    /// The least by which each of these has to be wiped: as the wiping that it was left out of. Not told by earlier
+    /// versions: then any will do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unwiped_least: BTreeMap<String, ErasePolicy>,
     /// The last installation of its owner whose job began.
     #[serde(default)]
     pub installation: u32,
@@ -358,6 +362,17 @@ pub struct Hold {
     /// done while the hold stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub restored: bool,
+}
+
+impl State {
+    /// Takes down that these disks were wiped so; `None`: nobody knows how. One that was left out of a stricter wiping is
+    /// owed that still.
+    pub(crate) fn made_up_for(&mut self, disks: &[String], method: Option<ErasePolicy>) {
+        let least = &self.unwiped_least;
+        let enough = |disk: &String| least.get(disk).is_none_or(|least| method >= Some(*least));
+        self.unwiped.retain(|disk| !(disks.contains(disk) && enough(disk)));
+        self.unwiped_least.retain(|disk, _| self.unwiped.contains(disk));
+    }
 }
 
 impl Hold {
@@ -483,6 +498,7 @@ impl Machine {
                 came_from: None,
                 owed: Vec::new(),
                 unwiped: Vec::new(),
+                unwiped_least: BTreeMap::new(),
                 dirty: false,
                 installation: 0,
                 installed: 0,

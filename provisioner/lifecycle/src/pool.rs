@@ -38,12 +38,14 @@ pub fn admit_in_pool(
     request: &Request,
     least: Option<ErasePolicy>,
 ) -> Result<Machine, Refusal> {
-    let Some(least) = least else { return admit(machine, request) };
-    let mut next = match request {
-        Request::Service(steps) => admit(machine, &Request::Service(raised(steps, least)))?,
-        other => admit(machine, other)?,
-    };
     let before = machine.want.owner.as_ref();
+    if let Request::Service(steps) = request {
+        // What is wiped holds data of its owner, whose pool may have been a stricter one.
+        let least = least.max(before.and_then(|owner| owner.least)).unwrap_or_default();
+        return admit(machine, &Request::Service(raised(steps, least)));
+    }
+    let mut next = admit(machine, request)?;
+    let Some(least) = least else { return Ok(next) };
     if let Some(owner) = next.want.owner.as_mut().filter(|owner| is_news(before, owner)) {
         owner.least = owner.least.max(Some(least));
     }

@@ -8,6 +8,7 @@ use crate::{
     machine::{FirmwareTask, Job, Machine, ServiceWish},
     plan::StepName,
     reinstall::chosen_before,
+    wipe::least_of_unwiped,
 };
 use provisioner_api::{Disk, ErasePolicy, JobKind, MachineState, ServiceStep, StepPhase};
 
@@ -207,7 +208,9 @@ pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), St
         return Err("the machine is protected: what is on its disks stays".into());
     }
     check_disks(machine, disks).map_err(|no| no.to_string())?;
-    Ok((disks.to_vec(), method))
+    // Admitted by an earlier version, it may ask for less than its owner's pool did.
+    let least = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
+    Ok((disks.to_vec(), method.max(least).max(least_of_unwiped(machine, disks))))
 }
 
 /// Whether it is to be serviced, and no job of that began.
@@ -280,8 +283,9 @@ pub(crate) fn over(machine: &mut Machine) {
 /// Takes down that the named data disks are wiped. Whose system runs on the machine may write to them again, so a release
 /// owes them still.
 pub(crate) fn erased(machine: &mut Machine) {
+    let method = wiping(machine).ok().map(|(_, method)| method);
     let steps = machine.want.service.as_ref().map(|wish| &wish.steps[..]).unwrap_or_default();
     if let Some((disks, _)) = erasure(steps) {
-        machine.state.unwiped.retain(|disk| !disks.contains(disk));
+        machine.state.made_up_for(disks, method);
     }
 }

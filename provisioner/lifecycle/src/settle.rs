@@ -8,10 +8,10 @@ use crate::{
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, ram_steps, steps_of},
     service,
-    wipe::{serials, skipped},
+    wipe::{asked, serials, skipped, wiping},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{JobId, JobKind, MachineState, StepPhase};
+use provisioner_api::{ErasePolicy, JobId, JobKind, MachineState, StepPhase};
 
 /// What came of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,10 +272,17 @@ fn write(machine: &mut Machine) {
 fn wiped(machine: &mut Machine) {
     // All of them, seen or not: one that nobody remembers would count as wiped when it is back.
     let out = skipped(machine);
+    let (method, asked) = (wiping(machine).ok().map(|(_, method)| method), asked(machine));
     let mut wiped = serials(machine.facts.inventory.as_deref());
     wiped.append(&mut machine.state.owed);
     let state = &mut machine.state;
-    state.unwiped.retain(|disk| !wiped.contains(disk));
+    // One that was left out now has what it is owed from before, too.
+    wiped.retain(|disk| !out.contains(disk));
+    state.made_up_for(&wiped, method);
+    for disk in &out {
+        let least = state.unwiped_least.entry(disk.clone()).or_default();
+        *least = (*least).max(asked.unwrap_or(ErasePolicy::Overwrite));
+    }
     state.unwiped.extend(out);
     state.unwiped.sort();
     state.unwiped.dedup();

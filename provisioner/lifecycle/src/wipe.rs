@@ -14,9 +14,22 @@ pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), St
     if machine.running_job().is_some_and(|job| job.kind == JobKind::Service) {
         return service::wiping(machine);
     }
-    let owner = machine.want.owner.as_ref();
-    let asked = owner.and_then(|owner| Some(owner.release?.max(owner.least.unwrap_or_default())));
-    Ok((disks_to_wipe(machine)?, asked.ok_or("nobody gave the machine back")?))
+    let disks = disks_to_wipe(machine)?;
+    let asked = asked(machine).ok_or("nobody gave the machine back")?;
+    let least = least_of_unwiped(machine, &disks);
+    Ok((disks, asked.max(least)))
+}
+
+/// How a release wipes what its owner could write: as it was asked for, or as its pool asked for if that is more.
+pub(crate) fn asked(machine: &Machine) -> Option<ErasePolicy> {
+    let owner = machine.want.owner.as_ref()?;
+    Some(owner.release?.max(owner.least.unwrap_or_default()))
+}
+
+/// The least by which these disks have to be wiped, because an earlier wiping left some of them out.
+pub(crate) fn least_of_unwiped(machine: &Machine, disks: &[String]) -> ErasePolicy {
+    let owed = machine.state.unwiped_least.iter().filter(|(disk, _)| disks.contains(disk));
+    owed.map(|(_, least)| *least).max().unwrap_or_default()
 }
 
 /// The serial numbers of all disks that the running release wipes, or why it can't be said, as a sentence.

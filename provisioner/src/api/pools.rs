@@ -117,17 +117,23 @@ pub(crate) async fn update(
     Body(body): Body<PoolUpdate>,
 ) -> Result<Response, ApiError> {
     for _ in 0..TRIES {
-        let before = found(&service, &name).await?;
+        let (before, damaged) = found(&service, &name).await?;
         if !is_wanted(&headers, before.id, before.version, Bare::Refused) {
             return Err(another_version("pool", &name, before.version));
         }
+        // What can't be read is said anew, all that protects: nobody knows what it was.
+        if damaged && (body.erase.is_none() || body.max_machines.is_none()) {
+            return Err(ApiError::conflict(format!(
+                "the policy of pool `{name}` can't be read; give both `erase` and `max_machines` (`null`: none) to say it anew, or take it away with `billet pool delete {name}`"
+            )));
+        }
         let (spec, now) = (changed(&before.spec, &body)?, clock::now());
-        if spec == before.spec {
+        if !damaged && spec == before.spec {
             return shown(&service, before).await;
         }
         if service.store.pool_update(&before, &spec, now).await? == Swap::Updated {
             tracing::info!(pool = name, "a pool was changed");
-            if spec.max_machines != before.spec.max_machines {
+            if damaged || spec.max_machines != before.spec.max_machines {
                 service.hub.poke(Poke::Pending);
             }
             let after = PoolRecord { spec, version: before.version + 1, changed: now, ..before };
@@ -150,7 +156,7 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     for _ in 0..TRIES {
-        let before = found(&service, &name).await?;
+        let (before, _) = found(&service, &name).await?;
         if !is_wanted(&headers, before.id, before.version, Bare::Refused) {
             return Err(another_version("pool", &name, before.version));
         }
@@ -177,8 +183,9 @@ async fn counted(service: &Service) -> Result<BTreeMap<String, Pool>, ApiError> 
     Ok(groups.into_iter().map(pool).collect())
 }
 
-async fn found(service: &Service, name: &str) -> Result<PoolRecord, ApiError> {
-    service.store.pool_find(name).await?.ok_or_else(|| {
+/// The pool, and whether what is said of it can't be read.
+async fn found(service: &Service, name: &str) -> Result<(PoolRecord, bool), ApiError> {
+    service.store.pool_to_mend(name).await?.ok_or_else(|| {
         let detail = format!(
             "nothing is said of a pool `{name}`; `billet pool create {name}` does that, and `billet pool list` shows what there is"
         );

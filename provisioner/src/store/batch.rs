@@ -103,7 +103,12 @@ impl Batch {
     fn run(&self, conn: &Connection) -> Ran {
         let mut before = 0;
         let done = self.run_steps(conn, &mut before);
-        Ran { done, alone: before == 0 }
+        Ran { done, alone: before == 0 && self.begins_with_a_statement() }
+    }
+
+    /// Whether its first step takes itself back when it fails: entries of the audit log are several statements.
+    fn begins_with_a_statement(&self) -> bool {
+        matches!(self.steps.first(), Some(Step { deed: Deed::Statement(_), .. }))
     }
 
     /// `done` counts the statements that went through.
@@ -181,11 +186,8 @@ fn run_all(
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
         // One statement takes itself back.
-        let ran = if apart && batch.steps.len() > 1 {
-            run_apart(transaction, batch)?
-        } else {
-            batch.run(transaction)
-        };
+        let one = batch.steps.len() == 1 && batch.begins_with_a_statement();
+        let ran = if apart && !one { run_apart(transaction, batch)? } else { batch.run(transaction) };
         // Some of the database's own troubles take back the whole transaction by themselves.
         let lost = transaction.is_autocommit();
         if !apart && !lost && ran.is_half_done() {

@@ -82,6 +82,17 @@ impl Store {
         row.as_ref().map(from_row).transpose()
     }
 
+    /// The pool of this name, to be changed or taken away: of one whose policy can't be read nothing is said here, and it is
+    /// told that it is so (`true`).
+    pub(crate) async fn pool_to_mend(&self, name: &str) -> Result<Option<(PoolRecord, bool)>, StoreError> {
+        let text = format!("{SELECT} WHERE name = $1");
+        let row = sql(text).bind(name).fetch_optional(&mut *self.api_reader.get().await?).await?;
+        let Some(row) = row else { return Ok(None) };
+        let spec = legible(spec(&row, name))?;
+        let damaged = spec.is_none();
+        Ok(Some((with_spec(&row, spec.unwrap_or_default())?, damaged)))
+    }
+
     /// All pools, by name. A damaged one is left out.
     pub(crate) async fn pool_list(&self) -> Result<Vec<PoolRecord>, StoreError> {
         let rows =
@@ -123,6 +134,15 @@ impl Store {
             transaction.commit().await?;
             Ok(if gone > 0 { PoolGone::Done } else { PoolGone::Stale })
         })
+    }
+
+    /// Makes what is said of a pool unreadable.
+    #[cfg(test)]
+    pub(crate) async fn pool_spoil(&self, name: &str) {
+        self.writer
+            .run(sql("UPDATE pool SET spec = '{' WHERE name = $1").bind(name))
+            .await
+            .expect("it writes");
     }
 
     /// The least wiping that pools ask for. One that can't be read asks for the most: nobody knows that it doesn't.
@@ -178,20 +198,28 @@ pub(super) fn push_room(query: &mut Statement, pool: &str) {
         .push(" AND owner IS NOT NULL))");
 }
 
-/// What names a pool: its machines, instances that wait for one of them, tokens and users that are limited to it.
+/// What names a pool: its machines, its addresses, instances that wait for one of them, tokens and users that are limited
+/// to it. One that can't be read may name it, so it counts.
 async fn users(conn: &mut Conn, pool: &str) -> Result<Vec<String>, StoreError> {
     let machines = sql("SELECT name FROM machine WHERE pool = $1 ORDER BY name").bind(pool);
     let machines: Vec<String> = machines.scalars(conn).await?;
     let mut users: Vec<_> = machines.into_iter().map(|name| format!("machine {name}")).collect();
+    // Only one that has a name is of a pool.
+    let addresses =
+        sql("SELECT name FROM address WHERE pool = $1 AND name IS NOT NULL ORDER BY name").bind(pool);
+    let addresses: Vec<String> = addresses.scalars(conn).await?;
+    users.extend(addresses.into_iter().map(|name| format!("address {name}")));
     let text = "SELECT name, spec FROM instance WHERE machine IS NULL ORDER BY name";
     for row in &sql(text).fetch_all(conn).await? {
         let name: String = row.try_get("name")?;
         let place = || format!("instance {name}, column spec");
-        let spec: Option<InstanceSpec> = legible(document(place, row.try_get("spec")?))?;
         let named =
             |spec: InstanceSpec| spec.pool.or(spec.machine.is_none().then(|| DEFAULT_POOL.to_owned()));
-        if spec.and_then(named).as_deref() == Some(pool) {
-            users.push(format!("instance {name}"));
+        let spec = row.try_get("spec").map_err(StoreError::from).and_then(|spec| document(place, spec));
+        match legible(spec)?.map(named) {
+            Some(its) if its.as_deref() == Some(pool) => users.push(format!("instance {name}")),
+            Some(_) => {}
+            None => users.push(format!("instance {name}, unreadable")),
         }
     }
     for (kind, text) in [
@@ -201,9 +229,12 @@ async fn users(conn: &mut Conn, pool: &str) -> Result<Vec<String>, StoreError> {
         for row in &sql(text).fetch_all(conn).await? {
             let name: String = row.try_get("name")?;
             let place = || format!("{kind} {name}, column pools");
-            let pools: Option<Vec<String>> = legible(document(place, row.try_get("pools")?))?;
-            if pools.is_some_and(|pools| pools.iter().any(|own| own == pool)) {
-                users.push(format!("{kind} {name}"));
+            let pools = row.try_get("pools").map_err(StoreError::from);
+            let pools: Option<Vec<String>> = legible(pools.and_then(|pools| document(place, pools)))?;
+            match pools {
+                Some(pools) if pools.iter().any(|own| own == pool) => users.push(format!("{kind} {name}")),
+                Some(_) => {}
+                None => users.push(format!("{kind} {name}, unreadable")),
             }
         }
     }
@@ -215,11 +246,16 @@ fn spec(row: &Row, name: &str) -> Result<PoolSpec, StoreError> {
 }
 
 fn from_row(row: &Row) -> Result<PoolRecord, StoreError> {
+    let name: String = row.try_get("name")?;
+    with_spec(row, spec(row, &name)?)
+}
+
+fn with_spec(row: &Row, spec: PoolSpec) -> Result<PoolRecord, StoreError> {
     let (id, name): (String, String) = (row.try_get("id")?, row.try_get("name")?);
     let version: i64 = row.try_get("version")?;
     Ok(PoolRecord {
         id: document(|| format!("pool {name}, column id"), &json(&id))?,
-        spec: spec(row, &name)?,
+        spec,
         version: version.unsigned_abs(),
         created: time(row.try_get("created")?),
         changed: time(row.try_get("changed")?),

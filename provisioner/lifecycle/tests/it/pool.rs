@@ -117,6 +117,64 @@ fn a_servicing_erases_by_no_less() {
 }
 
 #[test]
+fn a_servicing_heeds_the_pool_that_the_machine_was_given_in() {
+    let mut world = World::available();
+    world.machine = admit_in_pool(&world.machine, &Request::Assign(owner()), Some(Overwrite)).unwrap();
+    world.run_to_rest();
+    let erase = ServiceStep::Erase { disks: vec!["data".into()], method: Metadata };
+    let request = Request::Service(vec![ServiceStep::Inspect, erase]);
+    // The machine is of another pool by now, which says less, or nothing.
+    for least in [None, Some(Metadata)] {
+        let mut moved = World { machine: world.machine.clone(), ..World::available() };
+        moved.now = world.now;
+        moved.machine = admit_in_pool(&moved.machine, &request, least).unwrap();
+        let wish = moved.machine.want.service.clone().unwrap();
+        assert!(matches!(wish.steps[1], ServiceStep::Erase { method: Overwrite, .. }), "{least:?}");
+    }
+    // One that was admitted without a word of that.
+    world.request(&request).unwrap();
+    assert_eq!(told(&mut world), Overwrite);
+}
+
+/// A free machine whose disk `data` was left out of a release that wipes so, and is there again.
+fn left_unwiped(least: ErasePolicy) -> World {
+    let mut world = given_back(Some(least), Metadata, None);
+    world.run_to(StepName::Erase);
+    world.settle(&held());
+    world.request(&Request::SkipDisk { hold: 1, disk: "data".into() }).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.unwiped, ["data"]);
+    world.request(&Request::Disown { instance: INSTANCE }).unwrap();
+    world.machine.want.retired = false;
+    world
+}
+
+#[test]
+fn a_disk_that_was_left_out_is_made_up_for_by_no_less_than_it_was_to_be_wiped_by() {
+    let erase = ServiceStep::Erase { disks: vec!["data".into()], method: Metadata };
+    for least in [Metadata, Overwrite] {
+        let mut world = left_unwiped(least);
+        world.machine = admit_in_pool(&world.machine, &Request::Service(vec![erase.clone()]), None).unwrap();
+        assert_eq!(told(&mut world), least);
+        world.run_to_rest();
+        assert!(world.machine.state.unwiped.is_empty() && world.machine.state.unwiped_least.is_empty());
+    }
+    // So does the release of the next owner, whose pool asks for less.
+    let mut world = left_unwiped(Overwrite);
+    let unwiped = std::mem::take(&mut world.machine.state.unwiped);
+    world.machine = admit_in_pool(&world.machine, &Request::Assign(owner()), Some(Metadata)).unwrap();
+    world.run_to_rest();
+    world.machine.state.unwiped = unwiped;
+    world.request(&release(Metadata)).unwrap();
+    assert_eq!(told(&mut world), Overwrite);
+    // Of what an earlier version left out nobody knows.
+    world.machine.state.unwiped_least.clear();
+    assert_eq!(told(&mut world), Metadata);
+    world.run_to_rest();
+    assert!(world.machine.state.unwiped.is_empty());
+}
+
+#[test]
 fn the_next_owner_of_another_pool_is_not_bound() {
     let mut world = given_back(Some(Overwrite), Metadata, None);
     world.run_to_rest();

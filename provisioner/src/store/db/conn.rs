@@ -86,6 +86,11 @@ impl Conn {
         self.broken
     }
 
+    /// Whether it would answer at once: nobody who stopped waiting is still being answered on it.
+    pub(super) fn is_free(&self) -> bool {
+        if let Link::File(file) = &self.link { file.is_free() } else { true }
+    }
+
     /// Whether the database is one that may go away and come back.
     pub(in crate::store) fn is_postgres(&self) -> bool {
         matches!(self.link, Link::Postgres(_))

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, mpsc},
-    task::spawn_blocking,
+    task::{JoinHandle, spawn_blocking},
 };
 
 /// How many prepared statements are kept.
@@ -133,15 +133,18 @@ impl File {
 
     /// At most so many rows that a statement answers with.
     pub(super) async fn fetch(&self, statement: Statement, most: usize) -> Result<Vec<Row>, DbError> {
+        let (waits, waited_for) = waiter();
         let read = move |conn: &Connection| {
             let mut rows = Vec::new();
             each(conn, &statement, |row| {
                 rows.push(row);
-                rows.len() < most
+                rows.len() < most && waited_for()
             })?;
             Ok(rows)
         };
-        self.ask(read).await
+        let rows = self.ask(read).await;
+        drop(waits);
+        rows
     }
 
     /// All rows that a statement answers with, as they are read.
@@ -149,15 +152,20 @@ impl File {
         stream::once(Arc::clone(&self.0).lock_owned()).flat_map(move |conn| {
             let (tell, heard) = mpsc::channel(ON_THEIR_WAY);
             let statement = statement.clone();
-            spawn_blocking(move || {
+            let read = spawn_blocking(move || {
                 let done = each(&conn, &statement, |row| tell.blocking_send(Ok(row)).is_ok());
                 if let Err(error) = done {
                     // Whoever listened may be gone.
                     let _ = tell.blocking_send(Err(error));
                 }
             });
-            stream::unfold(heard, async |mut heard| heard.recv().await.map(|row| (row, heard)))
+            as_read(heard, read)
         })
+    }
+
+    /// Whether nobody reads on it: a thread may still do so for somebody who stopped waiting.
+    pub(super) fn is_free(&self) -> bool {
+        self.0.try_lock().is_ok()
     }
 
     /// Runs a word that begins or ends a transaction.
@@ -172,6 +180,22 @@ impl File {
         let conn: OwnedMutexGuard<Connection> = Arc::clone(&self.0).lock_owned().await;
         spawn_blocking(move || ask(&conn)).await.map_err(|_| nobody_answers())?
     }
+}
+
+/// What is dropped with whoever waits, and whether it is still there.
+fn waiter() -> (Arc<()>, impl Fn() -> bool + Send + 'static) {
+    let waits = Arc::new(());
+    let seen = Arc::downgrade(&waits);
+    (waits, move || seen.strong_count() > 0)
+}
+
+/// Rows as a thread reads them. One that died did not read all of them: that is an error, and no end.
+fn as_read(
+    heard: mpsc::Receiver<Result<Row, DbError>>,
+    read: JoinHandle<()>,
+) -> impl Stream<Item = Result<Row, DbError>> {
+    let rows = stream::unfold(heard, async |mut heard| heard.recv().await.map(|row| (row, heard)));
+    rows.chain(stream::once(read).filter_map(async |ended| ended.is_err().then(|| Err(nobody_answers()))))
 }
 
 /// Reads the rows of a statement until there are no more, or `take` wants no more.
@@ -288,6 +312,36 @@ mod tests {
         assert_eq!(file.fetch(all(), 3).await.unwrap().len(), 3);
         let wrong: Vec<_> = file.rows(sql("SELECT nothing FROM thing")).collect().await;
         assert!(matches!(&*wrong, [Err(_)]));
+    }
+
+    #[tokio::test]
+    async fn rows_whose_thread_died_are_not_all_of_them() {
+        for dies in [false, true] {
+            let (tell, heard) = mpsc::channel(ON_THEIR_WAY);
+            let read = spawn_blocking(move || {
+                let row = FileRow { names: Arc::new([]), cells: Vec::new() };
+                tell.blocking_send(Ok(Row::File(row))).ok();
+                assert!(!dies, "as it is wanted");
+            });
+            let rows: Vec<_> = as_read(heard, read).collect().await;
+            let lost =
+                rows.iter().filter_map(|row| row.as_ref().err()).map(DbError::kind).collect::<Vec<_>>();
+            assert_eq!((rows.len() - lost.len(), lost.len()), (1, usize::from(dies)));
+            assert!(lost.iter().all(|kind| *kind == DbErrorKind::Lost));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_read_to_its_end() {
+        let (_folder, file) = filled(1).await;
+        assert!(file.is_free());
+        let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+        {
+            let mut read = Box::pin(file.fetch(sql(endless), usize::MAX));
+            assert!(futures::poll!(&mut read).is_pending());
+            assert!(!file.is_free());
+        }
+        assert_eq!(file.fetch(sql("SELECT id FROM thing"), 9).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -51,10 +51,20 @@ impl Shared {
         }
     }
 
+    /// Takes out the connection that was used last and would answer at once; if there is none, the one that was used first.
+    fn take(&self) -> Option<(Conn, Instant)> {
+        let mut free = self.free();
+        if free.is_empty() {
+            return None;
+        }
+        let place = free.iter().rposition(|(conn, _)| conn.is_free()).unwrap_or(0);
+        Some(free.remove(place))
+    }
+
     /// A connection that works: the one that was used last, because its cache is the freshest.
     async fn connection(&self) -> Result<Conn, DbError> {
         loop {
-            let free = self.free().pop();
+            let free = self.take();
             // Nothing: the one that would be here was found broken, or was never needed.
             let Some((mut conn, since)) = free else { return Conn::open(self.target.clone()).await };
             if !self.target.is_server() || since.elapsed() < BELIEVED || conn.ping().await.is_ok() {

@@ -169,6 +169,39 @@ async fn a_machine_is_read_from_memory_until_somebody_else_may_have_written_it()
     assert_eq!(name().await, None);
 }
 
+#[test]
+fn audit_entries_whose_head_can_not_be_moved_are_taken_back() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE audit (seq INTEGER PRIMARY KEY, content TEXT NOT NULL, hash TEXT NOT NULL);
+         CREATE TABLE audit_head (one INTEGER PRIMARY KEY, entries INTEGER NOT NULL, hash TEXT NOT NULL);
+         INSERT INTO audit_head VALUES (1, 0, '0');
+         CREATE TABLE told (id INTEGER PRIMARY KEY, what INTEGER NOT NULL);
+         CREATE TRIGGER stuck BEFORE UPDATE ON audit_head BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+    )
+    .unwrap();
+    let audit = || {
+        let mut batch = Batch::new();
+        // More than one statement holds.
+        batch.audit(&vec![crate::samples::audit("ci"); 120]);
+        batch
+    };
+    let mut tell = Batch::new();
+    Deed::Tell(7).put(&mut tell);
+    let mut both = Batch::new();
+    Deed::Tell(8).put(&mut both);
+    both.audit(&[crate::samples::audit("ci")]);
+    let answers = batch::commit(&mut conn, &[audit(), tell, both]).unwrap();
+    assert!(matches!(&answers[..], [Err(_), Ok(_), Err(_)]), "{answers:?}");
+    assert!(matches!(&batch::commit(&mut conn, &[audit()]).unwrap()[..], [Err(_)]));
+    let count = |conn: &Connection, text: &str| conn.query_row(text, (), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(&conn, "SELECT COUNT(*) FROM audit"), 0);
+    assert_eq!(count(&conn, "SELECT SUM(what) FROM told"), 7);
+    conn.execute_batch("DROP TRIGGER stuck").unwrap();
+    assert!(matches!(&batch::commit(&mut conn, &[audit()]).unwrap()[..], [Ok(_)]));
+    assert_eq!(count(&conn, "SELECT entries FROM audit_head"), 120);
+}
+
 /// One statement of a batch on three rows, which each have a version and, if they like, one of three names.
 #[derive(Debug, Clone, Copy)]
 enum Deed {

@@ -51,6 +51,11 @@ async fn one_that_can_not_be_read_asks_for_the_most_and_keeps_its_limit() {
         assert_eq!(store.pool_quotas().await.unwrap()["gpu"].most, 3);
         assert_eq!(store.pool_list().await.unwrap(), []);
     }
+    let (broken, damaged) = store.pool_to_mend("gpu").await.unwrap().unwrap();
+    assert!(damaged);
+    assert_eq!(store.pool_update(&broken, &gpu.spec, NOW).await.unwrap(), Swap::Updated);
+    let mended = PoolRecord { version: 2, ..gpu.clone() };
+    assert_eq!(store.pool_to_mend("gpu").await.unwrap(), Some((mended, false)));
 }
 
 async fn what_names_a_pool_keeps_it() {
@@ -72,6 +77,30 @@ async fn what_names_a_pool_keeps_it() {
     store.user_insert(&UserRecord { pools, ..samples::user("ann", Role::Viewer) }).await.unwrap();
     let users = ["machine m1", "instance i1", "token ci", "user ann"].map(str::to_owned);
     assert_eq!(store.pool_delete(&gpu).await.unwrap(), PoolGone::Used(users.into()));
+    // An address of its own keeps it as well, and so does what may name it, and can't be read.
+    let own = pool("own", PoolSpec::default());
+    store.pool_insert(&PoolRecord { id: Uuid::from_u128(10), ..own.clone() }).await.unwrap();
+    let own = store.pool_find("own").await.unwrap().unwrap();
+    let address = NewAddress {
+        address: std::net::Ipv4Addr::new(10, 0, 0, 9),
+        network: "lab".into(),
+        subnet: "10.0.0.0/24".into(),
+        holder: Holder::Name("cp".into()),
+        pool: Some("own".into()),
+    };
+    store.address_claim(&address, NOW).await.unwrap();
+    assert_eq!(store.pool_delete(&own).await.unwrap(), PoolGone::Used(vec!["address cp".into()]));
+    assert!(store.address_release("cp").await.unwrap());
+    for (text, mend, user) in [
+        ("UPDATE instance SET spec = $1 WHERE name = 'i1'", json(&waits.spec), "instance i1, unreadable"),
+        ("UPDATE api_token SET pools = $1 WHERE name = 'ci'", json(&token.pools), "token ci, unreadable"),
+        ("UPDATE local_user SET pools = $1 WHERE name = 'ann'", json(&token.pools), "user ann, unreadable"),
+    ] {
+        store.writer.run(sql(text).bind("{")).await.unwrap();
+        assert_eq!(store.pool_delete(&own).await.unwrap(), PoolGone::Used(vec![user.to_owned()]));
+        store.writer.run(sql(text).bind(mend)).await.unwrap();
+    }
+    assert_eq!(store.pool_delete(&own).await.unwrap(), PoolGone::Done);
     // Who names none waits for the default one.
     let default = PoolRecord { id: Uuid::from_u128(9), ..pool("default", PoolSpec::default()) };
     store.pool_insert(&default).await.unwrap();

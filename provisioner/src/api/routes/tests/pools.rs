@@ -137,3 +137,25 @@ async fn what_is_wrong_with_a_policy_is_named() {
         assert!(status == StatusCode::NOT_FOUND && text.contains("billet pool create none"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_policy_that_can_not_be_read_is_said_anew_whole_or_taken_away() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let store = &world.service.store;
+    for mends in [true, false] {
+        let made = world.ask(Some(&admin), &Method::POST, paths::POOLS, r#"{"name":"own"}"#).await;
+        assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+        store.pool_spoil("own").await;
+        let part = r#"{"erase":null}"#;
+        let (status, _, text) = sent(&world, &admin, &Method::PATCH, ("*", part)).await;
+        assert!(status == StatusCode::CONFLICT && text.contains("max_machines"), "{status} {text}");
+        if mends {
+            let whole = r#"{"erase":null,"max_machines":null}"#;
+            let (status, _, text) = sent(&world, &admin, &Method::PATCH, ("*", whole)).await;
+            assert_eq!(status, StatusCode::OK, "{text}");
+        }
+        let (status, _, text) = sent(&world, &admin, &Method::DELETE, ("*", "")).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{text}");
+    }
+}
