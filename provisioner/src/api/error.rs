@@ -20,6 +20,13 @@ const LOST: &str = "database";
 /// The word for a request that is under way already.
 pub(super) const IN_FLIGHT: &str = "in-flight";
 
+/// The word for what a stop kept from being begun.
+pub(super) const STOPPING: &str = "stopping";
+
+/// Marks an answer to what was not begun, so that it may be asked for again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotBegun;
+
 /// What is told then.
 const NO_DATABASE: &str =
     "the service can't reach its database; nothing was changed, and it may be asked again soon";
@@ -119,7 +126,13 @@ impl IntoResponse for ApiError {
         let later =
             self.0.kind == LOST || self.0.kind == IN_FLIGHT || status == StatusCode::TOO_MANY_REQUESTS;
         let again = later.then_some([(header::RETRY_AFTER, AGAIN)]);
-        (status, again, [(header::CONTENT_TYPE, "application/problem+json")], Json(self.0)).into_response()
+        let not_begun = self.0.kind == STOPPING;
+        let problem = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, again, problem, Json(self.0)).into_response();
+        if not_begun {
+            response.extensions_mut().insert(NotBegun);
+        }
+        response
     }
 }
 

@@ -46,8 +46,9 @@ pub(crate) async fn login(
     let (parts, body) = request.into_parts();
     let again = Request::from_parts(parts.clone(), body);
     let Body(asked) = Body::<Login>::from_request(again, &()).await?;
+    let tracked = Arc::clone(&service);
     // Of its own, so that whoever goes away is counted and taken down all the same.
-    match tokio::spawn(judged(service, parts, asked)).await {
+    match tracked.deeds.spawn(judged(service, parts, asked)).await {
         Ok(answer) => answer,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(ApiError::internal(&error)),
@@ -150,16 +151,32 @@ pub(super) async fn begun(
     user: Option<UserRecord>,
 ) -> Result<Option<(UserRecord, LoggedIn)>, ApiError> {
     let Some(user) = user else { return Ok(None) };
-    let now = clock::now();
+    check_room(service, &user.name)?;
+    opened(service, user).await
+}
+
+/// Whether a user may log in once more; it counts as done.
+///
+/// # Errors
+/// 429 when they did so too often.
+pub(super) fn check_room(service: &Service, user: &str) -> Result<(), ApiError> {
     // Each is an entry of the audit log that stays for ever.
-    if !service.audit.may_change(&format!("log-ins of {}", user.name), now) {
+    if !service.audit.may_change(&format!("log-ins of {user}"), clock::now()) {
         let detail = format!(
-            "user `{}` logged in more than {} times in ten minutes; go on later, or keep the token",
-            user.name,
+            "user `{user}` logged in more than {} times in ten minutes; go on later, or keep the token",
             crate::audit::CHANGES
         );
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "limit", detail));
     }
+    Ok(())
+}
+
+/// Begins a log-in for which there is room.
+pub(super) async fn opened(
+    service: &Service,
+    user: UserRecord,
+) -> Result<Option<(UserRecord, LoggedIn)>, ApiError> {
+    let now = clock::now();
     let expires = now.saturating_add(service.config.api.session).unwrap_or(Timestamp::MAX);
     let secret: Secret = first_start::first_token().map_err(|error| ApiError::internal(&error))?;
     let hash = sha256_hex(secret.reveal());

@@ -3,10 +3,10 @@
 //! done, and what is answered is kept behind it, for a day.
 //!
 //! A process that dies in between leaves a claim without an answer: whoever sends it again is told to look, and nothing is
-//! ever done twice. A refusal (4xx) did nothing, so that the name is free again. After an outage (503), which may have come
+//! ever done twice. A refusal (4xx) did nothing, so that the name is free again, as it is after what a stop kept from being begun. After another outage (503), which may have come
 //! before or after it was done, whoever sends it again is told to look at once; any other answer stands.
 
-use super::error::{ApiError, IN_FLIGHT};
+use super::error::{ApiError, IN_FLIGHT, NotBegun};
 use crate::{
     clock,
     keys::sha256_hex,
@@ -132,7 +132,8 @@ impl Once {
             Ok(body) => body,
             Err(error) => return ApiError::internal(&error).into_response(),
         };
-        let done = if parts.status.is_client_error() {
+        let not_begun = parts.extensions.get::<NotBegun>().is_some();
+        let done = if parts.status.is_client_error() || not_begun {
             store.idempotency_release(key).await
         } else {
             store.idempotency_keep(key, &kept(&parts, &body)).await

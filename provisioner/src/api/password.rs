@@ -4,7 +4,7 @@ use super::{
     auth::still_held,
     caller::Caller,
     error::{ApiError, Body},
-    login::{begun, busy, limited},
+    login::{busy, check_room, limited, opened},
     users::{check_password, found, hashed, stale},
     validate::Fields,
 };
@@ -70,6 +70,8 @@ pub(crate) async fn change(
         }
     }
     let next = UserRecord { password: hashed(&service, body.new).await?, ..before.clone() };
+    // What would refuse the new log-in is asked before anything is changed.
+    check_room(&service, name)?;
     still_held().await?;
     match service.store.user_update(&before, &next).await? {
         UserSwap::Updated => tracing::info!(user = name, "a user changed the own password"),
@@ -77,8 +79,15 @@ pub(crate) async fn change(
         UserSwap::Stale | UserSwap::Last => return Err(stale(name)),
     }
     let next = UserRecord { version: before.version + 1, ..next };
-    match begun(&service, Some(next)).await? {
-        Some((_, answer)) => Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()),
-        None => Err(stale(name)),
+    match opened(&service, next).await {
+        Ok(Some((_, answer))) => Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()),
+        Ok(None) => Err(changed(StatusCode::CONFLICT, "conflict")),
+        Err(error) => Err(changed(error.status(), "internal")),
     }
+}
+
+/// The password is another, and no log-in came of it: nobody is to think that the old one is still good.
+fn changed(status: StatusCode, kind: &str) -> ApiError {
+    let detail = "your password was changed and all your log-ins ended, but no new one could be begun; log in with the new password";
+    ApiError::new(status, kind, detail)
 }

@@ -5,7 +5,10 @@
 
 mod parts;
 
-use super::error::{ApiError, Query};
+use super::{
+    auth::still_held,
+    error::{ApiError, Query},
+};
 use crate::{
     clock,
     service::{Service, ServiceError},
@@ -45,6 +48,12 @@ pub(crate) async fn show(
 ) -> Result<Response, ApiError> {
     // Nobody closes it.
     let _making = MAKING.acquire().await.ok();
+    still_held().await?;
+    made(&service, &asked).await
+}
+
+/// Makes it, for whoever may have it.
+async fn made(service: &Arc<Service>, asked: &Asked) -> Result<Response, ApiError> {
     // One that is not there is a mistake; one that can't be read is what the bundle is for.
     if let Some(key) = &asked.machine
         && let Err(error @ ServiceError::NotFound { .. }) = service.machine(key).await
@@ -53,10 +62,10 @@ pub(crate) async fn show(
     }
     let now = clock::now();
     let mut bundle = Bundle::default();
-    parts::of_process(&mut bundle, &service, now).await;
-    parts::of_site(&mut bundle, &service).await;
+    parts::of_process(&mut bundle, service, now).await;
+    parts::of_site(&mut bundle, service).await;
     if let Some(key) = &asked.machine {
-        parts::of_machine(&mut bundle, &service, key).await;
+        parts::of_machine(&mut bundle, service, key).await;
     }
     let folder = format!("billet-support-{}", now.strftime("%Y%m%dT%H%M%SZ"));
     let name = format!("attachment; filename=\"{folder}.tar.gz\"");

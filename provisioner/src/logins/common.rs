@@ -4,7 +4,10 @@
 //! Judged by its parts, since no list of leaked passwords has many as long as ours have to be; guessers put the short ones
 //! together. Pure. Deliberately not here: how long a password has to be (`password`).
 
-/// Fewest characters that nobody would try first. A word is none of them.
+use std::collections::BTreeSet;
+
+/// Fewest letters that nobody would try first, or half of what there has to be together with digits and signs. A word is none
+/// of them.
 const OWN: usize = 5;
 
 /// Fewest different characters.
@@ -144,6 +147,7 @@ const ROWS: &[&str] = &[
     "1q2w3e4r5t6y7u8i9o0p",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
     "qazwsxedcrfvtgbyhnujm",
+    "!@#$%^&*()",
 ];
 
 /// What is wrong with a password that somebody would try among the first.
@@ -160,7 +164,8 @@ pub(crate) fn common(password: &str, user: &str) -> Option<&'static str> {
             "it says the same again and again; use several words that have nothing to do with each other",
         );
     }
-    if own(password, user) < OWN {
+    let (letters, parts) = own(password, user);
+    if letters < OWN && letters + parts < 2 * OWN {
         return Some(
             "it is made of what is tried first (words of leaked passwords, rows of keys, counting, the user's name); use several words that have nothing to do with each other",
         );
@@ -168,26 +173,43 @@ pub(crate) fn common(password: &str, user: &str) -> Option<&'static str> {
     None
 }
 
-/// How many characters are of no word, no row and no name. Digits are read as letters, and as what they are.
-fn own(password: &str, user: &str) -> usize {
+/// How many letters, and how many digits and signs, are of no word, no row, no name and no year. Digits are read as letters,
+/// and as what they are. A row or a year counts as one sign, and so does each digit or sign that did not follow the same
+/// character before.
+fn own(password: &str, user: &str) -> (usize, usize) {
     let lower: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
     let letters: Vec<char> = lower.iter().copied().map(unmasked).collect();
     let name = Some(user).filter(|name| name.len() >= 3);
-    let (mut at, mut own) = (0, 0);
+    let (mut at, mut own, mut parts) = (0, 0, 0);
+    let mut pairs = BTreeSet::new();
     while at < lower.len() {
         let words = WORDS.iter().copied().chain(name);
         let word = words.filter(|word| begins(&lower[at..], word) || begins(&letters[at..], word));
-        let longest = word.map(str::len).chain(run(&lower[at..])).max();
-        match longest {
-            Some(length) => at += length,
-            None => {
-                // What stands between words, and years behind them, is nobody's own.
-                own += usize::from(lower[at].is_alphabetic());
-                at += 1;
-            }
+        let word = word.map(str::len).max();
+        let row = run(&lower[at..]).into_iter().chain(year(&lower, at)).max();
+        if let Some(length) = word.max(row) {
+            parts += usize::from(word < row);
+            at += length;
+            continue;
         }
+        let pair = (at.checked_sub(1).map(|before| lower[before]), lower[at]);
+        if lower[at].is_alphabetic() {
+            own += 1;
+        } else if !lower[at].is_whitespace() && pairs.insert(pair) {
+            parts += 1;
+        }
+        at += 1;
     }
-    own
+    (own, parts)
+}
+
+/// The length of a year that stands by itself: digits on neither side.
+fn year(text: &[char], at: usize) -> Option<usize> {
+    const LENGTH: usize = 4;
+    let digit = |at: usize| text.get(at).is_some_and(char::is_ascii_digit);
+    let alone = !at.checked_sub(1).is_some_and(digit) && !digit(at + LENGTH);
+    let century = text.get(at..at + 2).is_some_and(|two| two == ['1', '9'] || two == ['2', '0']);
+    (alone && century && digit(at + 2) && digit(at + 3)).then_some(LENGTH)
 }
 
 fn begins(text: &[char], word: &str) -> bool {
@@ -254,8 +276,33 @@ mod tests {
             "billet-admin-1",
             "annemarie2026!",
             "ZYXWVUTSRQPO",
+            "password1212121212",
+            "password19841231",
+            "Password!@#$%^&*()",
+            "Summer2024Winter2025!",
+            "abcPassword123!",
+            "password 2024-12-25",
         ] {
             assert!(common(password, "annemarie").is_some(), "{password}");
+        }
+    }
+
+    /// Generated passwords as `openssl rand` prints them, of digits, and of signs.
+    #[test]
+    fn what_is_random_is_taken() {
+        use sha2::{Digest, Sha256};
+        let base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for (alphabet, length) in
+            [("0123456789abcdef", 16), (base64, 16), ("0123456789", 16), ("0123456789!#%&()*+,-./:;<=>?", 14)]
+        {
+            let alphabet: Vec<char> = alphabet.chars().collect();
+            for number in 0..2000_u32 {
+                let random = Sha256::digest(number.to_be_bytes());
+                let pairs = random.chunks(2).map(|two| usize::from(two[0]) * 256 + usize::from(two[1]));
+                let password: String =
+                    pairs.take(length).map(|pair| alphabet[pair % alphabet.len()]).collect();
+                assert_eq!(common(&password, "ann"), None, "{password}");
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! What somebody sends, follows and waits for, which may take long: a right that they lose meanwhile ends it.
 
 use super::{
-    super::{caller::Caller, error::ApiError},
+    super::{
+        caller::Caller,
+        error::{ApiError, STOPPING},
+    },
     expired, unauthorized,
 };
 use crate::{
@@ -65,7 +68,7 @@ impl Held {
     async fn check(&self) -> Result<(), ApiError> {
         if self.service.stopping.is_cancelled() {
             let detail = "the service is stopping, so this was not begun any more; ask again in a minute";
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail));
+            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, detail));
         }
         if self.caller.0.is_expired(clock::now()) {
             return Err(expired(&self.caller.0));

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, io::Read};
 /// The files of a bundle, by their names within its folder.
 async fn made(service: &Arc<Service>, machine: Option<&str>) -> BTreeMap<String, String> {
     let asked = Asked { machine: machine.map(Into::into) };
-    let answer = show(State(Arc::clone(service)), Query(asked)).await.unwrap();
+    let answer = super::made(service, &asked).await.unwrap();
     assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/gzip");
     let packed = axum::body::to_bytes(answer.into_body(), 1 << 24).await.unwrap();
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&*packed));
@@ -111,4 +111,12 @@ async fn of_a_sick_database_it_says_what_could_not_be_read() {
     for part in ["database.json", "machines.json", "audit.json", "metrics.txt", "machine/machine.json"] {
         assert!(readme.contains(&format!("  {part}: the ")), "{part}: {readme}");
     }
+}
+
+#[tokio::test]
+async fn after_the_wait_nobody_gets_one_who_has_no_right_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = app::tests::service(folder.path()).await;
+    let refused = show(State(service), Query(Asked::default())).await.unwrap_err();
+    assert_eq!(refused.status().as_u16(), 500, "it was asked for outside of a request that was let in");
 }

@@ -65,9 +65,10 @@ pub(super) async fn password(
     let new = password::of_new_user(environment, ui, asked.password_file.as_deref())?;
     let done = client.change_password(&PasswordChange { old, new }).await?;
     kept.token = Some(done.secret);
-    connection::write(&path, &kept).map_err(|error| {
-        error.with_hint("the password was changed all the same; log in with it by `billet login`")
-    })?;
+    if let Err(error) = connection::write(&path, &kept) {
+        let error = unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?).await;
+        return Err(error.with_hint("the password was changed all the same; log in with it by `billet login`"));
+    }
     ui.done("the password is changed; all other log-ins of yours ended")
 }
 
