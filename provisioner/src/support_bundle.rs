@@ -1,9 +1,11 @@
 //! A support bundle as a file: parts under one folder, each bounded, and a list of what could not be read and why.
 //! Pure; what goes into it is `api::support`'s.
 
+use crate::text::without_secrets;
 use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use std::{fmt::Write, io};
 
 /// Most bytes of one part, before it is packed.
@@ -25,8 +27,10 @@ pub(crate) struct Bundle {
 impl Bundle {
     /// Adds a document, or why there is none.
     pub(crate) fn json<T: Serialize>(&mut self, name: &str, read: Result<T, String>) {
-        let text =
-            read.and_then(|value| serde_json::to_vec_pretty(&value).map_err(|error| error.to_string()));
+        let text = read.and_then(|value| {
+            let value = serde_json::to_value(&value).map(cleaned);
+            value.and_then(|value| serde_json::to_vec_pretty(&value)).map_err(|error| error.to_string())
+        });
         match text {
             Ok(text) => self.bytes(name, text),
             Err(why) => self.lacks(name, why),
@@ -49,7 +53,7 @@ impl Bundle {
     }
 
     fn lacks(&mut self, name: &str, why: String) {
-        self.missing.push((name.to_owned(), why));
+        self.missing.push((name.to_owned(), without_secrets(&why)));
     }
 
     fn readme(&self, version: &str, at: Timestamp) -> String {
@@ -86,6 +90,18 @@ impl Bundle {
     }
 }
 
+/// A document none of whose texts has a URL with a login or a signature.
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_secrets(&text)),
+        Value::Array(items) => items.into_iter().map(cleaned).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (without_secrets(&name), cleaned(value))).collect()
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,13 +123,19 @@ mod tests {
     fn it_says_what_is_in_it_and_what_is_not() {
         let mut bundle = Bundle::default();
         bundle.json("a.json", Ok(serde_json::json!({"one": 1})));
+        let urls = serde_json::json!([{"a": "https://u:secret@h/x?Signature=secret"}, 7]);
+        bundle.json("urls.json", Ok(urls));
         bundle.json::<()>("b.json", Err("the database does not answer".into()));
         bundle.text("log.txt", Ok("a line\n".into()));
         bundle.text("long.txt", Ok("x".repeat(MOST + 1)));
         let packed = bundle.packed("billet-support", "0.1.0", Timestamp::UNIX_EPOCH).unwrap();
         let files = unpacked(&packed);
         let names: Vec<_> = files.keys().map(String::as_str).collect();
-        assert_eq!(names, ["billet-support/README.txt", "billet-support/a.json", "billet-support/log.txt"]);
+        let all =
+            ["README.txt", "a.json", "log.txt", "urls.json"].map(|name| format!("billet-support/{name}"));
+        assert_eq!(names, all);
+        let urls: Value = serde_json::from_str(&files["billet-support/urls.json"]).unwrap();
+        assert_eq!(urls, serde_json::json!([{"a": "https://h/x?…"}, 7]));
         assert_eq!(files["billet-support/a.json"], "{\n  \"one\": 1\n}");
         let readme = &files["billet-support/README.txt"];
         for told in [

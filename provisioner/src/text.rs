@@ -63,11 +63,9 @@ fn cleaned(text: &str, queries: bool) -> String {
     while let Some(at) = rest.find("://") {
         let (before, behind) = rest.split_at(at + 3);
         out.push_str(before);
+        let behind = &behind[login(behind)..];
         let end = behind.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c)).unwrap_or(behind.len());
         let (url, after) = behind.split_at(end);
-        let path = url.find(['/', '?', '#']).unwrap_or(url.len());
-        let host = url[..path].rfind('@').map_or(0, |at| at + 1);
-        let url = &url[host..];
         match url.split_once('?').filter(|_| queries) {
             Some((before, _)) => {
                 out.push_str(before);
@@ -79,6 +77,18 @@ fn cleaned(text: &str, queries: bool) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// How long user and password are at the beginning of this. A password may have in it, against RFC 3986, what ends a host or a
+/// quotation: whatever has a colon before an `@` counts as one, also where that takes too much of a path.
+fn login(text: &str) -> usize {
+    let end = text.find(|c: char| c.is_whitespace() || "\"<>".contains(c)).unwrap_or(text.len());
+    let Some(last) = text[..end].rfind('@') else { return 0 };
+    if text[..last].contains(':') {
+        return last + 1;
+    }
+    let path = text[..end].find(['/', '?', '#']).unwrap_or(end);
+    text[..path].rfind('@').map_or(0, |at| at + 1)
 }
 
 #[cfg(test)]
@@ -97,6 +107,14 @@ mod tests {
             ("https://a/b@1.bin", "https://a/b@1.bin"),
             ("https://[::1]:8/x", "https://[::1]:8/x"),
             ("://", "://"),
+            ("https://u:pa'ss@h/x", "https://h/x"),
+            ("https://u:pa/ss@h/x", "https://h/x"),
+            ("https://u:12/ss@h/x", "https://h/x"),
+            ("'https://u:p?a#s`s@h/x' failed", "'https://h/x' failed"),
+            ("https://u'v@h/x", "https://h/x"),
+            ("https://u:p@a:1/x, https://u:p/q@b", "https://a:1/x, https://b"),
+            ("{\"a\":\"https://u:p@h\",\"b\":\"c@d\"}", "{\"a\":\"https://h\",\"b\":\"c@d\"}"),
+            ("oci://a/b@sha256:00", "oci://a/b@sha256:00"),
         ] {
             assert_eq!(without_logins(text), told);
             assert_eq!(without_secrets(text), told);

@@ -88,6 +88,11 @@ pub enum ClientError {
         /// For how long.
         seconds: u64,
     },
+    /// A stream ended before it began.
+    #[error(
+        "the stream of changes ended before it began; a proxy may be between, or the service is being restarted"
+    )]
+    Ended,
     /// The connection broke in the middle.
     #[error("the connection to {url} broke in the middle: {why}; see the service's log and try again")]
     Broken {
@@ -158,7 +163,8 @@ impl ClientError {
             | Self::TimedOut { .. }
             | Self::Broken { .. }
             | Self::Late { .. }
-            | Self::Silent { .. } => true,
+            | Self::Silent { .. }
+            | Self::Ended => true,
             Self::Problem(problem) if problem.kind.starts_with("bmc-") => false,
             _ => matches!(self.status(), Some(429 | 502..=504)),
         }

@@ -34,7 +34,7 @@ impl TlsSettings {
 
     /// The settings for one client. What it remembers of its sessions is its own: clients that shared it would spare
     /// the server the handshakes that it has with clients on computers of their own.
-    fn of_one_client(&self) -> rustls::ClientConfig {
+    pub(crate) fn of_one_client(&self) -> rustls::ClientConfig {
         let mut config = self.0.clone();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         config

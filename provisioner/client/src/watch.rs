@@ -4,6 +4,7 @@
 //! and again after each [`WatchEvent::Reset`]: what the list does not have comes behind it.
 
 use crate::{Client, ClientError, answer, bmc_parts::WATCH_TIMEOUT, rest::word, sse};
+use futures::future::{BoxFuture, FutureExt};
 use provisioner_api::{
     WATCH_BEGAN, WATCH_CHANGED, WATCH_DELETED, WATCH_LEFT, WATCH_RESET, WatchChange, WatchKind, WatchReset,
     paths,
@@ -11,15 +12,17 @@ use provisioner_api::{
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::de::DeserializeOwned;
 use std::{
+    fmt,
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// What the service has for the place in the stream (HTML Living Standard, section 9.2.4).
 const LAST: &str = "last-event-id";
 
-/// When nothing comes for so long, the connection is dead: the service shows that it is alive each 15 s.
+/// When nothing comes for so long, not even the head of the answer, the connection is dead: the service shows that it is alive
+/// each 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// How long is waited before the first and, at the most, before any other try to connect again.
@@ -84,6 +87,8 @@ pub struct Watch {
     filter: WatchFilter,
     /// The place behind all that was told; none: it did not begin yet.
     place: Option<String>,
+    /// A connection under way: it goes on when [`Watch::next`] is dropped and called again.
+    connecting: Option<Connecting>,
     connected: Option<Connected>,
     retry: Retry,
     /// Whether it was told that there is no connection.
@@ -95,13 +100,39 @@ struct Connected {
     response: Response,
     events: sse::Events,
     since: Instant,
+    /// When something came of it last. Silence goes on while nobody reads.
+    heard: Instant,
+}
+
+/// A connection under way.
+struct Connecting(BoxFuture<'static, Result<Response, ClientError>>);
+
+impl Connecting {
+    /// One whose answer begins in time.
+    fn new(sent: impl Future<Output = Result<Response, ClientError>> + Send + 'static) -> Self {
+        Self::within(SILENCE, sent)
+    }
+
+    fn within(
+        patience: Duration,
+        sent: impl Future<Output = Result<Response, ClientError>> + Send + 'static,
+    ) -> Self {
+        let sent = timeout(patience, sent);
+        Self(async move { sent.await.unwrap_or_else(|_| Err(silent())) }.boxed())
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connecting")
+    }
 }
 
 impl Client {
     /// Watches what changes. Nothing is asked before [`Watch::next`].
     pub fn watch(&self, filter: WatchFilter) -> Watch {
         let (client, retry) = (self.clone(), Retry::default());
-        Watch { client, filter, place: None, connected: None, retry, told: false }
+        Watch { client, filter, place: None, connecting: None, connected: None, retry, told: false }
     }
 }
 
@@ -110,7 +141,8 @@ impl Watch {
     ///
     /// # Errors
     /// Before [`WatchEvent::Began`] whatever refuses the stream: 404 says that the service is older than it, 429 that this
-    /// token has too many. After that only what no patience mends, such as 401 for a token that expired.
+    /// token has too many; [`ClientError::Silent`] and [`ClientError::Ended`] that nothing comes of it, such as when a proxy
+    /// holds it back. After that only what no patience mends, such as 401 for a token that expired.
     pub async fn next(&mut self) -> Result<WatchEvent, ClientError> {
         loop {
             let Some(connected) = &mut self.connected else {
@@ -133,11 +165,19 @@ impl Watch {
                 Err(error) => return Err(error),
             };
             self.lose();
-            if let (Some(error), Some(_)) = (lost, &self.place) {
+            if !self.goes_on() {
+                return Err(lost.unwrap_or(ClientError::Ended));
+            }
+            if let Some(error) = lost {
                 self.told = true;
                 return Ok(WatchEvent::Broken(error));
             }
         }
+    }
+
+    /// Whether it began, so that it can go on from where it was.
+    fn goes_on(&self) -> bool {
+        self.retry.began && self.place.is_some()
     }
 
     /// Takes down that the connection is gone.
@@ -152,18 +192,27 @@ impl Watch {
         if let Some(due) = self.retry.due {
             sleep_until(due).await;
         }
-        match answer::send(self.request()?).await {
+        if self.connecting.is_none() {
+            self.connecting = Some(Connecting::new(answer::send(self.request()?)));
+        }
+        let Some(Connecting(answer)) = &mut self.connecting else { return Ok(None) };
+        let answer = answer.await;
+        self.connecting = None;
+        match answer {
             Ok(response) => {
                 let (events, since) = (sse::Events::default(), Instant::now());
-                self.connected = Some(Connected { response, events, since });
+                self.connected = Some(Connected { response, events, since, heard: since });
                 Ok(None)
             }
-            Err(error) if error.is_transient() && self.place.is_some() => {
+            Err(error) if error.is_transient() && self.goes_on() => {
                 self.retry.lost(Instant::now(), false, random());
                 let news = !std::mem::replace(&mut self.told, true);
                 Ok(news.then_some(WatchEvent::Broken(error)))
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.retry.lost(Instant::now(), false, random());
+                Err(error)
+            }
         }
     }
 
@@ -207,9 +256,10 @@ impl Connected {
             if let Some(event) = self.events.next().map_err(|error| garbled(&error.to_string()))? {
                 return Ok(Some(event));
             }
-            let silent = ClientError::Silent { seconds: SILENCE.as_secs() };
-            let piece = timeout(SILENCE, self.response.chunk()).await.map_err(|_| silent)?;
+            let piece =
+                timeout_at(self.heard + SILENCE, self.response.chunk()).await.map_err(|_| silent())?;
             let Some(bytes) = piece.map_err(ClientError::broken)? else { return Ok(None) };
+            self.heard = Instant::now();
             self.events.push(&bytes);
         }
     }
@@ -252,6 +302,10 @@ fn read<T: DeserializeOwned>(data: &str) -> Result<T, ClientError> {
     serde_json::from_str(data).map_err(|error| garbled(&error.to_string()))
 }
 
+fn silent() -> ClientError {
+    ClientError::Silent { seconds: SILENCE.as_secs() }
+}
+
 fn garbled(why: &str) -> ClientError {
     ClientError::Garbled { url: "the stream of changes".to_owned(), why: why.to_owned() }
 }
@@ -259,6 +313,100 @@ fn garbled(why: &str) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Connection;
+    use provisioner_api::Secret;
+    use std::{
+        future::pending,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::oneshot,
+    };
+
+    fn ca() -> String {
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap().cert.pem()
+    }
+
+    fn watch() -> Watch {
+        let url = "https://127.0.0.1:1".to_owned();
+        let connection = Connection { url, token: Secret::new("token"), ca_pem: ca() };
+        Client::new(&connection).unwrap().watch(WatchFilter::default())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_begins_is_given_up() {
+        let mut watch = watch();
+        watch.connecting = Some(Connecting::within(Duration::from_millis(1), pending()));
+        let error = watch.next().await.unwrap_err();
+        assert!(matches!(error, ClientError::Silent { .. }) && error.is_transient(), "{error}");
+        // Once it began, that is told, and tried on.
+        (watch.retry.began, watch.place) = (true, Some("a-1".to_owned()));
+        watch.connecting = Some(Connecting::within(Duration::from_millis(1), pending()));
+        assert!(matches!(watch.next().await, Ok(WatchEvent::Broken(ClientError::Silent { .. }))));
+    }
+
+    /// Tells that it was dropped.
+    struct Dropped(Arc<AtomicBool>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_under_way_outlives_who_stops_waiting() {
+        let (answer, answered) = oneshot::channel();
+        let gone = Arc::new(AtomicBool::new(false));
+        let dropped = Dropped(Arc::clone(&gone));
+        let mut watch = watch();
+        watch.connecting = Some(Connecting::new(async move {
+            let _dropped = dropped;
+            answered.await.unwrap()
+        }));
+        for _ in 0..3 {
+            assert!(timeout(Duration::ZERO, watch.next()).await.is_err());
+            assert!(!gone.load(Ordering::Relaxed));
+        }
+        answer.send(Err(ClientError::Ended)).unwrap();
+        assert!(matches!(watch.next().await, Err(ClientError::Ended)));
+        assert!(gone.load(Ordering::Relaxed));
+    }
+
+    /// An answer whose body never comes; the connection is with it.
+    async fn answer() -> (Response, tokio::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n";
+        let served = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            assert!(stream.read(&mut asked).await.unwrap() > 0);
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream
+        };
+        let tls = crate::tls::TlsSettings::new(ca().as_bytes()).unwrap();
+        let http = reqwest::Client::builder().tls_backend_preconfigured(tls.of_one_client());
+        let http = http.no_proxy().build().unwrap();
+        let (response, stream) = tokio::join!(http.get(url).send(), served);
+        (response.unwrap(), stream)
+    }
+
+    #[tokio::test]
+    async fn silence_goes_on_while_nobody_reads() {
+        let (response, _stream) = answer().await;
+        let since = Instant::now();
+        let heard = since.checked_sub(SILENCE).unwrap();
+        let mut connected = Connected { response, events: sse::Events::default(), since, heard };
+        // At once: whoever asked before and stopped waiting did not begin it anew.
+        let read = timeout(SILENCE / 2, connected.read()).await.unwrap();
+        assert!(matches!(read, Err(ClientError::Silent { .. })), "{read:?}");
+    }
 
     #[test]
     fn pauses_grow_to_their_bound_and_are_short_again_after_a_good_connection() {

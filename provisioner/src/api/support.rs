@@ -56,7 +56,8 @@ pub(crate) async fn show(
 async fn made(service: &Arc<Service>, asked: &Asked) -> Result<Response, ApiError> {
     // One that is not there is a mistake; one that can't be read is what the bundle is for.
     if let Some(key) = &asked.machine
-        && let Err(error @ ServiceError::NotFound { .. }) = service.machine(key).await
+        && let looked = tokio::time::timeout(parts::PATIENCE, service.machine(key)).await
+        && let Ok(Err(error @ ServiceError::NotFound { .. })) = looked
     {
         return Err(error.into());
     }

@@ -28,6 +28,10 @@ pub(super) fn shown(headers: &HeaderMap, version: &str, object: &impl Serialize)
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
+    // For this caller alone, and asked for each time: what is shown depends on who asks, and rights may end (RFC 9111).
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("authorization"));
     response
 }
 
@@ -81,6 +85,8 @@ mod tests {
             let answer = shown(&headers, "\"ab-7\"", &"x");
             assert_eq!(answer.status().as_u16(), status, "{has}");
             assert_eq!(answer.headers()[header::ETAG], *tag);
+            assert_eq!(answer.headers()[header::CACHE_CONTROL], "private, no-cache");
+            assert_eq!(answer.headers()[header::VARY], "authorization");
         }
         assert_eq!(shown(&asked(&["\"x\"", "*"]), "\"ab-7\"", &"x").status(), StatusCode::NOT_MODIFIED);
         let other = shown(&asked(&[]), "\"ab-7\"", &"y");

@@ -12,6 +12,11 @@ const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Why there is no stream of changes, for people; nothing where that is for the next question to tell.
 pub(super) fn absent(error: &ClientError) -> Option<&'static str> {
+    if matches!(error, ClientError::Silent { .. } | ClientError::Ended | ClientError::Broken { .. }) {
+        return Some(
+            "nothing comes of the stream of changes, maybe since a proxy holds it back; the service is asked again and again",
+        );
+    }
     match error.status()? {
         404 => Some("the service does not tell of changes, as older ones don't; it is asked again and again"),
         429 => Some("this token watches as much as it may already; the service is asked again and again"),
@@ -60,8 +65,8 @@ impl Bell {
                 }
                 Ok(Ok(_)) => self.hears = true,
                 Ok(Err(error)) => {
-                    // What is only not there just now is tried again, but for one that is refused for its number.
-                    if !error.is_transient() || error.status() == Some(429) {
+                    // What is only not there just now is tried again, but not what was said not to tell.
+                    if !error.is_transient() || absent(&error).is_some() {
                         self.watch = None;
                     }
                     self.hears = false;

@@ -183,6 +183,7 @@ impl CliError {
                 | ClientError::Untrusted { .. }
                 | ClientError::TimedOut { .. }
                 | ClientError::Silent { .. }
+                | ClientError::Ended
                 | ClientError::Broken { .. },
             ) => Some(self.to_string()),
             Self::Client(error) => Some(chain(error)),
@@ -204,6 +205,7 @@ fn client_code(error: &ClientError) -> u8 {
             | ClientError::Untrusted { .. }
             | ClientError::TimedOut { .. }
             | ClientError::Silent { .. }
+            | ClientError::Ended
             | ClientError::Broken { .. } => 6,
             ClientError::File { .. }
             | ClientError::BadUrl { .. }

@@ -1,5 +1,6 @@
 //! The last lines of the log, in memory: a few hundred KiB, whatever is logged. Older lines go when newer ones come.
 
+use crate::text::without_secrets;
 use std::{
     collections::VecDeque,
     io::{self, Write},
@@ -11,8 +12,11 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Most bytes of all lines.
 const MOST: usize = 512 * 1024;
 
-/// Most bytes of one line; of a longer one the beginning is kept.
+/// Most bytes of one line; of a longer one the beginning is kept, and marked.
 const LINE: usize = 4096;
+
+/// What stands at the end of such a line.
+const CUT: &str = "… (cut)";
 
 /// What a line takes besides its text.
 const EACH: usize = size_of::<Box<str>>();
@@ -33,7 +37,12 @@ struct Ring {
 
 impl Ring {
     fn push(&mut self, line: &[u8]) {
-        let line: Box<str> = String::from_utf8_lossy(&line[..line.len().min(LINE)]).trim_end().into();
+        // Before it is cut: what is left of a URL may not be known as one, and be half a password.
+        let line = without_secrets(String::from_utf8_lossy(line).trim_end());
+        let line: Box<str> = match line.len() <= LINE {
+            true => line.into(),
+            false => format!("{}{CUT}", &line[..line.floor_char_boundary(LINE - CUT.len())]).into(),
+        };
         self.bytes += line.len() + EACH;
         self.lines.push_back(line);
         while self.bytes > MOST
@@ -110,6 +119,18 @@ mod tests {
             ring.push(b"\n");
         }
         assert!(ring.bytes <= MOST && ring.lines.len() <= MOST / EACH, "empty lines take room, too");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_behind_its_secrets() {
+        let mut ring = Ring::default();
+        let text = format!("{} https://user:{}@host/x", "ä".repeat(LINE / 2 - 20), "secret".repeat(20));
+        ring.push(format!("{text}\n").as_bytes());
+        ring.push(format!("{text} {text}\n").as_bytes());
+        let text = ring.text();
+        assert!(!text.contains("user") && !text.contains("secret"), "{text}");
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].ends_with(" https://host/x") && lines[1].ends_with(CUT), "{text}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// How long a part may take.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long a BMC may take, which may have to be logged in at first.
 const OF_BMC: Duration = Duration::from_secs(45);
@@ -63,7 +63,7 @@ async fn timely<T>(patience: Duration, read: impl Future<Output = Result<T, Why>
 pub(super) async fn of_process(bundle: &mut Bundle, service: &Arc<Service>, now: Timestamp) {
     bundle.json("about.json", Ok(about(service, now)));
     bundle.json("configuration.json", Ok(service.config.shown()));
-    bundle.json("readiness.json", Ok(ready::look(service).await));
+    bundle.json("readiness.json", timely(PATIENCE, async { Ok(ready::look(service).await) }).await);
     bundle.text("log.txt", Ok(without_secrets(&logging::recent())));
 }
 
@@ -95,6 +95,7 @@ fn about(service: &Service, now: Timestamp) -> Value {
 pub(super) async fn of_site(bundle: &mut Bundle, service: &Arc<Service>) {
     let store = &service.store;
     bundle.json("database.json", timely(PATIENCE, async { Ok(store.facts().await?) }).await);
+    bundle.json("database_check.json", timely(PATIENCE, async { Ok(store.checked().await?) }).await);
     bundle.json("works.json", timely(PATIENCE, async { Ok(works::works(service).await?) }).await);
     let replicas = async { Ok(replicas::list(State(Arc::clone(service))).await?.0) };
     bundle.json("replicas.json", timely(PATIENCE, replicas).await);

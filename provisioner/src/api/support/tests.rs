@@ -55,6 +55,7 @@ async fn everything_is_in_it() {
         "configuration.json",
         "counts.json",
         "database.json",
+        "database_check.json",
         "events.json",
         "instances.json",
         "jobs.json",
@@ -68,10 +69,11 @@ async fn everything_is_in_it() {
     ];
     assert_eq!(names, all, "{}", files["README.txt"]);
     let database = json(&files, "database.json");
-    assert_eq!((&database["kind"], &database["quick_check"]), (&"sqlite".into(), &serde_json::json!(["ok"])));
+    assert_eq!((&database["kind"], &database["schema"]), (&"sqlite".into(), &crate::store::SCHEMA.into()));
+    let checked = json(&files, "database_check.json");
     assert_eq!(
-        (&database["rows"]["machine"], &database["schema"]),
-        (&1.into(), &crate::store::SCHEMA.into())
+        (&checked["rows"]["machine"], &checked["quick_check"]),
+        (&1.into(), &serde_json::json!(["ok"]))
     );
     assert!(database["bytes"].as_i64().unwrap() > 4096);
     assert_eq!(json(&files, "machines.json")["items"][0]["name"], "m1");
@@ -106,7 +108,16 @@ async fn of_a_sick_database_it_says_what_could_not_be_read() {
     service.store.close().await;
     let files = made(&service, Some("m1")).await;
     let names: Vec<_> = files.keys().map(String::as_str).collect();
-    assert_eq!(names, ["README.txt", "about.json", "configuration.json", "log.txt", "readiness.json"]);
+    // The check has a connection of its own.
+    let read = [
+        "README.txt",
+        "about.json",
+        "configuration.json",
+        "database_check.json",
+        "log.txt",
+        "readiness.json",
+    ];
+    assert_eq!(names, read);
     let readme = &files["README.txt"];
     for part in ["database.json", "machines.json", "audit.json", "metrics.txt", "machine/machine.json"] {
         assert!(readme.contains(&format!("  {part}: the ")), "{part}: {readme}");

@@ -60,7 +60,7 @@ async fn on_screen(session: &mut Session<'_>, client: &Client) -> Result<(), Cli
 /// Draws until somebody leaves.
 async fn draw(ui: &mut Ui, mut live: Live, keyboard: &mut Keyboard) -> Result<(), CliError> {
     loop {
-        let lines = view::top(&live.fleet, live.trouble.as_deref(), size(), &context());
+        let lines = view::top(&live.fleet, live.trouble(), size(), &context());
         ui.raw(frame(&lines).as_bytes())?;
         tokio::select! {
             news = live.next() => news?,

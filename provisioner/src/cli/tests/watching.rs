@@ -145,6 +145,26 @@ async fn waiting_looks_as_soon_as_it_is_told_of_a_change() {
     assert!(!ran.err.contains("does not tell"), "{ran:?}");
 }
 
+#[tokio::test]
+async fn a_stream_that_ends_before_it_began_is_done_without() {
+    use MachineState::{Available, Deploying};
+    let streams = Streams::new(&[": alive\n\n".to_owned()]);
+    let fake = Fake::with(streams.router()).await;
+    fake.says(LIST, 200, &machines(&[("m1", Available), ("m2", Available)]));
+    fake.says(LIST, 200, &machines(&[("m2", Deploying)]));
+    let user = User::of(fake.connection());
+    tokio::select! {
+        ran = user.run("machine list --watch") => panic!("it ended: {ran:?}"),
+        () = user.err.until("m1 is gone") => {}
+    }
+    assert!(
+        user.err.text().starts_with("billet: nothing comes of the stream of changes"),
+        "{}",
+        user.err.text()
+    );
+    assert_eq!(streams.asked().len(), 1);
+}
+
 fn machines(states: &[(&str, MachineState)]) -> MachineList {
     let of = |(name, state): &(&str, MachineState)| {
         let mut machine = samples::machine(name);

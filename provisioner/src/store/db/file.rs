@@ -6,7 +6,7 @@
 
 use super::{DbError, DbErrorKind, Row, Statement};
 use futures::{Stream, StreamExt, stream};
-use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, types::ValueRef};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, mpsc},
@@ -23,8 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ON_THEIR_WAY: usize = 64;
 
 /// The connection. Whoever asks has it until the answer is there, also when nobody waits for it any more: so what is asked
-/// is done in that order.
-pub(super) struct File(Arc<Mutex<Connection>>);
+/// is done in that order. When this is dropped, what is still asked is interrupted.
+pub(super) struct File(Arc<Mutex<Connection>>, InterruptHandle);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.1.interrupt();
+    }
+}
 
 /// What stands in a column.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,7 +129,8 @@ impl File {
             Ok::<_, rusqlite::Error>(conn)
         });
         let conn = opened.await.map_err(|_| nobody_answers())??;
-        Ok(Self(Arc::new(Mutex::new(conn))))
+        let interrupt = conn.get_interrupt_handle();
+        Ok(Self(Arc::new(Mutex::new(conn)), interrupt))
     }
 
     /// Ends it, once nobody reads.
@@ -292,6 +299,19 @@ mod tests {
             assert_eq!(row.try_get::<i64>(column).unwrap_err().kind(), DbErrorKind::Unreadable, "{column}");
         }
         assert_eq!(row.try_get::<i64>("absent").unwrap_err().kind(), DbErrorKind::Other);
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_ends_with_the_connection() {
+        let (_folder, file) = filled(1).await;
+        let conn = Arc::clone(&file.0);
+        // It would count for ever.
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+        let asked = tokio::time::timeout(Duration::from_millis(200), file.fetch(sql(endless), 9)).await;
+        assert!(asked.is_err() && conn.try_lock().is_err(), "it is asked still");
+        drop(file);
+        drop(tokio::time::timeout(Duration::from_secs(20), conn.lock()).await.unwrap());
     }
 
     #[tokio::test]

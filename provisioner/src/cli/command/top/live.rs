@@ -20,7 +20,9 @@ pub(super) struct Live {
     client: Client,
     pub(super) fleet: Fleet,
     /// What is to be said beside the picture.
-    pub(super) trouble: Option<String>,
+    trouble: Option<String>,
+    /// The same of the stream: it is broken, and tried on.
+    broken: Option<String>,
     /// The stream of changes; none: there is none, and all is asked for again and again.
     watch: Option<Watch>,
     /// How long the last questions took.
@@ -43,7 +45,7 @@ impl Live {
         let began = Instant::now();
         let fleet = look(client).await?;
         let took = began.elapsed();
-        Ok(Self { client: client.clone(), fleet, trouble, watch, took, stale: false })
+        Ok(Self { client: client.clone(), fleet, trouble, broken: None, watch, took, stale: false })
     }
 
     /// Waits for the time of the next picture, and brings the fleet up to it.
@@ -63,27 +65,34 @@ impl Live {
                     drop_one(&mut self.fleet, change.kind, change.id);
                 }
                 WatchEvent::Reset { .. } => self.stale = true,
-                WatchEvent::Broken(error) => self.trouble = Some(error.to_string()),
-                WatchEvent::Began | WatchEvent::Resumed => self.trouble = None,
+                WatchEvent::Broken(error) => self.broken = Some(error.to_string()),
+                WatchEvent::Began | WatchEvent::Resumed => self.broken = None,
             }
         }
         self.ask().await
     }
 
+    /// What is to be said beside the picture: of what was asked last, else of the stream.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref().or(self.broken.as_deref())
+    }
+
+    /// Whether all is asked for: nobody tells it just now, or changes were missed.
+    fn lists(&self) -> bool {
+        self.watch.is_none() || self.broken.is_some() || self.stale
+    }
+
     /// Asks for what isn't told.
     async fn ask(&mut self) -> Result<(), ClientError> {
         let began = Instant::now();
-        let asked = if self.watch.is_none() || self.stale {
+        let asked = if self.lists() {
             look(&self.client).await.map(|fleet| self.fleet = fleet)
         } else {
             self.ask_progress().await
         };
         match asked {
             Ok(()) => {
-                (self.stale, self.took) = (false, began.elapsed());
-                if self.watch.is_none() {
-                    self.trouble = None;
-                }
+                (self.stale, self.took, self.trouble) = (false, began.elapsed(), None);
                 Ok(())
             }
             // The service may be restarted meanwhile.
@@ -98,7 +107,6 @@ impl Live {
     /// How far the steps are, and what concerns everything.
     async fn ask_progress(&mut self) -> Result<(), ClientError> {
         self.fleet.works = self.client.works().await?;
-        self.trouble = None;
         if self.fleet.machines.iter().all(|machine| machine.status.job.is_none()) {
             return Ok(());
         }
@@ -154,8 +162,9 @@ fn advance(fleet: &mut Fleet, jobs: Vec<ListedJob>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::tests::samples;
-    use provisioner_api::{MachineId, MachineState, Wiping, Works};
+    use crate::{cli::tests::samples, tls::Identity};
+    use provisioner_api::{MachineId, MachineState, Secret, Wiping, Works};
+    use provisioner_client::Connection;
 
     fn change(machine: &provisioner_api::Machine) -> WatchChange {
         WatchChange {
@@ -166,6 +175,35 @@ mod tests {
             instance: None,
             image: None,
         }
+    }
+
+    #[tokio::test]
+    async fn while_the_stream_is_broken_all_is_asked_for_and_that_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["127.0.0.1".to_owned()].into();
+        let identity = Identity::open(folder.path(), &names, crate::clock::now()).unwrap();
+        let (url, token) = ("https://127.0.0.1:1".to_owned(), Secret::new("token"));
+        let client = Client::new(&Connection { url, token, ca_pem: identity.ca_pem().to_owned() }).unwrap();
+        let works = Works { frozen: None, erasing: Wiping { running: 0, queued: 0, limit: 10 } };
+        let mut live = Live {
+            watch: Some(client.watch(WatchFilter::default())),
+            client,
+            fleet: Fleet { machines: vec![], instances: vec![], works },
+            trouble: None,
+            broken: None,
+            took: Duration::ZERO,
+            stale: false,
+        };
+        assert!(!live.lists() && live.trouble().is_none());
+        live.broken = Some("no news".to_owned());
+        assert!(live.lists());
+        assert_eq!(live.trouble(), Some("no news"));
+        // Nobody answers there: that is told first, and the stream's trouble is not forgotten.
+        live.ask().await.unwrap();
+        assert!(live.trouble().is_some_and(|trouble| trouble != "no news"));
+        assert_eq!(live.broken.as_deref(), Some("no news"));
+        (live.broken, live.stale) = (None, true);
+        assert!(live.lists());
     }
 
     #[test]
