@@ -63,9 +63,8 @@ pub(super) async fn check(
         let known = service.store.address_named(name).await?;
         let known = known.map(|known| known.taken.pool);
         // A tenant's instance has only what its own pool has; `spec.pool` is that of the named machine by now.
-        let own = |pool: &Option<String>| {
-            caller.pools().is_none() || spec.pool.is_none() || *pool == spec.pool
-        };
+        let own =
+            |pool: &Option<String>| caller.pools().is_none() || spec.pool.is_none() || *pool == spec.pool;
         let known = known.is_some_and(|pool| caller.has_address(pool.as_deref()) && own(&pool));
         let detail = format!(
             "there is no virtual address `{name}`; `billet address claim {name} --subnet SUBNET` claims one"

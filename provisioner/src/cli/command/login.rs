@@ -67,7 +67,9 @@ pub(super) async fn password(
     kept.token = Some(done.secret);
     if let Err(error) = connection::write(&path, &kept) {
         let error = unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?).await;
-        return Err(error.with_hint("the password was changed all the same; log in with it by `billet login`"));
+        return Err(
+            error.with_hint("the password was changed all the same; log in with it by `billet login`")
+        );
     }
     ui.done("the password is changed; all other log-ins of yours ended")
 }
