@@ -108,7 +108,7 @@ pub(crate) async fn show(
     operation_id = "update_pool",
     params(("If-Match" = Option<String>, Header, description = "The `ETag` of the version that is to be changed; another one is refused. `*`: any")),
     request_body = PoolUpdate,
-    responses((status = 200, body = Pool), (status = 412)),
+    responses((status = 200, body = Pool), (status = 409), (status = 412)),
 )]
 pub(crate) async fn update(
     State(service): State<Arc<Service>>,

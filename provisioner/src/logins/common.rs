@@ -301,7 +301,10 @@ mod tests {
                 let pairs = random.chunks(2).map(|two| usize::from(two[0]) * 256 + usize::from(two[1]));
                 let password: String =
                     pairs.take(length).map(|pair| alphabet[pair % alphabet.len()]).collect();
-                assert_eq!(common(&password, "ann"), None, "{password}");
+                let different: std::collections::BTreeSet<_> = password.chars().collect();
+                // Of sixteen digits, one password in a thousand has four different ones; that is little.
+                let told = common(&password, "ann");
+                assert!(told.is_none() || different.len() < super::DIFFERENT, "{password}: {told:?}");
             }
         }
     }

@@ -96,7 +96,7 @@ async fn of_a_machine_there_is_more_and_of_none_an_error() {
     // Nobody answers at its address, or it has none.
     assert!(files["README.txt"].contains("machine/bmc.json: "), "{}", files["README.txt"]);
     let asked = Asked { machine: Some("m9".into()) };
-    let error = show(State(Arc::clone(&service)), Query(asked)).await.unwrap_err();
+    let error = super::made(&service, &asked).await.unwrap_err();
     assert_eq!(error.status(), 404);
 }
 
