@@ -35,7 +35,7 @@ impl Fleet {
         client.add_reservation("loopback", &reserved).await?;
         let reader = TokenCreate { name: "reader".into(), role: Role::Viewer, pools: None, expires: None };
         client.create_token(&reader).await?;
-        let password = Secret::new("a password of ann's");
+        let password = Secret::new("lawn-otter-cliff");
         let ann = UserCreate { name: "ann".into(), role: Role::Viewer, pools: None, password };
         client.create_user(&ann).await?;
         site.instance_in("web", InstanceState::Running).await?;
