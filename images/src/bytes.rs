@@ -50,6 +50,11 @@ impl AlignedBuffer {
         Self { memory, start, bytes }
     }
 
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
     /// The first `bytes` of it.
     pub(crate) fn slice(&mut self, bytes: usize) -> &mut [u8] {
         &mut self.memory[self.start..self.start + self.bytes][..bytes]

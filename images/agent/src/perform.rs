@@ -4,6 +4,7 @@
 
 use crate::{
     Host, LoadError, OpenDisk, PermitKey,
+    erase::{EraseError, Erasure},
     ledger::Ledger,
     link::{Asked, Link},
     permit::{self, Disks},
@@ -12,11 +13,11 @@ use crate::{
 };
 use images::{
     Chunk, Manifest,
-    write::{self as pipeline, Phase, Source, SourceError, Target, WipePolicy, WriteError},
+    write::{self as pipeline, Phase, Source, SourceError, Target, WriteError},
 };
 use provisioner_api::{
     Disk, ErasePolicy, Progress,
-    agent::{Action, DiskEvidence, Order, Outcome, SeedFile},
+    agent::{Action, Order, Outcome, SeedFile},
     permit::Permit,
 };
 use std::{
@@ -276,10 +277,6 @@ impl Work {
 
     fn erase(&self, policy: ErasePolicy) -> Deed {
         let disks = self.permitted(Disks::Some)?;
-        let method = match policy {
-            ErasePolicy::Metadata => WipePolicy::Metadata,
-            ErasePolicy::Overwrite => WipePolicy::Overwrite,
-        };
         // The sum is known for an overwrite only; a metadata wipe takes seconds.
         let all: u64 = disks.iter().map(|disk| disk.size_bytes * 2).sum();
         self.gauge.set(0, all);
@@ -291,26 +288,22 @@ impl Work {
             if before == 0 {
                 self.still_stands()?;
             }
-            let mut progress = |progress: pipeline::Progress| {
-                let half = scaled(disk.size_bytes, progress);
-                let back = if progress.phase == Phase::Write { 0 } else { disk.size_bytes };
-                self.gauge.set(before + back + half, all);
+            let erasure = Erasure {
+                disk,
+                target: &*target,
+                policy,
+                crew: self.host.crew(),
+                seed: random::bytes().map_err(failed)?,
+                cancel: &self.stop.flag,
             };
-            let target_ref: &dyn Target = &*target;
-            let wiped =
-                pipeline::wipe(target_ref, method, &[], self.host.crew(), &mut progress, &self.stop.flag)
-                    .map_err(pipeline_undone)?;
+            let mut told = |done| self.gauge.set(before + done, all);
+            evidence.push(erasure.run(&mut told).map_err(|error| not_erased(disk, &error))?);
             self.reread(disk, &*target);
             before += disk.size_bytes * 2;
-            evidence.push(DiskEvidence {
-                serial: disk.serial.clone().unwrap_or_default(),
-                policy,
-                bytes_written: wiped.bytes_written,
-                bytes_verified: wiped.bytes_verified,
-            });
         }
         let list: Vec<_> = disks.iter().map(named).collect();
-        Ok(Outcome::Done { evidence: format!("wiped and read back: {}", list.join(", ")), disks: evidence })
+        let evidence_text = format!("wiped ({}) and read back: {}", policy.as_str(), list.join(", "));
+        Ok(Outcome::Done { evidence: evidence_text, disks: evidence })
     }
 
     /// The disks that the permit allows, looked up afresh.
@@ -419,12 +412,6 @@ impl Source for Work {
     }
 }
 
-/// How much of so many bytes a pass is through: the product of two disks' sizes does not fit into 64 bits.
-fn scaled(bytes: u64, pass: pipeline::Progress) -> u64 {
-    let share = u128::from(bytes) * u128::from(pass.done) / u128::from(pass.total.max(1));
-    u64::try_from(share).unwrap_or(u64::MAX)
-}
-
 /// What an error of the pipeline means.
 fn pipeline_undone(error: WriteError) -> Undone {
     let why = whole(&error);
@@ -432,6 +419,12 @@ fn pipeline_undone(error: WriteError) -> Undone {
         WriteError::DiskTooSmall { .. } | WriteError::Manifest(_) => Undone::Refused(why),
         _ => Undone::Failed(why),
     }
+}
+
+/// What it means that a disk was not wiped.
+fn not_erased(disk: &Disk, error: &EraseError) -> Undone {
+    let why = format!("disk {} is not wiped: {}", named(disk), whole(error));
+    if error.is_final() { Undone::Refused(why) } else { Undone::Failed(why) }
 }
 
 fn failed(error: impl std::error::Error) -> Undone {
@@ -456,23 +449,4 @@ fn named(disk: &Disk) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_piece_of_a_disk_of_any_size_moves_the_gauge() {
-        let piece = 16 << 20;
-        for size in [1_u64 << 30, 8 << 30, 960_197_124_096, 30_000_000_000_000] {
-            let at = |done| scaled(size, pipeline::Progress { phase: Phase::Write, done, total: size });
-            for done in [0, size / 3, size / 2, size - piece] {
-                assert!(at(done) < at(done + piece), "{done} of {size}");
-            }
-            assert_eq!((at(0), at(size)), (0, size));
-        }
-        let none = pipeline::Progress { phase: Phase::Verify, done: 0, total: 0 };
-        assert_eq!(scaled(5, none), 0);
-    }
 }

@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, ErasePolicy, Inventory,
+    Disk, Inventory,
     agent::{Action, Order},
     permit::{Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes},
 };
@@ -105,7 +105,7 @@ fn fits(order: &Order, permit: &Permit, challenge: &str) -> Result<(), String> {
             same("seed", files, &hex::encode(Sha256::digest(seed_bytes(ordered))))
         }
         (PermitMethod::Erase { policy }, Action::Erase { policy: ordered, .. }) => {
-            same("method", &manner(*policy), &manner(*ordered))
+            same("method", &policy.as_str(), &ordered.as_str())
         }
         (method, action) => {
             Err(format!("the permit allows to {}, the order is to {}", allowed(method), asked(action)))
@@ -212,13 +212,6 @@ fn asked(action: &Action) -> &'static str {
         | Action::Reboot
         | Action::RebootToDisk
         | Action::PowerOff => "destroy nothing",
-    }
-}
-
-fn manner(policy: ErasePolicy) -> &'static str {
-    match policy {
-        ErasePolicy::Metadata => "metadata",
-        ErasePolicy::Overwrite => "overwrite",
     }
 }
 

@@ -39,6 +39,9 @@ pub enum WriteError {
     /// The manifest breaks its rules. Nothing was written.
     #[error("the manifest can't be used")]
     Manifest(#[from] ManifestError),
+    /// The disk was to be discarded, and can't be.
+    #[error("the disk can't discard what is on it; ask for `overwrite`")]
+    NoDiscard,
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -74,7 +77,7 @@ pub enum WriteError {
     /// The disk failed.
     #[error("the disk could not {action} {bytes} bytes at byte {offset}")]
     Disk {
-        /// `read`, `write`, `zero` or `flush`.
+        /// `read`, `write`, `zero`, `discard` or `flush`.
         action: &'static str,
         /// Where.
         offset: u64,

@@ -1,6 +1,6 @@
-//! Wiping a disk by writing zeros, with a read-back of everything that was wiped.
+//! Wiping a disk by writing zeros, or by a discard of all of it, with a read-back of everything that was wiped.
 //!
-//! Not here: the device's own erasures (NVMe format and sanitize, ATA secure erase).
+//! Not here: the device's own erasures (NVMe format and sanitize, ATA secure erase), which are the agent's.
 
 use super::{Crew, Phase, Progress, Span, Target, WriteError, partitions};
 use crate::bytes::{ALIGN, AlignedBuffer, first_nonzero};
@@ -12,6 +12,8 @@ pub enum WipePolicy {
     /// The first and the last 4 MiB of the disk, and the first and the last 1 MiB of each partition: tables, file
     /// systems, LVM, RAID and ZFS labels are no longer found. The data is still there.
     Metadata,
+    /// Every byte, by a discard: what the disk can't discard, or gives back as something else than zeros, is an error.
+    Discard,
     /// Every byte, by writing it (never by a discard).
     Overwrite,
 }
@@ -27,6 +29,8 @@ pub struct Wiped {
 
 /// Both ends of the disk, in bytes.
 const DISK_ENDS: u64 = 4 << 20;
+/// Bytes of one discard.
+const DISCARD: u64 = 1 << 30;
 /// Both ends of a partition, in bytes.
 const PARTITION_ENDS: u64 = 1 << 20;
 /// What is done with a piece of the disk and a buffer of its size.
@@ -50,7 +54,7 @@ pub fn wipe(
 ) -> Result<Wiped, WriteError> {
     let size = target.size();
     let spans = match policy {
-        WipePolicy::Overwrite => vec![Span { start: 0, bytes: size }],
+        WipePolicy::Discard | WipePolicy::Overwrite => vec![Span { start: 0, bytes: size }],
         WipePolicy::Metadata => {
             let mut known = partitions(target).map_err(WriteError::disk("read", 0, size))?;
             known.extend(more);
@@ -59,20 +63,28 @@ pub fn wipe(
     };
     let piece = crew.piece(size);
     let mut buffer = AlignedBuffer::new(piece);
-    let mut pass = |phase: Phase, deed: Deed| {
+    let mut pass = |phase: Phase, piece: u64, deed: Deed| {
         let total = spans.iter().map(|s| s.bytes).sum();
         let mut done = 0;
-        for piece in spans.iter().flat_map(|span| pieces(span, piece as u64)) {
+        for piece in spans.iter().flat_map(|span| pieces(span, piece)) {
             if cancel.load(Relaxed) {
                 return Err(WriteError::Cancelled);
             }
-            deed(piece, buffer.slice(piece.bytes as usize))?;
+            // A discard has no bytes.
+            let bytes = piece.bytes.min(buffer.len() as u64) as usize;
+            deed(piece, buffer.slice(bytes))?;
             done += piece.bytes;
             progress(Progress { phase, done, total });
         }
         Ok(done)
     };
-    let bytes_written = pass(Phase::Write, &mut |Span { start, bytes }, zeros| match policy {
+    let at_once = if policy == WipePolicy::Discard { DISCARD } else { piece as u64 };
+    let bytes_written = pass(Phase::Write, at_once, &mut |Span { start, bytes }, zeros| match policy {
+        WipePolicy::Discard => match target.discard(start, bytes) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(WriteError::NoDiscard),
+            Err(error) => Err(WriteError::disk("discard", start, bytes)(error)),
+        },
         // The buffer is not read into before the second pass: it holds zeros.
         WipePolicy::Overwrite => {
             target.write_at(zeros, start).map_err(WriteError::disk("write", start, bytes))
@@ -80,7 +92,7 @@ pub fn wipe(
         WipePolicy::Metadata => target.zero(start, bytes).map_err(WriteError::disk("zero", start, bytes)),
     })?;
     target.flush().map_err(WriteError::disk("flush", 0, size))?;
-    let bytes_verified = pass(Phase::Verify, &mut |Span { start, bytes }, found| {
+    let bytes_verified = pass(Phase::Verify, piece as u64, &mut |Span { start, bytes }, found| {
         target.read_at(found, start).map_err(WriteError::disk("read", start, bytes))?;
         first_nonzero(found).map_or(Ok(()), |at| Err(WriteError::not_zero(start, at, bytes)))
     })?;

@@ -6,7 +6,10 @@
 //! to a report carries a [`Fence`] in the header [`FENCE_HEADER`]. Where an order destroys, it carries a
 //! permit (`permit`) that answers the challenge of the agent's question.
 
-use crate::{ErasePolicy, Inventory, JobId, MachineId, Progress, RescueAccess, Secret, permit::SignedPermit};
+use crate::{
+    ErasePolicy, ErasureRecord, Inventory, JobId, MachineId, Progress, RescueAccess, Secret,
+    permit::SignedPermit,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -242,8 +245,11 @@ pub struct DiskEvidence {
     pub policy: ErasePolicy,
     /// Bytes written.
     pub bytes_written: u64,
-    /// Bytes read back and found zero.
+    /// Bytes read back: found zero, or, where the disk erased itself, found to be something else than before.
     pub bytes_verified: u64,
+    /// More of it. Agents of older builds don't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<ErasureRecord>,
 }
 
 /// What a report is answered with.

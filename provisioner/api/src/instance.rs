@@ -136,8 +136,40 @@ pub enum ErasePolicy {
     /// Partition tables and file system signatures go; the data can be found by who looks for it.
     #[default]
     Metadata,
+    /// The disk is told that nothing on it is needed any more, and all of it is read back as zeros. Quick on flash; what
+    /// the disk keeps inside, nobody sees.
+    Discard,
     /// Every sector is written with zeros and read back.
     Overwrite,
+    /// The disk erases itself, spare sectors included: NVMe sanitize or format, ATA sanitize or secure erase. Markers and
+    /// samples prove it.
+    Secure,
+}
+
+impl ErasePolicy {
+    /// All, the weakest first.
+    pub const ALL: [Self; 4] = [Self::Metadata, Self::Discard, Self::Overwrite, Self::Secure];
+
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Discard => "discard",
+            Self::Overwrite => "overwrite",
+            Self::Secure => "secure",
+        }
+    }
+
+    /// How many bytes of a disk of `size_bytes` have to be read back at least, or it is not wiped.
+    pub fn least_verified(self, size_bytes: u64) -> u64 {
+        match self {
+            // Both ends of the disk.
+            Self::Metadata => size_bytes.min(8 << 20),
+            Self::Discard | Self::Overwrite => size_bytes,
+            // A hundredth, from 256 MiB to 4 GiB of it, in whole MiB.
+            Self::Secure => (size_bytes / 100).clamp(256 << 20, 4 << 30).min(size_bytes) >> 20 << 20,
+        }
+    }
 }
 
 /// `POST /v1/instances`.

@@ -14,6 +14,7 @@ mod bmc_parts;
 mod bmc_scan;
 mod bmc_settings;
 mod boot;
+mod erasure;
 mod error;
 mod etag;
 mod event;
@@ -63,6 +64,7 @@ pub use bmc_settings::{
     BmcMediaSlot, BmcSecureBoot, BmcSecureBootKeys, BmcSecureBootReset, BmcSecureBootUpdate,
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
+pub use erasure::{EraseMethod, ErasureRecord, ErasureSamples};
 pub use error::{FieldError, Problem};
 pub use etag::etag;
 pub use event::{Event, EventList};

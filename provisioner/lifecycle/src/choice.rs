@@ -55,7 +55,7 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let wipes = machine.running_job().is_some_and(releases);
     let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
     // Where its pool asks for the most, there is no other way.
-    let bound = machine.want.owner.as_ref().is_some_and(|owner| owner.least == Some(ErasePolicy::Overwrite));
+    let bound = machine.want.owner.as_ref().is_some_and(|owner| owner.least == Some(ErasePolicy::Secure));
     let otherwise = (wipes && !bound).then(|| WayOut::other(otherwise.into()));
     let scrap = scrap_command(machine).map(|command| {
         WayOut::other(format!(

@@ -236,7 +236,9 @@ impl Limits {
             StepName::Inspect | StepName::Reboot => "the agent hangs: see the machine's console",
             StepName::WriteImage | StepName::WriteSeed => "slow disk or network",
             StepName::BootRam => "slow network",
-            StepName::Erase => "overwriting takes as long as the disk is large",
+            StepName::Erase => {
+                "overwriting takes as long as the disk is large, and so may a disk that erases itself"
+            }
             StepName::PhoneHome => {
                 "the machine is switched off, its firmware tries another disk first, or the system doesn't boot, has no network or lacks cloud-init: see its console"
             }
@@ -256,7 +258,11 @@ fn bytes_to_write(machine: &Machine, step: StepName) -> u64 {
             machine.want.owner.as_ref().map_or(0, |owner| owner.disk_bytes)
         }
         StepName::Erase => {
-            let Ok((wiped, ErasePolicy::Overwrite)) = wiping(machine) else { return 0 };
+            // A metadata wipe takes seconds; a disk that erases itself may take as long as to write it.
+            let Ok((wiped, policy)) = wiping(machine) else { return 0 };
+            if policy == ErasePolicy::Metadata {
+                return 0;
+            }
             let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
             let written =
                 disks.filter(|disk| disk.serial.as_ref().is_some_and(|serial| wiped.contains(serial)));

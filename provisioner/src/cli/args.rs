@@ -368,9 +368,8 @@ pub(super) fn boot_mode(text: &str) -> Result<BootMode, String> {
 
 /// Reads an erase policy.
 pub(super) fn erase(text: &str) -> Result<ErasePolicy, String> {
-    match text {
-        "metadata" => Ok(ErasePolicy::Metadata),
-        "overwrite" => Ok(ErasePolicy::Overwrite),
-        _ => Err("use metadata (partition tables and signatures) or overwrite (every sector)".to_owned()),
-    }
+    let all = ErasePolicy::ALL.into_iter().find(|policy| policy.as_str() == text);
+    all.ok_or_else(|| {
+        "use metadata (partition tables and signatures), discard (the disk is told that it is empty), overwrite (every sector) or secure (the disk erases itself)".to_owned()
+    })
 }

@@ -154,6 +154,7 @@ impl Store {
             let erase = match legible(spec(row, &name))? {
                 Some(spec) => spec.erase,
                 None => {
+                    // The most that each disk can.
                     tracing::error!(pool = name, "its records are damaged, so its disks are overwritten");
                     Some(ErasePolicy::Overwrite)
                 }

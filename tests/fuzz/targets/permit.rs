@@ -41,7 +41,7 @@ fn action(knob: u8, permit: SignedPermit) -> Action {
     match knob % 4 {
         0 => Action::WriteImage { manifest: "ab".into(), permit },
         1 => Action::WriteSeed { files: files(), permit },
-        2 => Action::Erase { policy: ErasePolicy::Metadata, permit },
+        2 => Action::Erase { policy: ErasePolicy::Secure, permit },
         _ => Action::Erase { policy: ErasePolicy::Overwrite, permit },
     }
 }
@@ -54,7 +54,7 @@ fn method(knob: u8) -> PermitMethod {
     match knob % 4 {
         0 => PermitMethod::WriteImage { manifest: "ab".into() },
         1 => PermitMethod::WriteSeed { files: hex::encode(Sha256::digest(seed_bytes(&files()))) },
-        2 => PermitMethod::Erase { policy: ErasePolicy::Metadata },
+        2 => PermitMethod::Erase { policy: ErasePolicy::Secure },
         _ => PermitMethod::Erase { policy: ErasePolicy::Overwrite },
     }
 }

@@ -1,6 +1,7 @@
 //! A block device (or a file, in tests) as a [`Target`]: past the page cache where that is possible.
 
 use super::{OpenDisk, ioctl};
+use crate::erase::{AdminCommand, Ata, Data, Interface, Nvme, Registers, Taskfile};
 use images::write::Target;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::{
@@ -8,6 +9,7 @@ use std::{
     io::{self, Seek, SeekFrom},
     os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 
 /// The alignment in memory that any driver's direct I/O accepts, bytes.
@@ -27,6 +29,28 @@ pub(super) struct Device {
     direct: bool,
     /// Whether it is a block device, which has requests that files don't.
     block: bool,
+    /// How it is told to erase itself.
+    kind: Kind,
+}
+
+/// What a block device is, by the name that the kernel gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nvme,
+    /// Behind `sd` may also be a disk that knows no ATA: it then refuses the first question.
+    Scsi,
+    Other,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match name {
+            _ if name.starts_with("nvme") => Self::Nvme,
+            _ if name.starts_with("sd") => Self::Scsi,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Device {
@@ -44,7 +68,14 @@ impl Device {
             Err(error) => return Err(error),
         };
         let size = file.seek(SeekFrom::End(0))?;
-        let device = Self { file, size, sector: u64::from(sector_bytes.max(512)), direct, block };
+        let device = Self {
+            file,
+            size,
+            sector: u64::from(sector_bytes.max(512)),
+            direct,
+            block,
+            kind: Kind::of(path),
+        };
         if block {
             // What others read through the cache before must not be what we read back.
             ioctl::flush_buffers(&device.file)?;
@@ -139,6 +170,30 @@ impl Target for Device {
 impl OpenDisk for Device {
     fn reread_partitions(&self) -> io::Result<()> {
         if self.block { ioctl::reread_partitions(&self.file) } else { Ok(()) }
+    }
+
+    fn interface(&self) -> Option<Interface<'_>> {
+        match self.kind {
+            Kind::Nvme if self.block => Some(Interface::Nvme(self)),
+            Kind::Scsi if self.block => Some(Interface::Ata(self)),
+            _ => None,
+        }
+    }
+}
+
+impl Nvme for Device {
+    fn namespace(&self) -> io::Result<u32> {
+        ioctl::nvme_namespace(&self.file)
+    }
+
+    fn admin(&self, command: &AdminCommand, data: &mut [u8]) -> io::Result<()> {
+        ioctl::nvme_admin(&self.file, command, data)
+    }
+}
+
+impl Ata for Device {
+    fn command(&self, file: &Taskfile, data: Data<'_>, timeout: Duration) -> io::Result<Option<Registers>> {
+        ioctl::ata(&self.file, file, data, timeout)
     }
 }
 

@@ -12,6 +12,7 @@ mod kexec;
 mod real;
 mod sysfs;
 
+use crate::erase::Interface;
 use images::write::{Crew, Target};
 use provisioner_api::{Disk, Inventory, RescueAccess};
 use std::{error::Error, fs::File, io, path::PathBuf};
@@ -69,6 +70,11 @@ pub trait OpenDisk: Target + Send {
     /// # Errors
     /// What the kernel says.
     fn reread_partitions(&self) -> io::Result<()>;
+
+    /// How the device is told to erase itself; none: it is neither NVMe nor ATA.
+    fn interface(&self) -> Option<Interface<'_>> {
+        None
+    }
 }
 
 /// Why a system was not loaded.

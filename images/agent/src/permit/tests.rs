@@ -1,7 +1,7 @@
 //! What a good permit is, and what is no longer one when any part of it is bent.
 
 use super::*;
-use provisioner_api::{JobId, MachineId, agent::SeedFile, permit::Chassis};
+use provisioner_api::{ErasePolicy, JobId, MachineId, agent::SeedFile, permit::Chassis};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// A site's key, made from nothing but this number.

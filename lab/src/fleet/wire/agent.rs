@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use images_agent::{Service, ServiceError};
 use provisioner_api::{
-    ErasePolicy, Secret,
+    Secret,
     agent::{ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse},
 };
 use std::sync::Arc;
@@ -104,11 +104,8 @@ impl<S: Service> Service for Watched<S> {
             .await?;
         if let (true, Outcome::Done { disks, .. }) = (answer.stands, &report.outcome) {
             for disk in disks {
-                let policy = match disk.policy {
-                    ErasePolicy::Metadata => "metadata",
-                    ErasePolicy::Overwrite => "overwrite",
-                };
-                self.see(Seen::Erased { disk: disk.serial.clone(), policy: policy.to_owned() });
+                let policy = disk.policy.as_str().to_owned();
+                self.see(Seen::Erased { disk: disk.serial.clone(), policy });
             }
         }
         self.see(Seen::Reported {

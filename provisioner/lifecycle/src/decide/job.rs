@@ -12,7 +12,7 @@ use crate::{
     wipe::{seen_but, unwiped, wiping},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
+use provisioner_api::{ErasePolicy, JobKind, MachineState, StepPhase, agent::DiskEvidence};
 
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
@@ -402,18 +402,28 @@ fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvide
             Ok(wiping) => wiping,
             Err(why) => return hold(why),
         };
-        let proven = |serial: &String| {
-            proof
-                .iter()
-                .any(|disk| disk.serial == *serial && disk.policy == policy && disk.bytes_verified > 0)
-        };
-        if let Some(serial) = disks.iter().find(|serial| !proven(serial)) {
-            return hold(format!(
-                "the agent says that it wiped the disks, but gave no proof for disk `{serial}`"
-            ));
+        if let Some(lacks) = disks.iter().find_map(|serial| unproven(machine, serial, policy, proof)) {
+            return hold(format!("the agent says that it wiped the disks, but {lacks}"));
         }
     }
     Decision::Move(Move::StepDone { result: evidence.to_owned() })
+}
+
+/// What is missing to believe that this disk was wiped so, as half a sentence.
+fn unproven(machine: &Machine, serial: &str, policy: ErasePolicy, proof: &[DiskEvidence]) -> Option<String> {
+    let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
+    let size = disks.filter(|disk| disk.serial.as_deref() == Some(serial)).map(|disk| disk.size_bytes).max();
+    // The permit named it because it was seen: one that is gone meanwhile has no size to measure a proof by.
+    let Some(size) = size else { return Some(format!("disk `{serial}` is not in its inventory any more")) };
+    let found = proof.iter().filter(|disk| disk.serial == serial && disk.policy == policy);
+    let (verified, least) = (found.map(|disk| disk.bytes_verified).max(), policy.least_verified(size));
+    match verified {
+        None | Some(0) => Some(format!("gave no proof for disk `{serial}`")),
+        Some(verified) if verified < least => {
+            Some(format!("read back only {verified} of at least {least} bytes of disk `{serial}`"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// What the table of deadlines says is done when a time is over.

@@ -2,7 +2,7 @@
 
 use super::world::{World, cancel, held, inventory, owner, release};
 use jiff::SignedDuration;
-use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase};
+use provisioner_api::{ErasePolicy, JobKind, MachineState, Progress, StepPhase, agent::DiskEvidence};
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Fact, Facts, Failure, Move, Outcome, Refusal, Reported, Request, StepName,
     Task, order, settle_on, ways_out,
@@ -443,6 +443,32 @@ fn wiped_needs_proof_for_every_disk() {
     assert_eq!(serials, ["root", "data"]);
     world.says(Reported::Done { evidence: "trust me".into(), disks: Vec::new() });
     assert!(matches!(world.decide(), Decision::Hold { why, .. } if why.contains("no proof")));
+}
+
+#[test]
+fn a_disk_that_was_read_back_in_part_is_not_wiped() {
+    let policies = [
+        (ErasePolicy::Metadata, 4999, false),
+        (ErasePolicy::Discard, 4999, false),
+        (ErasePolicy::Overwrite, 4999, false),
+        (ErasePolicy::Overwrite, 5000, true),
+    ];
+    for (policy, verified, wiped) in policies {
+        let mut world = World::at(JobKind::Release, StepName::Erase);
+        world.machine.want.owner.as_mut().unwrap().release = Some(policy);
+        let proof = ["root", "data"].map(|serial| DiskEvidence {
+            serial: serial.into(),
+            policy,
+            bytes_written: 5000,
+            bytes_verified: if serial == "root" { 2000 } else { verified },
+            record: None,
+        });
+        world.says(Reported::Done { evidence: "done".into(), disks: proof.into() });
+        let decision = world.decide();
+        let held =
+            matches!(&decision, Decision::Hold { why, .. } if why.contains("only 4999 of at least 5000"));
+        assert_eq!(held, !wiped, "{policy:?}: {decision:?}");
+    }
 }
 
 #[test]

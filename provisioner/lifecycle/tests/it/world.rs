@@ -310,7 +310,8 @@ impl World {
             serial: disk.serial,
             policy,
             bytes_written: 10,
-            bytes_verified: 10,
+            bytes_verified: 5000,
+            record: None,
         };
         Reported::Done { evidence: "it is so".into(), disks: told.into_iter().map(proof).collect() }
     }

@@ -81,8 +81,8 @@ pub(in crate::cli) struct Create {
     /// Serial number of the disk to write [default: the smallest that fits and can't be taken out]
     #[arg(long, value_name = "SERIAL")]
     pub(in crate::cli) root_disk_serial: Option<String>,
-    /// What becomes of the disks when it is deleted: metadata (partition tables and signatures go) or overwrite
-    /// (every sector is written) [default: metadata]
+    /// What becomes of the disks when it is deleted: metadata (partition tables and signatures go), discard (the disk is
+    /// told that it is empty), overwrite (every sector is written) or secure (the disk erases itself) [default: metadata]
     #[arg(long, value_name = "HOW", value_parser = erase)]
     pub(in crate::cli) erase: Option<ErasePolicy>,
     #[command(flatten)]
@@ -101,7 +101,7 @@ pub(in crate::cli) struct Adopt {
     /// Let it be deleted without taking a protection away first
     #[arg(long)]
     pub(in crate::cli) unprotected: bool,
-    /// What becomes of the disks when it is deleted: metadata or overwrite [default: metadata]
+    /// What becomes of the disks when it is deleted: metadata, discard, overwrite or secure [default: metadata]
     #[arg(long, value_name = "HOW", value_parser = erase)]
     pub(in crate::cli) erase: Option<ErasePolicy>,
 }
@@ -164,7 +164,7 @@ pub(in crate::cli) struct Unrescue {
 pub(in crate::cli) struct Delete {
     /// Its name or id
     pub(in crate::cli) name: String,
-    /// Wipe the disks otherwise than the instance itself says: metadata or overwrite
+    /// Wipe the disks otherwise than the instance itself says: metadata, discard, overwrite or secure
     #[arg(long, value_name = "HOW", value_parser = erase)]
     pub(in crate::cli) erase: Option<ErasePolicy>,
     /// Don't ask; needed where there is no terminal

@@ -99,7 +99,7 @@ pub(in crate::cli) struct Service {
     /// Wipe the data disk with this serial number, never that of the system; may be given more than once
     #[arg(long = "erase-disk", group = "work", value_name = "SERIAL")]
     pub(in crate::cli) disks: Vec<String>,
-    /// How to wipe: metadata or overwrite
+    /// How to wipe: metadata, discard, overwrite or secure
     #[arg(long, value_name = "HOW", requires = "disks", default_value = "metadata", value_parser = erase)]
     pub(in crate::cli) erase: ErasePolicy,
     /// Don't ask; needed where there is no terminal

@@ -28,7 +28,7 @@ pub(in crate::cli) struct CreatePool {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) description: Option<String>,
-    /// The least that is done to disks that are wiped: metadata or overwrite [default: what is asked for]
+    /// The least that is done to disks that are wiped: metadata, discard, overwrite or secure [default: what is asked for]
     #[arg(long, value_name = "POLICY", value_parser = erase)]
     pub(in crate::cli) erase: Option<ErasePolicy>,
     /// How many of its machines may have an instance at once [default: all]
@@ -44,7 +44,7 @@ pub(in crate::cli) struct SetPool {
     /// What it is for; an empty text: nothing is said
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) description: Option<String>,
-    /// The least that is done to disks that are wiped: metadata or overwrite; `none`: what is asked for
+    /// The least that is done to disks that are wiped: metadata, discard, overwrite or secure; `none`: what is asked for
     #[arg(long, value_name = "POLICY", value_parser = erase_or_none)]
     pub(in crate::cli) erase: Option<OrNone<ErasePolicy>>,
     /// How many of its machines may have an instance at once; `none`: all
