@@ -166,8 +166,9 @@ impl Work {
 
     fn write_image(&self, sha256: &str) -> Deed {
         // What is not permitted is refused before anything is fetched; opening looks again, the wait may have been long.
-        self.permitted(Disks::One)?;
+        let permitted = self.permitted(Disks::One)?;
         let manifest = self.manifest(sha256)?;
+        self.has_sectors(&permitted, &manifest)?;
         self.still_in_time()?;
         let (disk, target) = self.open_one()?;
         let begun = Instant::now();
@@ -214,6 +215,20 @@ impl Work {
             begun.elapsed().as_secs_f64(),
         );
         Ok(Outcome::Done { evidence, disks: Vec::new() })
+    }
+
+    /// An image with a GPT is for disks with sectors of one size; on others its partitions aren't found. That is looked at
+    /// before anything is lost, where sectors are not of the usual size.
+    fn has_sectors(&self, disks: &[Disk], manifest: &Manifest) -> Result<(), Undone> {
+        let Some(disk) = disks.iter().find(|disk| disk.sector_bytes != 512) else { return Ok(()) };
+        match pipeline::image_sector(manifest, self).map_err(pipeline_undone)? {
+            Some(image) if image != disk.sector_bytes => Err(Undone::Refused(format!(
+                "the image is made for disks with sectors of {image} bytes, but disk {} has sectors of {}; nothing was written",
+                named(disk),
+                disk.sector_bytes
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn write_seed(&self, files: &[SeedFile]) -> Deed {

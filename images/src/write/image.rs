@@ -76,6 +76,21 @@ pub fn write_image(
     Ok(written)
 }
 
+/// Bytes of a sector of the disks that the image is made for, by where its GPT begins (UEFI 2.10, 5.3.2); none: it has no
+/// GPT, or one that lies elsewhere. Its first chunk is fetched.
+///
+/// # Errors
+/// When the chunk does not come, or is not what the manifest says.
+pub fn image_sector(manifest: &Manifest, source: &dyn Source) -> Result<Option<u32>, WriteError> {
+    manifest.check()?;
+    let Some(chunk) = manifest.chunks.first().and_then(Option::as_ref) else { return Ok(None) };
+    // The span of a chunk is at most chunk_bytes, a u32.
+    let mut raw = vec![0; manifest.chunk_span(0).1 as usize];
+    unpack(source, 0, chunk, &mut zstd::bulk::Decompressor::default(), &mut raw)?;
+    let begins = |sector: &u32| raw.get(*sector as usize..).is_some_and(|rest| rest.starts_with(b"EFI PART"));
+    Ok([512, 4096].into_iter().find(begins))
+}
+
 /// What every chunk's job needs.
 struct Writer<'a> {
     manifest: &'a Manifest,
@@ -93,29 +108,9 @@ impl Writer<'_> {
             return self.put_zeros(offset, bytes, scratch.raw.slice(raw_bytes));
         };
         let raw = scratch.raw.slice(raw_bytes);
-        self.unpack(index, chunk, &mut scratch.unpacker, raw)?;
+        unpack(self.source, index, chunk, &mut scratch.unpacker, raw)?;
         self.target.write_at(raw, offset).map_err(WriteError::disk("write", offset, bytes))?;
         Ok(Written { bytes_written: bytes, ..Written::default() })
-    }
-
-    /// Fetches a chunk and fills all of `raw` with its content.
-    fn unpack(
-        &self,
-        index: usize,
-        chunk: &Chunk,
-        unpacker: &mut zstd::bulk::Decompressor,
-        raw: &mut [u8],
-    ) -> Result<(), WriteError> {
-        let stored = self.fetch(index, chunk)?;
-        let wrong = |why: String| WriteError::ChunkContent { index, why };
-        let got = unpacker
-            .decompress_to_buffer(&stored, raw)
-            .map_err(|e| wrong(format!("unpacking to at most {} bytes failed ({e})", raw.len())))?;
-        if got == raw.len() {
-            Ok(())
-        } else {
-            Err(wrong(format!("it has {got} bytes instead of {}", raw.len())))
-        }
     }
 
     /// Whose fault a difference at the read-back is: the disk's, or the chunk's, when its content is not what the
@@ -127,7 +122,7 @@ impl Writer<'_> {
         let Some(chunk) = &self.manifest.chunks[index] else { return error };
         // The span of a chunk is at most chunk_bytes, a u32.
         let mut raw = vec![0; self.manifest.chunk_span(index).1 as usize];
-        match self.unpack(index, chunk, &mut zstd::bulk::Decompressor::default(), &mut raw) {
+        match unpack(self.source, index, chunk, &mut zstd::bulk::Decompressor::default(), &mut raw) {
             Ok(()) => {}
             Err(wrong @ WriteError::ChunkContent { .. }) => return wrong,
             Err(_) => return error,
@@ -138,26 +133,6 @@ impl Writer<'_> {
         }
         let why = format!("its SHA-256 should be {}, but is {found}", chunk.raw);
         WriteError::ChunkContent { index, why }
-    }
-
-    /// The packed bytes of a chunk, checked against its name.
-    fn fetch(&self, index: usize, chunk: &Chunk) -> Result<Vec<u8>, WriteError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let stored = self.source.fetch(chunk).map_err(|source| WriteError::Fetch {
-                index,
-                stored: chunk.stored.clone(),
-                source,
-            })?;
-            let found = sha256_hex(&stored);
-            if found == chunk.stored {
-                return Ok(stored);
-            }
-            if tries == FETCHES {
-                return Err(WriteError::ChunkDamaged { index, expected: chunk.stored.clone(), found });
-            }
-        }
     }
 
     /// Makes a range zero with as little writing as possible: look, discard and look, write zeros.
@@ -175,5 +150,41 @@ impl Writer<'_> {
             self.target.zero(offset, bytes).map_err(WriteError::disk("zero", offset, bytes))?;
         }
         Ok(Written { bytes_zeroed: bytes, ..Written::default() })
+    }
+}
+
+/// Fetches a chunk and fills all of `raw` with its content.
+fn unpack(
+    source: &dyn Source,
+    index: usize,
+    chunk: &Chunk,
+    unpacker: &mut zstd::bulk::Decompressor,
+    raw: &mut [u8],
+) -> Result<(), WriteError> {
+    let stored = fetch(source, index, chunk)?;
+    let wrong = |why: String| WriteError::ChunkContent { index, why };
+    let got = unpacker
+        .decompress_to_buffer(&stored, raw)
+        .map_err(|e| wrong(format!("unpacking to at most {} bytes failed ({e})", raw.len())))?;
+    if got == raw.len() { Ok(()) } else { Err(wrong(format!("it has {got} bytes instead of {}", raw.len()))) }
+}
+
+/// The packed bytes of a chunk, checked against its name.
+fn fetch(source: &dyn Source, index: usize, chunk: &Chunk) -> Result<Vec<u8>, WriteError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let stored = source.fetch(chunk).map_err(|source| WriteError::Fetch {
+            index,
+            stored: chunk.stored.clone(),
+            source,
+        })?;
+        let found = sha256_hex(&stored);
+        if found == chunk.stored {
+            return Ok(stored);
+        }
+        if tries == FETCHES {
+            return Err(WriteError::ChunkDamaged { index, expected: chunk.stored.clone(), found });
+        }
     }
 }

@@ -5,13 +5,14 @@
 
 mod blocks;
 mod fault;
+mod nvme;
 
 pub use blocks::Blocks;
 pub(super) use blocks::{BLOCK, Content, lock};
 pub use fault::{DiskFault, NoSuchDiskFault};
 
 use images::write::Target;
-use images_agent::OpenDisk;
+use images_agent::{Interface, OpenDisk};
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -90,12 +91,22 @@ pub(super) struct Inner {
     pub(super) wrote: Option<(Instant, Instant)>,
     /// Until when what it was given takes.
     busy: Option<Instant>,
+    /// Whether it ever sanitized itself.
+    sanitized: bool,
 }
 
 impl Platter {
     /// A disk of so many bytes that holds this.
     pub(super) fn new(bytes: u64, content: Content) -> Self {
-        let inner = Inner { content, changed: false, seeded: None, wrote_in: 0, wrote: None, busy: None };
+        let inner = Inner {
+            content,
+            changed: false,
+            seeded: None,
+            wrote_in: 0,
+            wrote: None,
+            busy: None,
+            sanitized: false,
+        };
         Self { bytes, fault: AtomicU8::new(0), inner: Mutex::new(inner) }
     }
 
@@ -281,6 +292,10 @@ impl Target for OpenSimDisk {
 impl OpenDisk for OpenSimDisk {
     fn reread_partitions(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn interface(&self) -> Option<Interface<'_>> {
+        Some(Interface::Nvme(self))
     }
 }
 

@@ -201,6 +201,13 @@ impl FakeDisk {
         Ok(Self { about: about(name, serial, bytes), content: Arc::new(Content::File(file)) })
     }
 
+    /// With logical sectors of so many bytes.
+    #[must_use]
+    pub(crate) fn with_sectors(mut self, bytes: u32) -> Self {
+        self.about.sector_bytes = bytes;
+        self
+    }
+
     fn check(&self, offset: u64, bytes: usize) -> io::Result<()> {
         let end = offset.checked_add(bytes as u64).filter(|&end| end <= self.about.size_bytes);
         end.map(drop).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "behind the end of the disk"))

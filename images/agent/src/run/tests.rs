@@ -234,6 +234,11 @@ impl Service for FakeService {
 
 /// An image of `chunks` chunks of 64 KiB, every third of them empty: its manifest's name and its bytes.
 fn image(service: &FakeService, chunks: u8) -> (String, Vec<u8>) {
+    image_with(service, chunks, &[], 0)
+}
+
+/// [`image`] with this text at a place of its first chunk.
+fn image_with(service: &FakeService, chunks: u8, text: &[u8], at: usize) -> (String, Vec<u8>) {
     let mut raw = Vec::new();
     let mut listed = Vec::new();
     for number in 0..chunks {
@@ -242,7 +247,10 @@ fn image(service: &FakeService, chunks: u8) -> (String, Vec<u8>) {
             listed.push(None);
             continue;
         }
-        let bytes: Vec<u8> = (0..65_536_u32).map(|n| (n >> 3) as u8 ^ number).collect();
+        let mut bytes: Vec<u8> = (0..65_536_u32).map(|n| (n >> 3) as u8 ^ number).collect();
+        if number == 0 {
+            bytes[at..at + text.len()].copy_from_slice(text);
+        }
         let stored = zstd::bulk::compress(&bytes, 1).unwrap();
         let name = sha256_hex(&stored);
         listed.push(Some(Chunk {
@@ -468,6 +476,24 @@ async fn an_image_larger_than_the_disk_is_refused() {
     let outcomes = live(&small, &service, vec![write_order(&manifest, "C")]).await;
     assert!(why(&outcomes[0], true).contains("1114112"), "{outcomes:?}");
     assert_eq!(service.with(|state| state.fetched.len()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_for_other_sectors_is_refused_before_anything_is_lost() {
+    for (at, fits) in [(512, false), (4096, true), (8192, true)] {
+        let (host, service) = (machine(), Arc::new(FakeService::default()));
+        let large = host.with_disk(FakeDisk::in_memory("nvme0n1", "C", 32 * MIB).with_sectors(4096));
+        large.disk("C").unwrap().write_at(&old(), 0).unwrap();
+        let (manifest, raw) = image_with(&service, 5, b"EFI PART", at);
+        let outcomes = live(&large, &service, vec![write_order(&manifest, "C")]).await;
+        if fits {
+            assert!(matches!(outcomes[0], Outcome::Done { .. }), "{outcomes:?}");
+            assert!(content(&large, "C", raw.len()) == raw);
+        } else {
+            assert!(why(&outcomes[0], true).contains("sectors of 512 bytes, but disk C"), "{outcomes:?}");
+            assert!(content(&large, "C", old().len()) == old());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

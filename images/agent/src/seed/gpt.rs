@@ -32,8 +32,12 @@ pub(super) fn read(view: &mut View<'_>, sector: u64) -> Result<Option<Table>, Se
     }
     let signature: [u8; 8] = view.get(sector)?;
     if &signature != b"EFI PART" {
-        if sector != 512 && &view.get::<8>(512)? == b"EFI PART" {
-            return refuse(format!("the image is made for sectors of 512 bytes, but this disk has {sector}"));
+        for other in [512, 4096] {
+            if sector != other && &view.get::<8>(other)? == b"EFI PART" {
+                return refuse(format!(
+                    "the image is made for sectors of {other} bytes, but this disk has {sector}"
+                ));
+            }
         }
         return Ok(None);
     }

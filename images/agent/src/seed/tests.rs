@@ -282,7 +282,7 @@ fn what_can_t_be_done_is_said() {
     many[512 + 80..512 + 84].copy_from_slice(&u32::MAX.to_le_bytes());
     let mut far = mbr_image();
     far[458..462].copy_from_slice(&u32::MAX.to_le_bytes());
-    let table: [(FakeDisk, u32, &str); 8] = [
+    let table: [(FakeDisk, u32, &str); 9] = [
         (fresh(64 * MIB, &[]), 512, "no partition table"),
         (fresh(16 * MIB, &gpt_image(512)), 512, "needs 8 MiB"),
         (fresh(8 * MIB, &mbr_image()), 512, "needs 8 MiB"),
@@ -291,6 +291,7 @@ fn what_can_t_be_done_is_said() {
         (fresh(64 * MIB, &many), 512, "damaged"),
         (fresh(12 * MIB, &gpt_image(512)[..12 << 20]), 512, "last usable"),
         (fresh(64 * MIB, &gpt_image(512)), 4096, "sectors of 512 bytes"),
+        (fresh(64 * MIB, &gpt_image(4096)), 512, "sectors of 4096 bytes"),
     ];
     for (disk, sector, words) in table {
         let why = refusal(&disk, sector, &files());

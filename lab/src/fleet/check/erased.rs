@@ -50,7 +50,7 @@ impl Check for Erased {
                     broken.add(&machine.name, why);
                 }
                 let how = self.wiped.get(&(truth.number, disk.serial.clone()));
-                if !disk.blank && how.is_some_and(|policy| policy == "overwrite") {
+                if !disk.blank && how.is_some_and(|policy| policy == "overwrite" || policy == "secure") {
                     let why = format!("disk {} was reported as overwritten and isn't blank", disk.serial);
                     broken.add(&machine.name, why);
                 }

@@ -267,6 +267,15 @@ async fn a_machine_is_deployed_and_erased() {
     assert!(done(&outcomes), "{outcomes:?}");
     assert!(host.disks_truth()[0].blank);
     assert_eq!(site.seen(), [wrote(disk, "erase"), wrote(disk, "erase")]);
+    site.obey(&host, vec![site.import.write_image(disk)]).await;
+    let outcomes = site.obey(&host, vec![erase(disk, ErasePolicy::Secure)]).await;
+    assert!(done(&outcomes) && host.disks_truth()[0].blank, "{outcomes:?}");
+    let refused = site.obey(&host, vec![erase(disk, ErasePolicy::Discard)]).await;
+    assert!(
+        matches!(refused.as_slice(), [Outcome::Refused { why }] if why.contains("can't discard")),
+        "{refused:?}"
+    );
+    site.seen();
     let console = host.console();
     assert!(console.len() <= LINES && console.iter().any(|line| line.contains("wiped and read back")));
     drop(host);
