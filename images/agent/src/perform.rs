@@ -2,9 +2,10 @@
 //!
 //! Reboot and power-off are not here: they end the agent, see `run`.
 
+mod wiping;
+
 use crate::{
     Host, LoadError, OpenDisk, PermitKey,
-    erase::{EraseError, Erasure},
     ledger::Ledger,
     link::{Asked, Link},
     permit::{self, Disks},
@@ -16,7 +17,7 @@ use images::{
     write::{self as pipeline, Phase, Source, SourceError, Target, WriteError},
 };
 use provisioner_api::{
-    Disk, ErasePolicy, Progress,
+    Disk, Progress,
     agent::{Action, Order, Outcome, SeedFile},
     permit::Permit,
 };
@@ -290,37 +291,6 @@ impl Work {
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
 
-    fn erase(&self, policy: ErasePolicy) -> Deed {
-        let disks = self.permitted(Disks::Some)?;
-        // The sum is known for an overwrite only; a metadata wipe takes seconds.
-        let all: u64 = disks.iter().map(|disk| disk.size_bytes * 2).sum();
-        self.gauge.set(0, all);
-        let mut before = 0;
-        let mut evidence = Vec::new();
-        for disk in &disks {
-            let target = self.host.open(disk).map_err(failed)?;
-            // Wiping the first may take hours; what was begun in time is ended.
-            if before == 0 {
-                self.still_stands()?;
-            }
-            let erasure = Erasure {
-                disk,
-                target: &*target,
-                policy,
-                crew: self.host.crew(),
-                seed: random::bytes().map_err(failed)?,
-                cancel: &self.stop.flag,
-            };
-            let mut told = |done| self.gauge.set(before + done, all);
-            evidence.push(erasure.run(&mut told).map_err(|error| not_erased(disk, &error))?);
-            self.reread(disk, &*target);
-            before += disk.size_bytes * 2;
-        }
-        let list: Vec<_> = disks.iter().map(named).collect();
-        let evidence_text = format!("wiped ({}) and read back: {}", policy.as_str(), list.join(", "));
-        Ok(Outcome::Done { evidence: evidence_text, disks: evidence })
-    }
-
     /// The disks that the permit allows, looked up afresh.
     fn permitted(&self, count: Disks) -> Result<Vec<Disk>, Undone> {
         let leave = self.leave()?;
@@ -434,12 +404,6 @@ fn pipeline_undone(error: WriteError) -> Undone {
         WriteError::DiskTooSmall { .. } | WriteError::Manifest(_) => Undone::Refused(why),
         _ => Undone::Failed(why),
     }
-}
-
-/// What it means that a disk was not wiped.
-fn not_erased(disk: &Disk, error: &EraseError) -> Undone {
-    let why = format!("disk {} is not wiped: {}", named(disk), whole(error));
-    if error.is_final() { Undone::Refused(why) } else { Undone::Failed(why) }
 }
 
 fn failed(error: impl std::error::Error) -> Undone {

@@ -35,6 +35,12 @@ impl Crew {
         Self { threads: threads.max(1), piece: PIECE }
     }
 
+    /// How many disks may be wiped at once, each with one buffer.
+    #[must_use]
+    pub fn disks(self) -> usize {
+        if self.threads == 1 { 1 } else { 16 }
+    }
+
     /// Bytes of one write or read of a wipe of a disk of so many bytes.
     pub(super) fn piece(self, disk: u64) -> usize {
         usize::try_from(disk).map_or(self.piece, |disk| disk.min(self.piece))
