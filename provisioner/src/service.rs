@@ -20,6 +20,7 @@ use crate::{
     logins::Logins,
     permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
+    rate::Rates,
     replicas::Replica,
     rescue::RescueArchives,
     sessions::Sessions,
@@ -127,6 +128,8 @@ pub(crate) struct Parts {
     pub(crate) used_tokens: UsedTokens,
     /// What log-ins of users go through.
     pub(crate) logins: Logins,
+    /// How often each asks.
+    pub(crate) rates: Rates,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
     /// How many steps took longer than usual.
