@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use provisioner_api::Problem;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most that we take of an error body.
 const PROBLEM_LIMIT: usize = 64 * 1024;
@@ -27,7 +27,7 @@ const RATE: &str = "rate";
 /// Sends a request; an answer other than 2xx is an error. What the service refuses as coming too often is sent again after as
 /// long as it says (`Retry-After`), for a minute in all; a body that is streamed can't be.
 pub(crate) async fn send(mut request: RequestBuilder) -> Result<Response, ClientError> {
-    let end = Instant::now() + PATIENCE;
+    let mut waited = Duration::ZERO;
     loop {
         let again = request.try_clone();
         let refused = match send_once(request).await {
@@ -35,7 +35,8 @@ pub(crate) async fn send(mut request: RequestBuilder) -> Result<Response, Client
             Err(refused) => refused,
         };
         match (refused.after, again) {
-            (Some(wait), Some(again)) if Instant::now() + wait <= end => {
+            (Some(wait), Some(again)) if waited + wait <= PATIENCE => {
+                waited += wait;
                 tokio::time::sleep(wait).await;
                 request = again;
             }
@@ -124,6 +125,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
+        time::Instant,
     };
 
     /// A client that speaks plain HTTP, and a server that answers one connection after the other so; how many came.
