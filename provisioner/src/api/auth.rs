@@ -231,7 +231,7 @@ async fn audited(
     audit::read(&mut entry, &parts, sent);
     let once = bearer(&parts.headers).map(sha256_hex);
     let once = once.map(|hash| Once::of(&guard.service, &hash, guard.path, &parts, sent));
-    let untold = Untold::new(Arc::clone(&guard.service), entry);
+    let untold = Untold::new(Arc::clone(&guard.service), entry).ok_or_else(held::stopping)?;
     let service = Arc::clone(&guard.service);
     let work = async move {
         // Also of what goes on without the client.
