@@ -248,7 +248,7 @@ fn site() -> Vec<Route> {
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
         GET BACKUP, ADMINS of Everything, backup::show; told; download,
-        GET SUPPORT, ADMINS of Everything, support::show; told,
+        GET SUPPORT, ADMINS of Everything, support::show; told; download,
         GET KEY, ADMINS of Everything, key::show,
         POST KEY_ROTATE, ADMINS of Everything, key::rotate,
         POST KEY_RETIRE, ADMINS of Everything, key::retire,
