@@ -24,6 +24,7 @@ use crate::{
     locks::Lock,
     permits::PermitSigner,
     progress::ProgressBoard,
+    rate::Rates,
     replicas::{self, Replica},
     rescue::RescueArchives,
     service::{BootServer, Parts, Service},
@@ -43,7 +44,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in flight may take at shutdown.
@@ -58,6 +59,9 @@ const CLOSING: Duration = Duration::from_secs(10);
 
 /// How often the certificate and the consoles' records are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a stop may take in all, but for the second that each part of it has at least.
+const STOP: Duration = Duration::from_secs(30);
 
 /// How long a leader may take to end what it has under way, and to give its turn up.
 const FAREWELL: Duration = Duration::from_secs(15);
@@ -140,6 +144,7 @@ impl App {
             audit: Default::default(),
             deeds: Default::default(),
             logins: Default::default(),
+            rates: Rates::new(config.api.rate),
             progress: ProgressBoard::default(),
             slow: Default::default(),
             damaged: Default::default(),
@@ -227,16 +232,17 @@ impl App {
             ended = supervise(&mut tasks, &shutdown) => ended,
             ended = supervise(&mut leader, &shutdown) => ended,
         };
-        drain(&mut leader, FAREWELL).await;
+        let end = Instant::now() + STOP;
+        drain(&mut leader, left(end, FAREWELL)).await;
         serving.cancel();
         // Answers that follow a console would never end by themselves.
         service.consoles.close();
         service.stopping.cancel();
-        drain(&mut tasks, DRAIN).await;
-        api::end_deeds(&service, DEEDS).await;
+        drain(&mut tasks, left(end, DRAIN)).await;
+        api::end_deeds(&service, left(end, DEEDS)).await;
         elsewhere::last_words(&service).await;
-        closed("the sessions with BMCs", service.bmcs.close()).await;
-        closed("the connections to the database", service.store.close()).await;
+        closed("the sessions with BMCs", left(end, CLOSING), service.bmcs.close()).await;
+        closed("the connections to the database", left(end, CLOSING), service.store.close()).await;
         ended
     }
 }
@@ -278,10 +284,15 @@ async fn drain(tasks: &mut JoinSet<anyhow::Result<()>>, patience: Duration) {
     tasks.shutdown().await;
 }
 
+/// How long a part of a stop may take that is to be over then.
+fn left(end: Instant, patience: Duration) -> Duration {
+    patience.min(end.saturating_duration_since(Instant::now())).max(Duration::from_secs(1))
+}
+
 /// What doesn't end in time ends with the process.
-async fn closed(what: &str, closing: impl Future<Output = ()>) {
-    if tokio::time::timeout(CLOSING, closing).await.is_err() {
-        let seconds = CLOSING.as_secs();
+async fn closed(what: &str, patience: Duration, closing: impl Future<Output = ()>) {
+    if tokio::time::timeout(patience, closing).await.is_err() {
+        let seconds = patience.as_secs();
         tracing::warn!(what, seconds, "can't be closed in time; they are cut off");
     }
 }

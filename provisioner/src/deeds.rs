@@ -22,6 +22,8 @@ pub(crate) struct Deeds {
 struct Untold {
     entries: BTreeMap<u64, AuditEntry>,
     last: u64,
+    /// Nothing is begun any more.
+    over: bool,
 }
 
 impl Deeds {
@@ -33,13 +35,22 @@ impl Deeds {
         self.tasks.spawn(work)
     }
 
-    /// A deed begins; its number.
-    pub(crate) fn begin(&self, entry: AuditEntry) -> u64 {
+    /// A deed begins; its number. None: the stop waits for no more, so that it must not begin.
+    pub(crate) fn begin(&self, entry: AuditEntry) -> Option<u64> {
         let mut untold = self.lock();
+        if untold.over {
+            return None;
+        }
         untold.last += 1;
         let number = untold.last;
         untold.entries.insert(number, entry);
-        number
+        Some(number)
+    }
+
+    /// What is under way, as `POST /v1/machines`.
+    pub(crate) fn what(&self) -> Vec<String> {
+        let untold = self.lock();
+        untold.entries.values().map(|entry| format!("{} {}", entry.method, entry.path)).collect()
     }
 
     /// The entry of a deed, for whoever writes it: none is given twice.
@@ -52,7 +63,9 @@ impl Deeds {
         self.tasks.close();
         // Whether it ended shows by what is left.
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
-        std::mem::take(&mut self.lock().entries).into_values().collect()
+        let mut untold = self.lock();
+        untold.over = true;
+        std::mem::take(&mut untold.entries).into_values().collect()
     }
 
     /// How many deeds are under way.
@@ -63,5 +76,42 @@ impl Deeds {
 
     fn lock(&self) -> MutexGuard<'_, Untold> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provisioner_api::AuditOutcome;
+
+    fn entry() -> AuditEntry {
+        AuditEntry {
+            seq: 0,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            token: None,
+            user: None,
+            role: None,
+            address: None,
+            method: "POST".into(),
+            route: "/v1/machines".into(),
+            path: "/v1/machines".into(),
+            name: None,
+            fields: Vec::new(),
+            outcome: AuditOutcome::Done,
+            status: 0,
+            left_out: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_stop_cut_off_is_told_once_and_nothing_begins_behind_it() {
+        let deeds = Deeds::default();
+        let (done, cut) = (deeds.begin(entry()).unwrap(), deeds.begin(entry()).unwrap());
+        assert!(deeds.take(done).is_some());
+        assert_eq!(deeds.what(), ["POST /v1/machines"]);
+        assert_eq!(deeds.end(Duration::ZERO).await.len(), 1);
+        assert!(deeds.take(cut).is_none(), "it was told as cut off");
+        assert!(deeds.begin(entry()).is_none());
+        assert!(deeds.end(Duration::ZERO).await.is_empty());
     }
 }

@@ -40,6 +40,7 @@ mod netconfig;
 mod older;
 mod permits;
 mod progress;
+mod rate;
 mod reconcile;
 mod replicas;
 mod rescue;

@@ -40,6 +40,7 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     machines(&mut text, service).await?;
     instances(&mut text, service).await?;
     slow_steps(&mut text, service);
+    each(&mut text, &declared::REFUSED, service.rates.refused());
     works(&mut text, service).await?;
     single(&mut text, &declared::DAMAGED, service.damaged.load(Ordering::Relaxed));
     single(&mut text, &declared::LEADS, u8::from(service.standing.leads()));

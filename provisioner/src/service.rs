@@ -20,11 +20,12 @@ use crate::{
     logins::Logins,
     permits::{PermitError, PermitSigner},
     progress::ProgressBoard,
+    rate::Rates,
     replicas::Replica,
     rescue::RescueArchives,
     sessions::Sessions,
     slow::SlowSteps,
-    store::{InstanceRecord, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
+    store::{InstanceRecord, LeastWiping, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
     text::word,
     trace::Traces,
     used_tokens::UsedTokens,
@@ -127,6 +128,8 @@ pub(crate) struct Parts {
     pub(crate) used_tokens: UsedTokens,
     /// What log-ins of users go through.
     pub(crate) logins: Logins,
+    /// How often each asks.
+    pub(crate) rates: Rates,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
     /// How many steps took longer than usual.
@@ -333,7 +336,14 @@ impl Service {
         request: &Request,
         event: &str,
     ) -> Result<Option<MachineRecord>, ServiceError> {
-        let least = self.store.pool_least_wiping().await?;
+        let least = match (self.store.pool_least_wiping().await, request) {
+            // What goes on must be able to be stopped; it is wiped as strictly as any pool could ask.
+            (Err(error), Request::Cancel { .. }) if !error.is_lost() => {
+                tracing::error!(error = crate::text::logged(&error), "what pools ask for can't be read");
+                LeastWiping::unknown()
+            }
+            (read, _) => read?,
+        };
         self.machine_change(id, |record, _| {
             let pool = &record.spec.pool;
             let machine = admit_in_pool(&record.machine, request, least.of(pool))?;
@@ -446,3 +456,6 @@ fn raised(before: &Machine, after: &Machine) -> Option<ErasePolicy> {
     let least = after.want.owner.as_ref()?.least?;
     (asked(before) != asked(after) && asked(after)? < least).then_some(least)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,10 +17,14 @@ What a Billet service says of itself, for whoever is to help with it. Passwords,
 here; names, addresses, serial numbers and the last lines of the log are: look through it before you give it away.
 ";
 
+/// What the name of a part ends with of which only the beginning is there: it is no document of its kind any more.
+const CUT: &str = ".cut";
+
 /// What is known so far.
 #[derive(Debug, Default)]
 pub(crate) struct Bundle {
     parts: Vec<(String, Vec<u8>)>,
+    cut: Vec<String>,
     missing: Vec<(String, String)>,
 }
 
@@ -37,19 +41,27 @@ impl Bundle {
         }
     }
 
-    /// Adds a text, or why there is none.
+    /// Adds a text, or why there is none. Of one that is too long the end is kept: it is the newest.
     pub(crate) fn text(&mut self, name: &str, read: Result<String, String>) {
-        match read {
-            Ok(text) => self.bytes(name, text.into_bytes()),
-            Err(why) => self.lacks(name, why),
+        let mut text = match read {
+            Ok(text) => text.into_bytes(),
+            Err(why) => return self.lacks(name, why),
+        };
+        if text.len() > MOST {
+            self.cut.push(format!("{name}: the last {MOST} of {} bytes", text.len()));
+            text.drain(..text.len() - MOST);
         }
+        self.parts.push((name.to_owned(), text));
     }
 
-    fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
-        if bytes.len() > MOST {
-            return self.lacks(name, format!("it has {} bytes, and {MOST} are the most", bytes.len()));
+    /// Of a document that is too long the beginning is kept.
+    fn bytes(&mut self, name: &str, mut bytes: Vec<u8>) {
+        if bytes.len() <= MOST {
+            return self.parts.push((name.to_owned(), bytes));
         }
-        self.parts.push((name.to_owned(), bytes));
+        self.cut.push(format!("{name}{CUT}: the first {MOST} of {} bytes", bytes.len()));
+        bytes.truncate(MOST);
+        self.parts.push((format!("{name}{CUT}"), bytes));
     }
 
     fn lacks(&mut self, name: &str, why: String) {
@@ -61,6 +73,12 @@ impl Bundle {
         // Writing to a String can't fail.
         for (name, bytes) in &self.parts {
             let _ = writeln!(text, "  {name}: {} bytes", bytes.len());
+        }
+        if !self.cut.is_empty() {
+            text.push_str("\nWhat was too long, and is cut:\n");
+        }
+        for line in &self.cut {
+            let _ = writeln!(text, "  {line}");
         }
         match self.missing.is_empty() {
             true => text.push_str("\nAll that was asked for could be read.\n"),
@@ -127,13 +145,16 @@ mod tests {
         bundle.json("urls.json", Ok(urls));
         bundle.json::<()>("b.json", Err("the database does not answer".into()));
         bundle.text("log.txt", Ok("a line\n".into()));
-        bundle.text("long.txt", Ok("x".repeat(MOST + 1)));
+        bundle.text("long.txt", Ok(format!("first{}last", "x".repeat(MOST))));
+        bundle.json("long.json", Ok("x".repeat(MOST)));
         let packed = bundle.packed("billet-support", "0.1.0", Timestamp::UNIX_EPOCH).unwrap();
         let files = unpacked(&packed);
         let names: Vec<_> = files.keys().map(String::as_str).collect();
-        let all =
-            ["README.txt", "a.json", "log.txt", "urls.json"].map(|name| format!("billet-support/{name}"));
-        assert_eq!(names, all);
+        let all = ["README.txt", "a.json", "log.txt", "long.json.cut", "long.txt", "urls.json"];
+        assert_eq!(names, all.map(|name| format!("billet-support/{name}")));
+        let (long, cut) = (&files["billet-support/long.txt"], &files["billet-support/long.json.cut"]);
+        assert_eq!((long.len(), cut.len()), (MOST, MOST));
+        assert!(long.ends_with("last") && long.starts_with('x') && cut.starts_with("\"x"));
         let urls: Value = serde_json::from_str(&files["billet-support/urls.json"]).unwrap();
         assert_eq!(urls, serde_json::json!([{"a": "https://h/x?…"}, 7]));
         assert_eq!(files["billet-support/a.json"], "{\n  \"one\": 1\n}");
@@ -142,7 +163,7 @@ mod tests {
             "made: 1970-01-01T00:00:00Z\nby: billet 0.1.0",
             "  log.txt: 7 bytes",
             "What could not be read:\n  b.json: the database does not answer\n",
-            "  long.txt: it has 4194305 bytes, and 4194304 are the most",
+            "is cut:\n  long.txt: the last 4194304 of 4194313 bytes\n  long.json.cut: the first 4194304 of 4194306 bytes\n",
         ] {
             assert!(readme.contains(told), "{told}: {readme}");
         }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use lab::fleet::{Eyes, Wires};
 use provisioner::{
     app::App,
-    config::{Api, Bmc, Boot, Config, Log, Network, PostgresDatabase},
+    config::{Api, Bmc, Boot, Config, Log, Network, PostgresDatabase, Rate},
 };
 use provisioner_api::{
     DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
@@ -94,6 +94,7 @@ impl Site {
                 listen: SocketAddr::from((local, 0)),
                 names: Vec::new(),
                 session: jiff::SignedDuration::from_hours(12),
+                rate: Rate::default(),
             },
             boot: Boot {
                 http_port: 0,

@@ -33,6 +33,9 @@ pub struct Pool {
     /// What is said of it; none: nothing, its machines only name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<PoolSpec>,
+    /// What is said of it can't be read: until it is said anew its disks are overwritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
     /// Counts the changes of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,

@@ -81,7 +81,9 @@ impl AgentClient {
     pub async fn claim(&self, claim: &ClaimRequest) -> Result<ClaimResponse, ClientError> {
         let turn = self.replicas.turn();
         let url = url::call(turn.base(), paths::AGENT_CLAIM, &[])?;
-        turn.end(answer::json(self.http.post(url).json(claim).timeout(self.patience())).await)
+        let request = self.http.post(url).json(claim).timeout(self.patience());
+        let claimed = async { answer::read(answer::send_once(request).await?).await };
+        turn.end(claimed.await)
     }
 
     /// Asks for an order; the service answers at once when there is one, and with none after `wait` (whole seconds). A
@@ -96,7 +98,7 @@ impl AgentClient {
         let mut url = url::call(turn.base(), paths::AGENT_ORDERS, &[])?;
         url.query_pairs_mut().append_pair("wait", &wait.as_secs().to_string());
         let request = self.http.get(url).header(CHALLENGE_HEADER, challenge).timeout(wait + self.patience());
-        let response = turn.end(self.fenced(answer::send(authorised(request, session)?).await))?;
+        let response = turn.end(self.fenced(sent(authorised(request, session)?).await))?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }
@@ -111,7 +113,7 @@ impl AgentClient {
         let turn = self.replicas.turn();
         let url = url::call(turn.base(), paths::AGENT_REPORTS, &[])?;
         let request = authorised(self.http.post(url), session)?.json(report).timeout(self.patience());
-        let response = turn.end(self.fenced(answer::send(request).await))?;
+        let response = turn.end(self.fenced(sent(request).await))?;
         let url = origin(&response);
         let body = answer::bytes(response, ORDER_LIMIT).await?;
         serde_json::from_slice(&body).map_err(|error| ClientError::Garbled { url, why: error.to_string() })
@@ -143,7 +145,7 @@ impl AgentClient {
         let patience = if self.replicas.are_several() { FETCH_TIMEOUT_OF_SEVERAL } else { FETCH_TIMEOUT };
         let url = url::call(turn.base(), path, &[sha256])?;
         let request = authorised(self.http.request(Method::GET, url), session)?.timeout(patience);
-        let fetched = async { answer::bytes(answer::send(request).await?, limit).await };
+        let fetched = async { answer::bytes(sent(request).await?, limit).await };
         turn.end(fetched.await)
     }
 
@@ -159,6 +161,11 @@ impl AgentClient {
         self.highest.hear(fence, || origin(&answer))?;
         Ok(answer)
     }
+}
+
+/// Sends a request once: when to repeat it is the agent's business, which may ask another replica.
+async fn sent(request: RequestBuilder) -> Result<Response, ClientError> {
+    Ok(answer::send_once(request).await?)
 }
 
 /// Who answered.

@@ -1,6 +1,7 @@
 //! The REST API for people and programs: one method for each path and verb.
 //!
-//! No retries and no waiting here: the caller knows whether a repeat is harmless and how patient it is.
+//! No retries and no waiting here: the caller knows whether a repeat is harmless and how patient it is. But for what the
+//! service refused as coming too often, of which nothing was begun: that is sent again when it said (`answer`).
 
 use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;

@@ -14,7 +14,7 @@ use crate::{
     address_plan::Place,
     clock,
     service::{Service, ServiceError},
-    store::{AddressRecord, Holder, NewAddress, StoreError},
+    store::{AddressRecord, Holder, NewAddress, PoolGiven, StoreError},
 };
 use axum::{
     Json,
@@ -59,10 +59,11 @@ pub(crate) async fn show(
     found.map(|record| Json(wire(record))).ok_or_else(|| missing(&name))
 }
 
-/// Claims one. The same name again answers the address that it has.
+/// Claims one. The same name again answers the address that it has; with a pool it is given to one that has none, if
+/// whatever uses it is of that pool.
 #[utoipa::path(
     post, path = provisioner_api::paths::ADDRESSES, tag = "addresses",
-    summary = "Claims a virtual address",
+    summary = "Claims a virtual address, or gives a pool to one that has none",
     request_body = AddressClaim,
     responses(
         (status = 200, body = Address, description = "The name has it already"),
@@ -81,6 +82,9 @@ pub(crate) async fn claim(
         return Ok((StatusCode::OK, Json(wire(known))).into_response());
     }
     let (from, exactly) = read(&service, &body)?;
+    if let Some(given) = pool_given(&service, &body).await? {
+        return Ok((StatusCode::OK, Json(given)).into_response());
+    }
     for attempt in 0..TRIES {
         // First what is taken, then the name: who took the last one under this name is seen.
         let taken = taken(&service, from).await?;
@@ -134,6 +138,35 @@ pub(crate) async fn release(
         "the address `{name}` is in use by {}; delete what uses it first",
         by.iter().map(|name| format!("instance `{name}`")).collect::<Vec<_>>().join(", ")
     )))
+}
+
+/// Gives the pool that a claim names to what its name has already, if that has none and all that uses it is of that pool.
+async fn pool_given(service: &Service, body: &AddressClaim) -> Result<Option<Address>, ApiError> {
+    let Some(pool) = &body.pool else { return Ok(None) };
+    for _ in 0..TRIES {
+        let Some(known) = service.store.address_named(&body.name).await? else { return Ok(None) };
+        let without = AddressClaim { pool: None, ..body.clone() };
+        let Some(of) = known.to_use().filter(|_| known.taken.pool.is_none()) else { return Ok(None) };
+        if !has(service, &known, &without) {
+            return Ok(None);
+        }
+        match service.store.address_give_pool(&of, pool).await? {
+            PoolGiven::Done => {
+                let taken = NewAddress { pool: Some(pool.clone()), ..known.taken };
+                return Ok(Some(wire(AddressRecord { taken, ..known })));
+            }
+            PoolGiven::Used(others) => {
+                let detail = format!(
+                    "`{}` is used by {}, not of pool `{pool}`; move them there, or give them back, before the address",
+                    body.name,
+                    others.join(", ")
+                );
+                return Err(ApiError::conflict(detail).about("pool"));
+            }
+            PoolGiven::Stale => {}
+        }
+    }
+    Err(ServiceError::Contended { what: format!("the address {}", body.name) }.into())
 }
 
 /// What is asked for, if it can be.

@@ -220,6 +220,21 @@ pub(super) async fn told(
     }
 }
 
+/// Takes down that somebody asks too often, under this name so many times in ten minutes at the most. They are refused even
+/// if that can't be written.
+pub(super) fn over_rate(
+    service: &Arc<Service>,
+    mut entry: AuditEntry,
+    (name, most): (String, u32),
+    status: StatusCode,
+) {
+    let Some(left_out) = service.audit.may_tell(name, most, entry.at) else { return };
+    (entry.status, entry.left_out) = (status.as_u16(), left_out);
+    let of = Arc::clone(service);
+    // Nobody waits for it: who is refused is refused at once.
+    drop(service.deeds.spawn(async move { write(&of, entry).await }));
+}
+
 /// Takes down what the service's stop cut off.
 pub(super) async fn cut_off(service: &Service, mut entry: AuditEntry) {
     (entry.at, entry.outcome, entry.status) = (clock::now(), AuditOutcome::Unknown, 0);

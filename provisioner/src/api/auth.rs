@@ -14,11 +14,13 @@ use super::{
     error::ApiError,
     once::{Once, REPLAYED},
     policy::{Of, Policy, Who},
+    rate::{self, Refused},
     readable,
 };
 use crate::{
     clock,
     keys::sha256_hex,
+    rate::{Asks, Place},
     service::{Service, ServiceError},
     sessions,
     store::TokenRecord,
@@ -30,6 +32,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{AuditOutcome, MachineId, Role, paths};
 use std::sync::Arc;
@@ -69,23 +72,45 @@ pub(super) enum Ends {
 /// Lets nobody through whom the route's policy doesn't name; tells handlers who it is.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let answer = match guard.policy.who {
-        Who::Anybody => Ok(next.run(request).await),
+        Who::Anybody => anybody(&guard, request, next).await,
         Who::Agent => agent(&guard, request, next).await,
         Who::Roles(_) => person(&guard, request, next).await,
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn agent(guard: &Guard, mut request: Request, next: Next) -> Result<Response, ApiError> {
+async fn anybody(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
+    // That the process answers has to show, however often it is asked.
+    if guard.path == paths::HEALTH {
+        return Ok(next.run(request).await);
+    }
+    let (parts, body) = request.into_parts();
+    let address = rate::address(&parts.extensions);
+    let is_agent = guard.path == paths::AGENT_CLAIM;
+    let asks = if is_agent { Asks::NewAgent(address) } else { Asks::Stranger(address) };
+    let _place = counted(guard, &parts, None, asks)?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+async fn agent(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
     let refused = || unauthorized("unauthorized", "this needs the session of a claimed boot window");
-    let token = bearer(request.headers()).ok_or_else(refused)?;
-    let session = sessions::session(&guard.service, token).await?.ok_or_else(refused)?;
-    request.extensions_mut().insert(session);
-    Ok(next.run(request).await)
+    let (mut parts, body) = request.into_parts();
+    let (rates, token) = (&guard.service.rates, bearer(&parts.headers));
+    if !token.is_some_and(|token| rates.is_good(token)) {
+        counted(guard, &parts, None, Asks::NewAgent(rate::address(&parts.extensions)))?;
+    }
+    let token = token.ok_or_else(refused)?;
+    let session = sessions::session(&guard.service, token).await?;
+    rates.found(token, session.is_some());
+    let session = session.ok_or_else(refused)?;
+    let _place = counted(guard, &parts, None, Asks::Agent(session.machine))?;
+    parts.extensions.insert(session);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
+    let place = not_too_often(guard, &parts).await?;
     let (mut caller, mut held) = let_in(guard, &mut parts).await?;
     if guard.told {
         let (body, sent) = if guard.upload {
@@ -97,8 +122,9 @@ async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response,
             (Body::from(sent.clone()), sent)
         };
         parts.extensions.insert(caller.clone());
-        let answer = audited(guard, (&caller, held.clone()), (parts, body), &sent, next).await?;
-        return Ok(if guard.download { answer.map(|body| held.file(body)) } else { answer });
+        let who = (&caller, held.clone(), Arc::clone(&place));
+        let answer = audited(guard, who, (parts, body), &sent, next).await?;
+        return Ok(if guard.download { answer.map(|body| during(place, held.file(body))) } else { answer });
     }
     parts.extensions.insert(caller);
     if guard.ends == Ends::Never {
@@ -106,9 +132,61 @@ async fn person(guard: &Guard, request: Request, next: Next) -> Result<Response,
     }
     let response = next.run(Request::from_parts(parts, body)).await;
     if guard.ends == Ends::Never {
-        return Ok(response.map(|body| held.followed(body)));
+        return Ok(response.map(|body| during(place, held.followed(body))));
     }
     Ok(response)
+}
+
+/// Counts a request whoever sends it: of a token that was not good yet against the address first, then against its bearer.
+/// The place that it takes among what they have under way.
+async fn not_too_often(guard: &Guard, parts: &Parts) -> Result<Arc<Place>, ApiError> {
+    let (service, stranger) = (&guard.service, Asks::Stranger(rate::address(&parts.extensions)));
+    let Some(token) = bearer(&parts.headers) else { return counted(guard, parts, None, stranger) };
+    let as_stranger = match service.rates.is_good(token) {
+        true => None,
+        false => Some(counted(guard, parts, None, stranger)?),
+    };
+    let found = service.store.token_find(&sha256_hex(token)).await.map_err(ServiceError::from)?;
+    let good = found.filter(|token| !token.is_expired(clock::now()));
+    service.rates.found(token, good.is_some());
+    match (good.map(Caller), as_stranger) {
+        (Some(caller), _) => counted(guard, parts, Some(&caller), rate::asks(&caller)),
+        // That it is none, or over, is found and told behind this.
+        (None, Some(place)) => Ok(place),
+        (None, None) => counted(guard, parts, None, stranger),
+    }
+}
+
+/// Counts a request; a place for it among what is under way.
+fn counted(
+    guard: &Guard,
+    parts: &Parts,
+    caller: Option<&Caller>,
+    asks: Asks<'_>,
+) -> Result<Arc<Place>, ApiError> {
+    let counted = rate::count(&guard.service, asks).and_then(|()| rate::place(&guard.service, asks));
+    counted.map_err(|refused| unlisted(&guard.service, guard.path, parts, caller, refused))
+}
+
+/// What somebody is told who asks too often. It is taken down now and then, and else only counted.
+pub(super) fn unlisted(
+    service: &Arc<Service>,
+    path: &'static str,
+    parts: &Parts,
+    caller: Option<&Caller>,
+    Refused { error, told }: Refused,
+) -> ApiError {
+    let mut entry = audit::entry(path, parts);
+    caller.iter().for_each(|caller| audit::by(&mut entry, caller));
+    audit::over_rate(service, entry, told, error.status());
+    error
+}
+
+/// An answer that keeps a place as long as it lasts.
+fn during(place: Arc<Place>, body: Body) -> Body {
+    Body::from_stream(body.into_data_stream().inspect(move |_| {
+        let _kept = &place;
+    }))
 }
 
 /// Who asks, if they may now; that they may not is taken down.
@@ -137,7 +215,7 @@ async fn denied(guard: &Guard, parts: &Parts, asks: Option<&Caller>, status: Sta
 /// Does what is asked, and takes down who asked for what and what came of it before it is answered.
 async fn audited(
     guard: &Guard,
-    (caller, held): (&Caller, Held),
+    (caller, held, place): (&Caller, Held, Arc<Place>),
     (parts, body): (Parts, Body),
     sent: &[u8],
     next: Next,
@@ -153,9 +231,11 @@ async fn audited(
     audit::read(&mut entry, &parts, sent);
     let once = bearer(&parts.headers).map(sha256_hex);
     let once = once.map(|hash| Once::of(&guard.service, &hash, guard.path, &parts, sent));
-    let untold = Untold::new(Arc::clone(&guard.service), entry);
+    let untold = Untold::new(Arc::clone(&guard.service), entry).ok_or_else(held::stopping)?;
     let service = Arc::clone(&guard.service);
     let work = async move {
+        // Also of what goes on without the client.
+        let _place = place;
         let request = Request::from_parts(parts, body);
         let response = match once.transpose() {
             Ok(Some(Some(once))) => once.run(request, next).await,

@@ -20,6 +20,9 @@ const LOST: &str = "database";
 /// The word for a request that is under way already.
 pub(super) const IN_FLIGHT: &str = "in-flight";
 
+/// The word for what comes too often or is too much at once. It was not begun: who knows this kind may send it again.
+const RATE: &str = "rate";
+
 /// The word for what a stop kept from being begun.
 pub(super) const STOPPING: &str = "stopping";
 
@@ -34,9 +37,9 @@ const NO_DATABASE: &str =
 /// After how many seconds. The service goes on meanwhile, and tries to reach a PostgreSQL that is away again by itself.
 const AGAIN: &str = "10";
 
-/// A failed request.
+/// A failed request, and after how many seconds it may be asked again if that is known better than for all of its kind.
 #[derive(Debug)]
-pub(crate) struct ApiError(Box<Problem>);
+pub(crate) struct ApiError(Box<Problem>, Option<u64>);
 
 impl ApiError {
     /// An error with a word for programs and a sentence for people.
@@ -47,7 +50,7 @@ impl ApiError {
             detail: detail.into(),
             fields: Vec::new(),
         };
-        Self(Box::new(problem))
+        Self(Box::new(problem), None)
     }
 
     /// Wrong fields in the body; all of them at once.
@@ -61,6 +64,13 @@ impl ApiError {
     /// One wrong field.
     pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
+    }
+
+    /// It comes too often, and may come again after so many seconds. Nothing of it was begun.
+    pub(super) fn rate(seconds: u64, detail: impl Into<String>) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, RATE, detail);
+        error.1 = Some(seconds);
+        error
     }
 
     /// Its HTTP status.
@@ -125,7 +135,8 @@ impl IntoResponse for ApiError {
         let status = self.status();
         let later =
             self.0.kind == LOST || self.0.kind == IN_FLIGHT || status == StatusCode::TOO_MANY_REQUESTS;
-        let again = later.then_some([(header::RETRY_AFTER, AGAIN)]);
+        let again = self.1.map_or_else(|| AGAIN.to_owned(), |seconds| seconds.to_string());
+        let again = later.then_some([(header::RETRY_AFTER, again)]);
         let not_begun = self.0.kind == STOPPING;
         let problem = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, again, problem, Json(self.0)).into_response();

@@ -7,7 +7,10 @@ use crate::{
     address_plan::Place,
     netconfig::{self, Plan, Stage},
     service::{Service, ServiceError},
-    store::{Holder, InstanceRecord, MachineRecord, NewAddress, NewEvent, NewSecret, RESTORE, Takes},
+    store::{
+        AddressRecord, Holder, InstanceRecord, MachineRecord, NewAddress, NewEvent, NewSecret, RESTORE,
+        StoreError, Takes, Use,
+    },
 };
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -61,17 +64,38 @@ pub(super) async fn check(
         let field = format!("{AT}.virtual_addresses[{index}]");
         fields.check(seen.insert(name), &field, format!("`{name}` is named twice"));
         let known = service.store.address_named(name).await?;
-        let known = known.map(|known| known.taken.pool);
-        // A tenant's instance has only what its own pool has; `spec.pool` is that of the named machine by now.
-        let own =
-            |pool: &Option<String>| caller.pools().is_none() || spec.pool.is_none() || *pool == spec.pool;
-        let known = known.is_some_and(|pool| caller.has_address(pool.as_deref()) && own(&pool));
+        let known = known.is_some_and(|known| is_theirs(caller, spec, &known));
         let detail = format!(
             "there is no virtual address `{name}`; `billet address claim {name} --subnet SUBNET` claims one"
         );
         fields.check(known, &field, detail);
     }
     Ok(())
+}
+
+/// Whether an instance may use a virtual address. A tenant's has only what its own pool has; `spec.pool` is that of the named
+/// machine by now.
+fn is_theirs(caller: &Caller, spec: &InstanceSpec, known: &AddressRecord) -> bool {
+    let pool = &known.taken.pool;
+    let own = caller.pools().is_none() || spec.pool.is_none() || *pool == spec.pool;
+    own && caller.has_address(pool.as_deref())
+}
+
+/// The virtual addresses that an instance uses, each looked at once more: it is taken as it is found here, or not at all.
+async fn uses(
+    service: &Service,
+    caller: &Caller,
+    record: &InstanceRecord,
+    names: &[String],
+) -> Result<Vec<Use>, ApiError> {
+    let mut uses = Vec::with_capacity(names.len());
+    for name in names {
+        let found = service.store.address_named(name).await?;
+        let found = found.filter(|known| is_theirs(caller, &record.spec, known));
+        let gone = || StoreError::AddressGone { name: name.clone() };
+        uses.push(found.and_then(|known| known.to_use()).ok_or_else(gone)?);
+    }
+    Ok(uses)
 }
 
 /// Checks that what is written down by itself is nobody's: an address may be taken that is in no static range any more.
@@ -110,7 +134,9 @@ pub(super) async fn insert(
     };
     let plan = Plan::new(AT, &network, &service.config.networks).map_err(ApiError::invalid)?;
     for attempt in 0..TRIES {
-        let (settled, takes) = settle(service, record.id, &plan, attempt).await?;
+        let (settled, addresses) = settle(service, record.id, &plan, attempt).await?;
+        let uses = uses(service, caller, record, &settled.virtual_addresses).await?;
+        let takes = Takes { addresses, uses };
         // What was not known before: whether a router is on the link of an address that was chosen.
         netconfig::read(AT, &settled, Stage::Settled).map_err(ApiError::invalid)?;
         record.standing.network = Some(settled);
@@ -128,7 +154,7 @@ async fn settle(
     id: InstanceId,
     plan: &Plan<'_>,
     attempt: usize,
-) -> Result<(NetworkSpec, Takes), ApiError> {
+) -> Result<(NetworkSpec, Vec<NewAddress>), ApiError> {
     let (mut chosen, mut addresses) = (Vec::new(), Vec::new());
     // Those that are asked for by themselves are not given to another interface.
     let mut own: BTreeSet<Ipv4Addr> = plan.wanted.iter().filter_map(|wanted| wanted.exactly).collect();
@@ -148,9 +174,7 @@ async fn settle(
         let interface = plan.interface(wanted).to_owned();
         addresses.push(new(from, address, Holder::Instance { id, interface }));
     }
-    let settled = plan.settle(&chosen);
-    let uses = settled.virtual_addresses.clone();
-    Ok((settled, Takes { addresses, uses }))
+    Ok((plan.settle(&chosen), addresses))
 }
 
 /// What is taken of a subnet's static addresses.

@@ -37,6 +37,7 @@ mod phone_home;
 mod policy;
 mod pools;
 mod ram_image;
+mod rate;
 mod readable;
 pub(crate) mod ready;
 mod reinstall;

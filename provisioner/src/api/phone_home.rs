@@ -2,10 +2,11 @@
 //!
 //! The token is good for nothing but saying that this instance runs.
 
-use super::error::ApiError;
+use super::{error::ApiError, rate};
 use crate::{
     clock,
     hub::Poke,
+    rate::Asks,
     service::{Change, Service, ServiceError, TRIES},
     store::{InstanceRecord, MachineRecord, NewEvent, Swap},
     windows,
@@ -38,6 +39,7 @@ async fn report_in(
 ) -> Result<&'static str, ApiError> {
     let unknown = || ApiError::not_found("instance", "by this token");
     let (id, installation) = windows::instance_of_phone_home(&service.key, &token).ok_or_else(unknown)?;
+    rate::count(&service, Asks::System(id)).map_err(|refused| refused.error)?;
     let host_keys: Vec<_> = form
         .iter()
         .filter(|(name, key)| name.starts_with("pub_key_") && key.len() < 2048 && !key.contains('\0'))

@@ -40,8 +40,8 @@ pub(crate) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<PoolList>, ApiError> {
     let mut pools = counted(&service).await?;
-    for record in service.store.pool_list().await? {
-        tell(pools.entry(record.name.clone()).or_default(), record);
+    for (record, damaged) in service.store.pool_list().await? {
+        tell(pools.entry(record.name.clone()).or_default(), record, damaged);
     }
     pools.retain(|pool, _| caller.has(pool));
     // One of theirs that nothing names yet is there all the same.
@@ -74,7 +74,9 @@ pub(crate) async fn create(
     let record = PoolRecord { id: Uuid::now_v7(), name, spec, version: 1, created: now, changed: now };
     service.store.pool_insert(&record).await?;
     tracing::info!(pool = record.name, "a pool was made");
-    Ok((StatusCode::CREATED, shown(&service, record).await?).into_response())
+    // A pass under way does not know it yet; the next one does.
+    service.hub.poke(Poke::Pending);
+    Ok((StatusCode::CREATED, shown(&service, record, false).await?).into_response())
 }
 
 /// Shows a pool.
@@ -91,8 +93,8 @@ pub(crate) async fn show(
     if !caller.has(&name) {
         return Err(ApiError::not_found("pool", &name));
     }
-    if let Some(record) = service.store.pool_find(&name).await? {
-        return shown(&service, record).await;
+    if let Some((record, damaged)) = service.store.pool_to_mend(&name).await? {
+        return shown(&service, record, damaged).await;
     }
     // One of theirs is there, as in the list, and so is one that machines name.
     let theirs = caller.pools().is_some();
@@ -129,15 +131,13 @@ pub(crate) async fn update(
         }
         let (spec, now) = (changed(&before.spec, &body)?, clock::now());
         if !damaged && spec == before.spec {
-            return shown(&service, before).await;
+            return shown(&service, before, false).await;
         }
         if service.store.pool_update(&before, &spec, now).await? == Swap::Updated {
             tracing::info!(pool = name, "a pool was changed");
-            if damaged || spec.max_machines != before.spec.max_machines {
-                service.hub.poke(Poke::Pending);
-            }
+            service.hub.poke(Poke::Pending);
             let after = PoolRecord { spec, version: before.version + 1, changed: now, ..before };
-            return shown(&service, after).await;
+            return shown(&service, after, false).await;
         }
     }
     Err(ServiceError::Contended { what: format!("pool {name}") }.into())
@@ -229,16 +229,17 @@ fn used(name: &str, users: &[String]) -> ApiError {
 }
 
 /// Puts beside the counts what is said.
-fn tell(pool: &mut Pool, record: PoolRecord) {
+fn tell(pool: &mut Pool, record: PoolRecord, damaged: bool) {
     pool.group.name = record.name;
-    pool.spec = Some(record.spec);
+    pool.damaged = damaged;
+    pool.spec = (!damaged).then_some(record.spec);
     pool.version = Some(record.version);
     (pool.created, pool.changed) = (Some(record.created), Some(record.changed));
 }
 
-async fn shown(service: &Service, record: PoolRecord) -> Result<Response, ApiError> {
+async fn shown(service: &Service, record: PoolRecord, damaged: bool) -> Result<Response, ApiError> {
     let tag = etag(record.id, record.version);
     let mut pool = counted(service).await?.remove(&record.name).unwrap_or_default();
-    tell(&mut pool, record);
+    tell(&mut pool, record, damaged);
     Ok(([(header::ETAG, tag)], Json(pool)).into_response())
 }

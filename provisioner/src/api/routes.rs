@@ -7,8 +7,8 @@ use super::{
     backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
     linger, login, machines, metrics, networks, openapi, overview, password,
     policy::{Of, Policy, Who},
-    pools, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, support, timeline,
-    tokens, users, watch, works,
+    pools, rate, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, support,
+    timeline, tokens, users, watch, works,
 };
 use crate::service::Service;
 use axum::{
@@ -248,7 +248,7 @@ fn site() -> Vec<Route> {
         POST WORKS_FREEZE, ADMINS of Everything, works::freeze,
         POST WORKS_UNFREEZE, ADMINS of Everything, works::unfreeze,
         GET BACKUP, ADMINS of Everything, backup::show; told; download,
-        GET SUPPORT, ADMINS of Everything, support::show; told,
+        GET SUPPORT, ADMINS of Everything, support::show; told; download,
         GET KEY, ADMINS of Everything, key::show,
         POST KEY_ROTATE, ADMINS of Everything, key::rotate,
         POST KEY_RETIRE, ADMINS of Everything, key::retire,
@@ -300,11 +300,12 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         let path = route.path;
         router.route(path, route.guarded(&service))
     };
+    let strangers = middleware::from_fn_with_state(Arc::clone(&service), rate::strangers);
     table()
         .into_iter()
         .fold(Router::new(), add)
-        .fallback(error::no_route)
-        .method_not_allowed_fallback(error::no_method)
+        .fallback(error::no_route.layer(strangers.clone()))
+        .method_not_allowed_fallback(error::no_method.layer(strangers))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::map_request(async |request| linger::linger(request)))
         .with_state(service)

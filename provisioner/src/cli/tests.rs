@@ -11,6 +11,7 @@ mod destroying;
 mod direct;
 mod docs;
 mod fake;
+mod keys;
 mod pages;
 mod parsing;
 mod pools;

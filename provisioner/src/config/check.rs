@@ -1,8 +1,8 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
 use super::{
-    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Recording, SESSION, network,
-    value, wire,
+    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Rate, Recording, SESSION,
+    network, value, wire,
 };
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
@@ -13,6 +13,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use tracing_subscriber::EnvFilter;
+
+/// The most that a rate of the API may be: more than it can answer.
+const MOST_A_SECOND: u32 = 1_000_000;
 
 /// Collects mistakes.
 #[derive(Default)]
@@ -88,7 +91,26 @@ fn api(checker: &mut Checker, api: wire::Api) -> Api {
     }
     let session = api.session.as_deref().map_or(Ok(SESSION), value::duration);
     let session = checker.take("api.session", session, SESSION);
-    Api { listen: checker.take("api.listen", listen, default), names: api.names, session }
+    let rate = rate(checker, &api.rate);
+    Api { listen: checker.take("api.listen", listen, default), names: api.names, session, rate }
+}
+
+fn rate(checker: &mut Checker, rate: &wire::Rate) -> Rate {
+    let default = Rate::default();
+    let mut number = |key: &str, number: Option<u32>, default: u32| {
+        let number = number.unwrap_or(default);
+        if !(1..=MOST_A_SECOND).contains(&number) {
+            checker.problem(format!("api.rate.{key}"), format!("{number} is not from 1 to {MOST_A_SECOND}"));
+        }
+        number
+    };
+    Rate {
+        per_token: number("per_token", rate.per_token, default.per_token),
+        per_address: number("per_address", rate.per_address, default.per_address),
+        per_agent: number("per_agent", rate.per_agent, default.per_agent),
+        agents_per_address: number("agents_per_address", rate.agents_per_address, default.agents_per_address),
+        at_once: number("at_once", rate.at_once, default.at_once),
+    }
 }
 
 fn boot(checker: &mut Checker, boot: wire::Boot) -> Boot {

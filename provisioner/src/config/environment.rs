@@ -22,6 +22,11 @@ const KEYS: &[(&str, Kind)] = &[
     ("database_password_file", Kind::Text),
     ("api.listen", Kind::Text),
     ("api.session", Kind::Text),
+    ("api.rate.per_token", Kind::Integer),
+    ("api.rate.per_address", Kind::Integer),
+    ("api.rate.per_agent", Kind::Integer),
+    ("api.rate.agents_per_address", Kind::Integer),
+    ("api.rate.at_once", Kind::Integer),
     ("boot.http_port", Kind::Integer),
     ("boot.dhcp_port", Kind::Integer),
     ("boot.tftp_port", Kind::Integer),
@@ -90,16 +95,15 @@ fn set(table: &mut Table, key: &str, text: String) -> Result<(), String> {
             Value::Boolean(text.parse().map_err(|_| format!("`{text}` is neither true nor false"))?)
         }
     };
-    let (table, key) = match key.split_once('.') {
-        None => (table, key),
-        Some((section, key)) => {
-            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-            // A section that is no table is told with its line when the file's shape is checked.
-            let Value::Table(section) = section else { return Ok(()) };
-            (section, key)
-        }
-    };
-    table.insert(key.to_owned(), value);
+    let (sections, key) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut within = table;
+    for section in sections.split('.').filter(|section| !section.is_empty()) {
+        let section = within.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        // A section that is no table is told with its line when the file's shape is checked.
+        let Value::Table(section) = section else { return Ok(()) };
+        within = section;
+    }
+    within.insert(key.to_owned(), value);
     Ok(())
 }
 
@@ -112,17 +116,17 @@ mod tests {
     /// Every scalar of `wire` can be set, and nothing else.
     #[test]
     fn the_table_of_keys_is_complete() {
-        let json = serde_json::to_value(wire::File::default()).unwrap();
-        let mut scalars = Vec::new();
-        for (section, value) in json.as_object().unwrap() {
+        fn scalars_of(place: &str, value: &serde_json::Value) -> Vec<String> {
+            let dot = if place.is_empty() { "" } else { "." };
             match value {
-                serde_json::Value::Object(keys) => scalars.extend(
-                    keys.iter().filter(|(_, v)| !v.is_array()).map(|(key, _)| format!("{section}.{key}")),
-                ),
-                serde_json::Value::Array(_) => {}
-                _ => scalars.push(section.clone()),
+                serde_json::Value::Object(keys) => {
+                    keys.iter().flat_map(|(key, v)| scalars_of(&format!("{place}{dot}{key}"), v)).collect()
+                }
+                serde_json::Value::Array(_) => Vec::new(),
+                _ => vec![place.to_owned()],
             }
         }
+        let mut scalars = scalars_of("", &serde_json::to_value(wire::File::default()).unwrap());
         let mut known: Vec<_> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
         scalars.sort();
         known.sort();

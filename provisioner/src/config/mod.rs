@@ -65,6 +65,30 @@ pub struct Api {
     pub names: Vec<String>,
     /// How long a log-in of a user lasts.
     pub session: SignedDuration,
+    /// How often it may be asked.
+    pub rate: Rate,
+}
+
+/// How often the API may be asked, in requests a second: so many for long, and ten times as many at once after a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// With one token, or by one user with all log-ins together.
+    pub per_token: u32,
+    /// From one address (of IPv6 a /64) by whoever has proved nothing yet.
+    pub per_address: u32,
+    /// By one machine's agent.
+    pub per_agent: u32,
+    /// From one address by agents that have proved nothing yet: those of a whole rack may share one.
+    pub agents_per_address: u32,
+    /// Requests that one token, user, agent, or stranger's address may have under way at once.
+    pub at_once: u32,
+}
+
+impl Default for Rate {
+    /// More than any client of ours asks: `billet apply` of ten thousand machines, a rack that boots.
+    fn default() -> Self {
+        Self { per_token: 2000, per_address: 200, per_agent: 1000, agents_per_address: 5000, at_once: 1000 }
+    }
 }
 
 /// How long a log-in lasts unless something else is said.

@@ -1,6 +1,6 @@
 //! The configuration for whoever helps: every setting but what may be a secret, of which is said only that it is set.
 
-use super::{Api, Bmc, Boot, Config, Console, History, Log, Network};
+use super::{Api, Bmc, Boot, Config, Console, History, Log, Network, Rate};
 use provisioner_lifecycle::Limits;
 use serde_json::{Value, json};
 
@@ -49,8 +49,15 @@ impl Config {
     }
 }
 
-fn shown_api(Api { listen, names, session }: &Api) -> Value {
-    json!({"listen": listen, "names": names, "session": session.to_string()})
+fn shown_api(Api { listen, names, session, rate }: &Api) -> Value {
+    let Rate { per_token, per_address, per_agent, agents_per_address, at_once } = rate;
+    json!({
+        "listen": listen, "names": names, "session": session.to_string(),
+        "rate": {
+            "per_token": per_token, "per_address": per_address, "per_agent": per_agent,
+            "agents_per_address": agents_per_address, "at_once": at_once,
+        },
+    })
 }
 
 fn shown_boot(boot: &Boot) -> Value {

@@ -30,6 +30,18 @@ pub(super) struct Api {
     pub(super) listen: Option<String>,
     pub(super) names: Vec<String>,
     pub(super) session: Option<String>,
+    pub(super) rate: Rate,
+}
+
+/// `[api.rate]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rate {
+    pub(super) per_token: Option<u32>,
+    pub(super) per_address: Option<u32>,
+    pub(super) per_agent: Option<u32>,
+    pub(super) agents_per_address: Option<u32>,
+    pub(super) at_once: Option<u32>,
 }
 
 /// `[boot]`

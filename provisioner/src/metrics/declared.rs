@@ -17,6 +17,11 @@ pub(super) const SLOW_STEPS: Metric = Metric::counter(
     &["step"],
     "Steps that took longer than usual, since this process began",
 );
+pub(super) const REFUSED: Metric = Metric::counter(
+    "billet_api_refused",
+    &["who"],
+    "Requests to the API that came too often or were too many at once, by the kind of who asked",
+);
 pub(super) const FROZEN: Metric = Metric::gauge("billet_frozen", &[], "Whether everything is frozen");
 pub(super) const ERASURES_RUNNING: Metric =
     Metric::gauge("billet_erasures_running", &[], "Machines that are being wiped");
@@ -40,6 +45,7 @@ pub(super) const METRICS: &[Metric] = &[
     MACHINES_HELD,
     INSTANCES,
     SLOW_STEPS,
+    REFUSED,
     FROZEN,
     ERASURES_RUNNING,
     ERASURES_QUEUED,

@@ -99,6 +99,10 @@ async fn give(store: &Store, hub: &Hub, memory: &mut Memory, now: Timestamp) -> 
     let (records, pending): (Vec<_>, Vec<_>) = pass.waiting().await?.into_iter().unzip();
     let mut allocation = Allocation::new(&pending).within(&pass.quotas);
     pass.gather_groups(&mut allocation).await?;
+    if !pass.quotas.is_empty() {
+        // Else those that take any would use up what room a limit leaves, though they are younger.
+        pass.give_named(&records, &pending, &mut allocation).await?;
+    }
     pass.give_free(&records, &mut allocation).await?;
     pass.give_noted(&records, &mut allocation).await?;
     pass.give_named(&records, &pending, &mut allocation).await?;
@@ -125,7 +129,7 @@ struct Pass<'a> {
     done: Done,
     /// What pools ask of a wiping, which goes to each owner.
     least: LeastWiping,
-    /// The pools with a limit, as they were when the pass began.
+    /// The pools with a limit, as they were a moment ago.
     quotas: BTreeMap<String, Quota>,
 }
 
@@ -264,6 +268,11 @@ impl Pass<'_> {
     ) -> Result<(), ServiceError> {
         let machines: HashMap<MachineId, &MachineRecord> =
             machines.iter().map(|machine| (machine.id(), machine)).collect();
+        if !grants.is_empty() {
+            // A policy may have been made since the pass began: what it asks for counts from now on.
+            self.least = self.store.pool_least_wiping().await?;
+            self.quotas = self.store.pool_quotas().await?;
+        }
         for grant in grants {
             let Some(chosen) = machines.get(&grant.machine) else { continue };
             if self.give(&records[grant.pending], chosen, &Request::Assign(grant.owner)).await? {

@@ -5,13 +5,14 @@
 
 use super::{
     Store, StoreError,
+    damage::legible,
     db::{Conn, DbErrorKind, Row, again, sql},
     document,
     lease::{address_of, number_of},
     micros, time,
 };
 use jiff::Timestamp;
-use provisioner_api::InstanceId;
+use provisioner_api::{InstanceId, InstanceSpec};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// The field of [`StoreError::Taken`] when somebody else took an address, or a name of one, meanwhile.
@@ -64,8 +65,41 @@ pub(crate) struct AddressRecord {
 pub(crate) struct Takes {
     /// Static addresses.
     pub(crate) addresses: Vec<NewAddress>,
-    /// Names of the virtual addresses that it uses.
-    pub(crate) uses: Vec<String>,
+    /// The virtual addresses that it uses.
+    pub(crate) uses: Vec<Use>,
+}
+
+/// A virtual address as it was looked at: released and claimed anew it is another one, and so it is in another pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// Its name.
+    pub(crate) name: String,
+    /// Which it is.
+    pub(crate) address: Ipv4Addr,
+    /// Its pool.
+    pub(crate) pool: Option<String>,
+    /// Since when it has the name.
+    pub(crate) since: Timestamp,
+}
+
+/// What came of giving a pool to a virtual address that is the site's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PoolGiven {
+    /// It has it.
+    Done,
+    /// It was changed meanwhile.
+    Stale,
+    /// These instances use it and are not of that pool, as `instance i1`.
+    Used(Vec<String>),
+}
+
+impl AddressRecord {
+    /// It, to be used by its name; none: it has none.
+    pub(crate) fn to_use(&self) -> Option<Use> {
+        let Holder::Name(name) = &self.taken.holder else { return None };
+        let (address, pool) = (self.taken.address, self.taken.pool.clone());
+        Some(Use { name: name.clone(), address, pool, since: self.since })
+    }
 }
 
 impl Takes {
@@ -146,6 +180,30 @@ impl Store {
         })
     }
 
+    /// Gives a pool to a virtual address that has none, if whoever uses it is of that pool.
+    pub(crate) async fn address_give_pool(&self, of: &Use, pool: &str) -> Result<PoolGiven, StoreError> {
+        again!({
+            let mut transaction = self.writer.begin().await?;
+            // First: who comes to use it waits for this.
+            let given = sql("UPDATE address SET pool = $2 WHERE name = $1 AND pool IS NULL AND address = $3 AND since = $4")
+                .bind(&of.name)
+                .bind(pool)
+                .bind(number_of(of.address))
+                .bind(micros(of.since))
+                .execute(&mut transaction)
+                .await?;
+            if given == 0 {
+                return Ok(PoolGiven::Stale);
+            }
+            let others = others(&mut transaction, &of.name, pool).await?;
+            if !others.is_empty() {
+                return Ok(PoolGiven::Used(others));
+            }
+            transaction.commit().await?;
+            Ok(PoolGiven::Done)
+        })
+    }
+
     /// A virtual address by its name.
     pub(crate) async fn address_named(&self, name: &str) -> Result<Option<AddressRecord>, StoreError> {
         let mut conn = self.api_reader.get().await?;
@@ -213,7 +271,18 @@ pub(super) async fn take_on_conn(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     insert_on_conn(conn, &takes.addresses, now).await?;
-    for name in &takes.uses {
+    for Use { name, address, pool, since } in &takes.uses {
+        // It is the one that was looked at, and stays it until this is committed: a release waits for the row.
+        let same = sql("UPDATE address SET since = since WHERE name = $1 AND address = $2 AND since = $3 AND COALESCE(pool, '') = $4")
+            .bind(name)
+            .bind(number_of(*address))
+            .bind(micros(*since))
+            .bind(pool.clone().unwrap_or_default())
+            .execute(&mut *conn)
+            .await?;
+        if same == 0 {
+            return Err(StoreError::AddressGone { name: name.clone() });
+        }
         let done = sql("INSERT INTO address_use (name, instance) VALUES ($1, $2)")
             .bind(name)
             .bind(id.to_string())
@@ -225,6 +294,35 @@ pub(super) async fn take_on_conn(
         })?;
     }
     Ok(())
+}
+
+/// The instances that use a virtual address and are of another pool than this one. An instance is of its machine's pool, and
+/// of the one that it asks for while it has none; one that can't be read may be of any.
+async fn others(conn: &mut Conn, name: &str, pool: &str) -> Result<Vec<String>, StoreError> {
+    let rows = sql("SELECT instance.name AS name, instance.spec AS spec, machine.pool AS pool FROM address_use
+         JOIN instance ON instance.id = address_use.instance LEFT JOIN machine ON machine.id = instance.machine
+         WHERE address_use.name = $1 ORDER BY instance.name")
+    .bind(name)
+    .fetch_all(conn)
+    .await?;
+    let mut others = Vec::new();
+    for row in &rows {
+        let (name, machines): (String, Option<String>) = (row.try_get("name")?, row.try_get("pool")?);
+        let place = || format!("instance {name}, column spec");
+        let asked = || {
+            let spec = row.try_get("spec").map_err(StoreError::from);
+            let spec: Option<InstanceSpec> = legible(spec.and_then(|spec| document(place, spec)))?;
+            Ok::<_, StoreError>(spec.and_then(|spec| spec.pool))
+        };
+        let its = match machines {
+            Some(machines) => Some(machines),
+            None => asked()?,
+        };
+        if its.as_deref() != Some(pool) {
+            others.push(format!("instance {name}"));
+        }
+    }
+    Ok(others)
 }
 
 /// Adds to virtual addresses, which stand in their order, who uses them.

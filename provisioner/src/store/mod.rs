@@ -46,7 +46,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{AddressRecord, Holder, NewAddress, Takes};
+pub(crate) use address::{AddressRecord, Holder, NewAddress, PoolGiven, Takes, Use};
 pub(crate) use boot_trace::Numbered;
 pub(crate) use copy::{CopyError, RESTORE, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};

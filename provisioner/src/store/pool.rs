@@ -35,12 +35,21 @@ pub(crate) struct PoolRecord {
 
 /// The least wiping that pools ask for, by name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LeastWiping(BTreeMap<String, ErasePolicy>);
+pub(crate) struct LeastWiping {
+    pools: BTreeMap<String, ErasePolicy>,
+    /// What all others ask for.
+    others: Option<ErasePolicy>,
+}
 
 impl LeastWiping {
     /// What this pool asks for, if anything.
     pub(crate) fn of(&self, pool: &str) -> Option<ErasePolicy> {
-        self.0.get(pool).copied()
+        self.pools.get(pool).copied().or(self.others)
+    }
+
+    /// As of pools none of which can be read: each may ask for the most.
+    pub(crate) fn unknown() -> Self {
+        Self { pools: BTreeMap::new(), others: Some(ErasePolicy::Overwrite) }
     }
 }
 
@@ -76,6 +85,7 @@ impl Store {
     }
 
     /// The pool of this name.
+    #[cfg(test)]
     pub(crate) async fn pool_find(&self, name: &str) -> Result<Option<PoolRecord>, StoreError> {
         let text = format!("{SELECT} WHERE name = $1");
         let row = sql(text).bind(name).fetch_optional(&mut *self.api_reader.get().await?).await?;
@@ -93,11 +103,18 @@ impl Store {
         Ok(Some((with_spec(&row, spec.unwrap_or_default())?, damaged)))
     }
 
-    /// All pools, by name. A damaged one is left out.
-    pub(crate) async fn pool_list(&self) -> Result<Vec<PoolRecord>, StoreError> {
+    /// All pools, by name, and of each whether what is said of it can't be read.
+    pub(crate) async fn pool_list(&self) -> Result<Vec<(PoolRecord, bool)>, StoreError> {
         let rows =
             sql(format!("{SELECT} ORDER BY name")).fetch_all(&mut *self.api_reader.get().await?).await?;
-        rows.iter().filter_map(|row| legible(from_row(row)).transpose()).collect()
+        let read = |row: &Row| {
+            let name: String = row.try_get("name")?;
+            let spec = legible(spec(row, &name))?;
+            let damaged = spec.is_none();
+            // One whose id can't be read, either, is nothing that could be shown.
+            Ok(legible(with_spec(row, spec.unwrap_or_default()))?.map(|record| (record, damaged)))
+        };
+        rows.iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// Changes what is said of a pool.
@@ -136,6 +153,12 @@ impl Store {
         })
     }
 
+    /// Makes the pools unreadable altogether.
+    #[cfg(test)]
+    pub(crate) async fn pools_lose(&self) {
+        self.writer.run(sql("ALTER TABLE pool RENAME TO lost")).await.expect("it writes");
+    }
+
     /// Makes what is said of a pool unreadable.
     #[cfg(test)]
     pub(crate) async fn pool_spoil(&self, name: &str) {
@@ -159,7 +182,7 @@ impl Store {
                     Some(ErasePolicy::Overwrite)
                 }
             };
-            least.0.extend(erase.map(|erase| (name, erase)));
+            least.pools.extend(erase.map(|erase| (name, erase)));
         }
         Ok(least)
     }
@@ -246,6 +269,7 @@ fn spec(row: &Row, name: &str) -> Result<PoolSpec, StoreError> {
     document(|| format!("pool {name}, column spec"), row.try_get("spec")?)
 }
 
+#[cfg(test)]
 fn from_row(row: &Row) -> Result<PoolRecord, StoreError> {
     let name: String = row.try_get("name")?;
     with_spec(row, spec(row, &name)?)

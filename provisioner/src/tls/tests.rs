@@ -252,6 +252,7 @@ fn the_names_of_a_service() {
             listen: "192.0.2.7:7443".parse().unwrap(),
             names: vec!["Billet.Example.org".to_owned(), "FD00::0001".to_owned()],
             session: config::SESSION,
+            rate: config::Rate::default(),
         },
         boot: config::Boot {
             kernel_arm64: None,

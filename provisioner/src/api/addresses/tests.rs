@@ -149,3 +149,24 @@ async fn a_name_keeps_its_address_when_the_configuration_has_its_range_no_more()
         ask(&service, json!({ "name": "cp", "subnet": "lab", "address": "10.9.0.78" })).await;
     assert_eq!((status, &other["fields"][0]["field"]), (422, &json!("address")), "{other}");
 }
+
+#[tokio::test]
+async fn a_claim_with_a_pool_gives_it_to_a_name_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let (_, first) = ask(&service, json!({ "name": "cp", "subnet": "lab" })).await;
+    let (status, given) = ask(&service, json!({ "name": "cp", "subnet": "lab", "pool": "a" })).await;
+    assert_eq!((status, &given["pool"], &given["address"]), (200, &json!("a"), &first["address"]), "{given}");
+    for other in
+        [json!({ "name": "cp", "subnet": "lab", "pool": "b" }), json!({ "name": "cp", "subnet": "lab" })]
+    {
+        let (status, refused) = ask(&service, other).await;
+        assert_eq!((status, &refused["fields"][0]["field"]), (409, &json!("pool")), "{refused}");
+    }
+    // Nothing is given with a claim of something else.
+    ask(&service, json!({ "name": "db", "subnet": "lab" })).await;
+    let (status, _) =
+        ask(&service, json!({ "name": "db", "subnet": "lab", "pool": "a", "address": "10.9.0.4" })).await;
+    assert_eq!(status, 409);
+    assert_eq!(service.store.address_named("db").await.unwrap().unwrap().taken.pool, None);
+}

@@ -67,8 +67,7 @@ impl Held {
     /// As [`still_held`]. What can't be asked is an error here: a deed is not done on trust.
     async fn check(&self) -> Result<(), ApiError> {
         if self.service.stopping.is_cancelled() {
-            let detail = "the service is stopping, so this was not begun any more; ask again in a minute";
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, detail));
+            return Err(stopping());
         }
         if self.caller.0.is_expired(clock::now()) {
             return Err(expired(&self.caller.0));
@@ -111,6 +110,12 @@ impl Held {
         let Some(machine) = self.machine else { return true };
         !matches!(self.caller.machine(&self.service, &machine.to_string()).await, Ok(None))
     }
+}
+
+/// What is told of what comes while the service stops.
+pub(super) fn stopping() -> ApiError {
+    let detail = "the service is stopping, so this was not begun any more; ask again in a minute";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, detail)
 }
 
 fn ended(body: Body, over: impl Future<Output = ()> + Send + 'static) -> Body {

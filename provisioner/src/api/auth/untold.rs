@@ -18,8 +18,9 @@ pub(super) struct Untold {
 }
 
 impl Untold {
-    pub(super) fn new(service: Arc<Service>, entry: AuditEntry) -> Self {
-        Self { number: service.deeds.begin(entry), service }
+    /// None: the service stops, and nobody would tell of it any more.
+    pub(super) fn new(service: Arc<Service>, entry: AuditEntry) -> Option<Self> {
+        Some(Self { number: service.deeds.begin(entry)?, service })
     }
 
     /// The entry, for whoever writes it now that it is known what came of it; none when it was told as cut off.
@@ -46,6 +47,11 @@ impl Drop for Untold {
 /// Waits for what was asked for and is under way, so long at the most, and takes down that nobody knows what became of
 /// the rest: a BMC may do it all the same.
 pub(crate) async fn end_deeds(service: &Arc<Service>, patience: Duration) {
+    let what = service.deeds.what();
+    if !what.is_empty() {
+        let seconds = patience.as_secs();
+        tracing::info!(seconds, what = what.join(", "), "the stop waits for what is under way");
+    }
     let cut_off = service.deeds.end(patience).await;
     let writing = async {
         for entry in cut_off {
@@ -53,6 +59,8 @@ pub(crate) async fn end_deeds(service: &Arc<Service>, patience: Duration) {
             tracing::warn!(method, path, "cut off by the stop; nobody knows whether it is done");
             audit::cut_off(service, entry).await;
         }
+        // What was on its way into the log when its writer was cut off.
+        let _ = service.audit.again(&service.store).await;
     };
     if tokio::time::timeout(WRITING, writing).await.is_err() {
         tracing::error!("what the stop cut off can't be written into the audit log in time");

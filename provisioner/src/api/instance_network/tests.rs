@@ -12,7 +12,7 @@ use crate::{
     store::TokenRecord,
 };
 use axum::{Extension, extract::State};
-use provisioner_api::{InstanceCreate, Inventory, Nic};
+use provisioner_api::{InstanceCreate, Inventory, Nic, Role};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -21,6 +21,31 @@ async fn create(service: &Arc<Service>, name: &str, network: Value) -> (u16, Val
     let body: InstanceCreate = serde_json::from_value(json!({ "name": name, "spec": spec })).unwrap();
     let caller = Caller(Arc::new(TokenRecord::admin("admin", samples::NOW)));
     answered(instances::create(State(Arc::clone(service)), Extension(caller), Body(body)).await).await
+}
+
+#[tokio::test]
+async fn an_instance_of_one_of_a_tenants_pools_uses_no_address_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    service.store.image_insert(&samples::image()).await.unwrap();
+    for (name, pool) in [("in-a", "a"), ("in-b", "b")] {
+        assert_eq!(ask(&service, json!({ "name": name, "subnet": "lab", "pool": pool })).await.0, 201);
+    }
+    let pools = Some(vec!["a".to_owned(), "b".to_owned()]);
+    let tenant = TokenRecord { role: Role::Tenant, pools, ..TokenRecord::admin("t", samples::NOW) };
+    let caller = Caller(Arc::new(tenant));
+    let create = async |name: &str, address: &str| {
+        let mut network = lan(&json!({ "subnet": "lab" }));
+        network["virtual_addresses"] = json!([address]);
+        let spec = json!({ "image": "os", "pool": "a", "network": network });
+        let body: InstanceCreate = serde_json::from_value(json!({ "name": name, "spec": spec })).unwrap();
+        let state = State(Arc::clone(&service));
+        answered(instances::create(state, Extension(caller.clone()), Body(body)).await).await
+    };
+    let (status, refused) = create("one", "in-b").await;
+    assert_eq!((status, &refused["fields"][0]["field"]), (422, &json!("spec.network.virtual_addresses[0]")));
+    assert!(service.store.address_named("in-b").await.unwrap().unwrap().used_by.is_empty());
+    assert_eq!(create("two", "in-a").await.0, 201);
 }
 
 fn lan(address: &Value) -> Value {

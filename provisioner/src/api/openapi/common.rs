@@ -34,7 +34,7 @@ const PROBLEMS: [(u16, &str); 15] = [
     (422, "Fields or parameters are wrong; `fields` names them where it is one of them"),
     (
         429,
-        "Too many read this already, or the token asked for too many changes lately, or too many log-ins failed",
+        "Whoever asks does so too often, or has too much under way (`rate`: nothing was begun); or too many read this already, or the token asked for too many changes lately, or too many log-ins failed",
     ),
     (500, "The service failed; its log says why"),
     (502, "The BMC refused, or what it answers can't be used"),
@@ -112,10 +112,6 @@ fn problem(status: u16, what: &str) -> Response {
     };
     if let Some(again) = again {
         problem.headers.insert("Retry-After".to_owned(), header(again));
-    }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        let again = header("After how many seconds to ask again; of log-ins alone");
-        problem.headers.insert("Retry-After".to_owned(), again);
     }
     problem
 }
@@ -218,8 +214,11 @@ fn is_agents(path: &str) -> bool {
 /// Which problems the layers around a handler answer with, and all handlers of its kind.
 fn problems(path: &str, changes: bool, operation: &Operation) -> Vec<u16> {
     // They read nothing of a request.
-    if [paths::HEALTH, paths::OPENAPI].contains(&path) {
+    if path == paths::HEALTH {
         return Vec::new();
+    }
+    if path == paths::OPENAPI {
+        return vec![429];
     }
     let takes_json =
         operation.request_body.as_ref().is_some_and(|body| body.content.contains_key("application/json"));
@@ -231,17 +230,16 @@ fn problems(path: &str, changes: bool, operation: &Operation) -> Vec<u16> {
     let asks_bmc = path.contains("/bmc/") || path.ends_with("/bmc") || path.contains("/console");
     let open = operation.security.iter().flatten().any(|needed| *needed == SecurityRequirement::default());
     let operators = !is_agents(path);
-    // What changes something is read whole before anything is done, and counted. A file has no size, typing no number.
+    // What changes something is read whole before anything is done. A file has no size.
     let told = operators && changes;
     [
-        (true, &[500, 503][..]),
+        (true, &[429, 500, 503][..]),
         (!open, &[401]),
         (operators && !open, &[403]),
         (path.contains('{'), &[404]),
         (operators || takes_json, &[400, 422]),
         (has_query, &[422]),
         (takes_json || told && path != paths::IMAGES, &[413]),
-        (told && path != paths::MACHINE_CONSOLE, &[429]),
         (needs_json, &[415]),
         (asks_bmc, &[409, 502, 504]),
         (changes && once::is_order(&Method::POST, path), &[409]),

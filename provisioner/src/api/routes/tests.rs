@@ -8,6 +8,7 @@ mod matrix;
 mod once;
 mod overview;
 mod pools;
+mod rates;
 mod rights;
 mod secrets;
 mod shown;

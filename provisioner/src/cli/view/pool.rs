@@ -48,6 +48,9 @@ pub(in crate::cli) fn pool(pool: &Pool, context: &Context) -> String {
 
 /// Its policy in short.
 pub(in crate::cli) fn policy(pool: &Pool) -> String {
+    if pool.damaged {
+        return format!("damaged: `billet pool set {} …` says it anew", pool.group.name);
+    }
     let Some(spec) = &pool.spec else { return "none".to_owned() };
     let erase = spec.erase.map(|erase| format!("wipes by {} at least", word(erase)));
     let limit = spec.max_machines.map(|number| format!("at most {number} in use"));

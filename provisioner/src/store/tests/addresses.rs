@@ -8,6 +8,8 @@ on_both! {
     an_address_is_taken_once
     an_instance_and_its_addresses_come_and_go_together
     addresses_of_a_scrapped_machines_instance_stay_taken
+    what_was_looked_at_is_used_or_nothing
+    a_pool_is_given_to_what_is_used_in_it_alone
 }
 
 fn at(last: u8) -> Ipv4Addr {
@@ -20,6 +22,10 @@ fn new(last: u8, holder: Holder) -> NewAddress {
 
 fn named(last: u8, name: &str) -> NewAddress {
     new(last, Holder::Name(name.into()))
+}
+
+fn used(last: u8, name: &str) -> Use {
+    Use { name: name.to_owned(), address: at(last), pool: None, since: NOW }
 }
 
 fn of(number: u128, last: u8) -> NewAddress {
@@ -54,7 +60,7 @@ async fn an_instance_and_its_addresses_come_and_go_together() {
     store.image_insert(&samples::image()).await.unwrap();
     store.address_claim(&named(9, "cp"), NOW).await.unwrap();
     let insert = async |number: u128, addresses: Vec<NewAddress>, uses: &[&str]| {
-        let uses = uses.iter().map(|name| (*name).to_owned()).collect();
+        let uses = uses.iter().map(|name| used(9, name)).collect();
         let takes = Takes { addresses, uses };
         store.instance_insert_taking(&samples::instance(number), None, &takes, &[], NOW).await
     };
@@ -96,4 +102,47 @@ async fn addresses_of_a_scrapped_machines_instance_stay_taken() {
     assert_eq!((left.len(), left[0].taken.address), (1, at(5)));
     assert!(name.starts_with("scrap-") && crate::config::value::dns_label(name).is_ok(), "{name}");
     assert!(store.address_release(name).await.unwrap());
+}
+
+async fn what_was_looked_at_is_used_or_nothing() {
+    let (_place, store) = store().await;
+    store.image_insert(&samples::image()).await.unwrap();
+    store.address_claim(&named(9, "cp"), NOW).await.unwrap();
+    let seen = store.address_named("cp").await.unwrap().unwrap().to_use().unwrap();
+    assert_eq!(seen, used(9, "cp"));
+    let insert = async |number: u128, seen: &Use| {
+        let takes = Takes { addresses: Vec::new(), uses: vec![seen.clone()] };
+        store.instance_insert_taking(&samples::instance(number), None, &takes, &[], NOW).await
+    };
+    // Released, and claimed anew under that name: by another pool, at another time, as another address.
+    let later = NOW + jiff::SignedDuration::from_millis(1);
+    let pooled = NewAddress { pool: Some("b".into()), ..named(9, "cp") };
+    for (again, when) in [(pooled, NOW), (named(9, "cp"), later), (named(8, "cp"), NOW)] {
+        assert!(store.address_release("cp").await.unwrap());
+        store.address_claim(&again, when).await.unwrap();
+        let gone = insert(1, &seen).await.unwrap_err();
+        assert!(matches!(gone, StoreError::AddressGone { .. }), "{gone}");
+    }
+    let seen = store.address_named("cp").await.unwrap().unwrap().to_use().unwrap();
+    insert(1, &seen).await.unwrap();
+}
+
+async fn a_pool_is_given_to_what_is_used_in_it_alone() {
+    let (_place, store) = store().await;
+    store.image_insert(&samples::image()).await.unwrap();
+    store.address_claim(&named(9, "cp"), NOW).await.unwrap();
+    let of = used(9, "cp");
+    let mut waits = samples::instance(1);
+    waits.spec.pool = Some("a".into());
+    let takes = Takes { addresses: Vec::new(), uses: vec![of.clone()] };
+    store.instance_insert_taking(&waits, None, &takes, &[], NOW).await.unwrap();
+    let given = store.address_give_pool(&of, "b").await.unwrap();
+    assert_eq!(given, PoolGiven::Used(vec!["instance i1".into()]));
+    let pool = async || store.address_named("cp").await.unwrap().unwrap().taken.pool;
+    assert_eq!(pool().await, None, "nothing was done");
+    let other = Use { address: at(8), ..of.clone() };
+    assert_eq!(store.address_give_pool(&other, "a").await.unwrap(), PoolGiven::Stale);
+    assert_eq!(store.address_give_pool(&of, "a").await.unwrap(), PoolGiven::Done);
+    assert_eq!(pool().await.as_deref(), Some("a"));
+    assert_eq!(store.address_give_pool(&of, "b").await.unwrap(), PoolGiven::Stale, "it has one");
 }

@@ -99,7 +99,10 @@ async fn fill(store: &Store) {
     let named = NewAddress { pool: Some("racks".into()), ..address(200, Holder::Name("cp".into())) };
     store.address_claim(&named, NOW).await.unwrap();
     let own = Holder::Instance { id: samples::instance(1).id, interface: "lan0".into() };
-    let takes = Takes { addresses: vec![address(201, own)], uses: vec!["cp".into()] };
+    let takes = Takes {
+        addresses: vec![address(201, own)],
+        uses: store.address_named("cp").await.unwrap().unwrap().to_use().into_iter().collect(),
+    };
     store.instance_insert_taking(&samples::instance(1), None, &takes, &[], NOW).await.unwrap();
     let mut instance = store.instance_find("i1").await.unwrap().unwrap();
     (instance.state, instance.machine) = (InstanceState::Deploying, Some(machine.id()));

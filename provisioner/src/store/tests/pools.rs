@@ -32,7 +32,7 @@ async fn a_pool_is_found_changed_and_taken_away_once() {
     assert_eq!(store.pool_update(&first, &spec, NOW).await.unwrap(), Swap::Updated);
     assert_eq!(store.pool_update(&first, &spec, NOW).await.unwrap(), Swap::Stale);
     let now = PoolRecord { spec, version: 2, ..first.clone() };
-    assert_eq!(store.pool_list().await.unwrap(), std::slice::from_ref(&now));
+    assert_eq!(store.pool_list().await.unwrap(), [(now.clone(), false)]);
     assert!(store.pool_quotas().await.unwrap().is_empty());
     let least = store.pool_least_wiping().await.unwrap();
     assert_eq!((least.of("gpu"), least.of("default")), (Some(ErasePolicy::Overwrite), None));
@@ -49,7 +49,8 @@ async fn one_that_can_not_be_read_asks_for_the_most_and_keeps_its_limit() {
         store.writer.run(sql("UPDATE pool SET spec = $1").bind(broken)).await.unwrap();
         assert_eq!(store.pool_least_wiping().await.unwrap().of("gpu"), Some(ErasePolicy::Overwrite));
         assert_eq!(store.pool_quotas().await.unwrap()["gpu"].most, 3);
-        assert_eq!(store.pool_list().await.unwrap(), []);
+        let shown = PoolRecord { spec: PoolSpec::default(), ..gpu.clone() };
+        assert_eq!(store.pool_list().await.unwrap(), [(shown, true)]);
     }
     let (broken, damaged) = store.pool_to_mend("gpu").await.unwrap().unwrap();
     assert!(damaged);

@@ -147,6 +147,11 @@ async fn a_policy_that_can_not_be_read_is_said_anew_whole_or_taken_away() {
         let made = world.ask(Some(&admin), &Method::POST, paths::POOLS, r#"{"name":"own"}"#).await;
         assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
         store.pool_spoil("own").await;
+        for path in [paths::POOLS, "/v1/pools/own"] {
+            let (status, text) = world.ask(Some(&admin), &Method::GET, path, "").await;
+            assert!(status == StatusCode::OK && text.contains(r#""damaged":true"#), "{path}: {text}");
+            assert!(!text.contains(r#""spec""#), "nobody knows what was said: {text}");
+        }
         let part = r#"{"erase":null}"#;
         let (status, _, text) = sent(&world, &admin, &Method::PATCH, ("*", part)).await;
         assert!(status == StatusCode::CONFLICT && text.contains("max_machines"), "{status} {text}");

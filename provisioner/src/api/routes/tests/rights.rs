@@ -195,4 +195,16 @@ async fn nothing_is_begun_when_the_service_stops() {
     let asked = world.ask(Some(&operator), &Method::POST, "/v1/machines/m1/bmc/power", press);
     let ((status, text), ()) = tokio::join!(asked, stop);
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
+    // A key is free again then: whoever sends it again is not told that nobody knows whether it was done.
+    for _ in 0..2 {
+        let mut again = request(Method::POST, "/v1/machines/m1/bmc/power", &operator);
+        *again.body_mut() = Body::from(press);
+        for (name, value) in [("content-type", "application/json"), ("idempotency-key", "k")] {
+            again.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let response = world.router.clone().oneshot(again).await.unwrap();
+        let text = to_bytes(response.into_body(), 4096).await.unwrap();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(r#""type":"stopping""#), "{text}");
+    }
 }
