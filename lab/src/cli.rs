@@ -77,8 +77,15 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Reset { dir, machine } => tell(dir.dir, Request::Reset { machine }),
         Command::Faults { dir, faults } => tell(dir.dir, Request::Faults { faults: faults.into() }),
-        Command::Disk { dir, machine } => {
-            println!("{}", find(dir.dir, &machine)?.disks[0].path.display());
+        Command::Disk { dir, machine, number, fault: Some(fault) } => {
+            tell(dir.dir, Request::DiskFault { machine, disk: number, fault: fault.0 })
+        }
+        Command::Disk { dir, machine, number, fault: None } => {
+            let found = find(dir.dir, &machine)?;
+            let disk = found.disks.get(number);
+            let disk =
+                disk.with_context(|| format!("{machine} has {} disks, from 0 on", found.disks.len()))?;
+            println!("{}", disk.path.display());
             Ok(())
         }
         Command::Console { dir, machine } => console::watch(&find(dir.dir, &machine)?),

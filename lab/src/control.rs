@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 
 use crate::layout::Layout;
+use crate::nbd::DiskFault;
 use crate::report::Report;
 use crate::switch::Faults;
 
@@ -24,6 +25,8 @@ pub(crate) enum Request {
     Reset { machine: String },
     /// What goes wrong on the wire from now on.
     Faults { faults: Faults },
+    /// What a faulty disk does wrong from now on; none: nothing.
+    DiskFault { machine: String, disk: usize, fault: Option<DiskFault> },
     /// What `ipmi_sim` asks; text to print comes back.
     Chassis { machine: String, words: Vec<String> },
 }

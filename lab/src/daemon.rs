@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::bmc::{self, Surroundings};
 use crate::control::{MachineStatus, Reply, Request};
-use crate::layout::Layout;
+use crate::layout::{Layout, MachineFiles};
 use crate::link;
+use crate::nbd::{DiskFault, FaultyDisk};
 use crate::qemu::{Accelerator, Console, QemuChassis, UefiImage};
 use crate::report::{BmcReport, DiskReport, MachineReport, Report};
 use crate::spec::{BmcKind, Firmware, Machine, Spec};
@@ -27,6 +28,8 @@ struct Lab {
     switch: Switch,
     /// Those that we make; a BMC may bring its own.
     machines: BTreeMap<String, Arc<QemuChassis>>,
+    /// By machine and number.
+    faulty: BTreeMap<(String, usize), FaultyDisk>,
 }
 
 /// Somebody who asked for the end and waits for it.
@@ -97,8 +100,7 @@ async fn await_end(
 
 /// Removes what an earlier daemon left behind: sockets, and the report.
 fn clear(layout: &Layout, machines: &[Machine]) -> anyhow::Result<()> {
-    let sockets =
-        machines.iter().flat_map(|machine| layout.machine(&machine.name).sockets(machine.further_nics));
+    let sockets = machines.iter().flat_map(|machine| layout.machine(&machine.name).sockets(machine));
     for path in sockets.chain([layout.control(), layout.report()]) {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -121,12 +123,10 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
         switch.connect_to_vlan(PacketSocket::open(&end)?, vlan.id);
     }
     let accelerator = Accelerator::of_this_host();
-    let mut machines = BTreeMap::new();
+    let (mut machines, mut faulty) = (BTreeMap::new(), BTreeMap::new());
     for (number, machine) in (0_u8..).zip(&spec.machines) {
         let files = layout.machine(&machine.name);
-        for (disk, (_, size)) in machine.disks().enumerate() {
-            make_disk(&files.disk(disk), size.bytes())?;
-        }
+        faulty.extend(make_disks(machine, &files)?);
         let console = Console::open(&files)?;
         if machine.bmc == BmcKind::Sushy {
             let (port, nic) = bmc::cable(number);
@@ -151,7 +151,22 @@ fn start_machines(spec: &Spec, layout: &Layout) -> anyhow::Result<Lab> {
         let chassis = QemuChassis::new(machine.clone(), files, accelerator, uefi, rom, console);
         machines.insert(machine.name.clone(), Arc::new(chassis));
     }
-    Ok(Lab { switch, machines })
+    Ok(Lab { switch, machines, faulty })
+}
+
+/// Makes a machine's disks, and serves those that are to be faulty.
+fn make_disks(machine: &Machine, files: &MachineFiles) -> anyhow::Result<Vec<((String, usize), FaultyDisk)>> {
+    let mut faulty = Vec::new();
+    for (number, disk) in machine.disks().enumerate() {
+        let path = files.disk(number);
+        make_disk(&path, disk.size.bytes())?;
+        if disk.faulty {
+            let served = FaultyDisk::serve(&path, &files.faulty_disk(number));
+            let served = served.with_context(|| format!("can't serve the disk {}", path.display()))?;
+            faulty.push(((machine.name.clone(), number), served));
+        }
+    }
+    Ok(faulty)
 }
 
 /// Keeps a disk of the right size with its content; makes an empty one otherwise.
@@ -189,10 +204,10 @@ fn describe_machine(machine: &Machine, layout: &Layout, bmc: BmcReport) -> Machi
         uuid: machine.uuid(),
         serial: machine.serial(),
         disks: disks
-            .map(|(number, (serial, size))| DiskReport {
+            .map(|(number, disk)| DiskReport {
                 path: files.disk(number),
-                serial,
-                size: size.bytes(),
+                serial: disk.serial.clone(),
+                size: disk.size.bytes(),
             })
             .collect(),
         bmc,
@@ -243,6 +258,7 @@ impl Lab {
                 self.switch.set_faults(faults);
                 Ok(Value::Null)
             }
+            Request::DiskFault { machine, disk, fault } => self.set_disk_fault(machine, disk, fault),
             Request::Chassis { machine, words } => {
                 Ok(json!(bmc::obey(self.machine(&machine)?.as_ref(), &words).await?))
             }
@@ -255,6 +271,26 @@ impl Lab {
         self.machines.get(name).with_context(|| {
             format!("there is no machine `{name}` that the lab itself switches; there are {}", known())
         })
+    }
+
+    fn set_disk_fault(
+        &self,
+        machine: String,
+        disk: usize,
+        fault: Option<DiskFault>,
+    ) -> anyhow::Result<Value> {
+        let name = format!("disk {disk} of {machine}");
+        let faulty = self.faulty.get(&(machine, disk)).with_context(|| {
+            let known: Vec<_> =
+                self.faulty.keys().map(|(machine, disk)| format!("{disk} of {machine}")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!(
+                "{name} can't be made to fail; the spec says so of {known} (`disk = {{ …, faulty = true }}`)"
+            )
+        })?;
+        faulty.set(fault).map_err(|problem| anyhow!("{name}: {problem}"))?;
+        tracing::info!(name, fault = fault.map(|fault| fault.to_string()), "fault");
+        Ok(Value::Null)
     }
 
     async fn status(&self) -> anyhow::Result<Value> {

@@ -11,6 +11,7 @@ use crate::bmc::missing_for_sushy;
 use crate::child;
 use crate::control::{self, MachineStatus, Request};
 use crate::layout::Layout;
+use crate::nbd::DiskFault;
 use crate::qemu;
 use crate::report::{MachineReport, Report};
 use crate::spec::{BmcKind, Spec};
@@ -74,6 +75,12 @@ impl Lab {
     /// From now on, this goes wrong on the wire.
     pub fn set_faults(&self, faults: Faults) -> anyhow::Result<()> {
         control::ask(&self.layout, &Request::Faults { faults }).map(drop)
+    }
+
+    /// From now on, this goes wrong with a machine's disk, or nothing; the first disk has number 0. Only disks that the
+    /// spec calls faulty can be told.
+    pub fn set_disk_fault(&self, machine: &str, disk: usize, fault: Option<DiskFault>) -> anyhow::Result<()> {
+        control::ask(&self.layout, &Request::DiskFault { machine: machine.to_owned(), disk, fault }).map(drop)
     }
 
     /// Switches a machine without its BMC, as by the plug.

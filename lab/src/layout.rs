@@ -100,6 +100,11 @@ impl MachineFiles {
         if number == 0 { self.with("disk") } else { self.with(&format!("disk{number}")) }
     }
 
+    /// Where the content of a faulty disk is served.
+    pub(crate) fn faulty_disk(&self, number: usize) -> PathBuf {
+        self.with(&format!("nbd{number}"))
+    }
+
     /// OVMF's variables.
     pub(crate) fn variables(&self) -> PathBuf {
         self.with("vars")
@@ -155,12 +160,14 @@ impl MachineFiles {
         self.with("sushy")
     }
 
-    /// All its sockets, with those of so many further cards, which a killed daemon leaves behind.
-    pub(crate) fn sockets(&self, further_nics: u8) -> Vec<PathBuf> {
-        let cables = (1..=further_nics).map(|number| self.further_cable(number));
+    /// All sockets of this machine, which a killed daemon leaves behind.
+    pub(crate) fn sockets(&self, machine: &Machine) -> Vec<PathBuf> {
+        let cables = (1..=machine.further_nics).map(|number| self.further_cable(number));
+        let disks = (0..machine.disks().count()).map(|number| self.faulty_disk(number));
         [self.console(), self.serial(), self.monitor(), self.nic(), self.port()]
             .into_iter()
             .chain(cables.flat_map(|(nic, port)| [nic, port]))
+            .chain(disks)
             .collect()
     }
 }

@@ -23,6 +23,7 @@ mod handle;
 mod layout;
 mod link;
 mod namespace;
+mod nbd;
 mod qemu;
 mod report;
 mod spec;
@@ -32,9 +33,10 @@ mod virtualbox;
 pub use control::MachineStatus;
 pub use handle::{Lab, missing};
 pub use namespace::enter_new as enter_new_namespaces;
+pub use nbd::{DiskFault, Extent};
 pub use report::{BmcReport, DiskReport, IpmiReport, MachineReport, RedfishReport, Report};
 pub use spec::{
-    Architecture, BmcKind, BootOrder, Capture, Firmware, Machine, Network, Nic, Size, Spec, SpecError,
-    Subnet, Vlan,
+    Architecture, BmcKind, BootOrder, Bus, Capture, Disk, Firmware, Machine, Network, Nic, Size, Spec,
+    SpecError, Subnet, Vlan,
 };
 pub use switch::{Faults, PacketSocket, Switch, without_offloads};

@@ -3,6 +3,7 @@
 //! Only the wishes and their checking are here; where files go is `layout`, what runs is `daemon`.
 
 mod derive;
+mod disk;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -11,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+pub use disk::{Bus, Disk};
 pub use size::Size;
 
 use crate::switch::Faults;
+use disk::WrittenDisk;
 
 /// A lab: one network and its machines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,7 +133,7 @@ pub enum Capture {
 
 /// One virtual machine and its BMC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, from = "WrittenMachine")]
+#[serde(deny_unknown_fields, try_from = "WrittenMachine")]
 pub struct Machine {
     /// Its name: 1 to 20 of `a-z`, `0-9`, `-`.
     pub name: String,
@@ -140,12 +143,10 @@ pub struct Machine {
     pub firmware: Firmware,
     /// Its BMC.
     pub bmc: BmcKind,
-    /// The size of its first disk.
-    pub disk: Size,
-    /// The serial number of its first disk, at most 20 bytes (virtio-blk cuts longer ones).
-    pub disk_serial: String,
-    /// Further disks; their serial numbers are the first one's with `-1`, `-2` … behind.
-    pub data_disks: Vec<Size>,
+    /// Its first disk, the one that it boots from.
+    pub disk: Disk,
+    /// Further disks; their usual serial numbers are the first one's with `-1`, `-2` … behind.
+    pub data_disks: Vec<Disk>,
     /// RAM in MiB.
     pub memory: u32,
     /// The address of its network card, lower case with colons.
@@ -166,8 +167,7 @@ impl Machine {
             architecture: Architecture::default(),
             firmware,
             bmc,
-            disk: Size::gib(4),
-            disk_serial: format!("{name}-disk0"),
+            disk: Disk::new(Size::gib(4), format!("{name}-disk0")),
             data_disks: Vec::new(),
             memory: 512,
             mac: derive::mac(name),
@@ -192,11 +192,9 @@ impl Machine {
         format!("LAB-{}", self.name)
     }
 
-    /// Sizes and serial numbers of its disks, the first one first.
-    pub fn disks(&self) -> impl Iterator<Item = (String, Size)> + '_ {
-        let data = self.data_disks.iter().enumerate();
-        std::iter::once((self.disk_serial.clone(), self.disk))
-            .chain(data.map(|(n, size)| (format!("{}-{}", self.disk_serial, n + 1), *size)))
+    /// Its disks, the first one first.
+    pub fn disks(&self) -> impl Iterator<Item = &Disk> {
+        std::iter::once(&self.disk).chain(&self.data_disks)
     }
 }
 
@@ -209,10 +207,13 @@ struct WrittenMachine {
     architecture: Architecture,
     firmware: Firmware,
     bmc: BmcKind,
-    disk: Option<Size>,
+    /// Where the disks are that don't say it.
+    #[serde(default)]
+    bus: Bus,
+    disk: Option<WrittenDisk>,
     disk_serial: Option<String>,
     #[serde(default)]
-    data_disks: Vec<Size>,
+    data_disks: Vec<WrittenDisk>,
     memory: Option<u32>,
     mac: Option<String>,
     #[serde(default)]
@@ -223,14 +224,26 @@ struct WrittenMachine {
     further_nics: u8,
 }
 
-impl From<WrittenMachine> for Machine {
-    fn from(written: WrittenMachine) -> Self {
+impl TryFrom<WrittenMachine> for Machine {
+    type Error = String;
+
+    fn try_from(written: WrittenMachine) -> Result<Self, String> {
+        if written.disk_serial.is_some() && written.disk.as_ref().is_some_and(WrittenDisk::has_serial) {
+            return Err(format!(
+                "machine {}: disk_serial must be left out: disk has its own serial",
+                written.name
+            ));
+        }
         let usual = Self::new(&written.name, written.firmware, written.bmc);
-        Self {
+        let serial = written.disk_serial.unwrap_or(usual.disk.serial);
+        let disk = written.disk.unwrap_or(WrittenDisk::Size(usual.disk.size)).complete(written.bus, &serial);
+        let data = (1..).zip(written.data_disks);
+        Ok(Self {
             architecture: written.architecture,
-            disk: written.disk.unwrap_or(usual.disk),
-            disk_serial: written.disk_serial.unwrap_or(usual.disk_serial),
-            data_disks: written.data_disks,
+            data_disks: data
+                .map(|(number, further)| further.complete(written.bus, &format!("{}-{number}", disk.serial)))
+                .collect(),
+            disk,
             memory: written.memory.unwrap_or(usual.memory),
             mac: written.mac.map_or(usual.mac, |mac| mac.to_ascii_lowercase()),
             boot_order: written.boot_order,
@@ -239,7 +252,7 @@ impl From<WrittenMachine> for Machine {
             name: usual.name,
             firmware: usual.firmware,
             bmc: usual.bmc,
-        }
+        })
     }
 }
 
@@ -445,21 +458,7 @@ fn check_machine(machine: &Machine) -> Result<(), SpecError> {
     if !(128..=65536).contains(&machine.memory) {
         return Err(wrong(&field("memory"), format!("{} must be 128 to 65536 MiB", machine.memory)));
     }
-    for (serial, size) in machine.disks() {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if serial.is_empty() || serial.len() > 20 || !serial.bytes().all(plain) {
-            let problem =
-                format!("`{serial}` must be 1 to 20 letters, digits, - and _ (a further disk adds -1, -2 …)");
-            return Err(wrong(&field("disk_serial"), problem));
-        }
-        if size.bytes() < 1 << 20 || !size.bytes().is_multiple_of(512) {
-            return Err(wrong(
-                &field("disk"),
-                format!("{size} must be at least 1M and a multiple of 512 bytes"),
-            ));
-        }
-    }
-    Ok(())
+    disk::check(machine)
 }
 
 fn is_name(text: &str, longest: usize) -> bool {

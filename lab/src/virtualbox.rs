@@ -56,6 +56,13 @@ impl VirtualBox {
                     PLACES.len()
                 );
             }
+            if let Some(disk) = machine.disks().find(|disk| !disk.is_plain()) {
+                bail!(
+                    "machine {}: disk {} has more than size and serial; with VirtualBox disks are IDE",
+                    machine.name,
+                    disk.serial
+                );
+            }
         }
         if !spec.network.vlans.is_empty() {
             bail!("the network has vlans; with VirtualBox there are none");
@@ -204,9 +211,9 @@ impl VirtualBox {
         let serial = format!("VBoxInternal/Devices/{bios}/0/Config/DmiSystemSerial");
         self.manage(["setextradata", name, &serial, &machine.serial()])?;
         self.manage(["storagectl", name, "--name", "IDE", "--add", "ide", "--controller", "PIIX4"])?;
-        for (number, ((serial, size), place)) in machine.disks().zip(PLACES).enumerate() {
+        for (number, (wanted, place)) in machine.disks().zip(PLACES).enumerate() {
             let disk = disk(layout, name, number);
-            let megabytes = size.bytes().div_ceil(1 << 20).to_string();
+            let megabytes = wanted.size.bytes().div_ceil(1 << 20).to_string();
             self.manage([
                 "createmedium",
                 "disk",
@@ -233,7 +240,7 @@ impl VirtualBox {
                 text(&disk)?,
             ])?;
             let key = format!("VBoxInternal/Devices/piix3ide/0/Config/{place}/SerialNumber");
-            self.manage(["setextradata", name, &key, &serial])?;
+            self.manage(["setextradata", name, &key, &wanted.serial])?;
         }
         self.manage(["setextradata", name, WHOLE, "yes"]).map(drop)
     }

@@ -185,7 +185,7 @@ impl Work {
         let target_ref: &dyn Target = &*target;
         let there = if again {
             pipeline::chunks_in_place(&manifest, target_ref, crew, &mut pass(0), &self.stop.flag)
-                .map_err(pipeline_undone)?
+                .map_err(|error| undone_on(&disk, error))?
         } else {
             Vec::new()
         };
@@ -203,7 +203,7 @@ impl Work {
             &mut progress,
             &self.stop.flag,
         )
-        .map_err(pipeline_undone)?;
+        .map_err(|error| undone_on(&disk, error))?;
         self.reread(&disk, &*target);
         let evidence = format!(
             "image {} is on disk {}: {} written, {} made zero, {} there already, {} read back and right, in {:.1} s",
@@ -237,7 +237,7 @@ impl Work {
         let guid = random::bytes().map_err(failed)?;
         let span = seed::write(&*target, disk.sector_bytes, files, guid).map_err(|error| match error {
             seed::SeedError::Refused(why) => Undone::Refused(why),
-            other => failed(other),
+            other => Undone::Failed(format!("disk {}: {}", named(&disk), whole(&other))),
         })?;
         self.reread(&disk, &*target);
         let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
@@ -406,6 +406,20 @@ fn pipeline_undone(error: WriteError) -> Undone {
     }
 }
 
+/// The same of an error that may be a disk's: whoever mends it has to know which.
+fn undone_on(disk: &Disk, error: WriteError) -> Undone {
+    let of_the_disk = matches!(
+        error,
+        WriteError::DiskTooSmall { .. } | WriteError::Disk { .. } | WriteError::ReadBack { .. }
+    );
+    let says = |why: String| if of_the_disk { format!("disk {}: {why}", named(disk)) } else { why };
+    match pipeline_undone(error) {
+        Undone::Refused(why) => Undone::Refused(says(why)),
+        Undone::Failed(why) => Undone::Failed(says(why)),
+        Undone::TakenBack => Undone::TakenBack,
+    }
+}
+
 fn failed(error: impl std::error::Error) -> Undone {
     Undone::Failed(whole(&error))
 }
@@ -428,4 +442,35 @@ fn named(disk: &Disk) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_does_is_told_with_its_name_and_where() {
+        let disk = Disk {
+            name: "vda".into(),
+            serial: Some("S1".into()),
+            wwn: None,
+            model: None,
+            size_bytes: 1 << 30,
+            rotational: false,
+            removable: false,
+            read_only: false,
+            sector_bytes: 512,
+        };
+        let source = std::io::Error::from_raw_os_error(libc::EIO);
+        let broken = WriteError::Disk { action: "write", offset: 8192, bytes: 4096, source };
+        let Undone::Failed(why) = undone_on(&disk, broken) else { panic!("it is tried again") };
+        let expected = "disk S1 (vda): the disk could not write 4096 bytes at byte 8192: Input/output error";
+        assert!(why.starts_with(expected), "{why}");
+        let Undone::Refused(why) = undone_on(&disk, WriteError::DiskTooSmall { image: 2, disk: 1 }) else {
+            panic!("it is no use to try again")
+        };
+        assert!(why.starts_with("disk S1 (vda): the image needs"), "{why}");
+        let Undone::Failed(why) = undone_on(&disk, WriteError::Cancelled) else { panic!("it failed") };
+        assert_eq!(why, "stopped on request", "that is not the disk's fault");
+    }
 }

@@ -3,8 +3,10 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::fleet::scenario::DatabaseKind;
+use crate::nbd::DiskFault;
 use crate::switch::Faults;
 
 /// Virtual machines with real firmware, a virtual network and emulated BMCs, without root.
@@ -81,11 +83,18 @@ pub(super) enum Command {
         #[command(flatten)]
         faults: WireFaults,
     },
-    /// Print the path of a machine's first disk
+    /// Print the path of a machine's disk, or set what goes wrong with it
     Disk {
         #[command(flatten)]
         dir: Dir,
         machine: String,
+        /// Which one; the one that it boots from has number 0
+        #[arg(default_value_t = 0)]
+        number: usize,
+        /// What goes wrong from now on, if the spec has `faulty = true` for it: none, eio-read[:FROM..TO],
+        /// eio-write[:FROM..TO], eio-after:BYTES, drop[:FROM..TO], torn[:FROM..TO], flip:OFFSET.BIT or slow:MILLISECONDS
+        #[arg(long)]
+        fault: Option<MaybeFault>,
     },
     /// Called by ipmi_sim
     #[command(hide = true)]
@@ -264,6 +273,18 @@ pub(super) enum Which {
     Virtualbox,
 }
 
+/// A fault of a disk, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MaybeFault(pub(super) Option<DiskFault>);
+
+impl FromStr for MaybeFault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|fault| Self(Some(fault))) }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Power {
     On,
@@ -322,6 +343,21 @@ mod tests {
         for name in crate::fleet::scenario::names() {
             assert!(SCENARIOS.contains(&format!("\n  {name:<11} ")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_disk_is_named_and_its_fault_read() {
+        let words = ["billet-lab", "disk", "m1", "1", "--fault", "flip:4096.3"];
+        let Command::Disk { machine, number, fault: Some(MaybeFault(fault)), .. } =
+            Arguments::parse_from(words).command
+        else {
+            panic!("not disk")
+        };
+        assert_eq!(
+            (machine.as_str(), number, fault),
+            ("m1", 1, Some(DiskFault::Flip { offset: 4096, bit: 3 }))
+        );
+        assert_eq!("none".parse(), Ok(MaybeFault(None)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! QEMU's command line for a machine. Pure.
 
+mod disks;
+
 use std::path::Path;
 
 use super::boot::Order;
@@ -69,7 +71,7 @@ impl Parts<'_> {
         all.add("-serial", "chardev:serial");
         all.add("-device", "virtio-rng-pci");
         self.add_firmware(&mut all);
-        self.add_disks(&mut all);
+        disks::add(&mut all, machine, self.files, self.order);
         self.add_network(&mut all);
         all.0
     }
@@ -100,22 +102,6 @@ impl Parts<'_> {
             for protocol in ["IPv4", "IPv6"] {
                 all.add("-fw_cfg", format!("name=opt/org.tianocore/{protocol}PXESupport,string=no"));
             }
-        }
-    }
-
-    fn add_disks(&self, all: &mut Arguments) {
-        for (number, (serial, _)) in self.machine.disks().enumerate() {
-            let file = path(&self.files.disk(number));
-            // Flushes are ignored: the host's memory outlives any QEMU, and a lab's disk needn't survive the host.
-            all.add(
-                "-drive",
-                format!("if=none,id=drive{number},format=raw,cache=unsafe,discard=unmap,file={file}"),
-            );
-            let boot = if number == 0 { format!(",bootindex={}", self.order.disk()) } else { String::new() };
-            all.add(
-                "-device",
-                format!("virtio-blk-pci,id=disk{number},drive=drive{number},serial={serial}{boot}"),
-            );
         }
     }
 
@@ -175,7 +161,7 @@ fn path(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::layout::Layout;
-    use crate::spec::{BmcKind, Size};
+    use crate::spec::{BmcKind, Disk, Size};
 
     fn arguments(machine: &Machine, order: Order) -> String {
         let files = Layout::new(Path::new("/l,b")).machine(&machine.name);
@@ -217,7 +203,7 @@ mod tests {
     #[test]
     fn uefi_gets_ovmf_and_its_own_pxe() {
         let mut machine = Machine::new("m2", Firmware::Uefi, BmcKind::Mock);
-        machine.data_disks = vec![Size::gib(1)];
+        machine.data_disks = vec![Disk::new(Size::gib(1), "m2-disk0-1")];
         let line = arguments(&machine, Order::NetworkFirst);
         assert!(line.contains("readonly=on,file=/code"), "{line}");
         assert!(line.contains("file=/l,,b/m2.vars"), "commas in paths are doubled: {line}");

@@ -1,6 +1,7 @@
 //! Sizes as people write them: `4G`, `512M`, or bytes.
 
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// A size in bytes; written `4G`, `512M`, `64K` (powers of 1024) or a plain number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +55,17 @@ impl TryFrom<Written> for Size {
     fn try_from(written: Written) -> Result<Self, String> {
         match written {
             Written::Bytes(bytes) => Ok(Self(bytes)),
-            Written::Text(text) => parse(&text).ok_or_else(|| {
-                format!("`{text}` is not a size; write it like 4G, 512M or a number of bytes")
-            }),
+            Written::Text(text) => text.parse(),
         }
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a size; write it like 4G, 512M or a number of bytes");
+        parse(text).ok_or_else(wrong)
     }
 }
 

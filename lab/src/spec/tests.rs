@@ -51,7 +51,7 @@ fn all_fields_are_read() {
         (machine.boot_order, machine.nic, machine.memory),
         (BootOrder::NetworkFirst, Nic::E1000e, 1024)
     );
-    let disks: Vec<_> = machine.disks().map(|(serial, size)| (serial, size.to_string())).collect();
+    let disks: Vec<_> = machine.disks().map(|disk| (disk.serial.clone(), disk.size.to_string())).collect();
     let expected = [("S1", "64M"), ("S1-1", "1G"), ("S1-2", "1M")];
     assert_eq!(disks, expected.map(|(serial, size)| (serial.to_owned(), size.to_owned())));
     assert_eq!(spec.network.capture, Capture::Full);
@@ -96,7 +96,7 @@ fn wrong_fields_are_named_with_the_mend() {
             "machine m1: mac `01:00:5e:00:00:01` must be a unicast address",
         ),
         (machine("mac = \"5254.0012.3456\""), "must be a unicast address like"),
-        (machine("disk_serial = \"has space\""), "machine m1: disk_serial `has space` must be"),
+        (machine("disk_serial = \"has space\""), "machine m1: disk: serial `has space` must be"),
         (machine("colour = 1"), "unknown field `colour`"),
         (machine("nic = \"token-ring\""), "unknown variant `token-ring`, expected `virtio` or `e1000e`"),
         (machine(&machine("")), "machine m1: name is there twice"),

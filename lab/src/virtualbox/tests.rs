@@ -1,6 +1,7 @@
 //! The commands, whole and in order, recorded by a stand-in.
 
 use super::*;
+use crate::spec::{Bus, Disk, Size};
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
@@ -193,7 +194,11 @@ fn what_is_refused_says_what_to_do() {
     let error = rig.virtualbox(false).up(&arm, &rig.layout, false).unwrap_err().to_string();
     assert!(error.contains("m1 is no x86_64"), "{error}");
     let mut many = rig.spec.clone();
-    many.machines[0].data_disks = vec![crate::spec::Size::gib(1); 4];
+    many.machines[0].data_disks = vec![Disk::new(Size::gib(1), "d"); 4];
     let error = rig.virtualbox(false).up(&many, &rig.layout, false).unwrap_err().to_string();
     assert!(error.contains("m1 has more than 4 disks"), "{error}");
+    let mut other = rig.spec.clone();
+    other.machines[0].disk.bus = Bus::Nvme;
+    let error = rig.virtualbox(false).up(&other, &rig.layout, false).unwrap_err().to_string();
+    assert!(error.contains("machine m1: disk m1-disk0 has more than size and serial"), "{error}");
 }

@@ -14,7 +14,9 @@ pub enum NoDisk {
         seen: String,
     },
     /// Several disks have that serial number.
-    #[error("{count} disks have the serial number `{serial}`, so it names none of them safely")]
+    #[error(
+        "{count} disks have the serial number `{serial}`, so it names none of them safely; use another machine, or leave one of them in it"
+    )]
     Ambiguous {
         /// The serial number.
         serial: String,
@@ -101,24 +103,35 @@ fn named_disk(disks: &[Disk], serial: &str, need: u64) -> Result<String, NoDisk>
 }
 
 fn smallest(disks: &[Disk], need: u64) -> Result<String, NoDisk> {
-    let found = smallest_fitting(disks, need).map(ToOwned::to_owned);
-    found.ok_or_else(|| NoDisk::NoneFits { need, seen: describe(disks) })
+    if let Some(found) = smallest_fitting(disks, need) {
+        return Ok(found.to_owned());
+    }
+    // One that would do, if only it could be told from another.
+    let twin = fitting(disks, need).find_map(|disk| disk.serial.as_deref());
+    Err(match twin {
+        Some(serial) => NoDisk::Ambiguous { serial: serial.to_owned(), count: having(disks, serial) },
+        None => NoDisk::NoneFits { need, seen: describe(disks) },
+    })
 }
 
 fn smallest_fitting(disks: &[Disk], need: u64) -> Option<&str> {
-    let unique =
-        |serial: &str| disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).count() == 1;
-    disks
-        .iter()
-        .filter(|disk| !disk.removable && !disk.read_only && disk.size_bytes >= need)
+    fitting(disks, need)
         .filter_map(|disk| {
-            disk.serial
-                .as_deref()
-                .filter(|serial| unique(serial))
-                .map(|serial| (disk.size_bytes, &disk.name, serial))
+            let serial = disk.serial.as_deref().filter(|serial| having(disks, serial) == 1)?;
+            Some((disk.size_bytes, &disk.name, serial))
         })
         .min()
         .map(|(_, _, serial)| serial)
+}
+
+/// Those that can be written and are large enough.
+fn fitting(disks: &[Disk], need: u64) -> impl Iterator<Item = &Disk> {
+    disks.iter().filter(move |disk| !disk.removable && !disk.read_only && disk.size_bytes >= need)
+}
+
+/// How many have this serial number.
+fn having(disks: &[Disk], serial: &str) -> usize {
+    disks.iter().filter(|disk| disk.serial.as_deref() == Some(serial)).count()
 }
 
 fn describe(disks: &[Disk]) -> String {
@@ -182,7 +195,10 @@ mod tests {
     fn a_serial_that_two_disks_share_names_none() {
         let twins = vec![disk("sda", Some("same"), 900), disk("sdb", Some("same"), 900)];
         assert!(matches!(choose(twins.clone(), Some("same"), 1), Err(NoDisk::Ambiguous { count: 2, .. })));
-        assert!(matches!(choose(twins, None, 1), Err(NoDisk::NoneFits { .. })));
+        assert!(matches!(choose(twins.clone(), None, 1), Err(NoDisk::Ambiguous { count: 2, .. })));
+        assert!(matches!(choose(twins.clone(), None, 901), Err(NoDisk::NoneFits { .. })), "too small anyway");
+        let third = [twins, vec![disk("sdc", Some("other"), 900)]].concat();
+        assert_eq!(choose(third, None, 1), Ok("other".into()));
     }
 
     #[test]

@@ -83,14 +83,15 @@ fn firmware(machine: &Machine, files: &MachineFiles) -> String {
 
 fn disks(machine: &Machine, files: &MachineFiles) -> String {
     let mut text = String::new();
-    for ((number, (serial, _)), letter) in machine.disks().enumerate().zip('a'..='z') {
+    for ((number, disk), letter) in machine.disks().enumerate().zip('a'..='z') {
         let file = escaped(&files.disk(number).to_string_lossy());
         let boot =
             if number == 0 { format!("<boot order='{}'/>", order(machine, false)) } else { String::new() };
         // Flushes are ignored, as with the lab's own machines.
         text += &format!(
             "    <disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe' discard='unmap'/>\
-             <source file='{file}'/><target dev='vd{letter}' bus='virtio'/><serial>{serial}</serial>{boot}</disk>\n"
+             <source file='{file}'/><target dev='vd{letter}' bus='virtio'/><serial>{}</serial>{boot}</disk>\n",
+            disk.serial
         );
     }
     text
@@ -136,7 +137,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::layout::Layout;
-    use crate::spec::{BmcKind, Firmware, Size};
+    use crate::spec::{BmcKind, Disk, Firmware, Size};
     use std::path::Path;
 
     fn text(machine: &Machine) -> String {
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_bios_machine_talks_on_the_serial_port_and_boots_its_disk_first() {
         let mut machine = Machine::new("m1", Firmware::Bios, BmcKind::Sushy);
-        machine.data_disks = vec![Size::gib(1)];
+        machine.data_disks = vec![Disk::new(Size::gib(1), "m1-disk0-1")];
         let text = text(&machine);
         for part in [
             "<bios useserial='yes'/>",
