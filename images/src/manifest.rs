@@ -3,6 +3,7 @@
 //! Only the document and its rules; where chunks are kept is the store's business, how they reach a disk is the
 //! write pipeline's.
 
+use crate::FileDigest;
 use crate::bytes::{is_sha256_hex, sha256_hex};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ const CHUNK_BOUNDS: std::ops::RangeInclusive<u32> = 4096..=16 << 20;
 pub struct Manifest {
     /// The format of this document: 1.
     pub version: u32,
-    /// Digest of the imported file, `sha256:<hex>`.
+    /// Digest of the imported file, `sha256:<hex>` or `sha512:<hex>`.
     pub image_digest: String,
     /// Bytes of the disk that it makes; a multiple of 512.
     pub disk_bytes: u64,
@@ -69,7 +70,9 @@ pub enum ManifestError {
         found: u32,
     },
     /// `image_digest` has the wrong form.
-    #[error("the manifest's image digest `{found}` is not `sha256:` and 64 lower-case hex digits")]
+    #[error(
+        "the manifest's image digest `{found}` is neither `sha256:` and 64 nor `sha512:` and 128 lower-case hex digits"
+    )]
     Digest {
         /// What is there.
         found: String,
@@ -152,7 +155,8 @@ impl Manifest {
         if self.version != 1 {
             return Err(ManifestError::Version { found: self.version });
         }
-        if !self.image_digest.strip_prefix("sha256:").is_some_and(is_sha256_hex) {
+        let digest = &self.image_digest;
+        if !FileDigest::parse(digest).is_ok_and(|read| read.to_string() == *digest) {
             return Err(ManifestError::Digest { found: self.image_digest.clone() });
         }
         if self.disk_bytes == 0 || !self.disk_bytes.is_multiple_of(SECTOR) {

@@ -131,7 +131,7 @@ impl App {
             key,
             permits,
             rescue,
-            images: Arc::new(images::import::Store::open(&config.data.join("images"))?),
+            images: Arc::new(images(&config)?),
             image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
@@ -245,6 +245,24 @@ impl App {
         closed("the connections to the database", left(end, CLOSING), service.store.close()).await;
         ended
     }
+}
+
+/// The chunk store. That images can be read is found out beside the start, which does not hang on it: machines are
+/// served all the same.
+fn images(config: &Config) -> anyhow::Result<images::import::Store> {
+    let crate::config::Images { program, trust } = config.images.clone();
+    let store = images::import::Store::open(&config.data.join("images"))?;
+    let store = store.with_program(program).with_trust(trust);
+    let checked = store.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = checked.check_program() {
+            tracing::error!(
+                error = crate::text::logged(&error),
+                "images are read by a confined process only, and that does not work here: none can be imported"
+            );
+        }
+    });
+    Ok(store)
 }
 
 /// The API's socket.

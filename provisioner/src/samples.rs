@@ -98,6 +98,7 @@ pub(crate) fn image() -> Image {
         chunks: 1,
         manifest_sha256: "f00d".into(),
         memory_bytes: None,
+        signed_by: None,
     };
     Image { id: ImageId(Uuid::from_u128(1)), name: "os".into(), spec, status }
 }

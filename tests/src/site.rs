@@ -1,10 +1,11 @@
 //! The service in this process: started on free ports, killed without warning, started again on the same data.
 
 use anyhow::{Context, Result};
+use images::import::ImportProgram;
 use lab::fleet::{Eyes, Wires};
 use provisioner::{
     app::App,
-    config::{Api, Bmc, Boot, Config, Log, Network, PostgresDatabase, Rate},
+    config::{Api, Bmc, Boot, Config, Images, Log, Network, PostgresDatabase, Rate},
 };
 use provisioner_api::{
     DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
@@ -25,7 +26,7 @@ use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{TestImage, ask};
+use crate::{TestImage, ask, process_site::program};
 
 /// How long anything in a journey may take; journeys end as soon as what they wait for is so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,6 +113,7 @@ impl Site {
                 kernel_parameters: Vec::new(),
             },
             console: Default::default(),
+            images: Images { program: ImportProgram::At(program()?), ..Images::default() },
             bmc: Default::default(),
             networks: vec![network],
             limits,

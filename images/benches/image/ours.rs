@@ -70,7 +70,7 @@ pub(crate) fn write(store: &Path, manifest: &str, target: &Path) -> anyhow::Resu
 
 /// The service's import.
 pub(crate) fn import(raw: &Path, digest: &str, store: &Path) -> anyhow::Result<()> {
-    let spec = ImportSpec { digest: digest.to_owned(), format: Format::Raw };
+    let spec = ImportSpec::new(digest.to_owned(), Format::Raw);
     let imported = Store::open(store)?.import(raw, &spec, &mut |_| {})?;
     tell(&imported.manifest_sha256)
 }

@@ -1,7 +1,8 @@
 //! Why an import or a look into the store failed.
 
+use super::SignatureError;
 use super::{Container, Format, Qcow2Error};
-use crate::ManifestError;
+use crate::{DigestForm, FileDigest, ManifestError};
 use std::io;
 use std::path::PathBuf;
 
@@ -9,11 +10,11 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The digest that was given is none.
-    #[error("the digest `{found}` is not of the form `sha256:` and 64 hex digits")]
-    DigestForm {
-        /// What was given.
-        found: String,
-    },
+    #[error(transparent)]
+    DigestForm(#[from] DigestForm),
+    /// Its signature is missing, wrong, or by nobody who is trusted.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// Not a regular file.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
@@ -24,12 +25,12 @@ pub enum ImportError {
     #[error("the image is empty")]
     Empty,
     /// The file is another one, or damaged.
-    #[error("the file's SHA-256 is {found}, but {expected} was given: it is damaged, or another file")]
+    #[error("the file's digest is {found}, but {expected} was given: it is damaged, or another file")]
     DigestMismatch {
         /// What was given.
-        expected: String,
+        expected: FileDigest,
         /// What the file has.
-        found: String,
+        found: FileDigest,
     },
     /// The file was written to during the import.
     #[error("{} changed while it was imported; import it again", path.display())]
@@ -68,6 +69,11 @@ pub enum ImportError {
         /// What was found.
         detected: Format,
     },
+    /// An ISO for optical drives.
+    #[error(
+        "the ISO image does not start from a disk: it has neither a boot record (MBR) nor a GPT; take the maker's image for disks, or an ISO that is made for USB sticks, too (isohybrid)"
+    )]
+    NotFromDisk,
     /// The container is truncated or damaged.
     #[error("the {container} data is truncated or damaged")]
     Unpack {
@@ -76,6 +82,40 @@ pub enum ImportError {
         /// What the unpacker said.
         #[source]
         source: io::Error,
+    },
+    /// What was unpacked found no room.
+    #[error("the unpacked image could not be written to a temporary file in the store")]
+    Spool {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The program that reads images can't be started.
+    #[error("the program that reads images could not be started")]
+    Start {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The process that reads images could not shut itself in. It has looked at nothing.
+    #[error("no image is read here, since the process that would do it can't be confined: {why}")]
+    Unconfined {
+        /// What it said.
+        why: String,
+    },
+    /// The process that read the image refuses it.
+    #[error("{why}")]
+    Refused {
+        /// What it said.
+        why: String,
+    },
+    /// The process that read the image died, lied or fell silent.
+    #[error(
+        "the image made the process that read it misbehave ({how}); it is badly damaged, or made to attack: don't use it"
+    )]
+    Misbehaved {
+        /// What it did.
+        how: String,
     },
     /// Larger than the store allows.
     #[error("the unpacked image has more than {limit} bytes, the limit of this store")]

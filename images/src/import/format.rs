@@ -13,6 +13,8 @@ pub enum Format {
     Raw,
     /// QEMU's qcow2, version 2 or 3.
     Qcow2,
+    /// ISO 9660 that also starts from a disk ("isohybrid"); written to the disk as it is.
+    Iso,
 }
 
 impl std::fmt::Display for Format {
@@ -20,12 +22,19 @@ impl std::fmt::Display for Format {
         f.write_str(match self {
             Self::Raw => "raw",
             Self::Qcow2 => "qcow2",
+            Self::Iso => "iso",
         })
     }
 }
 
 /// How many first bytes are looked at.
-pub(super) const HEAD: usize = 512;
+pub(super) const HEAD: usize = 34 << 10;
+
+/// Where the first volume descriptor of an ISO says so, behind its type (ECMA-119, 8.1.2).
+const ISO_AT: usize = 16 * 2048 + 1;
+
+/// What is there.
+const ISO: &[u8] = b"CD001";
 
 /// Marks of formats that we know and don't read: offset, bytes, name.
 const FOREIGN: &[(usize, &[u8], &str)] = &[
@@ -58,9 +67,20 @@ pub(super) fn expect(declared: Format, outer: Option<Container>, head: &[u8]) ->
     if let Some(&(_, _, found)) = FOREIGN.iter().find(has) {
         return Err(ImportError::Foreign { found });
     }
-    let detected = if head.starts_with(super::qcow2::MAGIC) { Format::Qcow2 } else { Format::Raw };
+    let at = |at: usize, mark: &[u8]| head.get(at..).is_some_and(|head| head.starts_with(mark));
+    let detected = if at(0, super::qcow2::MAGIC) {
+        Format::Qcow2
+    } else if at(ISO_AT, ISO) {
+        Format::Iso
+    } else {
+        Format::Raw
+    };
     if detected != declared {
         return Err(ImportError::FormatMismatch { declared, detected });
+    }
+    // El Torito alone starts from an optical drive only: a boot record of a disk, or a GPT, has to be there.
+    if detected == Format::Iso && !at(510, b"\x55\xAA") && !at(512, b"EFI PART") {
+        return Err(ImportError::NotFromDisk);
     }
     Ok(())
 }
@@ -75,6 +95,11 @@ mod tests {
         vdi[0x40..0x44].copy_from_slice(b"\x7F\x10\xDA\xBE");
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
+        let mut iso = vec![0; HEAD];
+        iso[ISO_AT - 1..ISO_AT + 6].copy_from_slice(b"\x01CD001\x01");
+        let (mut hybrid, mut gpt) = (iso.clone(), iso.clone());
+        hybrid[510..512].copy_from_slice(b"\x55\xAA");
+        gpt[512..520].copy_from_slice(b"EFI PART");
         let cases: &[(Format, Option<Container>, &[u8], &str)] = &[
             (Format::Raw, None, b"", "is empty"),
             (Format::Raw, None, b"\xEB\x63\x90 a boot sector", ""),
@@ -87,6 +112,12 @@ mod tests {
             (Format::Qcow2, None, b"KDMV\x01", "VMDK"),
             (Format::Raw, None, &vdi, "VDI"),
             (Format::Raw, None, &tar, "tar"),
+            (Format::Iso, None, &hybrid, ""),
+            (Format::Iso, Some(Container::Xz), &gpt, ""),
+            (Format::Iso, None, &iso, "does not start from a disk"),
+            (Format::Raw, None, &hybrid, "declared as raw, but its content is iso"),
+            (Format::Iso, None, b"\xEB\x63\x90 a boot sector", "declared as iso, but its content is raw"),
+            (Format::Iso, None, &iso[..ISO_AT + 4], "declared as iso, but its content is raw"),
         ];
         for (declared, outer, head, expected) in cases {
             let said = expect(*declared, *outer, head).err().map(|e| e.to_string()).unwrap_or_default();

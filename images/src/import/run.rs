@@ -1,21 +1,22 @@
 //! The import from end to end.
 
-use super::container::Container;
-use super::format::{self, HEAD};
+use super::child::Task;
+use super::open::{Input, open};
+use super::parent::{ChildDisk, Patience};
 use super::pipeline::{DiskReader, Filled, cut};
-use super::qcow2::Qcow2;
 use super::source::SourceFile;
-use super::{Format, ImportError, ImportSpec, Imported, Progress, Stage, Store, StoreError, Watch};
-use crate::bytes::{is_sha256_hex, is_zero};
-use crate::{Chunk, Manifest};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use super::{
+    Format, ImportError, ImportProgram, ImportSpec, Imported, Progress, Stage, Store, StoreError, Watch,
+};
+use crate::{Chunk, FileDigest, Manifest};
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 impl Store {
-    /// Imports an image file. Its digest is compared first; then the container (gzip, xz, zstd or none) is
-    /// recognised, the content has to be what `spec` declares, and chunks and manifest are stored.
+    /// Imports an image file. Its digest is compared first, and its signature checked; then a process of its own
+    /// ([`ImportProgram`]) recognises the container (gzip, xz, zstd or none), the content has to be what `spec` declares, and
+    /// chunks and manifest are stored.
     ///
     /// To import the same file again is harmless and changes nothing. `progress` is called on this thread.
     ///
@@ -41,126 +42,61 @@ impl Store {
         progress: &mut dyn FnMut(Progress),
         cancel: &AtomicBool,
     ) -> Result<Imported, ImportError> {
-        let bad_form = || ImportError::DigestForm { found: spec.digest.chars().take(200).collect() };
-        let digest = spec.digest.strip_prefix("sha256:").ok_or_else(bad_form)?.to_ascii_lowercase();
-        if !is_sha256_hex(&digest) {
-            return Err(bad_form());
-        }
+        let digest = FileDigest::parse(&spec.digest)?;
         let watch = &mut Watch { progress, cancel };
-        let source = SourceFile::open(file, &digest, watch)?;
+        let source = SourceFile::open(file, &digest, (&self.trust, spec.signature.as_deref()), watch)?;
         let _importing = self.lock_shared()?;
         let (chunks, disk_bytes) = self.store_chunks(&source, spec.format, watch)?;
         source.unchanged()?;
-        let image_digest = format!("sha256:{digest}");
+        let image_digest = digest.to_string();
         let manifest =
             Manifest { version: 1, image_digest, disk_bytes, chunk_bytes: self.chunk_bytes, chunks };
         // What we store has to be what we would accept.
         Manifest::parse(&manifest.to_bytes())?;
         let manifest_sha256 = self.put_manifest(&manifest)?;
-        Ok(Imported { stored_bytes: manifest.stored_bytes(), manifest, manifest_sha256 })
+        let stored_bytes = manifest.stored_bytes();
+        Ok(Imported { stored_bytes, manifest, manifest_sha256, signed_by: source.signed_by })
     }
 
-    /// Opens what is in the file, checks it against `declared`, and cuts it into chunks.
+    /// Has what is in the file read and cuts it into chunks.
     fn store_chunks(
         &self,
         source: &SourceFile,
         declared: Format,
-        watch: &mut Watch,
+        watch: &mut Watch<'_>,
     ) -> Result<(Vec<Option<Chunk>>, u64), ImportError> {
-        let mut file = BufReader::with_capacity(1 << 18, &source.file);
-        let mut packed_head = vec![0; HEAD];
-        let n = read_full(&mut file, &mut packed_head).map_err(|e| source.failed(e))?;
-        file.seek(SeekFrom::Start(0)).map_err(|e| source.failed(e))?;
-        let container = Container::detect(&packed_head[..n]);
-        let failed = |e: io::Error| match container {
-            Some(container) => ImportError::Unpack { container, source: e },
-            None => source.failed(e),
-        };
-        let mut content: Box<dyn Read + '_> = match container {
-            Some(container) => container.unpack(file).map_err(failed)?,
-            None => Box::new(file),
-        };
-        let mut head = vec![0; HEAD];
-        let n = read_full(&mut content, &mut head).map_err(failed)?;
-        head.truncate(n);
-        format::expect(declared, container, &head)?;
-        let content = io::Cursor::new(head).chain(content);
-        match (declared, container) {
-            (Format::Raw, _) => {
-                let disk_bytes = container.is_none().then(|| source.bytes());
-                cut(&mut RawDisk { content, disk_bytes, failed }, self, watch)
-            }
-            (Format::Qcow2, None) => cut(&mut Qcow2::open(&source.file, self.max_disk_bytes)?, self, watch),
-            (Format::Qcow2, Some(_)) => {
-                let file = self.spool(content, failed, watch)?;
-                cut(&mut Qcow2::open(file.as_file(), self.max_disk_bytes)?, self, watch)
-            }
+        let (spool, max_disk_bytes) = (self.spool()?, self.max_disk_bytes);
+        if self.program == ImportProgram::InProcess {
+            let input = Input { file: &source.file, bytes: source.bytes(), declared, max_disk_bytes };
+            let mut disk = open(input, &spool, &mut |done| watch.step(Stage::Unpack, done, None))?;
+            return cut(&mut *disk, self, watch);
         }
+        let task = Task { declared, max_disk_bytes, attempt: None };
+        let patience = Patience::for_disk(max_disk_bytes);
+        let mut disk = ChildDisk::start(&self.program, &source.file, spool, &task, patience, watch)?;
+        cut(&mut disk, self, watch)
     }
 
-    /// Unpacks to a temporary file, with holes for zeros: qcow2 is read at random.
-    fn spool(
-        &self,
-        mut content: impl Read,
-        failed: impl Fn(io::Error) -> ImportError,
-        watch: &mut Watch,
-    ) -> Result<tempfile::NamedTempFile, ImportError> {
-        let mut spool = self.temporary()?;
-        let mut buffer = vec![0; 1 << 20];
-        let mut done = 0;
-        loop {
-            let n = read_full(&mut content, &mut buffer).map_err(&failed)?;
-            done += n as u64;
-            if done > self.max_disk_bytes {
-                return Err(ImportError::TooLarge { limit: self.max_disk_bytes });
-            }
-            write_sparse(spool.as_file_mut(), &buffer[..n], done)
-                .map_err(StoreError::io("write", spool.path()))?;
-            if n < buffer.len() {
-                return Ok(spool);
-            }
-            watch.step(Stage::Unpack, done, None)?;
+    /// Has a small image of its own read in the way that images are, and compares what comes. Nothing is stored.
+    ///
+    /// # Errors
+    /// Why no image can be imported: above all [`ImportError::Start`] and [`ImportError::Unconfined`].
+    pub fn check_program(&self) -> Result<(), ImportError> {
+        if self.program == ImportProgram::InProcess {
+            return Ok(());
         }
-    }
-}
-
-/// Appends `bytes`, as a hole if they are zero, so that the file then has `length`.
-fn write_sparse(file: &mut File, bytes: &[u8], length: u64) -> io::Result<()> {
-    if is_zero(bytes) {
-        file.set_len(length)?;
-        file.seek(SeekFrom::Start(length)).map(drop)
-    } else {
-        file.write_all(bytes)
-    }
-}
-
-/// Reads until `buffer` is full or the stream ends.
-fn read_full(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
-}
-
-/// A raw disk as a stream.
-struct RawDisk<R, F> {
-    content: R,
-    disk_bytes: Option<u64>,
-    failed: F,
-}
-
-impl<R: Read, F: Fn(io::Error) -> ImportError> DiskReader for RawDisk<R, F> {
-    fn disk_bytes(&self) -> Option<u64> {
-        self.disk_bytes
-    }
-
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled, ImportError> {
-        read_full(&mut self.content, buffer).map(Filled::Bytes).map_err(&self.failed)
+        let content: Vec<u8> = (0..=u8::MAX).cycle().take(64 << 10).collect();
+        let mut image = self.spool()?;
+        image.write_all(&content).map_err(StoreError::io("write", "a temporary file"))?;
+        let task = Task { declared: Format::Raw, max_disk_bytes: self.max_disk_bytes, attempt: None };
+        let (cancel, mut ignored) = (AtomicBool::new(false), |_| {});
+        let watch = &mut Watch { progress: &mut ignored, cancel: &cancel };
+        let patience = Patience::for_disk(0);
+        image.rewind().map_err(StoreError::io("read", "a temporary file"))?;
+        let mut disk = ChildDisk::start(&self.program, &image, self.spool()?, &task, patience, watch)?;
+        let mut found = vec![0; content.len() + 1];
+        let right =
+            disk.fill(&mut found)? == Filled::Bytes(content.len()) && found[..content.len()] == content[..];
+        if right { Ok(()) } else { Err(ImportError::Misbehaved { how: "it gives other bytes".into() }) }
     }
 }

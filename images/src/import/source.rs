@@ -1,15 +1,17 @@
-//! The file to import: opened once, hashed whole, watched for change.
+//! The file to import: opened once, hashed whole, its signature checked, watched for change.
 
-use super::{ImportError, Stage, Watch};
-use sha2::{Digest, Sha256};
+use super::signature::{Check, Signature};
+use super::{ImportError, SignedBy, Stage, Trust, Watch};
+use crate::FileDigest;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A regular file whose digest was right.
+/// A regular file whose digest was right, and its signature.
 pub(super) struct SourceFile {
     pub(super) file: File,
+    pub(super) signed_by: Option<SignedBy>,
     path: PathBuf,
     bytes: u64,
     stamp: (u64, i64, i64),
@@ -21,8 +23,15 @@ fn stamp(meta: &Metadata) -> (u64, i64, i64) {
 }
 
 impl SourceFile {
-    /// Opens `path` and compares its SHA-256 with `expected` (hex). Nothing is parsed before that.
-    pub(super) fn open(path: &Path, expected: &str, watch: &mut Watch) -> Result<Self, ImportError> {
+    /// Opens `path`, compares its digest with `expected` and checks its signature. Nothing is parsed before that.
+    pub(super) fn open(
+        path: &Path,
+        expected: &FileDigest,
+        (trust, signature): (&Trust, Option<&str>),
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, ImportError> {
+        let signature = signature.map(Signature::parse).transpose()?;
+        let mut check = Check::begin(trust, signature.as_ref())?;
         let failed = |source| ImportError::Read { path: path.into(), source };
         // Asked before opening: to open a FIFO would wait for its other end.
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -34,12 +43,13 @@ impl SourceFile {
             return Err(ImportError::Empty);
         }
         let bytes = meta.len();
-        let found = hash(&mut file, bytes, watch, failed)?;
-        if found != expected {
-            return Err(ImportError::DigestMismatch { expected: expected.into(), found });
+        let found = hash(&mut file, bytes, (expected, &mut check), watch, failed)?;
+        if found != *expected {
+            return Err(ImportError::DigestMismatch { expected: expected.clone(), found });
         }
+        let signed_by = check.finish()?;
         file.rewind().map_err(failed)?;
-        Ok(Self { file, path: path.into(), bytes, stamp: stamp(&meta) })
+        Ok(Self { file, signed_by, path: path.into(), bytes, stamp: stamp(&meta) })
     }
 
     /// Bytes of the file.
@@ -62,22 +72,24 @@ impl SourceFile {
 fn hash(
     file: &mut File,
     bytes: u64,
-    watch: &mut Watch,
+    (expected, check): (&FileDigest, &mut Check<'_>),
+    watch: &mut Watch<'_>,
     failed: impl Fn(io::Error) -> ImportError,
-) -> Result<String, ImportError> {
-    let mut hasher = Sha256::new();
+) -> Result<FileDigest, ImportError> {
+    let mut hasher = expected.hasher();
     let mut buffer = vec![0; 1 << 20];
     let mut done = 0;
     // A file that grows while it is read is not read for ever.
     let mut file = file.take(bytes + 1);
     loop {
         let n = match file.read(&mut buffer) {
-            Ok(0) => return Ok(hex::encode(hasher.finalize())),
+            Ok(0) => return Ok(hasher.finish()),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(failed(e)),
         };
         hasher.update(&buffer[..n]);
+        check.update(&buffer[..n]);
         done += n as u64;
         watch.step(Stage::Digest, done, Some(bytes))?;
     }

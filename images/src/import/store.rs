@@ -7,7 +7,7 @@
 //! A file gets its name when it is whole and on the medium; so a crash leaves nothing half. No text of a request
 //! becomes a path: a name is 64 hex digits or refused.
 
-use super::StoreError;
+use super::{ImportProgram, StoreError, Trust};
 use crate::bytes::{is_sha256_hex, sha256_hex};
 use crate::write::{Source, SourceError};
 use crate::{CHUNK_BYTES, Chunk, Manifest};
@@ -25,6 +25,8 @@ pub struct Store {
     dir: PathBuf,
     pub(super) max_disk_bytes: u64,
     pub(super) chunk_bytes: u32,
+    pub(super) program: ImportProgram,
+    pub(super) trust: Trust,
 }
 
 /// What collecting garbage did.
@@ -44,7 +46,13 @@ impl Store {
     /// # Errors
     /// When the folders can't be made.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let store = Self { dir: dir.into(), max_disk_bytes: MAX_DISK_BYTES, chunk_bytes: CHUNK_BYTES };
+        let store = Self {
+            dir: dir.into(),
+            max_disk_bytes: MAX_DISK_BYTES,
+            chunk_bytes: CHUNK_BYTES,
+            program: ImportProgram::default(),
+            trust: Trust::default(),
+        };
         for path in [store.chunks(), store.manifests(), store.tmp()] {
             make_dir(&path)?;
         }
@@ -63,6 +71,18 @@ impl Store {
     #[must_use]
     pub fn with_max_disk_bytes(self, max_disk_bytes: u64) -> Self {
         Self { max_disk_bytes, ..self }
+    }
+
+    /// With another program that reads images; without this it is this very program, in a process of its own.
+    #[must_use]
+    pub fn with_program(self, program: ImportProgram) -> Self {
+        Self { program, ..self }
+    }
+
+    /// With keys whose signatures are believed; without this no signature is.
+    #[must_use]
+    pub fn with_trust(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 
     /// Smaller chunks, so that tests cut small images into many.
@@ -184,6 +204,11 @@ impl Store {
     /// A file in the store's own folder that vanishes when it is dropped.
     pub(super) fn temporary(&self) -> Result<tempfile::NamedTempFile, StoreError> {
         tempfile::NamedTempFile::new_in(self.tmp()).map_err(StoreError::io("make a file in", self.tmp()))
+    }
+
+    /// The same without a name from the beginning.
+    pub(super) fn spool(&self) -> Result<File, StoreError> {
+        tempfile::tempfile_in(self.tmp()).map_err(StoreError::io("make a file in", self.tmp()))
     }
 
     /// Held while chunks are written that no manifest names yet. Waits for a collection to end.

@@ -1,5 +1,6 @@
 //! What several tests of the import need: a disk with every kind of content, and QEMU's tools where they are.
 
+use super::ImportProgram;
 use std::process::{Command, Stdio};
 
 /// A disk of pages of every kind: zero, one letter, noise, half zero. Always the same bytes.
@@ -35,6 +36,14 @@ pub(crate) fn qemu_img() -> Option<Command> {
 pub(crate) fn tool(name: &str) -> Option<Command> {
     let there = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     there.is_ok_and(|s| s.success()).then(|| Command::new(name))
+}
+
+/// The program that has the child in it, built beside this test.
+pub(crate) fn billet() -> ImportProgram {
+    let own = std::env::current_exe().unwrap();
+    let program = own.ancestors().nth(2).unwrap().join("billet");
+    assert!(program.is_file(), "billet is not built; run `cargo build -p provisioner`");
+    ImportProgram::At(program)
 }
 
 /// Runs qemu-io's commands on an image.

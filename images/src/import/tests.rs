@@ -1,11 +1,12 @@
 //! The import and the store, end to end, on real files in a temporary folder.
 
-use super::testing::{disk_content, qemu_img, tool};
+use super::testing::{billet, disk_content, qemu_img, tool};
 use super::*;
 use crate::bytes::sha256_hex;
 use crate::write::testing::MemoryDisk;
 use crate::write::{Crew, write_image};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha512};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,7 +22,7 @@ impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store")).unwrap().with_chunk_bytes(CHUNK as u32);
-        Self { dir, store }
+        Self { dir, store: store.with_program(ImportProgram::InProcess) }
     }
 
     fn file(&self, bytes: &[u8]) -> PathBuf {
@@ -31,7 +32,20 @@ impl Bench {
     }
 
     fn import(&self, bytes: &[u8], format: Format) -> Result<Imported, ImportError> {
-        self.store.import(&self.file(bytes), &spec(bytes, format), &mut |_| {})
+        self.import_into(&self.store, bytes, format)
+    }
+
+    /// In this process and in a child, which have to say the same, word for word.
+    fn import_into(&self, store: &Store, bytes: &[u8], format: Format) -> Result<Imported, ImportError> {
+        let (path, spec) = (self.file(bytes), spec(bytes, format));
+        let here = store.import(&path, &spec, &mut |_| {});
+        let there = store.clone().with_program(billet()).import(&path, &spec, &mut |_| {});
+        match (&here, &there) {
+            (Ok(here), Ok(there)) => assert_eq!(here, there),
+            (Err(here), Err(there)) => assert_eq!(with_causes(here), with_causes(there)),
+            _ => panic!("{here:?}, but in a child {there:?}"),
+        }
+        here
     }
 
     /// The disk that the manifest makes, by way of the write pipeline.
@@ -74,7 +88,7 @@ impl Bench {
 }
 
 fn spec(bytes: &[u8], format: Format) -> ImportSpec {
-    ImportSpec { digest: format!("sha256:{}", sha256_hex(bytes)), format }
+    ImportSpec::new(format!("sha256:{}", sha256_hex(bytes)), format)
 }
 
 fn gz(bytes: &[u8]) -> Vec<u8> {
@@ -212,7 +226,7 @@ fn the_digest_comes_before_everything() {
     let good = spec(&raw, Format::Raw);
     let try_with = |digest: String| {
         let mut stages = Vec::new();
-        let spec = ImportSpec { digest, format: Format::Raw };
+        let spec = ImportSpec::new(digest, Format::Raw);
         let result = bench.store.import(&path, &spec, &mut |p| stages.push(p.stage));
         (result, stages)
     };
@@ -227,6 +241,10 @@ fn the_digest_comes_before_everything() {
     assert!(stages.iter().all(|&s| s == Stage::Digest));
     let upper = format!("sha256:{}", good.digest[7..].to_uppercase());
     assert_eq!(try_with(upper).0.unwrap().manifest.image_digest, good.digest);
+    let long = format!("sha512:{}", hex::encode(Sha512::digest(&raw)));
+    assert_eq!(try_with(long.clone()).0.unwrap().manifest.image_digest, long);
+    let wrong = format!("sha512:{}", hex::encode(Sha512::digest(b"other")));
+    assert!(matches!(try_with(wrong).0, Err(ImportError::DigestMismatch { .. })));
 }
 
 #[test]
@@ -247,23 +265,29 @@ fn the_limit_holds_for_every_way_in() {
     let small = bench.store.clone().with_max_disk_bytes(16 << 10);
     let (raw, zeros) = (disk_content(24 << 10), gz(&vec![0; 100 << 20]));
     for (bytes, format) in [(raw.clone(), Format::Raw), (zst(&raw), Format::Raw), (zeros, Format::Raw)] {
-        let result = small.import(&bench.file(&bytes), &spec(&bytes, format), &mut |_| {});
+        let result = bench.import_into(&small, &bytes, format);
         assert!(matches!(result, Err(ImportError::TooLarge { limit: 16384 })));
     }
-    let result = small.import(&bench.file(QCOW2), &spec(QCOW2, Format::Qcow2), &mut |_| {});
+    let result = bench.import_into(&small, QCOW2, Format::Qcow2);
     assert!(matches!(result, Err(ImportError::Qcow2(Qcow2Error::TooLarge { found: 24576, limit: 16384 }))));
     let bomb = gz(&[QCOW2, &vec![0; 10 << 20]].concat());
-    let result = small.import(&bench.file(&bomb), &spec(&bomb, Format::Qcow2), &mut |_| {});
+    let result = bench.import_into(&small, &bomb, Format::Qcow2);
     assert!(matches!(result, Err(ImportError::TooLarge { limit: 16384 })));
 }
 
 #[test]
 fn progress_and_cancel() {
+    for program in [ImportProgram::InProcess, billet()] {
+        progress_and_cancel_by(program);
+    }
+}
+
+fn progress_and_cancel_by(program: ImportProgram) {
     let bench = Bench::new();
     let raw = disk_content(40 << 10);
     let (path, spec) = (bench.file(&raw), spec(&raw, Format::Raw));
     let mut seen = Vec::new();
-    bench.store.import(&path, &spec, &mut |p| seen.push(p)).unwrap();
+    bench.store.clone().with_program(program.clone()).import(&path, &spec, &mut |p| seen.push(p)).unwrap();
     for stage in [Stage::Digest, Stage::Store] {
         let done: Vec<u64> = seen.iter().filter(|p| p.stage == stage).map(|p| p.done).collect();
         assert!(done.is_sorted() && done.last() == Some(&(40 << 10)), "{stage:?} {done:?}");
@@ -272,13 +296,19 @@ fn progress_and_cancel() {
     let fresh = Bench::new();
     let cancel = AtomicBool::new(false);
     let mut stop = |p: Progress| cancel.store(p.stage == Stage::Store, Relaxed);
-    let result = fresh.store.import_until(&path, &spec, &mut stop, &cancel);
+    let result = fresh.store.clone().with_program(program).import_until(&path, &spec, &mut stop, &cancel);
     assert!(matches!(result, Err(ImportError::Cancelled)));
     assert_eq!(fresh.store.list_manifests().unwrap(), [""; 0]);
 }
 
 #[test]
 fn a_file_that_changes_meanwhile_is_refused() {
+    for program in [ImportProgram::InProcess, billet()] {
+        a_file_that_changes_meanwhile_by(program);
+    }
+}
+
+fn a_file_that_changes_meanwhile_by(program: ImportProgram) {
     let bench = Bench::new();
     let raw = disk_content(64 << 10);
     let path = bench.file(&raw);
@@ -287,7 +317,8 @@ fn a_file_that_changes_meanwhile_is_refused() {
             std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
         }
     };
-    let result = bench.store.import(&path, &spec(&raw, Format::Raw), &mut grow);
+    let store = bench.store.clone().with_program(program);
+    let result = store.import(&path, &spec(&raw, Format::Raw), &mut grow);
     assert!(matches!(result, Err(ImportError::Changed { .. })), "{result:?}");
 }
 
@@ -415,7 +446,7 @@ fn a_larger_image_with_whole_chunks() {
     convert.args(["convert", "-c", "-f", "raw", "-O", "qcow2"]).args([&bench.file(&raw), &qcow2]);
     assert!(convert.status().unwrap().success());
     let bytes = std::fs::read(&qcow2).unwrap();
-    let store = Store::open(&bench.dir.path().join("store")).unwrap();
+    let store = Store::open(&bench.dir.path().join("store")).unwrap().with_program(billet());
     let imported = store.import(&qcow2, &spec(&bytes, Format::Qcow2), &mut |_| {}).unwrap();
     let there: Vec<bool> = imported.manifest.chunks.iter().map(Option::is_some).collect();
     assert_eq!(there, [true, false, true]);
@@ -461,6 +492,7 @@ fn import_in_a_child() {
         return;
     };
     let store = Store::open(Path::new(&dir)).unwrap().with_chunk_bytes(CHUNK as u32);
+    let store = store.with_program(ImportProgram::InProcess);
     let bytes = std::fs::read(&path).unwrap();
     let mut report = |p: Progress| {
         if p.stage == Stage::Store {

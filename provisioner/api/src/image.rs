@@ -25,7 +25,7 @@ pub struct Image {
 pub struct ImageSpec {
     /// Its name: letters, digits, `.`, `-`, `_`.
     pub name: String,
-    /// The file's own digest as `sha256:<64 hex>`; checked before anything is parsed.
+    /// The file's own digest as `sha256:<64 hex>` or `sha512:<128 hex>`; checked before anything is parsed.
     pub digest: String,
     /// What the file holds, once unpacked. gz, xz or zst around it is recognised by its magic number.
     #[cfg_attr(feature = "openapi", param(inline))]
@@ -39,6 +39,10 @@ pub struct ImageSpec {
     /// Format `ram` only: the kernel's command line, at most [`MAX_COMMAND_LINE`] printable ASCII characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmdline: Option<String>,
+    /// The text of a signature of the file: minisign's `.minisig`, or what `cosign sign-blob --key` writes. It has to be by a key
+    /// that the service's configuration trusts, and is checked before anything is parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// The longest command line of a kernel that runs from RAM, in bytes: x86 takes 2047 (`COMMAND_LINE_SIZE`).
@@ -57,7 +61,13 @@ impl ImageSpec {
             architecture: None,
             kernel_bytes: None,
             cmdline: None,
+            signature: None,
         }
+    }
+
+    /// Whether both ask for the same image. Who signed it is no part of what it is.
+    pub fn is_same_image(&self, other: &Self) -> bool {
+        *self == Self { signature: self.signature.clone(), ..other.clone() }
     }
 
     /// Whether it runs from RAM, and nothing of it is written to a disk.
@@ -75,6 +85,8 @@ pub enum ImageFormat {
     Raw,
     /// QEMU's qcow2, version 2 or 3, without backing file or external data.
     Qcow2,
+    /// ISO 9660 that starts from a disk, too (isohybrid); it is written to the disk as it is.
+    Iso,
     /// A kernel and an initrd that run from RAM. The file is the kernel, zeros up to a multiple of [`RAM_ALIGNMENT`], and
     /// the initrd.
     Ram,
@@ -97,6 +109,19 @@ pub struct ImageStatus {
     /// Of one that runs from RAM: bytes of memory that a machine needs to have for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// Who signed the file, if it came with a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<ImageSigner>,
+}
+
+/// Who signed an image's file. The signature was right when it was imported.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImageSigner {
+    /// `minisign` or `cosign`.
+    pub scheme: String,
+    /// The key: minisign's number of it, or `sha256:` and the digest of the public key (DER).
+    pub key: String,
 }
 
 /// `GET /v1/images`.

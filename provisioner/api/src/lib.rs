@@ -69,7 +69,9 @@ pub use error::{FieldError, Problem};
 pub use etag::etag;
 pub use event::{Event, EventList};
 pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
-pub use image::{Image, ImageFormat, ImageList, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT};
+pub use image::{
+    Image, ImageFormat, ImageList, ImageSigner, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT,
+};
 pub use instance::{
     DeleteInstance, ErasePolicy, Instance, InstanceAction, InstanceActionRequest, InstanceCreate,
     InstanceList, InstanceReinstall, InstanceRescue, InstanceSpec, InstanceState, InstanceStatus,

@@ -67,6 +67,7 @@ impl Client {
         let kernel_bytes = spec.kernel_bytes.map(|bytes| bytes.to_string());
         query.extend(kernel_bytes.as_deref().map(|bytes| ("kernel_bytes", bytes)));
         query.extend(spec.cmdline.as_deref().map(|cmdline| ("cmdline", cmdline)));
+        query.extend(spec.signature.as_deref().map(|signature| ("signature", signature)));
         let pieces = counted(pieces, progress);
         let request = self
             .request_with(Method::POST, paths::IMAGES, &[], &query)?

@@ -16,7 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use provisioner_api::{Image, ImageFormat, ImageId, ImageList, ImageSpec, ImageStatus};
+use images::import::{ImportError, Scheme, SignedBy};
+use provisioner_api::{Image, ImageFormat, ImageId, ImageList, ImageSigner, ImageSpec, ImageStatus};
 use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc};
 use tokio::io::AsyncWriteExt;
@@ -69,6 +70,7 @@ pub(crate) async fn show(
         (status = 200, body = Image, description = "The same image is there already"),
         (status = 201, body = Image),
         (status = 409),
+        (status = 503, description = "The process that reads images can't be confined on this host"),
         (status = 507)
     ),
 )]
@@ -96,6 +98,7 @@ pub(crate) async fn import(
             stored_bytes: imported.stored_bytes,
             chunks: imported.manifest.chunks.iter().flatten().count() as u64,
             manifest_sha256: imported.manifest_sha256,
+            signed_by: imported.signed_by.map(signer),
             memory_bytes: spec.runs_from_ram().then(|| ram_image::memory(imported.manifest.disk_bytes)),
         },
         spec,
@@ -127,7 +130,7 @@ fn already(known: Image, spec: &ImageSpec) -> Result<Response, ApiError> {
     if spec.runs_from_ram() && spec.architecture.is_none() {
         asked.architecture.clone_from(&known.spec.architecture);
     }
-    if known.spec == asked {
+    if known.spec.is_same_image(&asked) {
         return Ok((StatusCode::OK, Json(known)).into_response());
     }
     Err(ApiError::conflict(format!(
@@ -183,14 +186,31 @@ async fn import_file(
             // What the two parts are was looked at before.
             ImageFormat::Raw | ImageFormat::Ram => images::import::Format::Raw,
             ImageFormat::Qcow2 => images::import::Format::Qcow2,
+            ImageFormat::Iso => images::import::Format::Iso,
         },
+        signature: spec.signature.clone(),
     };
     let imported = tokio::task::spawn_blocking(move || store.import(&path, &spec, &mut |_| {})).await;
     match imported {
         Ok(Ok(imported)) => Ok(imported),
+        Ok(Err(ImportError::Signature(error))) => Err(ApiError::field("signature", error.to_string())),
+        // Not the file's fault, and nothing that whoever sent it can mend.
+        Ok(Err(error @ (ImportError::Start { .. } | ImportError::Unconfined { .. }))) => {
+            tracing::error!(error = full(&error), "no image can be imported");
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", full(&error)))
+        }
         Ok(Err(error)) => Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", full(&error))),
         Err(error) => Err(ApiError::internal(&error)),
     }
+}
+
+/// Who signed an image, as the API shows it.
+fn signer(by: SignedBy) -> ImageSigner {
+    let scheme = match by.scheme {
+        Scheme::Minisign => "minisign",
+        Scheme::Cosign => "cosign",
+    };
+    ImageSigner { scheme: scheme.to_owned(), key: by.key }
 }
 
 /// An import's error with its causes: the user brought the file, so the user may know.

@@ -326,8 +326,11 @@ impl Fields {
             "1 to 128 letters, digits, `.`, `_`, `-` are needed, a letter or digit first",
         );
         self.no_id("name", &spec.name);
-        let digest = spec.digest.strip_prefix("sha256:").is_some_and(is_sha256);
-        self.check(digest, "digest", "`sha256:` and 64 hex digits are needed; `sha256sum FILE` prints them");
+        if let Err(error) = images::FileDigest::parse(&spec.digest) {
+            self.check(false, "digest", error.to_string());
+        }
+        let short = spec.signature.as_ref().is_none_or(|text| text.len() <= images::import::MAX_SIGNATURE);
+        self.check(short, "signature", "the text of a signature file is needed, of at most 4096 bytes");
         let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));
         self.check(known, "architecture", "x86_64 or aarch64");
         super::ram_image::check_fields(self, spec);

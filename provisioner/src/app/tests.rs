@@ -43,6 +43,8 @@ pub(crate) fn config(folder: &Path) -> Config {
     let mut network = Network::new("lab", "lo", Ipv4Addr::LOCALHOST, (Ipv4Addr::new(127, 0, 0, 0), 8));
     (network.dhcp, network.discovery, network.router_advertisements) = (DhcpMode::Off, true, false);
     config.networks = vec![network];
+    // The program of these tests has no child in it; tests/ has imports in the true way.
+    config.images.program = images::import::ImportProgram::InProcess;
     config
 }
 

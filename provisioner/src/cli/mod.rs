@@ -34,6 +34,10 @@ use ui::Ui;
 
 /// Runs the program: reads its arguments, does what they say, gives its exit code.
 pub fn main() -> ExitCode {
+    // Not one of the commands: the service starts itself so, to have an image read.
+    if let Some(code) = images::import::run_if_asked(std::env::args_os().skip(1)) {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return refused(&refusal),

@@ -104,18 +104,9 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Reads a digest `sha256:<64 hex>`; gives it in lower case.
+/// Reads a digest, `sha256:<64 hex>` or `sha512:<128 hex>`; gives it in lower case.
 pub(super) fn digest(text: &str) -> Result<String, String> {
-    let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hash(text) {
-        return Err(format!("the algorithm is missing; write sha256:{text}"));
-    }
-    match text.split_once(':') {
-        Some(("sha256", hash)) if is_hash(hash) => Ok(text.to_ascii_lowercase()),
-        Some(("sha256", _)) => Err("after `sha256:` there must be 64 hexadecimal digits".to_owned()),
-        Some((other, _)) => Err(format!("`{other}` is not supported; use sha256:, see `sha256sum FILE`")),
-        None => Err(format!("`{text}` is not a digest; write sha256: and the output of `sha256sum FILE`")),
-    }
+    images::FileDigest::parse(text).map(|digest| digest.to_string()).map_err(|error| error.to_string())
 }
 
 /// Reads an image's name.
@@ -138,7 +129,8 @@ pub(super) fn image_format(text: &str) -> Result<ImageFormat, String> {
     match text {
         "raw" => Ok(ImageFormat::Raw),
         "qcow2" => Ok(ImageFormat::Qcow2),
-        _ => Err("use raw or qcow2; `file FILE` tells which one it is".to_owned()),
+        "iso" => Ok(ImageFormat::Iso),
+        _ => Err("use raw, qcow2 or iso; `file FILE` tells which one it is".to_owned()),
     }
 }
 
@@ -312,16 +304,20 @@ mod tests {
 
     #[test]
     fn digests() {
-        let hash = "AB".repeat(32);
+        let (hash, long) = ("AB".repeat(32), "AB".repeat(64));
         let low = format!("\"sha256:{}\"", "ab".repeat(32));
         check(
             digest,
-            &[(&format!("sha256:{hash}"), &low)],
+            &[
+                (&format!("sha256:{hash}"), &low),
+                (&format!("sha512:{long}"), &format!("\"sha512:{}\"", long.to_lowercase())),
+            ],
             &[
                 (&hash, "write sha256:ABAB"),
                 ("sha256:abcd", "64 hexadecimal"),
                 ("md5:d41d8cd98f00b204e9800998ecf8427e", "`md5` is not supported"),
                 ("latest", "not a digest"),
+                (&long.to_lowercase(), "write sha512:abab"),
             ],
         );
     }

@@ -1,9 +1,10 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
 use super::{
-    Api, Bmc, Boot, Config, Console, History, Log, PostgresDatabase, Problem, Rate, Recording, SESSION,
+    Api, Bmc, Boot, Config, Console, History, Images, Log, PostgresDatabase, Problem, Rate, Recording, SESSION,
     network, value, wire,
 };
+use images::import::{Trust, TrustedKey};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
 use pxe_proto::boot::Preference;
@@ -48,6 +49,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         api: api(&mut checker, file.api),
         boot: boot(&mut checker, file.boot),
         console: console(&mut checker, file.console),
+        images: images(&mut checker, &file.images),
         bmc: bmc(&mut checker, file.bmc),
         networks: network::networks(&mut checker, file.networks),
         limits: limits(&mut checker, file.limits),
@@ -183,6 +185,24 @@ fn path(checker: &mut Checker, key: &str, text: Option<String>, default: &str) -
         checker.problem(key, format!("`{}` is a relative path; begin it with `/`", path.display()));
     }
     path
+}
+
+/// Whose signatures of images are believed.
+fn images(checker: &mut Checker, images: &wire::Images) -> Images {
+    let mut trust = Trust { keys: Vec::new(), required: images.required.unwrap_or(false) };
+    for (number, text) in images.trust.iter().enumerate() {
+        match TrustedKey::parse(text) {
+            Ok(key) => trust.keys.push(key),
+            Err(error) => checker.problem(format!("images.trust[{number}]"), error.to_string()),
+        }
+    }
+    if trust.required && images.trust.is_empty() {
+        checker.problem(
+            "images.required",
+            "no key is trusted, so that no image could be imported; set `images.trust`",
+        );
+    }
+    Images { trust, ..Images::default() }
 }
 
 fn history(checker: &mut Checker, history: &wire::History) -> History {

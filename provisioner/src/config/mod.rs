@@ -42,6 +42,8 @@ pub struct Config {
     pub boot: Boot,
     /// Serial consoles.
     pub console: Console,
+    /// The import of images.
+    pub images: Images,
     /// Programs that switch virtual machines, and where BMCs are searched for.
     pub bmc: Bmc,
     /// The networks on which machines are served.
@@ -130,6 +132,15 @@ pub struct Boot {
 pub struct Console {
     /// When they are recorded though nobody watches.
     pub record: Recording,
+}
+
+/// The settings of the import of images.
+#[derive(Debug, Clone, Default)]
+pub struct Images {
+    /// The program that reads them; another than this one only for tests.
+    pub program: images::import::ImportProgram,
+    /// Whose signatures are believed.
+    pub trust: images::import::Trust,
 }
 
 /// The settings of what switches machines.

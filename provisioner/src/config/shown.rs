@@ -1,6 +1,6 @@
 //! The configuration for whoever helps: every setting but what may be a secret, of which is said only that it is set.
 
-use super::{Api, Bmc, Boot, Config, Console, History, Log, Network, Rate};
+use super::{Api, Bmc, Boot, Config, Console, History, Images, Log, Network, Rate};
 use provisioner_lifecycle::Limits;
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ impl Config {
             api,
             boot,
             console,
+            images,
             bmc,
             networks,
             limits,
@@ -28,7 +29,7 @@ impl Config {
         });
         json!({
             "data": data, "database": database, "api": shown_api(api), "boot": shown_boot(boot),
-            "console": shown_console(*console), "bmc": shown_bmc(bmc),
+            "console": shown_console(*console), "images": shown_images(images), "bmc": shown_bmc(bmc),
             "networks": networks.iter().map(shown_network).collect::<Vec<_>>(), "limits": shown_limits(limits),
             "history": shown_history(*history), "freeze_on_clock_leap": freeze_on_clock_leap, "log": shown_log(log),
         })
@@ -91,6 +92,12 @@ fn shown_boot(boot: &Boot) -> Value {
 
 fn shown_console(Console { record }: Console) -> Value {
     json!({"record": format!("{record:?}")})
+}
+
+/// Public keys are known by their names.
+fn shown_images(Images { program, trust }: &Images) -> Value {
+    let keys: Vec<_> = trust.keys.iter().map(images::import::TrustedKey::name).collect();
+    json!({"program": format!("{program:?}"), "trust": keys, "required": trust.required})
 }
 
 fn shown_bmc(Bmc { virsh, vboxmanage, subnets, scan_ports }: &Bmc) -> Value {

@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) api: Api,
     pub(super) boot: Boot,
     pub(super) console: Console,
+    pub(super) images: Images,
     pub(super) bmc: Bmc,
     pub(super) networks: Vec<Network>,
     pub(super) limits: Limits,
@@ -68,6 +69,14 @@ pub(super) struct Boot {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Console {
     pub(super) record: Option<String>,
+}
+
+/// `[images]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Images {
+    pub(super) trust: Vec<String>,
+    pub(super) required: Option<bool>,
 }
 
 /// `[bmc]`

@@ -270,6 +270,7 @@ fn the_names_of_a_service() {
             kernel_parameters: Vec::new(),
         },
         bmc: Default::default(),
+        images: Default::default(),
         console: config::Console::default(),
         networks: Vec::new(),
         limits: provisioner_lifecycle::Limits::default(),

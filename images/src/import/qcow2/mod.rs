@@ -33,13 +33,19 @@ pub(super) trait RandomRead {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-impl RandomRead for &File {
+/// A file whose length is known: who reads it may be where it can't be asked for.
+pub(super) struct Known<'a> {
+    pub(super) file: &'a File,
+    pub(super) length: u64,
+}
+
+impl RandomRead for Known<'_> {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.length)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 }
 

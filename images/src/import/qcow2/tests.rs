@@ -19,6 +19,10 @@ impl RandomRead for Vec<u8> {
 }
 
 /// The whole disk, read in pieces of `step` bytes.
+fn known(file: &File) -> Known<'_> {
+    Known { file, length: file.metadata().unwrap().len() }
+}
+
 fn read_all(file: impl RandomRead, limit: u64, step: usize) -> Result<Vec<u8>, ImportError> {
     let mut image = Qcow2::open(file, limit)?;
     let mut disk = Vec::new();
@@ -33,7 +37,7 @@ fn read_all(file: impl RandomRead, limit: u64, step: usize) -> Result<Vec<u8>, I
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, ImportError> {
-    read_all(&File::open(path).unwrap(), LIMIT, 100_000)
+    read_all(known(&File::open(path).unwrap()), LIMIT, 100_000)
 }
 
 /// The bytes that are checked in: `qemu-img convert` of `disk_content(24 KiB)`, 512-byte clusters.
@@ -151,7 +155,7 @@ fn what_leads_out_of_the_file_is_refused() {
     for (name, options, expected) in cases {
         let made = qemu_img().unwrap().args(base).args(*options).args([&at(name), "1M"]).status().unwrap();
         assert!(made.success(), "{name}");
-        let error = Qcow2::open(&File::open(at(name)).unwrap(), LIMIT).err().expect(name).to_string();
+        let error = Qcow2::open(known(&File::open(at(name)).unwrap()), LIMIT).err().expect(name).to_string();
         assert!(error.contains(expected), "{name}: {error}");
     }
 }

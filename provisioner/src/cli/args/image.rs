@@ -17,10 +17,10 @@ pub(in crate::cli) enum ImageCommand {
         /// The image's name: letters, digits, `.`, `-`, `_`
         #[arg(long, required_unless_present = "kernel", value_parser = validate::image_name)]
         name: Option<String>,
-        /// The file's digest, as published by whoever made it: sha256:HEX
+        /// The file's digest, as published by whoever made it: sha256:HEX or sha512:HEX
         #[arg(long, value_parser = validate::digest)]
         digest: Option<String>,
-        /// What the file holds once unpacked: raw or qcow2
+        /// What the file holds once unpacked: raw, qcow2, or iso (one that starts from a disk, too)
         #[arg(long, required_unless_present = "kernel", value_parser = validate::image_format)]
         format: Option<ImageFormat>,
         /// A kernel that runs from RAM, and is not written to any disk: a bzImage (vmlinuz), or an unpacked arm64 Image
@@ -35,6 +35,9 @@ pub(in crate::cli) enum ImageCommand {
         /// x86_64 or aarch64 [default: any machine; of a kernel: what it says itself]
         #[arg(long, value_parser = validate::architecture)]
         arch: Option<String>,
+        /// A file with its signature: FILE.minisig, or what `cosign sign-blob --key` wrote; checked by the service
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
         /// Compare the file with the digest before sending it; the service does so in any case
         #[arg(long)]
         verify: bool,

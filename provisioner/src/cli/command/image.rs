@@ -6,13 +6,13 @@ use super::{
     watch,
 };
 use crate::cli::{args::ImageCommand, error::CliError, text, ui::Ui, view};
+use images::{FileDigest, import::MAX_SIGNATURE};
 use indicatif::{ProgressBar, ProgressStyle};
 use provisioner_api::{Image, ImageSpec, WatchKind};
 use provisioner_client::WatchFilter;
-use sha2::{Digest, Sha256};
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -26,15 +26,17 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
             name,
             cmdline,
             arch,
+            signature,
             ..
         } => {
             let name = ram_image::name(file.as_deref(), name)?;
             let files = ram_image::Files { kernel, initrd };
-            let spec = files.spec(name, cmdline, arch)?;
+            let signature = signature.as_deref().map(read_signature).transpose()?;
+            let spec = ImageSpec { signature, ..files.spec(name, cmdline, arch)? };
             import(session, &Sent::Ram(files), &spec, false).await
         }
         // Without a kernel, clap sees to the others being there.
-        ImageCommand::Import { file, name, digest, format, arch, verify, .. } => {
+        ImageCommand::Import { file, name, digest, format, arch, signature, verify, .. } => {
             let (Some(file), Some(name), Some(format)) = (file, name, format) else {
                 return Err(CliError::Input("name the file, --name and --format".to_owned()));
             };
@@ -44,7 +46,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
                     file.display()
                 ))
             })?;
-            let spec = ImageSpec { architecture: arch, ..ImageSpec::disk(name, digest, format) };
+            let signature = signature.as_deref().map(read_signature).transpose()?;
+            let spec = ImageSpec { architecture: arch, signature, ..ImageSpec::disk(name, digest, format) };
             import(session, &Sent::Disk(file), &spec, verify).await
         }
         ImageCommand::List(watched) => {
@@ -94,6 +97,17 @@ pub(super) fn unreadable(file: &Path) -> impl Fn(io::Error) -> CliError {
     move |source| CliError::File { what: "read", path: file.to_owned(), source }
 }
 
+/// The text of a signature file.
+pub(super) fn read_signature(file: &Path) -> Result<String, CliError> {
+    let mut text = String::new();
+    let most = MAX_SIGNATURE as u64 + 1;
+    File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(unreadable(file))?;
+    if text.len() > MAX_SIGNATURE {
+        return Err(CliError::Input(format!("{} is no signature: it is too long for one", file.display())));
+    }
+    Ok(text)
+}
+
 async fn import(
     session: &mut Session<'_>,
     sent: &Sent,
@@ -105,8 +119,9 @@ async fn import(
         && verify
     {
         let error = unreadable(file);
-        let found = sha256(file).map_err(error)?;
-        if found != spec.digest {
+        let wanted = FileDigest::parse(&spec.digest).map_err(|error| CliError::Input(error.to_string()))?;
+        let found = digest(file, &wanted).map_err(error)?;
+        if found != wanted {
             return Err(CliError::Input(format!(
                 "{} has the digest {found}, not {}; download it again",
                 file.display(),
@@ -118,10 +133,10 @@ async fn import(
     match session.client.image(&spec.name).await {
         // The architecture of a kernel need not be said.
         Ok(image)
-            if image.spec == *spec
+            if image.spec.is_same_image(spec)
                 || spec.runs_from_ram()
                     && spec.architecture.is_none()
-                    && ImageSpec { architecture: None, ..image.spec.clone() } == *spec =>
+                    && spec.is_same_image(&ImageSpec { architecture: None, ..image.spec.clone() }) =>
         {
             return session.ui.outcome(&image, &format!("image {} is imported already", image.name));
         }
@@ -152,11 +167,11 @@ async fn import(
     session.ui.outcome(&image, &format!("image {} is imported: {what}, {stored} stored", image.name))
 }
 
-/// The digest of a file.
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
+/// The digest of a file, of the kind that is wanted.
+fn digest(path: &Path, wanted: &FileDigest) -> io::Result<FileDigest> {
+    let mut hash = wanted.hasher();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(format!("sha256:{}", hex::encode(hash.finalize())))
+    Ok(hash.finish())
 }
 
 /// Shows how much has been sent: a bar on a terminal, a line for each tenth elsewhere.

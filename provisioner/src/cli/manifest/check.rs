@@ -87,7 +87,7 @@ fn of_image(image: &ImageDoc) -> Wrong {
         wrong.push(("file", "it is missing: name the image's file (or kernel and initrd)"));
     }
     if image.format.is_none() {
-        wrong.push(("format", "it is missing: raw or qcow2; `file FILE` tells which one it is"));
+        wrong.push(("format", "it is missing: raw, qcow2 or iso; `file FILE` tells which one it is"));
     }
     if image.digest.is_none() {
         wrong.push((

@@ -341,6 +341,8 @@ pub(in crate::cli) struct ImageDoc {
     #[serde(default)]
     pub(in crate::cli) architecture: Option<Architecture>,
     #[serde(default)]
+    pub(in crate::cli) signature: Option<PathBuf>,
+    #[serde(default)]
     pub(in crate::cli) kernel: Option<PathBuf>,
     #[serde(default)]
     pub(in crate::cli) initrd: Option<PathBuf>,

@@ -383,6 +383,7 @@ fn image(spec: ImageSpec) -> Image {
             chunks: 9,
             manifest_sha256: "00".repeat(32),
             memory_bytes: None,
+            signed_by: None,
         },
     }
 }

@@ -58,6 +58,9 @@ pub(in crate::cli) fn image(image: &Image, context: &Context) -> String {
     }
     page.line("Stored", format!("{} in {} chunks", bytes(status.stored_bytes), status.chunks));
     page.line("Digest", &image.spec.digest);
+    if let Some(by) = &status.signed_by {
+        page.line("Signed by", format!("{} key {}", by.scheme, by.key));
+    }
     page.line("Manifest", format!("sha256:{}", status.manifest_sha256));
     page.line("Id", image.id.to_string());
     page.end()

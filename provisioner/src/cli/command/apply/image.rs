@@ -40,7 +40,7 @@ pub(super) async fn plan(
     };
     // An architecture that is not declared is that of the image.
     let architecture = spec.architecture.clone().or_else(|| there.spec.architecture.clone());
-    if there.spec == (ImageSpec { architecture, ..spec.clone() }) {
+    if there.spec.is_same_image(&ImageSpec { architecture, ..spec.clone() }) {
         return Ok(Ok(plan::of_image(spec, files, true)));
     }
     let why = format!(
@@ -56,16 +56,19 @@ pub(super) async fn plan(
 fn wanted(place: &Place, doc: &ImageDoc) -> Result<Result<(ImageSpec, Files), Fault>, CliError> {
     let name = doc.name.0.clone();
     let architecture = doc.architecture.as_ref().map(|architecture| architecture.0.clone());
+    let signature =
+        doc.signature.as_ref().map(|file| image::read_signature(&place.beside(file))).transpose()?;
     if let (Some(kernel), Some(initrd)) = (&doc.kernel, &doc.initrd) {
         let files = ram_image::Files { kernel: place.beside(kernel), initrd: place.beside(initrd) };
         let cmdline = doc.cmdline.as_ref().map(|line| line.0.clone());
-        return Ok(Ok((files.spec(name, cmdline, architecture)?, Files::Ram(files))));
+        let spec = ImageSpec { signature, ..files.spec(name, cmdline, architecture)? };
+        return Ok(Ok((spec, Files::Ram(files))));
     }
     let (Some(file), Some(digest), Some(format)) = (&doc.file, &doc.digest, &doc.format) else {
         // Told by `manifest` before.
         return Ok(Err(Fault::new(place, "file", "file, digest and format are needed")));
     };
-    let spec = ImageSpec { architecture, ..ImageSpec::disk(name, digest.0.clone(), format.0) };
+    let spec = ImageSpec { architecture, signature, ..ImageSpec::disk(name, digest.0.clone(), format.0) };
     Ok(Ok((spec, Files::Disk(place.beside(file)))))
 }
 
