@@ -327,7 +327,8 @@ def way(costs, notes, nodes, folder):
     cpu, seconds = nodes.to_active(nodes.fresh)
     costs["Ironic"]["active"].append(1000 * cpu / MACHINES)
     notes.setdefault("Ironic", []).append(seconds)
-    phases = fleet.fly(folder, fleet.scenario("enrol", MACHINES, fleet.INTAKE, fleet.DEPLOY))["phases"]
+    # Ironic answers nobody else meanwhile either, but for the look at its nodes each two seconds.
+    phases = fleet.fly(folder, fleet.scenario("enrol", MACHINES, fleet.INTAKE, fleet.ALONE))["phases"]
     costs["Billet"]["active"].append(1000 * sum(phase["cpu_s"] for phase in phases) / MACHINES)
     notes.setdefault("Billet", []).append(sum(phase["seconds"] for phase in phases))
 
