@@ -1,8 +1,8 @@
 //! From what was written to what is right. Pure; every mistake is collected, none ends the checking.
 
 use super::{
-    Api, Bmc, Boot, Config, Console, History, Images, Log, PostgresDatabase, Problem, Rate, Recording, SESSION,
-    network, value, wire,
+    Api, Bmc, Boot, Config, Console, History, Images, Log, PostgresDatabase, Problem, Rate, Recording,
+    SESSION, network, value, wire,
 };
 use images::import::{Trust, TrustedKey};
 use jiff::SignedDuration;
