@@ -156,7 +156,7 @@ impl Ata for SimDrive {
                 word(25, u16::from_be_bytes(*b"  "));
                 word(26, u16::from_be_bytes(*b"  "));
                 word(59, self.traits.sanitize);
-                word(82, u16::from(self.traits.security & 1) << 1);
+                word(82, (self.traits.security & 1) << 1);
                 word(128, self.state.lock().unwrap().security);
                 Ok(None)
             }

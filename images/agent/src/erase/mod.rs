@@ -19,10 +19,8 @@ use device::{NotDone, Watch};
 use images::write::{self as pipeline, Crew, Phase, Target, WipePolicy, WriteError};
 use provisioner_api::{Disk, EraseMethod, ErasePolicy, ErasureRecord, ErasureSamples, agent::DiskEvidence};
 use sample::NotErased;
-use std::{
-    sync::atomic::AtomicBool,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::AtomicBool, time::Duration};
+use tokio::time::Instant;
 
 /// One disk to wipe.
 pub(crate) struct Erasure<'a> {
