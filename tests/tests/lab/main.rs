@@ -6,6 +6,7 @@ mod chains;
 mod console;
 mod debian;
 mod disks;
+mod faults;
 mod networks;
 mod ram;
 mod rescue;
