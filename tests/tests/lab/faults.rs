@@ -1,5 +1,5 @@
-//! Disks that fail under a real kernel: held, naming the disk and the place, and never called running; mended, it goes on
-//! from there. Beside it a machine with two disks that can't be told apart.
+//! Disks that fail under a real kernel: held, naming the place, and never called running; mended, it goes on from there.
+//! Beside it a machine with two disks that can't be told apart. That the disk is named, too, a test of the agent shows.
 
 use super::{digest_of, holds, spec};
 use anyhow::{Context, Result};
