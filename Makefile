@@ -14,10 +14,10 @@ FLAVOUR ?= cloud
 # Tests of packages wait more than they reckon, for BMCs that answer late or never: two on each processor
 UNITS_AT_ONCE ?= $(shell expr 2 '*' "$$(nproc)")
 
-.PHONY: help setup agent ramdisk rescue agent-arm64 ramdisk-arm64 rescue-arm64 arm64 stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
+.PHONY: help setup agent ramdisk rescue agent-arm64 ramdisk-arm64 rescue-arm64 arm64 ramdisk-generic tiny-generic stubs tiny debian artifacts programs check-images demo demo-down fleet soak soak-ci soak-pg test fuzz lint bench bench-pxe bench-ipmi bench-redfish bench-image bench-api bench-fleet bench-sizing bench-quick generate clean
 
 help: ## This list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
 
 setup: ## Install the Debian packages that the builds and the lab need
 	@lab/setup
@@ -45,6 +45,12 @@ rescue-arm64: ## The archive of rescues for arm64, to build/rescue-arm64.img
 arm64: ## The same, if this machine can build for arm64; otherwise it says why not, and goes on
 	@if images/ramdisk/agent-arm64 --check; then $(MAKE) --no-print-directory ramdisk-arm64; fi
 
+ramdisk-generic: agent ## Kernel and ramdisk for all hardware, with which the lab deploys to SATA disks, to build/generic/
+	@images/ramdisk/build $(BUILD)/billet-agent $(BUILD)/generic generic
+
+tiny-generic: ## The tiny test system with that kernel, to build/generic/tiny.raw.zst
+	@images/os/tiny $(BUILD)/generic/tiny.raw generic
+
 stubs: ## Fetch the UEFI stubs of unified kernel images, to build/
 	@images/ramdisk/stubs $(BUILD)
 
@@ -55,7 +61,7 @@ debian: ## Build the Debian image with cloud-init, to build/debian.raw.zst
 	@images/os/debian $(BUILD)/debian.raw $(FLAVOUR)
 
 artifacts: setup ## All of the above
-	@$(MAKE) --no-print-directory ramdisk rescue arm64 stubs tiny debian
+	@$(MAKE) --no-print-directory ramdisk rescue arm64 ramdisk-generic stubs tiny tiny-generic debian
 
 check-images: tiny debian ## Start both images in QEMU under BIOS and UEFI and see them phone home
 	@for image in tiny debian; do for firmware in bios uefi; do images/os/check $(BUILD)/$$image.raw $$firmware; done; done

@@ -1,7 +1,7 @@
 //! The service as a process in a lab of machines with real firmware, driven as people do: by the command line.
 
 use anyhow::{Context, Result, bail};
-use lab::{Architecture, Lab, MachineReport, Spec};
+use lab::{Architecture, Bus, Lab, MachineReport, Spec};
 use provisioner_api::{BootTrace, Event, Instance, InstanceState, Machine, MachineState};
 use serde::de::DeserializeOwned;
 use std::{
@@ -33,6 +33,8 @@ pub struct LabSite {
     database: Option<String>,
     /// What more there is to say of the network, TOML.
     network: String,
+    /// The folder of kernel and ramdisk, below the artifacts.
+    ramdisk: &'static str,
 }
 
 /// Where `make artifacts` puts kernel, ramdisk and images.
@@ -104,7 +106,10 @@ impl LabSite {
         let lab = Lab::start(spec, &folder.path().join("lab"))?;
         let programs = std::env::current_exe()?.ancestors().nth(2).context("a target folder")?.to_owned();
         let network = network.to_owned();
-        let mut site = Self { lab, folder, programs, service: None, database, network };
+        // Debian's kernel for virtual machines knows no AHCI.
+        let sata = spec.machines.iter().flat_map(lab::Machine::disks).any(|disk| disk.bus == Bus::Sata);
+        let ramdisk = if sata { "generic" } else { "" };
+        let mut site = Self { lab, folder, programs, service: None, database, network, ramdisk };
         site.write_config()?;
         site.serve()?;
         Ok(site)
@@ -140,8 +145,8 @@ impl LabSite {
              range = [\"{from}\", \"{to}\"]\ndiscovery = true\ndhcp = \"full\"\n{network}",
             data = self.path("data"),
             database = self.database.iter().map(|url| format!("database = {url:?}\n")).collect::<String>(),
-            kernel = artifacts.join("vmlinuz"),
-            ramdisk = artifacts.join("initrd.img"),
+            kernel = artifacts.join(self.ramdisk).join("vmlinuz"),
+            ramdisk = artifacts.join(self.ramdisk).join("initrd.img"),
             interface = report.interface,
             address = report.address,
             subnet = report.subnet,

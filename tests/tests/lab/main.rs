@@ -5,6 +5,8 @@
 mod chains;
 mod console;
 mod debian;
+mod disks;
+mod faults;
 mod networks;
 mod ram;
 mod rescue;
@@ -13,7 +15,7 @@ mod sushy;
 mod whole_way;
 
 use anyhow::Result;
-use lab::{MachineReport, Spec};
+use lab::{DiskReport, MachineReport, Spec};
 use provisioner_api::BootTrace;
 use sha2::{Digest, Sha256};
 use std::{
@@ -54,10 +56,14 @@ fn start_of(machine: &MachineReport, bytes: usize) -> Result<Vec<u8>> {
     Ok(start)
 }
 
+/// SHA-256 of all that is on a disk.
+fn digest_of(disk: &DiskReport) -> Result<String> {
+    Ok(hex::encode(Sha256::digest(std::fs::read(&disk.path)?)))
+}
+
 /// SHA-256 of all that is on the disk of the machine `m1`.
 fn digest(site: &LabSite) -> Result<String> {
-    let content = std::fs::read(&site.lab.machine("m1")?.disks[0].path)?;
-    Ok(hex::encode(Sha256::digest(content)))
+    digest_of(&site.lab.machine("m1")?.disks[0])
 }
 
 /// The files that were fetched whole, in order: how, and their names.
