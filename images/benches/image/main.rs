@@ -14,6 +14,7 @@ mod sample;
 use anyhow::Context as _;
 use measure::Cost;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Bytes of the disk whose image is imported and written.
 const DISK_BYTES: u64 = 512 << 20;
@@ -54,7 +55,15 @@ struct Row {
     peak_kib: u64,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    // The service's import reads images in a child of this same program.
+    match images::import::run_if_asked(std::env::args_os().skip(1)) {
+        Some(code) => Ok(code),
+        None => asked().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn asked() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["write", store, manifest, target] => ours::write(Path::new(store), manifest, Path::new(target)),

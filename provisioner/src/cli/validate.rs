@@ -343,7 +343,8 @@ mod tests {
 
     #[test]
     fn words() {
-        check(image_format, &[("raw", "Raw"), ("qcow2", "Qcow2")], &[("vmdk", "raw or qcow2")]);
+        let good = [("raw", "Raw"), ("qcow2", "Qcow2"), ("iso", "Iso")];
+        check(image_format, &good, &[("vmdk", "raw, qcow2 or iso")]);
         check(architecture, &[("amd64", "\"x86_64\""), ("aarch64", "\"aarch64\"")], &[("mips", "x86_64 or")]);
         check(machine_state, &[("available", "Available")], &[("broken", "use discovered")]);
     }

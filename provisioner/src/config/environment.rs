@@ -39,6 +39,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("boot.stub_x64", Kind::Text),
     ("boot.stub_arm64", Kind::Text),
     ("boot.ipxe", Kind::Text),
+    ("images.required", Kind::Flag),
     ("bmc.virsh", Kind::Text),
     ("bmc.vboxmanage", Kind::Text),
     ("limits.bmc", Kind::Text),

@@ -53,6 +53,21 @@ fn the_example_is_right_and_shows_the_defaults() {
 }
 
 #[test]
+fn keys_that_sign_images_are_read_or_named() {
+    let minisign = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let good = format!("[images]\ntrust = [{minisign:?}]\nrequired = true\n");
+    let (config, problems) = Config::read(&good, []).unwrap();
+    assert_eq!(problems, []);
+    assert!(config.images.trust.required);
+    assert_eq!(config.images.trust.keys[0].name(), "E7620F1842B4E81F");
+    assert_eq!(config.images.program, images::import::ImportProgram::Itself);
+    let bad = said(&format!("[images]\ntrust = [{minisign:?}, \"ssh-ed25519 AAAA\"]\n"));
+    assert!(bad.starts_with("images.trust[1]: it is neither minisign's public key"), "{bad}");
+    let none = said("[images]\nrequired = true\n");
+    assert!(none.starts_with("images.required: no key is trusted"), "{none}");
+}
+
+#[test]
 fn a_small_one_is_filled_with_defaults() {
     let (config, problems) = Config::read(GOOD, []).unwrap();
     assert_eq!(problems, []);

@@ -151,7 +151,7 @@ format: raw
             "f.yaml:5: macs[0]: `52:54:00:00:0:01` is not a MAC address; write it like",
             "f.yaml:16: minimum.memory: `64GB` is not a size",
             "f.yaml:23: address: `10.0.0` is not an IPv4 address",
-            "f.yaml:28: format: use raw or qcow2",
+            "f.yaml:28: format: use raw, qcow2 or iso",
         ]) {
             assert!(fault.starts_with(want), "{fault}");
         }

@@ -258,7 +258,7 @@ fn bad_lines_are_told_what_is_wrong() {
         ("instance create a --machine m", "--image"),
         ("instance delete a --erase secure", "use metadata"),
         (&format!("image import /f --name n --format raw --digest {hash}"), "64 hexadecimal digits"),
-        ("image import /f --name n --format vmdk", "use raw or qcow2"),
+        ("image import /f --name n --format vmdk", "use raw, qcow2 or iso"),
         ("image import n --kernel /k", "--initrd <INITRD>"),
         ("image import n --initrd /i", "--kernel <KERNEL>"),
         ("image import /f --name n", "--format <FORMAT>"),

@@ -8,6 +8,13 @@ use sha2::{Digest, Sha256};
 use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
+/// From the documentation of `minisign-verify`, with a signature of a file `test` that has four bytes.
+const MINISIGN_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+const SIGNATURE: &str = "untrusted comment: signature from minisign secret key\n\
+    RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
+    trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
+    wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==";
+
 /// A running service; it ends with the value.
 pub(super) struct Running {
     pub(super) connection: Connection,
@@ -32,6 +39,9 @@ impl Running {
         write_private(&folder.join("billet.toml"), &text);
         let mut config = Config::load(&folder.join("billet.toml"), []).unwrap();
         config.api.listen = "127.0.0.1:0".parse().unwrap();
+        // The program of these tests has no child in it; tests/ has imports in the true way.
+        config.images.program = images::import::ImportProgram::InProcess;
+        config.images.trust.keys = vec![images::import::TrustedKey::parse(MINISIGN_KEY).unwrap()];
         let app = App::bind(config).await.unwrap();
         let token = match app.first_login() {
             Some(login) => login.token.clone(),
@@ -113,6 +123,34 @@ async fn an_image_is_imported_and_an_instance_waits_for_a_machine() {
     assert!(none.err.contains("spec.image"), "{none:?}");
     let ran = user.run("instance delete web --yes --wait --timeout 20s").await;
     assert_eq!((ran.code, ran.out.as_str()), (0, "instance web is gone\n"), "{ran:?}");
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_says_who_signed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path()).await;
+    let user = User::of(&service.connection);
+    let import = |content: &'static str, name: &'static str| {
+        let (file, signature) = (user.file(name, content), user.file("test.minisig", SIGNATURE));
+        let digest = hex::encode(sha2::Sha512::digest(content));
+        let line = "--format raw --verify --digest sha512:";
+        format!("image import {file} --name {name} {line}{digest} --signature {signature}")
+    };
+    let line = import("test", "signed");
+    ok_but_progress(user.run(&line).await);
+    let image: Image = serde_json::from_str(&ok(user.run("image show signed -o json").await)).unwrap();
+    let by = image.status.signed_by.unwrap();
+    assert_eq!((by.scheme.as_str(), by.key.as_str()), ("minisign", "E7620F1842B4E81F"));
+    assert!(image.spec.digest.starts_with("sha512:"));
+    let page = ok(user.run("image show signed").await);
+    assert!(page.contains("minisign key E7620F1842B4E81F"), "{page}");
+    // The same without the signature is the same image.
+    let unsigned = line.split(" --signature").next().unwrap();
+    assert!(ok(user.run(unsigned).await).contains("imported already"));
+    let forged = user.run(&import("Test", "forged")).await;
+    assert!(forged.code == 2 && forged.err.contains("not one of this file by a trusted key"), "{forged:?}");
+    assert_eq!(user.run("image show forged").await.code, 5);
     service.end().await;
 }
 
