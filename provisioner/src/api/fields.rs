@@ -3,7 +3,12 @@
 //!
 //! It only takes away of what the asker would be shown without it.
 
-use super::{error::ApiError, json::Long, openapi::has_field, unchanged};
+use super::{
+    error::ApiError,
+    json::{Long, long},
+    openapi::has_field,
+    unchanged,
+};
 use axum::{
     Json,
     http::HeaderMap,
@@ -89,6 +94,24 @@ impl Selection {
             self.narrow(items);
         }
         Json(value).into_response()
+    }
+
+    /// The same of a list that is made while it is written, which may fail. It is expected to have so many bytes.
+    ///
+    /// # Errors
+    /// That of an item: the whole list is refused then.
+    pub(super) fn page_of(&self, list: &impl Serialize, bytes: usize) -> Result<Response, ApiError> {
+        let internal = |error: serde_json::Error| ApiError::internal(&error);
+        if *self == Self::All {
+            let mut body = Vec::with_capacity(bytes);
+            serde_json::to_writer(&mut body, list).map_err(internal)?;
+            return Ok(long(body));
+        }
+        let mut value = serde_json::to_value(list).map_err(internal)?;
+        if let Some(items) = value.get_mut("items") {
+            self.narrow(items);
+        }
+        Ok(Json(value).into_response())
     }
 
     fn narrow(&self, value: &mut Value) {

@@ -21,10 +21,15 @@ pub(crate) struct Long<T>(pub(super) T);
 impl<T: Serialize> IntoResponse for Long<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Ok(body) => long(body),
             Err(error) => ApiError::internal(&error).into_response(),
         }
     }
+}
+
+/// An answer that is written already.
+pub(super) fn long(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Reads a body.

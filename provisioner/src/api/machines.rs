@@ -7,6 +7,7 @@ use super::{
     error::{ApiError, Body, Query},
     fields::{Selection, Shown},
     instance_update::check_unprotected,
+    listed::{Listed, OneByOne},
     pages, timeline,
     validate::Fields,
     version::{Bare, another_version, is_wanted},
@@ -78,6 +79,9 @@ pub(crate) struct EventQuery {
     newest: Option<String>,
 }
 
+/// How many bytes a machine has in a list, more or less: so much room is made at once.
+const BYTES: usize = 1536;
+
 /// How many facts stand behind a "why".
 pub(super) const FACTS: u32 = 10;
 
@@ -97,13 +101,14 @@ pub(crate) async fn list(
     let pools = caller.pools().map(<[String]>::to_vec);
     let resume = watch::resume(&service, query.resume).await?;
     let filter = MachineFilter { state: query.state, pool: query.pool, pools, held: query.held };
-    let rows = service.store.machine_page(&filter, query.after.as_deref(), pages::rows(limit)).await?;
-    let (rows, next) = pages::cut(rows, limit, |row| row.record.name.clone());
+    let mut rows = service.store.machine_rows(&filter, query.after.as_deref(), pages::rows(limit)).await?;
+    let next = rows.cut(limit)?;
     let now = clock::now();
-    let wire = |row: &ListedMachine| {
+    let wire = |row: ListedMachine| {
         caller.sees(convert::machine(&service, &row.record, row.instance.as_deref(), now))
     };
-    Ok(fields.page(MachineList { items: rows.iter().map(wire).collect(), next, resume }))
+    let items = OneByOne::new(|| rows.iter().map(|row| row.map(wire)));
+    fields.page_of(&Listed { items, next, resume }, rows.count() * BYTES)
 }
 
 /// A machine on the wire, with its owner's name.

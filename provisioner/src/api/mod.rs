@@ -23,6 +23,7 @@ mod instances;
 mod json;
 mod key;
 mod linger;
+mod listed;
 mod login;
 mod machines;
 mod metrics;

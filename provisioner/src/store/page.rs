@@ -35,6 +35,34 @@ pub(crate) struct ListedMachine {
     pub(crate) instance: Option<String>,
 }
 
+/// Machines as they were read, each made of its row when it is asked for: a thousand of them are some MiB, and are only
+/// written out, one after the other.
+pub(crate) struct MachineRows(Vec<Row>);
+
+impl MachineRows {
+    /// Keeps so many at most. Where others follow, the name of the last that stays.
+    pub(crate) fn cut(&mut self, most: u32) -> Result<Option<String>, StoreError> {
+        let most = most as usize;
+        if self.0.len() <= most {
+            return Ok(None);
+        }
+        self.0.truncate(most);
+        Ok(self.0.last().map(|row| row.try_get("m_name")).transpose()?)
+    }
+
+    /// How many they are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The machines, by name. Of a damaged one what is legible.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<ListedMachine, StoreError>> {
+        self.0
+            .iter()
+            .map(|row| Ok(ListedMachine { record: legible_machine(row)?, instance: row.try_get("o_name")? }))
+    }
+}
+
 /// An instance with its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedInstance {
@@ -52,6 +80,16 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ListedMachine>, StoreError> {
+        self.machine_rows(filter, after, limit).await?.iter().collect()
+    }
+
+    /// The same, none of them made yet.
+    pub(crate) async fn machine_rows(
+        &self,
+        filter: &MachineFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<MachineRows, StoreError> {
         let mut query = sql(format!(
             "SELECT {MACHINE}, {LEGIBLE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
              LEFT JOIN instance ON instance.id = machine.owner WHERE machine.name > "
@@ -74,10 +112,7 @@ impl Store {
             None => {}
         }
         query.push(" ORDER BY machine.name").push_limit(limit);
-        let rows = query.fetch_all(&mut *self.api_reader.get().await?).await?;
-        let listed =
-            |row| Ok(ListedMachine { record: legible_machine(row)?, instance: row.try_get("o_name")? });
-        rows.iter().map(listed).collect()
+        Ok(MachineRows(query.fetch_all(&mut *self.api_reader.get().await?).await?))
     }
 
     /// At most so many instances whose names come after one, by name, with their machines. One statement. Of a damaged

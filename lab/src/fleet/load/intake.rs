@@ -47,7 +47,12 @@ pub(super) async fn intake(load: &Arc<Load>, phase: &Phase) -> Result<Outcomes> 
     if let Some(ended) = &mut outcomes.ended {
         let filter = MachineFilter::default();
         let machines = load.caller.until_read(|| load.client.machines(&filter)).await;
-        *ended = last_available(&machines.unwrap_or_default(), *ended, Instant::now(), SystemTime::now());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "machines say by the clock since when they are available"
+        )]
+        let clock = SystemTime::now();
+        *ended = last_available(&machines.unwrap_or_default(), *ended, Instant::now(), clock);
     }
     Ok(outcomes)
 }
