@@ -3,6 +3,7 @@
 use crate::{ErasePolicy, Group};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What is said of a pool: its policy, all of which acts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
@@ -33,6 +34,9 @@ pub struct Pool {
     /// What is said of it; none: nothing, its machines only name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<PoolSpec>,
+    /// The id of what is said; with `version` it makes the `ETag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
     /// Counts the changes of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,

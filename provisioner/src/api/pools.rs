@@ -232,7 +232,7 @@ fn used(name: &str, users: &[String]) -> ApiError {
 fn tell(pool: &mut Pool, record: PoolRecord) {
     pool.group.name = record.name;
     pool.spec = Some(record.spec);
-    pool.version = Some(record.version);
+    (pool.id, pool.version) = (Some(record.id), Some(record.version));
     (pool.created, pool.changed) = (Some(record.created), Some(record.changed));
 }
 

@@ -20,6 +20,7 @@ pub(super) mod samples;
 mod scan;
 mod scripted;
 mod users;
+mod verbs;
 mod watching;
 
 use super::{
