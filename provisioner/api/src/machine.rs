@@ -225,6 +225,10 @@ pub struct MachineStatus {
     /// That instance's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_name: Option<String>,
+    /// The least by which its disks are wiped when that instance gives it back: its pool's word when it got the machine.
+    /// What the pool says when it is given back counts where that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_erase: Option<ErasePolicy>,
     /// What the agent found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,

@@ -3,6 +3,7 @@
 use crate::{ErasePolicy, Group};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What is said of a pool: its policy, all of which acts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub struct Pool {
     /// What is said of it can't be read: until it is said anew its disks are overwritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub damaged: bool,
+    /// The id of what is said; with `version` it makes the `ETag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
     /// Counts the changes of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,

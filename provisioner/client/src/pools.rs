@@ -2,7 +2,7 @@
 
 use crate::{Client, ClientError, answer};
 use provisioner_api::{Pool, PoolCreate, PoolList, PoolUpdate, paths};
-use reqwest::Method;
+use reqwest::{Method, header};
 
 impl Client {
     /// The pools by name, with their machines counted.
@@ -26,6 +26,17 @@ impl Client {
     /// Changes what is said of a pool.
     pub async fn update_pool(&self, name: &str, update: &PoolUpdate) -> Result<Pool, ClientError> {
         answer::json(self.request(Method::PATCH, paths::POOL, &[name])?.json(update)).await
+    }
+
+    /// Changes what is said of a pool, if it is still what has this `ETag`.
+    pub async fn update_seen_pool(
+        &self,
+        name: &str,
+        seen: &str,
+        update: &PoolUpdate,
+    ) -> Result<Pool, ClientError> {
+        let request = self.request(Method::PATCH, paths::POOL, &[name])?;
+        answer::json(request.header(header::IF_MATCH, seen).json(update)).await
     }
 
     /// Takes away what is said of a pool.

@@ -7,7 +7,7 @@ use crate::{ClientError, answer, tls, url};
 use jiff::Timestamp;
 use provisioner_api::{
     Address, AddressList, BootTrace, Choice, ChooseRequest, DeleteInstance, Event, EventId, EventList, Image,
-    ImageList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceList,
+    ImageList, Instance, InstanceAction, InstanceActionRequest, InstanceCreate, InstanceId, InstanceList,
     InstanceReinstall, InstanceRescue, InstanceState, InstanceUpdate, Lease, LeaseList, Machine,
     MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineId, MachineList, MachineScrap,
     MachineService, MachineState, MachineUpdate, Network, NetworkList, Replica, ReplicaList, Reservation,
@@ -479,6 +479,17 @@ impl Client {
         update: &InstanceUpdate,
     ) -> Result<Instance, ClientError> {
         answer::json(self.request(Method::PATCH, paths::INSTANCE, &[name])?.json(update)).await
+    }
+
+    /// Changes an instance, if it is still the one with this id, in this version.
+    pub async fn update_seen_instance(
+        &self,
+        name: &str,
+        (id, version): (InstanceId, u64),
+        update: &InstanceUpdate,
+    ) -> Result<Instance, ClientError> {
+        let request = self.request(Method::PATCH, paths::INSTANCE, &[name])?;
+        answer::json(request.header(header::IF_MATCH, etag(id.0, version)).json(update)).await
     }
 
     /// Gives an instance back. It is gone when its machine is wiped.

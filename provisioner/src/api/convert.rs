@@ -42,6 +42,7 @@ pub(crate) fn machine(
         job: job(service, record),
         instance: record.owner(),
         instance_name: instance.map(Into::into),
+        least_erase: core.want.owner.as_ref().and_then(|owner| owner.least),
         inventory: core.facts.inventory.as_deref().cloned(),
         address: address.map(|address| address.to_string()),
     };

@@ -233,7 +233,7 @@ fn tell(pool: &mut Pool, record: PoolRecord, damaged: bool) {
     pool.group.name = record.name;
     pool.damaged = damaged;
     pool.spec = (!damaged).then_some(record.spec);
-    pool.version = Some(record.version);
+    (pool.id, pool.version) = (Some(record.id), Some(record.version));
     (pool.created, pool.changed) = (Some(record.created), Some(record.changed));
 }
 

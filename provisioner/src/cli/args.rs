@@ -44,7 +44,7 @@ pub(super) use machine::{
 pub(super) use network::{AddReservation, Leases, NetworkCommand, ReservationCommand};
 pub(super) use overview::{EventCommand, FleetEvents, JobCommand, JobState, ZoneCommand};
 pub(super) use placement::{Placement, SetInstance};
-pub(super) use pool::{CreatePool, OrNone, PoolCommand, SetPool};
+pub(super) use pool::{CreatePool, OrNone, PoolCommand, SetPool, erase_or_none, number_or_none};
 pub(super) use support::SupportBundle;
 pub(super) use token::{CreateToken, TokenCommand};
 pub(super) use user::{ChangePassword, CreateUser, Login, SetUser, UsersCommand};
@@ -142,8 +142,8 @@ pub(super) enum Command {
     /// Addresses that are taken: static ones of instances, virtual ones with a name
     #[command(subcommand)]
     Address(AddressCommand),
-    /// Make machines, instances, images and reservations what a file says: create what is missing, change what differs.
-    /// Nothing is deleted, given back or installed anew; networks are declared in the service's configuration
+    /// Make pools, reservations, images, machines and instances what a file says: create what is missing, change what differs.
+    /// Nothing is deleted, given back or installed anew; networks are compared with the service's configuration
     Apply(Apply),
     /// Show the fleet live: states, what runs and how fast, what is held and why; without a terminal one picture
     Top,
@@ -202,7 +202,7 @@ pub(super) enum Command {
         why: Option<String>,
     },
     /// End a freeze: everything goes on where it was
-    Unfreeze,
+    Unfreeze(DryRun),
     /// Show whether everything is frozen, and how many machines are being wiped
     Works,
     /// Print the metrics, as Prometheus reads them
@@ -289,12 +289,12 @@ pub(super) struct Shown {
 /// Whether something that destroys is done.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct DryRun {
-    /// Do nothing, and print what would be lost: the disks by model and serial number, and whose they are
+    /// Do nothing, and print what would be done and lost: the disks by model and serial number, and whose they are
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
-/// One object that is taken away.
+/// One object to which something is done, or that is taken away.
 #[derive(Debug, Args)]
 pub(super) struct Gone {
     /// Its name or id
@@ -310,6 +310,8 @@ pub(super) struct NamedWait {
     pub(super) name: String,
     #[command(flatten)]
     pub(super) wait: Wait,
+    #[command(flatten)]
+    pub(super) dry: DryRun,
 }
 
 /// One object's timeline.

@@ -40,9 +40,24 @@ impl Bell {
         Self { watch: Some(client.watch(filter)), hears: false }
     }
 
+    /// For what follows from machines and instances, all of them.
+    pub(super) fn of_all(client: &Client) -> Self {
+        Self { watch: Some(client.watch(WatchFilter::default())), hears: false }
+    }
+
     /// For what the service does not tell of.
     pub(super) fn none() -> Self {
         Self { watch: None, hears: false }
+    }
+
+    /// As [`Self::wait`], but while the service tells of changes never before `rest` is over: where something changes all the
+    /// time, not all of the time is spent looking.
+    pub(super) async fn wait_rested(&mut self, seldom: Duration, rest: Duration) -> Option<String> {
+        if !self.hears {
+            return self.wait(seldom, rest).await;
+        }
+        sleep(rest).await;
+        self.wait(seldom.saturating_sub(rest), Duration::ZERO).await
     }
 
     /// Waits until something changed, or for so long: `hearing` while the service tells of changes, else `deaf`. What is to be

@@ -112,7 +112,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::SupportBundle(asked) => support::run(&mut session, &asked).await,
         Command::Key(command) => key::run(&mut session, command).await,
         Command::Freeze { why } => works::freeze(&mut session, why).await,
-        Command::Unfreeze => works::unfreeze(&mut session).await,
+        Command::Unfreeze(dry) => works::unfreeze(&mut session, dry).await,
         Command::Works => works::show(&mut session).await,
         Command::Metrics => metrics(&mut session).await,
         // These need no service and have been done.

@@ -1,18 +1,21 @@
-//! What `billet apply` reads: files in which machines, instances, images and reservations are declared.
+//! What `billet apply` reads: files in which pools, networks, reservations, images, machines and instances are declared.
 //!
 //! - `object`: what may be declared, and the values in it, each checked while it is read;
-//! - `yaml`, `table`: the two kinds of files (YAML; CSV of machines);
+//! - `yaml`, `table`: the two kinds of files (YAML; CSV), a row of a CSV file being read by `cell`;
 //! - `check`: what can't be so among several objects.
 //!
 //! All mistakes are collected, each with the place where it was made. Nothing is asked of the service here, and no file
 //! that an object names (an image, a password) is opened.
 
+mod cell;
 mod check;
 mod object;
 mod table;
 mod yaml;
 
-pub(super) use object::{ImageDoc, InstanceDoc, MachineDoc, MinimumDoc, ReservationDoc, Switch};
+pub(super) use object::{
+    ImageDoc, InstanceDoc, MachineDoc, MinimumDoc, NetworkDoc, PoolDoc, ReservationDoc, Switch,
+};
 
 use super::{environment::Environment, error::CliError};
 use std::{
@@ -96,6 +99,10 @@ fn count(number: usize) -> String {
 /// What is declared.
 #[derive(Debug, Clone)]
 pub(super) enum Object {
+    /// A pool.
+    Pool(PoolDoc),
+    /// A network.
+    Network(Box<NetworkDoc>),
     /// A machine.
     Machine(Box<MachineDoc>),
     /// An instance.
@@ -120,6 +127,18 @@ pub(super) struct Declared {
 struct Read {
     objects: Vec<Declared>,
     faults: Vec<Fault>,
+}
+
+impl Read {
+    /// Takes down an object. What is reserved on a network follows it, as if it was declared by itself.
+    fn push(&mut self, place: Place, mut object: Object) {
+        let reserved = match &mut object {
+            Object::Network(network) => network.reservations(),
+            _ => Vec::new(),
+        };
+        let all = std::iter::once(object).chain(reserved.into_iter().map(Object::Reservation));
+        self.objects.extend(all.map(|object| Declared { place: place.clone(), object }));
+    }
 }
 
 /// Reads all files, and folders of them.
@@ -222,6 +241,18 @@ pub(super) fn read_machine(text: &str) -> MachineDoc {
     assert_eq!(all.faults, []);
     match all.objects.remove(0).object {
         Object::Machine(machine) => *machine,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A pool `racks` of which this YAML says more.
+#[cfg(test)]
+pub(super) fn read_pool(text: &str) -> PoolDoc {
+    let mut all = Read::default();
+    yaml::read(&mut all, &Rc::new("f.yaml".into()), &format!("kind: pool\nname: racks\n{text}"));
+    assert_eq!(all.faults, []);
+    match all.objects.remove(0).object {
+        Object::Pool(pool) => pool,
         other => panic!("{other:?}"),
     }
 }

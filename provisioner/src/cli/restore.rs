@@ -1,6 +1,6 @@
 //! `billet restore`: works on the database itself, while nobody serves.
 
-use super::{args::Restore, error::CliError, serve::variables, ui::Ui};
+use super::{args::Restore, command::check_backup, error::CliError, serve::variables, ui::Ui};
 use crate::{
     clock,
     config::Config,
@@ -17,6 +17,18 @@ const NAMES: usize = 20;
 /// Restores a backup, and says what somebody has to look at.
 pub(super) fn restore(asked: &Restore, ui: &mut Ui) -> Result<(), CliError> {
     let config = Config::load(&asked.config, variables())?;
+    if asked.dry.dry_run {
+        check_backup(&asked.file, ui)?;
+        return ui.done(&format!(
+            "dry run: nothing was done; this would be put in the place of what {} names as database{}",
+            asked.config.display(),
+            if asked.replace {
+                ", and what is there be saved to the data folder first"
+            } else {
+                ", if that is empty"
+            }
+        ));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -21,6 +21,7 @@ pub(super) mod samples;
 mod scan;
 mod scripted;
 mod users;
+mod verbs;
 mod watching;
 
 use super::{

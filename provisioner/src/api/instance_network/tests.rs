@@ -182,3 +182,31 @@ fn a_card_is_known_by_its_mac_address_however_that_is_written() {
     let nics = netconfig::nics_of(&serde_json::from_value(spec).unwrap());
     assert_eq!(nics[0].mac.as_deref(), Some("52:54:00:12:34:5a"));
 }
+
+#[tokio::test]
+async fn a_tenants_instance_has_no_address_of_another_of_its_pools() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    service.store.image_insert(&samples::image()).await.unwrap();
+    for (name, pool) in [("one", "a"), ("two", "b")] {
+        let claim = json!({ "name": name, "subnet": "lab", "pool": pool });
+        assert_eq!(ask(&service, claim).await.0, 201);
+    }
+    let pools = Some(vec!["a".to_owned(), "b".to_owned()]);
+    let tenant = TokenRecord { role: Role::Tenant, pools, ..TokenRecord::admin("tenant", samples::NOW) };
+    let tenant = Arc::new(tenant);
+    let create = async |pool: &str, address: &str| {
+        let mut network = lan(&json!({ "subnet": "lab" }));
+        network["virtual_addresses"] = json!([address]);
+        let spec = json!({ "image": "os", "pool": pool, "network": network });
+        let body = serde_json::from_value(json!({ "name": format!("in-{pool}"), "spec": spec })).unwrap();
+        let caller = Caller(Arc::clone(&tenant));
+        answered(instances::create(State(Arc::clone(&service)), Extension(caller), Body(body)).await).await
+    };
+    let (status, foreign) = create("a", "two").await;
+    let (_, absent) = create("a", "six").await;
+    assert_eq!(status, 422, "{foreign}");
+    let same = foreign.to_string().replace("two", "six");
+    assert_eq!(same, absent.to_string(), "what is another pool's is not there for an instance of this one");
+    assert_eq!((create("a", "one").await.0, create("b", "two").await.0), (201, 201));
+}

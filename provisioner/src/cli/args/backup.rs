@@ -1,5 +1,6 @@
 //! Saving the database, and putting it back.
 
+use super::DryRun;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -38,4 +39,6 @@ pub(in crate::cli) struct Restore {
     /// Also where there is something already: that is saved to the data folder first
     #[arg(long)]
     pub(in crate::cli) replace: bool,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }

@@ -42,6 +42,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct BmcArgs {
+    /// With what changes something: ask the BMC nothing, and print what would be done; of a machine with its disks by model
+    /// and serial number, and whose they are
+    #[arg(long, global = true)]
+    pub(in crate::cli) dry_run: bool,
     #[command(flatten)]
     pub(in crate::cli) direct: DirectArgs,
     #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! `billet context …`.
 
+use super::DryRun;
 use clap::{ArgGroup, Args, Subcommand};
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub(in crate::cli) enum ContextCommand {
         /// Its name
         #[arg(value_parser = crate::config::value::dns_label)]
         name: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
 }
 

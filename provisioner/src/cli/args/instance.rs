@@ -1,7 +1,7 @@
 //! `billet instance …`.
 
 use super::{
-    Cancel, DryRun, Events, Limit, Named, Placement, SetInstance, Shown, Timeline, Wait, Watched, erase,
+    Cancel, DryRun, Events, Gone, Limit, Placement, SetInstance, Shown, Timeline, Wait, Watched, erase,
 };
 use crate::cli::validate;
 use clap::{Args, Subcommand};
@@ -38,7 +38,7 @@ pub(in crate::cli) enum InstanceCommand {
     /// End a rescue: the machine boots its own system from the disk again
     Unrescue(Unrescue),
     /// Try again what is held, or what waits to be tried again
-    Retry(Named),
+    Retry(Gone),
     /// Change what is said of one; only what is given changes
     Set(SetInstance),
     /// Give an instance back: its machine is wiped
@@ -87,6 +87,8 @@ pub(in crate::cli) struct Create {
     pub(in crate::cli) erase: Option<ErasePolicy>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet instance adopt`.
@@ -148,6 +150,8 @@ pub(in crate::cli) struct Rescue {
     pub(in crate::cli) ssh_keys: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet instance unrescue`.
@@ -157,6 +161,8 @@ pub(in crate::cli) struct Unrescue {
     pub(in crate::cli) name: String,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet instance delete`.

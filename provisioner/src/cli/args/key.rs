@@ -1,5 +1,6 @@
 //! `billet key …`.
 
+use super::DryRun;
 use clap::Subcommand;
 
 /// The verbs.
@@ -10,5 +11,5 @@ pub(in crate::cli) enum KeyCommand {
     /// Make a new site key and encrypt every secret with it; the older keys stay in the key file
     Rotate,
     /// Take the older keys out of the key file: backups from before the rotation need a copy of that file as it is now
-    Retire,
+    Retire(DryRun),
 }

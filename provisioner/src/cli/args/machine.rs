@@ -1,7 +1,8 @@
 //! `billet machine …`.
 
 use super::{
-    ConsoleOptions, DryRun, Events, Limit, Named, NamedWait, Shown, Timeline, Wait, Watched, boot_mode, erase,
+    ConsoleOptions, DryRun, Events, Gone, Limit, Named, NamedWait, Shown, Timeline, Wait, Watched, boot_mode,
+    erase,
 };
 use crate::cli::{bmc_url, validate};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -38,7 +39,7 @@ pub(in crate::cli) enum MachineCommand {
     /// Do planned work on it, and give it back as it was: deployed or available
     Service(Service),
     /// Try again: what is held from its first step, what waits to be tried again at once
-    Retry(Named),
+    Retry(Gone),
     /// Stop what runs: an inspection ends, a servicing leads back, a deployment is given back with its instance, a wiping pauses
     Cancel(Cancel),
     /// Choose what is to be done about held work; `billet machine show` says what may be chosen
@@ -84,7 +85,7 @@ pub(in crate::cli) enum PowerCommand {
     /// Switch it on
     On(Named),
     /// Switch it off, hard: its operating system is not asked
-    Off(Named),
+    Off(Gone),
 }
 
 /// `billet machine service`.
@@ -156,6 +157,8 @@ pub(in crate::cli) struct Confirm {
     /// Don't ask; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet machine console`.
@@ -217,6 +220,8 @@ pub(in crate::cli) struct Add {
     pub(in crate::cli) adopt_as: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) wait: Wait,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// On or off.

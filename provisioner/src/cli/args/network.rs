@@ -1,6 +1,6 @@
 //! `billet network …`. Networks are declared in the configuration file; reservations are data.
 
-use super::{Shown, Watched};
+use super::{DryRun, Shown, Watched};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use std::net::Ipv4Addr;
@@ -45,6 +45,8 @@ pub(in crate::cli) enum ReservationCommand {
         /// The client's MAC address
         #[arg(value_parser = validate::mac)]
         mac: String,
+        #[command(flatten)]
+        dry: DryRun,
     },
 }
 

@@ -1,6 +1,6 @@
 //! `billet pool …`.
 
-use super::{Named, Watched, erase};
+use super::{Gone, Named, Watched, erase};
 use clap::{Args, Subcommand};
 use provisioner_api::ErasePolicy;
 
@@ -16,7 +16,7 @@ pub(in crate::cli) enum PoolCommand {
     /// Change a pool's policy
     Set(SetPool),
     /// Take a pool's policy away, once nothing names the pool
-    Delete(Named),
+    Delete(Gone),
 }
 
 /// `billet pool create`.
@@ -56,11 +56,13 @@ pub(in crate::cli) struct SetPool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct OrNone<T>(pub(in crate::cli) Option<T>);
 
-fn erase_or_none(text: &str) -> Result<OrNone<ErasePolicy>, String> {
+/// Reads an erase policy, or `none`.
+pub(in crate::cli) fn erase_or_none(text: &str) -> Result<OrNone<ErasePolicy>, String> {
     if text == "none" { Ok(OrNone(None)) } else { erase(text).map(|policy| OrNone(Some(policy))) }
 }
 
-fn number_or_none(text: &str) -> Result<OrNone<u32>, String> {
+/// Reads a number, or `none`.
+pub(in crate::cli) fn number_or_none(text: &str) -> Result<OrNone<u32>, String> {
     if text == "none" {
         return Ok(OrNone(None));
     }

@@ -1,16 +1,18 @@
 //! `billet apply`: what files declare is made so.
 //!
 //! - `plan`: what is there is asked for, and compared; all mistakes of all files are told before anything is changed;
-//! - `machine`, `instance`, `image`: what differs (pure but for the files that an object names).
+//! - `pool`, `network`, `machine`, `instance`, `image`: what differs.
 //!
 //! It creates and changes. It never deletes, gives back, installs anew or accepts anything: what the files don't say stays as
-//! it is. Each change of a machine names the version that was seen (`If-Match`), each creation a name that nobody else can have, so
+//! it is. Each change of a pool, a machine or an instance names the version that was seen (`If-Match`), each creation a name that nobody else can have, so
 //! that after a break the same command goes on where it was.
 
 mod image;
 mod instance;
 mod machine;
+mod network;
 mod plan;
+mod pool;
 
 use super::Session;
 use crate::cli::{
@@ -55,7 +57,8 @@ impl Applied {
     fn sentence(&self) -> String {
         let name = self.name();
         match (self.outcome, &*self.changes) {
-            (Outcome::Created, _) => format!("{name} created"),
+            (Outcome::Created, []) => format!("{name} created"),
+            (Outcome::Created, fields) => format!("{name} created: {}", fields.join(", ")),
             (Outcome::Unchanged, _) => format!("{name} unchanged"),
             (Outcome::Changed, changes) => format!("{name} changed: {}", changes.join(", ")),
         }
@@ -103,6 +106,12 @@ async fn perform(session: &mut Session<'_>, step: Step) -> Result<(), CliError> 
     let client = &session.client;
     match step {
         Step::Nothing => {}
+        Step::CreatePool { create } => {
+            client.create_pool(&create).await?;
+        }
+        Step::ChangePool { name, seen, update } => {
+            client.update_seen_pool(&name, &seen, &update).await?;
+        }
         Step::Reserve { network, reservation } => {
             client.add_reservation(&network, &reservation).await?;
         }
@@ -110,7 +119,14 @@ async fn perform(session: &mut Session<'_>, step: Step) -> Result<(), CliError> 
         Step::AddMachine { create, then } => {
             let machine = client.add_machine(&create).await?;
             if let Some(then) = then {
-                client.update_seen_machine(&machine.name, (machine.id, machine.version), &then).await?;
+                let seen = (machine.id, machine.version);
+                let done = client.update_seen_machine(&machine.name, seen, &then).await;
+                done.map_err(|error| {
+                    CliError::from(error).with_hint(format!(
+                        "machine {} was added, but not yet told its maintenance, protected or retired",
+                        machine.name
+                    ))
+                })?;
             }
         }
         Step::ChangeMachine { name, seen, update } => {
@@ -119,8 +135,8 @@ async fn perform(session: &mut Session<'_>, step: Step) -> Result<(), CliError> 
         Step::CreateInstance { create } => {
             client.create_instance(&create).await?;
         }
-        Step::ChangeInstance { name, update } => {
-            client.update_instance(&name, &update).await?;
+        Step::ChangeInstance { name, seen, update } => {
+            client.update_seen_instance(&name, seen, &update).await?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@
 mod audit;
 mod bios;
 mod direct;
+mod dry;
 mod events;
 mod firmware;
 mod hint;
@@ -62,6 +63,9 @@ pub(super) async fn run(
             "-P is not taken: what is typed can be read by everybody in the list of processes, and stays in the shell's history; use -f FILE, BILLET_BMC_PASSWORD or IPMI_PASSWORD, or leave it out and be asked"
                 .to_owned(),
         ));
+    }
+    if args.dry_run {
+        return dry::run(&args, client, environment, ui).await;
     }
     match &args.command {
         BmcCommand::Scan(search) => return scan::run(*search, &args.direct, client, environment, ui).await,

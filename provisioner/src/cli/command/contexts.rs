@@ -64,7 +64,15 @@ pub(super) fn run(command: ContextCommand, environment: &Environment, ui: &mut U
             })
         }
         ContextCommand::Add(asked) => add(&contexts, asked, environment, ui),
-        ContextCommand::Remove { name } => {
+        ContextCommand::Remove { name, dry } if dry.dry_run => {
+            contexts.known(&name)?;
+            let file = contexts.file(&name);
+            ui.done(&format!(
+                "dry run: nothing was done; context {name} would be forgotten, and {} with its token be deleted",
+                file.display()
+            ))
+        }
+        ContextCommand::Remove { name, .. } => {
             contexts.remove(&name)?;
             ui.done(&format!("context {name} is forgotten"))
         }

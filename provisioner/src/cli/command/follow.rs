@@ -1,15 +1,17 @@
 //! Printing a timeline, once or as it grows.
 
 use super::{Session, context};
-use crate::cli::{args::Output, error::CliError, text::Context, ui::HasName};
+use crate::cli::{args::Output, bell::Bell, error::CliError, text::Context, ui::HasName};
 use provisioner_api::{Event, EventId, FleetEvent};
 use provisioner_client::ClientError;
 use serde::Serialize;
 use std::time::Duration;
-use tokio::time::sleep;
 
-/// How long between two questions.
+/// How long between two questions at the least.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long between two questions while the service tells what changes: what machines ask while they boot changes nothing.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// Which events are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +54,12 @@ pub(super) async fn events<T: Told>(
         return session.ui.list(&events, |_| table(&events, true, &context()));
     }
     let mut last = events.last().map(Told::id);
+    let mut bell = Bell::of_all(&session.client);
     print(session, &events, true, &table)?;
     loop {
-        sleep(PAUSE).await;
+        if let Some(remark) = bell.wait_rested(UNTOLD, PAUSE).await {
+            session.ui.note(&remark);
+        }
         let mut events = match ask(From::After(last)).await {
             // The service may be restarted meanwhile.
             Err(error) if error.is_transient() => continue,

@@ -51,6 +51,11 @@ pub(super) async fn run(session: &mut Session<'_>, command: InstanceCommand) -> 
         InstanceCommand::Rescue(asked) => rescue::rescue(session, asked).await,
         InstanceCommand::Unrescue(asked) => rescue::unrescue(session, &asked).await,
         InstanceCommand::Retry(named) => {
+            let what = |name: &str| format!("what is held or waits for instance {name} would be tried again");
+            let asked = (named.name.as_str(), named.dry);
+            if losses::of_its_machine(session, asked, what, losses::RETRIED).await? == Go::No {
+                return Ok(());
+            }
             session.client.instance_action(&named.name, InstanceAction::Retry).await?;
             let name = named.name;
             session.ui.done(&format!("instance {name} is tried again; see `billet why instance/{name}`"))
@@ -108,8 +113,13 @@ async fn list(
 }
 
 async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<(), CliError> {
-    let wait = create.wait;
-    let instance = session.client.create_instance(&read(create)?).await?;
+    let (wait, dry) = (create.wait, create.dry);
+    let create = read(create)?;
+    if dry.dry_run {
+        let loss = losses::of_creating(session, &create.name, &create.spec).await?;
+        return losses::sure(session, dry, true, &loss, None).map(drop);
+    }
+    let instance = session.client.create_instance(&create).await?;
     let name = instance.name.as_str();
     if !wait.wait {
         let sentence = format!("instance {name} is asked for; see `billet why instance/{name}`");
@@ -316,9 +326,10 @@ async fn delete_instance(session: &mut Session<'_>, delete: Delete) -> Result<()
 
 /// Tells what is lost, and asks whether it is meant.
 async fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) -> Result<Go, CliError> {
-    let method = delete.erase.unwrap_or(instance.spec.erase);
+    let wiping =
+        losses::of_giving_back(session, instance, delete.erase.unwrap_or(instance.spec.erase)).await?;
     let consequence = match &instance.status.machine_name {
-        Some(machine) => format!("the disks of machine {machine} will be wiped ({})", view::word(method)),
+        Some(machine) => format!("the disks of machine {machine} will be wiped ({})", wiping.words()),
         None => "it has no machine yet".to_owned(),
     };
     let question = Question {
@@ -330,7 +341,7 @@ async fn ask(session: &mut Session<'_>, instance: &Instance, delete: &Delete) ->
     if !losses::told(session, delete.dry, delete.yes) {
         confirm(session.environment, session.ui, &question)?;
     }
-    let loss = losses::of_instance(session, what, instance, &losses::wiped(method)).await?;
+    let loss = losses::of_instance(session, what, instance, &wiping.fate()).await?;
     losses::sure(session, delete.dry, delete.yes, &loss, Some(&question))
 }
 

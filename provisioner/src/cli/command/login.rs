@@ -37,7 +37,8 @@ pub(super) async fn login(
     let before = kept.token.replace(done.secret);
     kept.user = Some(done.who.name.clone());
     if let Err(error) = connection::write(&path, &kept) {
-        return Err(unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?).await);
+        let before = "the log-in before, if there was any, is as it was";
+        return Err(unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?, before).await);
     }
     if before.is_some() {
         // What was before is of no use any more; it ends by itself if it can't be ended now.
@@ -66,20 +67,20 @@ pub(super) async fn password(
     let done = client.change_password(&PasswordChange { old, new }).await?;
     kept.token = Some(done.secret);
     if let Err(error) = connection::write(&path, &kept) {
-        let error = unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?).await;
-        return Err(
-            error.with_hint("the password was changed all the same; log in with it by `billet login`")
-        );
+        let before = "the password was changed all the same, and all log-ins before ended: `billet login` with the new one";
+        return Err(unkept(error, &Client::new(&connection::of_file(&path, &kept)?)?, before).await);
     }
     ui.done("the password is changed; all other log-ins of yours ended")
 }
 
-/// Ends a log-in whose token could not be kept, so that none is left that nobody has.
-async fn unkept(error: CliError, new: &Client) -> CliError {
+/// Ends a log-in whose token could not be kept, so that none is left that nobody has. `before`: what became of the former.
+async fn unkept(error: CliError, new: &Client, before: &str) -> CliError {
     match new.logout().await {
-        Ok(()) => error.with_hint("the log-in was ended again; the one before, if there was any, is as it was"),
+        Ok(()) => {
+            error.with_hint(format!("the new log-in could not be kept, and was ended again; {before}"))
+        }
         Err(other) => error.with_hint(format!(
-            "the log-in could not be ended again ({other}): it ends by itself, or by `billet user set NAME --new-password`"
+            "the new log-in could not be kept, and not be ended again ({other}): it ends by itself, or by `billet user set NAME --new-password`; {before}"
         )),
     }
 }

@@ -9,7 +9,10 @@ use super::{
     password, restored, servicing, timeline, watch,
 };
 use crate::cli::{
-    args::{Add, Choose, DryRun, Forget, MachineCommand, PowerCommand, Set, Switch, Wait, Watched},
+    args::{
+        Add, Choose, DryRun, Forget, Gone, MachineCommand, NamedWait, PowerCommand, Set, Switch, Wait,
+        Watched,
+    },
     bell::Bell,
     error::CliError,
     validate::Pin,
@@ -38,16 +41,21 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
                 .await
         }
         MachineCommand::Add(add) => add_machine(session, *add).await,
-        MachineCommand::Accept(named) => {
-            act_and_wait(session, &named.name, MachineAction::Accept, named.wait, |_| Goal::Available).await
+        MachineCommand::Accept(asked) => {
+            let what = "taken in: it is switched off, and inspected from RAM";
+            inspect(session, asked, MachineAction::Accept, what, |_| Goal::Available).await
         }
-        MachineCommand::Inspect(named) => {
+        MachineCommand::Inspect(asked) => {
             let goal =
                 |before: &Machine| Goal::Inspected(before.status.job.as_ref().map(|job| (job.id, job.epoch)));
-            act_and_wait(session, &named.name, MachineAction::Inspect, named.wait, goal).await
+            let what = "switched off, and inspected anew from RAM";
+            inspect(session, asked, MachineAction::Inspect, what, goal).await
         }
         MachineCommand::Service(asked) => servicing::run(session, asked).await,
-        MachineCommand::Retry(named) => act(session, &named.name, MachineAction::Retry).await,
+        MachineCommand::Retry(asked) => {
+            let what = "told to try again what is held, or what waits";
+            act_unless_dry(session, &asked, MachineAction::Retry, (what, losses::RETRIED)).await
+        }
         MachineCommand::Cancel(cancel) => {
             let machine = session.client.machine(&cancel.name).await?;
             if sure(session, &machine, "cancel", cancel.yes, cancel.dry)? == Go::No {
@@ -60,8 +68,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         MachineCommand::Power(PowerCommand::On(named)) => {
             act(session, &named.name, MachineAction::PowerOn).await
         }
-        MachineCommand::Power(PowerCommand::Off(named)) => {
-            act(session, &named.name, MachineAction::PowerOff).await
+        MachineCommand::Power(PowerCommand::Off(asked)) => {
+            let told = ("switched off, hard", losses::CUT);
+            act_unless_dry(session, &asked, MachineAction::PowerOff, told).await
         }
         MachineCommand::Set(set) => change(session, *set).await,
         MachineCommand::Console(asked) => {
@@ -145,6 +154,18 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
         rack: add.rack,
         accept: add.adopt_as.is_none(),
     };
+    if add.dry.dry_run {
+        let what = match &add.adopt_as {
+            Some(instance) => {
+                format!("machine {} would be added untouched, with an instance {instance}", create.name)
+            }
+            None => format!(
+                "machine {} would be added, switched off, and inspected from RAM; its disks are not touched",
+                create.name
+            ),
+        };
+        return losses::no_disk(session, add.dry, what).map(drop);
+    }
     let machine = session.client.add_machine(&create).await?;
     if let Some(name) = add.adopt_as {
         let adopt = MachineAdopt { name, protected: true, erase: ErasePolicy::default() };
@@ -194,7 +215,7 @@ fn sure(
         consequence: &consequence,
     };
     let what = format!("what machine {name} does would stop ({verb}): {consequence}");
-    let loss = losses::all(what, machine, "wiped, as the instance says");
+    let loss = losses::all(what, machine, "wiped, as the instance and its pool say");
     losses::sure(session, dry, yes, &loss, Some(&question))
 }
 
@@ -243,7 +264,7 @@ fn told(session: &mut Session<'_>, machine: &Machine, choose: &Choose) -> Result
         (choice, _) => {
             let what = format!("{} would be chosen for machine {name}", choice.word());
             let fate = match choice {
-                Choice::Retry => "as of the work that is tried again; see `billet why`",
+                Choice::Retry => losses::RETRIED,
                 _ => losses::STAYS,
             };
             losses::sure(session, choose.dry, choose.yes, &losses::all(what, machine, fate), None)
@@ -257,7 +278,7 @@ async fn forget(session: &mut Session<'_>, delete: Forget) -> Result<(), CliErro
     if !scrap {
         if dry.dry_run {
             let machine = session.client.machine(&name).await?;
-            let loss = losses::all(format!("machine {name} would be forgotten"), &machine, "stays");
+            let loss = losses::all(format!("machine {name} would be forgotten"), &machine, losses::UNTOUCHED);
             return losses::sure(session, dry, true, &loss, None).map(drop);
         }
         session.client.delete_machine(&name).await?;
@@ -293,6 +314,36 @@ async fn act(session: &mut Session<'_>, name: &str, action: MachineAction) -> Re
     let sentence =
         format!("machine {0}: {1} is asked for; see `billet why {0}`", machine.name, view::word(action));
     session.ui.outcome(&machine, &sentence)
+}
+
+/// The same, or tells what that would do, and what becomes of the disks.
+async fn act_unless_dry(
+    session: &mut Session<'_>,
+    asked: &Gone,
+    action: MachineAction,
+    (what, fate): (&str, &str),
+) -> Result<(), CliError> {
+    let what = |name: &str| format!("machine {name} would be {what}");
+    match losses::of_machine(session, asked, what, fate).await? {
+        Go::No => Ok(()),
+        Go::On => act(session, &asked.name, action).await,
+    }
+}
+
+/// Asks an action that begins with an inspection, or tells what that would do.
+async fn inspect(
+    session: &mut Session<'_>,
+    NamedWait { name, wait, dry }: NamedWait,
+    action: MachineAction,
+    what: &str,
+    goal: impl FnOnce(&Machine) -> Goal,
+) -> Result<(), CliError> {
+    let asked = Gone { name, dry };
+    let what = |name: &str| format!("machine {name} would be {what}");
+    match losses::of_machine(session, &asked, what, losses::CUT).await? {
+        Go::No => Ok(()),
+        Go::On => act_and_wait(session, &asked.name, action, wait, goal).await,
+    }
 }
 
 /// Asks an action of a machine and waits for its end, if that is wanted.

@@ -1,6 +1,6 @@
 //! `billet network …`.
 
-use super::{Session, context, watch};
+use super::{Session, context, losses, watch};
 use crate::cli::{
     args::{AddReservation, Leases, NetworkCommand, ReservationCommand},
     bell::Bell,
@@ -66,7 +66,20 @@ async fn reservations(session: &mut Session<'_>, command: ReservationCommand) ->
             let sentence = format!("{} on network {network} is reserved for {}", made.address, made.mac);
             session.ui.outcome(&made, &sentence)
         }
-        ReservationCommand::Remove { network, mac } => {
+        ReservationCommand::Remove { network, mac, dry } if dry.dry_run => {
+            let reserved = session.client.reservations(&network).await?;
+            let one = reserved.iter().find(|one| one.mac == mac).ok_or_else(|| {
+                CliError::Missing(format!(
+                    "nothing on network {network} is reserved for {mac}; `billet network reservation list {network}` shows what is"
+                ))
+            })?;
+            let what = format!(
+                "{} on network {network} would not be reserved for {mac} any more, and anybody could get it",
+                one.address
+            );
+            losses::no_disk(session, dry, what).map(drop)
+        }
+        ReservationCommand::Remove { network, mac, .. } => {
             session.client.delete_reservation(&network, &mac).await?;
             session.ui.done(&format!("nothing on network {network} is reserved for {mac} any more"))
         }

@@ -3,6 +3,7 @@
 use super::{Session, context, follow, watch};
 use crate::cli::{
     args::{EventCommand, FleetEvents, JobCommand, JobState, ZoneCommand},
+    bell::Bell,
     error::CliError,
     view,
 };
@@ -23,7 +24,8 @@ pub(super) async fn jobs(session: &mut Session<'_>, command: JobCommand) -> Resu
             let table = |jobs: &[ListedJob], wide| view::jobs(jobs, wide, &context());
             // One that ended, or that newer ones pushed out, is there still.
             let stays = async |id: &str| Ok(client.job(id).await.map(|_| true)?);
-            watch::list(session.ui, asked.watched, look, stays, table).await
+            let bell = Bell::of_all(&session.client);
+            watch::rung(session.ui, asked.watched, bell, look, stays, table).await
         }
         JobCommand::Show { id } => {
             let job = session.client.job(&id).await?;
@@ -48,5 +50,6 @@ pub(super) async fn zones(session: &mut Session<'_>, command: ZoneCommand) -> Re
     let ZoneCommand::List(watched) = command;
     let client = session.client.clone();
     let table = |zones: &[Group], _| view::zones(zones);
-    watch::list(session.ui, watched, async || client.zones().await, watch::never, table).await
+    let bell = Bell::of_all(&session.client);
+    watch::rung(session.ui, watched, bell, async || client.zones().await, watch::never, table).await
 }

@@ -1,8 +1,9 @@
 //! `billet pool …`.
 
-use super::{Session, context, watch};
+use super::{Session, context, losses, watch};
 use crate::cli::{
     args::{CreatePool, OrNone, PoolCommand, SetPool},
+    bell::Bell,
     error::CliError,
     view,
 };
@@ -14,7 +15,8 @@ pub(super) async fn run(session: &mut Session<'_>, command: PoolCommand) -> Resu
         PoolCommand::List(watched) => {
             let client = session.client.clone();
             let table = |pools: &[Pool], wide| view::pools(pools, wide);
-            watch::list(session.ui, watched, async || client.pools().await, watch::never, table).await
+            let bell = Bell::of_all(&session.client);
+            watch::rung(session.ui, watched, bell, async || client.pools().await, watch::never, table).await
         }
         PoolCommand::Show(named) => {
             let pool = session.client.pool(&named.name).await?;
@@ -28,6 +30,16 @@ pub(super) async fn run(session: &mut Session<'_>, command: PoolCommand) -> Resu
             session.ui.outcome(&made, &said)
         }
         PoolCommand::Set(asked) => set(session, asked).await,
+        PoolCommand::Delete(gone) if gone.dry.dry_run => {
+            let pool = session.client.pool(&gone.name).await?;
+            let what = format!(
+                "pool {} would have no policy any more ({}); {} machines name it",
+                gone.name,
+                view::policy(&pool),
+                pool.group.machines
+            );
+            losses::no_disk(session, gone.dry, what).map(drop)
+        }
         PoolCommand::Delete(named) => {
             session.client.delete_pool(&named.name).await?;
             session.ui.done(&format!("pool {} has no policy any more", named.name))

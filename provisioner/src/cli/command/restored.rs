@@ -3,6 +3,7 @@
 use super::{
     Session,
     confirm::{self, Question},
+    losses,
 };
 use crate::cli::{args::Confirm, error::CliError};
 use provisioner_api::{Choice, InstanceState, Machine, MachineState};
@@ -25,6 +26,12 @@ pub(super) async fn confirm(session: &mut Session<'_>, asked: &Confirm) -> Resul
     }
     if held.is_empty() {
         return session.ui.done("no machine has to be confirmed");
+    }
+    if asked.dry.dry_run {
+        let names: Vec<_> = held.iter().map(|(name, _)| name.as_str()).collect();
+        let what =
+            format!("{} machines would be confirmed as the backup says: {}", held.len(), names.join(", "));
+        return losses::no_disk(session, asked.dry, what).map(drop);
     }
     if !asked.yes {
         let consequence = match asked.state {

@@ -13,7 +13,7 @@ use provisioner_api::{Machine, MachineService, ServiceStep};
 pub(super) async fn run(session: &mut Session<'_>, asked: Service) -> Result<(), CliError> {
     let before = session.client.machine(&asked.name).await?;
     let name = before.name.as_str();
-    if sure(session, &before, &asked)? == Go::No {
+    if sure(session, &before, &asked).await? == Go::No {
         return Ok(());
     }
     let mut steps = Vec::new();
@@ -31,7 +31,7 @@ pub(super) async fn run(session: &mut Session<'_>, asked: Service) -> Result<(),
 }
 
 /// Asks whether it is meant, if a system is switched off or a disk wiped by that.
-fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result<Go, CliError> {
+async fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result<Go, CliError> {
     let name = &machine.name;
     let instance = machine.status.instance_name.as_deref();
     let mut consequences = Vec::new();
@@ -50,7 +50,12 @@ fn sure(session: &mut Session<'_>, machine: &Machine, asked: &Service) -> Result
         true => format!("machine {name} would be serviced, and no disk be written"),
         false => format!("machine {name} would be serviced: {}", question.consequence),
     };
-    let loss = losses::these(what, machine, &asked.disks, &losses::wiped(asked.erase));
+    let wiping = match asked.disks.is_empty() || !losses::told(session, asked.dry, asked.yes) {
+        // Nobody reads it.
+        true => String::new(),
+        false => losses::wiping(session, machine, asked.erase).await?.fate(),
+    };
+    let loss = losses::these(what, machine, &asked.disks, &wiping);
     let question = (!consequences.is_empty()).then_some(&question);
     losses::sure(session, asked.dry, asked.yes, &loss, question)
 }

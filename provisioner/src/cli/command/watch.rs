@@ -1,7 +1,8 @@
 //! `--watch` of lists and pages: printing what changed.
 //!
-//! Of machines, instances and images the service tells that by itself (`stream`). What it tells nothing of is looked at again
-//! and again: never more often than once a second, and rather less of a large fleet, so that watching takes a tenth of the time
+//! Of machines, instances and images the service tells that by itself (`stream`). What follows from these (jobs, pools, zones)
+//! is looked at again when one of them changed (`rung`). What it tells nothing of (leases, reservations, replicas), and has no
+//! version, is looked at again and again: never more often than once a second, and rather less of a large fleet, so that watching takes a tenth of the time
 //! at the most. The service may be restarted meanwhile.
 
 mod stream;
@@ -29,11 +30,26 @@ const UNTOLD: Duration = Duration::from_secs(2);
 /// So many times as long as a look takes is waited before the next.
 const REST: u32 = 10;
 
-/// Prints a list, and with `--watch` what changes of it, until interrupted. `stays` says whether what the list doesn't have any
-/// more is there still, and only isn't one of those that were asked for.
+/// How long between two looks at a list that follows from what the service tells of: not all that is in it does.
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// As [`rung`], of what the service does not tell of.
 pub(super) async fn list<T: Serialize + HasName>(
     ui: &mut Ui,
     watched: Watched,
+    look: impl AsyncFnMut() -> Result<Vec<T>, ClientError>,
+    stays: impl AsyncFnMut(&str) -> Result<bool, ClientError>,
+    table: impl Fn(&[T], bool) -> String,
+) -> Result<(), CliError> {
+    rung(ui, watched, Bell::none(), look, stays, table).await
+}
+
+/// Prints a list, and with `--watch` what changes of it, until interrupted; it is looked at when `bell` rings. `stays` says whether what the list doesn't have any
+/// more is there still, and only isn't one of those that were asked for.
+pub(super) async fn rung<T: Serialize + HasName>(
+    ui: &mut Ui,
+    watched: Watched,
+    mut bell: Bell,
     mut look: impl AsyncFnMut() -> Result<Vec<T>, ClientError>,
     mut stays: impl AsyncFnMut(&str) -> Result<bool, ClientError>,
     table: impl Fn(&[T], bool) -> String,
@@ -54,7 +70,10 @@ pub(super) async fn list<T: Serialize + HasName>(
         }
         first = false;
         objects = loop {
-            rest(began).await;
+            let rest = PAUSE.max(began.elapsed() * REST);
+            if let Some(remark) = bell.wait_rested(SELDOM, rest).await {
+                ui.note(&remark);
+            }
             began = Instant::now();
             if let Some(objects) = trouble.pass(ui, look().await)? {
                 break objects;

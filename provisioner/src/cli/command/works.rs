@@ -1,7 +1,10 @@
 //! `billet freeze`, `billet unfreeze`, `billet works`.
 
-use super::{Session, context};
-use crate::cli::{error::CliError, view};
+use super::{
+    Session, context,
+    losses::{self, Go},
+};
+use crate::cli::{args::DryRun, error::CliError, view};
 use provisioner_api::FreezeRequest;
 
 /// Stops everything.
@@ -15,7 +18,18 @@ pub(super) async fn freeze(session: &mut Session<'_>, why: Option<String>) -> Re
 }
 
 /// Lets everything go on.
-pub(super) async fn unfreeze(session: &mut Session<'_>) -> Result<(), CliError> {
+pub(super) async fn unfreeze(session: &mut Session<'_>, dry: DryRun) -> Result<(), CliError> {
+    if dry.dry_run {
+        let works = session.client.works().await?;
+        let frozen = works.frozen.as_ref().map(|frozen| view::frozen(frozen, &context()));
+        let what = match frozen {
+            Some(frozen) => format!(
+                "everything would go on: what is under way is switched, written and wiped again; {frozen}"
+            ),
+            None => "nothing is frozen: nothing would change".to_owned(),
+        };
+        return losses::no_disk(session, dry, what).map(|_: Go| ());
+    }
     let works = session.client.unfreeze().await?;
     let sentence = match &works.frozen {
         Some(frozen) => format!("somebody froze it anew: {}", view::frozen(frozen, &context())),

@@ -13,7 +13,7 @@ pub(super) fn check(read: &mut Read) {
             Object::Machine(machine) => of_machine(machine),
             Object::Instance(instance) => of_instance(instance),
             Object::Image(image) => of_image(image),
-            Object::Reservation(_) => Vec::new(),
+            Object::Pool(_) | Object::Network(_) | Object::Reservation(_) => Vec::new(),
         };
         faults.extend(wrong.into_iter().map(|(field, why)| Fault::new(place, field, why)));
     }
@@ -127,6 +127,8 @@ fn claims(object: &Object) -> Vec<(&'static str, String)> {
         }
         Object::Instance(instance) => vec![("name", format!("instance {}", instance.name.0))],
         Object::Image(image) => vec![("name", format!("image {}", image.name.0))],
+        Object::Pool(pool) => vec![("name", format!("pool {}", pool.name.0))],
+        Object::Network(network) => vec![("name", format!("network {}", network.name.0))],
         Object::Reservation(one) => vec![
             ("mac", format!("a reservation on network {} for {}", one.network.0, one.mac.0)),
             ("address", format!("a reservation on network {} of {}", one.network.0, one.address.0)),

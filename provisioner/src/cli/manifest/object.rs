@@ -4,7 +4,7 @@
 
 use crate::{
     cli::{
-        args::{boot_mode, erase},
+        args::{boot_mode, erase, erase_or_none, number_or_none},
         bmc_url,
         selector::{Selector, selector},
         validate,
@@ -12,7 +12,7 @@ use crate::{
     config::value::dns_label,
 };
 use jiff::Timestamp;
-use provisioner_api::{BmcSpec, BootMode, ErasePolicy, ImageFormat, SpreadBy};
+use provisioner_api::{BmcSpec, BootMode, DhcpMode, ErasePolicy, ImageFormat, SpreadBy};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -112,6 +112,33 @@ texts! {
     NetworkName(String) by some;
     /// An IPv4 address.
     Address(Ipv4Addr) by validate::address;
+    /// What something is for, in people's words; an empty text: nothing is said.
+    Words(String) by words;
+    /// The least that is done to a disk when it is wiped, or `none`.
+    LeastErase(Option<ErasePolicy>) by |text| erase_or_none(text).map(|given| given.0);
+    /// How many machines may be in use at once, or `none`: all.
+    MostMachines(Option<u32>) by |text| number_or_none(text).map(|given| given.0);
+    /// What DHCP does on a network.
+    Dhcp(DhcpMode) by dhcp;
+    /// A subnet in CIDR.
+    Cidr(String) by cidr;
+}
+
+fn words(text: &str) -> Result<String, String> {
+    let right = text.chars().count() <= 500 && !text.chars().any(char::is_control);
+    if right { Ok(text.to_owned()) } else { Err("write one line of 500 characters at most".to_owned()) }
+}
+
+fn dhcp(text: &str) -> Result<DhcpMode, String> {
+    serde_json::from_value(text.into()).map_err(|_| "use full, reserved-only, proxy or off".to_owned())
+}
+
+fn cidr(text: &str) -> Result<String, String> {
+    let parsed = text.split_once('/').and_then(|(address, length)| {
+        let length = length.parse::<u8>().ok().filter(|length| *length <= 32)?;
+        Some(format!("{}/{length}", address.parse::<Ipv4Addr>().ok()?))
+    });
+    parsed.ok_or_else(|| format!("`{text}` is no IPv4 subnet; write it like 10.77.0.0/24"))
 }
 
 fn switch(text: &str) -> Result<bool, String> {
@@ -139,28 +166,110 @@ fn time(text: &str) -> Result<Timestamp, String> {
 /// Which kind of object a document is about; everything else in it is read again by its kind.
 #[derive(Debug, Deserialize)]
 pub(super) struct Kinded {
-    /// One of `machine`, `instance`, `image`, `reservation`.
+    /// One of [`Kind`].
     pub(super) kind: KindWord,
 }
 
 texts! {
-    /// The kinds.
-    KindWord(String) by kind_word;
+    /// Which kind.
+    KindWord(Kind) by kind;
 }
 
-fn kind_word(text: &str) -> Result<String, String> {
-    match text {
-        "machine" | "instance" | "image" | "reservation" => Ok(text.to_owned()),
-        "network" | "subnet" => Err(
-            "networks are declared in the service's configuration file (`[[network]]`), not here; reservations on them can be declared"
-                .to_owned(),
-        ),
-        "pool" => Err(
-            "a pool is made by naming it: give it to a machine as its `pool`; `billet pool create` gives it a policy"
-                .to_owned(),
-        ),
-        _ => Err(format!("`{text}` is no kind; there are machine, instance, image and reservation")),
+/// The kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Kind {
+    Pool,
+    Network,
+    Reservation,
+    Image,
+    Machine,
+    Instance,
+}
+
+impl Kind {
+    /// All of them, in the order in which one may need another.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Pool, Self::Network, Self::Reservation, Self::Image, Self::Machine, Self::Instance];
+
+    /// What files call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Network => "network",
+            Self::Reservation => "reservation",
+            Self::Image => "image",
+            Self::Machine => "machine",
+            Self::Instance => "instance",
+        }
     }
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.word() == text);
+    known.ok_or_else(|| {
+        format!("`{text}` is no kind; there are pool, network, reservation, image, machine and instance")
+    })
+}
+
+/// A pool, and its policy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct PoolDoc {
+    #[serde(rename = "kind")]
+    _kind: KindWord,
+    pub(in crate::cli) name: Name,
+    #[serde(default)]
+    pub(in crate::cli) description: Option<Words>,
+    #[serde(default)]
+    pub(in crate::cli) erase: Option<LeastErase>,
+    #[serde(default)]
+    pub(in crate::cli) max_machines: Option<MostMachines>,
+}
+
+/// A network as the service is to have it: its configuration file declares it, so a difference is a mistake. What is reserved
+/// on it is data, and made so.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::cli) struct NetworkDoc {
+    #[serde(rename = "kind")]
+    _kind: KindWord,
+    pub(in crate::cli) name: NetworkName,
+    #[serde(default)]
+    pub(in crate::cli) interface: Option<Reference>,
+    #[serde(default)]
+    pub(in crate::cli) dhcp: Option<Dhcp>,
+    #[serde(default)]
+    pub(in crate::cli) discovery: Option<Switch>,
+    /// The subnet of its link.
+    #[serde(default)]
+    pub(in crate::cli) subnet: Option<Cidr>,
+    #[serde(default)]
+    pub(in crate::cli) gateway: Option<Address>,
+    /// Some of what is reserved on it; what is reserved beside stays.
+    #[serde(default)]
+    pub(super) reservations: Option<Vec<ReservedDoc>>,
+}
+
+impl NetworkDoc {
+    /// The reservations, as if each was declared by itself.
+    pub(super) fn reservations(&mut self) -> Vec<ReservationDoc> {
+        let all = self.reservations.take().unwrap_or_default().into_iter();
+        let one = |ReservedDoc { mac, address }| ReservationDoc {
+            _kind: KindWord(Kind::Reservation),
+            network: self.name.clone(),
+            mac,
+            address,
+        };
+        all.map(one).collect()
+    }
+}
+
+/// What is reserved on the network in which it stands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReservedDoc {
+    mac: Mac,
+    address: Address,
 }
 
 /// A machine.
@@ -168,7 +277,7 @@ fn kind_word(text: &str) -> Result<String, String> {
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct MachineDoc {
     #[serde(rename = "kind")]
-    pub(super) _kind: KindWord,
+    _kind: KindWord,
     pub(in crate::cli) name: Name,
     #[serde(default)]
     pub(in crate::cli) pool: Option<Name>,
@@ -222,29 +331,6 @@ impl Ord for LabelKey {
 }
 
 impl MachineDoc {
-    /// A machine of which only the name is said.
-    pub(super) fn named(name: Name) -> Self {
-        Self {
-            _kind: KindWord("machine".to_owned()),
-            name,
-            pool: None,
-            macs: None,
-            bmc: None,
-            bmc_password_file: None,
-            bmc_key_file: None,
-            bmc_tls_ca: None,
-            labels: None,
-            some_labels: true,
-            zone: None,
-            rack: None,
-            boot_mode: None,
-            boot_chain: None,
-            maintenance: None,
-            protected: None,
-            retired: None,
-        }
-    }
-
     /// The labels, if any are said.
     pub(in crate::cli) fn labels(&self) -> Option<BTreeMap<String, String>> {
         let labels = self.labels.as_ref()?.iter();

@@ -1,30 +1,71 @@
-//! CSV (RFC 4180): a title row, then a machine in each row. The columns are named as the fields in YAML; `macs` are
-//! separated by spaces, and a label is a column of its own, `label:KEY`. An empty cell says nothing.
+//! CSV (RFC 4180): a title row, then an object in each row. The columns are named as the fields in YAML, those of `minimum`
+//! `minimum.cores` and so on; several values in a cell are separated by spaces (SSH keys by lines), and a label of a machine
+//! is a column of its own, `label:KEY`. A column `kind` says what each row is; without it they are machines. An empty cell
+//! says nothing.
 
 use super::{
-    Declared, Fault, Object, Place, Read,
-    object::{Bmc, Chain, Firmware, LabelKey, LabelValue, Mac, MachineDoc, Name, Spot, Switch},
+    Fault, Object, Place, Read,
+    cell::{self, Wrong},
+    object::{Kind, KindWord, LabelKey, LabelValue, MachineDoc},
 };
 use csv::{ReaderBuilder, StringRecord};
 use std::{collections::BTreeMap, path::PathBuf, rc::Rc};
 
-/// The columns that there are, beside those of labels.
-const COLUMNS: [&str; 14] = [
-    "name",
-    "pool",
-    "macs",
-    "bmc",
-    "bmc_password_file",
-    "bmc_key_file",
-    "bmc_tls_ca",
-    "zone",
-    "rack",
-    "boot_mode",
-    "boot_chain",
-    "maintenance",
-    "protected",
-    "retired",
-];
+/// The columns of a kind, beside those of labels.
+fn columns(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Pool => &["name", "description", "erase", "max_machines"],
+        Kind::Network => &["name", "interface", "dhcp", "discovery", "subnet", "gateway"],
+        Kind::Reservation => &["network", "mac", "address"],
+        Kind::Image => &["name", "file", "digest", "format", "architecture", "kernel", "initrd", "cmdline"],
+        Kind::Machine => &[
+            "name",
+            "pool",
+            "macs",
+            "bmc",
+            "bmc_password_file",
+            "bmc_key_file",
+            "bmc_tls_ca",
+            "zone",
+            "rack",
+            "boot_mode",
+            "boot_chain",
+            "maintenance",
+            "protected",
+            "retired",
+        ],
+        Kind::Instance => &[
+            "name",
+            "image",
+            "machine",
+            "pool",
+            "selector",
+            "minimum.cores",
+            "minimum.memory",
+            "minimum.disk",
+            "minimum.gpus",
+            "minimum.nics",
+            "minimum.nic_speed",
+            "architecture",
+            "zone",
+            "spread",
+            "spread_by",
+            "prefer_machine",
+            "sticky",
+            "deadline",
+            "protected",
+            "hostname",
+            "user",
+            "ssh_keys",
+            "ssh_key_files",
+            "user_data_file",
+            "network_file",
+            "network_config_file",
+            "root_disk_serial",
+            "erase",
+        ],
+    }
+}
 
 /// Reads a text.
 pub(super) fn read(read: &mut Read, file: &Rc<PathBuf>, text: &str) {
@@ -44,10 +85,8 @@ pub(super) fn read(read: &mut Read, file: &Rc<PathBuf>, text: &str) {
         match row {
             Ok(row) => {
                 let place = at(row.position().map_or(1, csv::Position::line));
-                match machine(&titles, &row) {
-                    Ok(machine) => {
-                        read.objects.push(Declared { place, object: Object::Machine(Box::new(machine)) });
-                    }
+                match object(&titles, &row) {
+                    Ok(object) => read.push(place, object),
                     Err(wrong) => read
                         .faults
                         .extend(wrong.into_iter().map(|(field, why)| Fault::new(&place, field, why))),
@@ -75,6 +114,11 @@ fn broken(place: &Place, error: &csv::Error) -> Fault {
 }
 
 fn wrong_titles(place: &Place, titles: &StringRecord) -> Vec<Fault> {
+    let mixed = titles.iter().any(|title| title == "kind");
+    let kinds = if mixed { &Kind::ALL[..] } else { &[Kind::Machine] };
+    let mut known: Vec<_> = kinds.iter().flat_map(|kind| columns(*kind)).copied().collect();
+    known.sort_by_key(|title| *title != "name");
+    known.dedup();
     let mut faults = Vec::new();
     let mut seen = Vec::new();
     for title in titles {
@@ -86,69 +130,90 @@ fn wrong_titles(place: &Place, titles: &StringRecord) -> Vec<Fault> {
             faults.push(Fault::new(place, title, why));
         } else if let Some(key) = label {
             faults.extend(LabelKey::read(key).err().map(|why| Fault::new(place, title, why)));
-        } else if !COLUMNS.contains(&title) {
-            let why = format!("there is no such column; there are {} and label:KEY", COLUMNS.join(", "));
+        } else if title != "kind" && !known.contains(&title) {
+            let why = match mixed {
+                false => format!(
+                    "there is no such column; there are {} and label:KEY, and those of other things with a column `kind`",
+                    known.join(", ")
+                ),
+                true => format!("there is no such column; {}", all_columns()),
+            };
             faults.push(Fault::new(place, title, why));
         }
         seen.push(title);
     }
-    if !seen.contains(&"name") {
+    if !mixed && !seen.contains(&"name") {
         faults.push(Fault::new(place, "name", "this column is missing"));
     }
     faults
 }
 
-/// Cells that are wrong: the column, and why.
-type Wrong = Vec<(String, String)>;
+/// The columns of all kinds, in words.
+fn all_columns() -> String {
+    let of = |kind: &Kind| format!("{}: {}", kind.word(), columns(*kind).join(", "));
+    format!("{}; and label:KEY of a machine", Kind::ALL.iter().map(of).collect::<Vec<_>>().join("; "))
+}
 
-/// A machine, or all that is wrong with it.
-fn machine(titles: &StringRecord, row: &StringRecord) -> Result<MachineDoc, Wrong> {
-    let mut wrong = Wrong::new();
-    let cells = titles.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
-    let mut machine = match row_name(titles, row) {
-        Ok(name) => MachineDoc::named(name),
-        Err(why) => return Err(vec![("name".to_owned(), why)]),
+/// An object, or all that is wrong with it.
+fn object(titles: &StringRecord, row: &StringRecord) -> Result<Object, Wrong> {
+    let cells: Vec<_> = titles.iter().zip(row).filter(|(_, cell)| !cell.is_empty()).collect();
+    let kind = match titles.iter().zip(row).find(|(title, _)| *title == "kind") {
+        None => Kind::Machine,
+        Some((_, word)) => KindWord::read(word).map_err(|why| vec![("kind".to_owned(), why)])?.0,
     };
+    let (mut own, mut wrong) = (vec![("kind", kind.word())], Wrong::new());
     for (title, cell) in cells {
-        if let Err(why) = set(&mut machine, title, cell) {
+        let label = kind == Kind::Machine && title.starts_with("label:");
+        if columns(kind).contains(&title) {
+            own.push((title, cell));
+        } else if title != "kind" && !label {
+            let why = format!(
+                "this row is of the kind {}, which has no such column; leave the cell empty",
+                kind.word()
+            );
             wrong.push((title.to_owned(), why));
         }
     }
-    if wrong.is_empty() { Ok(machine) } else { Err(wrong) }
-}
-
-fn row_name(titles: &StringRecord, row: &StringRecord) -> Result<Name, String> {
-    let cell = titles.iter().zip(row).find(|(title, _)| *title == "name").map_or("", |(_, cell)| cell);
-    Name::read(cell)
-}
-
-/// Sets what a cell says.
-fn set(machine: &mut MachineDoc, title: &str, cell: &str) -> Result<(), String> {
-    let path = || Some(PathBuf::from(cell));
-    match title {
-        "pool" => machine.pool = Some(Name::read(cell)?),
-        "macs" => {
-            machine.macs = Some(cell.split_whitespace().map(Mac::read).collect::<Result<_, _>>()?);
-        }
-        "bmc" => machine.bmc = Some(Bmc::read(cell)?),
-        "bmc_password_file" => machine.bmc_password_file = path(),
-        "bmc_key_file" => machine.bmc_key_file = path(),
-        "bmc_tls_ca" => machine.bmc_tls_ca = path(),
-        "zone" => machine.zone = Some(Spot::read(cell)?),
-        "rack" => machine.rack = Some(Spot::read(cell)?),
-        "boot_mode" => machine.boot_mode = Some(Firmware::read(cell)?),
-        "boot_chain" => machine.boot_chain = Some(Chain::read(cell)?),
-        "maintenance" => machine.maintenance = Some(Switch::read(cell)?),
-        "protected" => machine.protected = Some(Switch::read(cell)?),
-        "retired" => machine.retired = Some(Switch::read(cell)?),
-        label => {
-            if let Some(key) = label.strip_prefix("label:") {
-                let labels = machine.labels.get_or_insert_with(BTreeMap::new);
-                labels.insert(LabelKey::read(key)?, LabelValue::read(cell)?);
-            }
+    let read = match kind {
+        Kind::Pool => cell::read(&own).map(Object::Pool),
+        Kind::Network => cell::read(&own).map(|network| Object::Network(Box::new(network))),
+        Kind::Reservation => cell::read(&own).map(Object::Reservation),
+        Kind::Image => cell::read(&own).map(|image| Object::Image(Box::new(image))),
+        Kind::Machine => machine(&own, titles, row).map(|machine| Object::Machine(Box::new(machine))),
+        Kind::Instance => cell::read(&own).map(|instance| Object::Instance(Box::new(instance))),
+    };
+    match read {
+        Ok(object) if wrong.is_empty() => Ok(object),
+        Ok(_) => Err(wrong),
+        Err(more) => {
+            wrong.extend(more);
+            Err(wrong)
         }
     }
-    Ok(())
+}
+
+/// A machine, with its labels.
+fn machine(own: &[(&str, &str)], titles: &StringRecord, row: &StringRecord) -> Result<MachineDoc, Wrong> {
+    let (mut labels, mut wrong) = (BTreeMap::new(), Wrong::new());
+    for (title, cell) in titles.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+        let Some(key) = title.strip_prefix("label:") else { continue };
+        match LabelKey::read(key).and_then(|key| Ok((key, LabelValue::read(cell)?))) {
+            Ok((key, value)) => drop(labels.insert(key, value)),
+            Err(why) => wrong.push((title.to_owned(), why)),
+        }
+    }
+    match cell::read::<MachineDoc>(own) {
+        Ok(mut machine) if wrong.is_empty() => {
+            machine.labels = Some(labels).filter(|labels| !labels.is_empty());
+            machine.some_labels = true;
+            Ok(machine)
+        }
+        Ok(_) => Err(wrong),
+        Err(mut more) => {
+            more.extend(wrong);
+            Err(more)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +267,7 @@ mod tests {
             "f.csv:2: bmc: `telnet` is no protocol",
             "f.csv:2: rack: `r 7` is not a place",
             "f.csv:3: this row has 2 cells, and the title row 4",
-            "f.csv:4: name: `` is not a good name",
+            "f.csv:4: name: this cell is missing",
             "f.csv:7: rack: `a b` is not a place",
         ]) {
             assert!(fault.starts_with(want), "{want}: {fault}");
@@ -223,6 +288,83 @@ mod tests {
             let (machines, faults) = table(text);
             assert!(machines.is_empty() && faults[0].contains(want), "{text}: {faults:?}");
             assert!(!faults[0].contains("hunter2"));
+        }
+    }
+
+    fn mixed(text: &str) -> (Vec<Object>, Vec<String>) {
+        let mut all = Read::default();
+        read(&mut all, &Rc::new("f.csv".into()), text);
+        let faults = all.faults.iter().map(ToString::to_string).collect();
+        (all.objects.into_iter().map(|declared| declared.object).collect(), faults)
+    }
+
+    #[test]
+    fn a_column_says_what_each_row_is() {
+        let (objects, faults) = mixed(
+            "kind,name,erase,max_machines,image,minimum.memory,ssh_keys,network,mac,address,label:row,dhcp\n\
+             pool,racks,overwrite,4,,,,,,,,\n\
+             pool,free,none,none,,,,,,,,\n\
+             machine,m1,,,,,,,,,7,\n\
+             instance,web,,,debian,64GiB,\"ssh-ed25519 AAAA a\nssh-ed25519 BBBB b\",,,,,\n\
+             network,lan,,,,,,,,,,full\n\
+             reservation,,,,,,,lan,52:54:00:00:00:01,10.0.0.7,,\n",
+        );
+        assert_eq!(faults, [] as [String; 0]);
+        match objects.as_slice() {
+            [
+                Object::Pool(racks),
+                Object::Pool(free),
+                Object::Machine(m1),
+                Object::Instance(web),
+                Object::Network(lan),
+                Object::Reservation(one),
+            ] => {
+                assert_eq!(racks.max_machines.as_ref().unwrap().0, Some(4));
+                assert!(free.erase.as_ref().unwrap().0.is_none() && free.description.is_none());
+                assert_eq!(m1.labels().unwrap()["row"], "7");
+                assert_eq!(web.minimum.as_ref().unwrap().memory.as_ref().unwrap().0, 64 << 30);
+                assert_eq!(web.ssh_keys.as_ref().unwrap().len(), 2);
+                assert!(lan.dhcp.is_some() && lan.interface.is_none());
+                assert_eq!(one.address.0.to_string(), "10.0.0.7");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_rows_of_any_kind_is_told() {
+        let (objects, faults) = mixed(
+            "kind,name,erase,max_machines,image,minimum.memory,macs\n\
+             pool,Racks,all,x,,,52:54\n\
+             instance,web,,,,64GB,\n\
+             host,a,,,,,\n\
+             ,b,,,,,\n",
+        );
+        assert!(objects.is_empty());
+        for (fault, want) in faults.iter().zip([
+            "f.csv:2: macs: this row is of the kind pool, which has no such column",
+            "f.csv:2: name: `Racks` is not a good name",
+            "f.csv:2: erase: use metadata",
+            "f.csv:2: max_machines: `x` is neither a number nor none",
+            "f.csv:3: minimum.memory: `64GB` is not a size",
+            "f.csv:3: image: this cell is missing",
+            "f.csv:4: kind: `host` is no kind; there are pool",
+            "f.csv:5: kind: `` is no kind",
+        ]) {
+            assert!(fault.starts_with(want), "{want}: {fault}");
+        }
+        assert_eq!(faults.len(), 8, "{faults:?}");
+        let (_, faults) = mixed("kind,colour\n");
+        assert!(faults[0].contains("pool: name, description, erase, max_machines; network:"), "{faults:?}");
+    }
+
+    #[test]
+    fn every_column_is_a_field_of_its_kind() {
+        for kind in super::Kind::ALL {
+            for title in super::columns(kind) {
+                let (_, faults) = mixed(&format!("kind,{title}\n{},x\n", kind.word()));
+                assert!(faults.iter().all(|fault| !fault.contains("unknown field")), "{title}: {faults:?}");
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! one does not hide those in the others. Of each document the first mistake is told.
 
 use super::{
-    Declared, Fault, Object, Place, Read,
-    object::{ImageDoc, InstanceDoc, Kinded, MachineDoc, ReservationDoc},
+    Fault, Object, Place, Read,
+    object::{ImageDoc, InstanceDoc, Kind, Kinded, MachineDoc, NetworkDoc, PoolDoc, ReservationDoc},
 };
 use serde::de::DeserializeOwned;
 use std::{path::PathBuf, rc::Rc};
@@ -17,7 +17,7 @@ pub(super) fn read(read: &mut Read, file: &Rc<PathBuf>, text: &str) {
         match object(&document) {
             Ok(object) => {
                 let first = document.lines().position(|line| !is_nothing(line)).unwrap_or(0) as u64;
-                read.objects.push(Declared { place: Place { line: place.line + first, ..place }, object });
+                read.push(Place { line: place.line + first, ..place }, object);
             }
             Err(error) => read.faults.push(fault(&place, &error)),
         }
@@ -53,12 +53,13 @@ fn object(text: &str) -> Result<Object, serde_yaml_ng::Error> {
         serde_yaml_ng::from_str(text)
     }
     let Kinded { kind } = of(text)?;
-    Ok(match kind.0.as_str() {
-        "machine" => Object::Machine(Box::new(of::<MachineDoc>(text)?)),
-        "instance" => Object::Instance(Box::new(of::<InstanceDoc>(text)?)),
-        "image" => Object::Image(Box::new(of::<ImageDoc>(text)?)),
-        // There is no other: `Kinded` refused it.
-        _ => Object::Reservation(of::<ReservationDoc>(text)?),
+    Ok(match kind.0 {
+        Kind::Pool => Object::Pool(of::<PoolDoc>(text)?),
+        Kind::Network => Object::Network(Box::new(of::<NetworkDoc>(text)?)),
+        Kind::Reservation => Object::Reservation(of::<ReservationDoc>(text)?),
+        Kind::Image => Object::Image(Box::new(of::<ImageDoc>(text)?)),
+        Kind::Machine => Object::Machine(Box::new(of::<MachineDoc>(text)?)),
+        Kind::Instance => Object::Instance(Box::new(of::<InstanceDoc>(text)?)),
     })
 }
 
@@ -79,7 +80,7 @@ fn fault(place: &Place, error: &serde_yaml_ng::Error) -> Fault {
                 .to_owned()
         }
         why if why.contains("missing field `kind`") => {
-            "the field `kind` is missing; give it machine, instance, image or reservation".to_owned()
+            "the field `kind` is missing; give it pool, network, reservation, image, machine or instance".to_owned()
         }
         why => why.to_owned(),
     };
@@ -164,9 +165,17 @@ format: raw
             ("kind: machine\nname: m1\nbmc_password: hunter2\n", "f.yaml:3: a password does not belong here"),
             ("kind: machine\nname: m1\n\npoool: a\n", "unknown field `poool`, expected one of"),
             ("kind: machine\nname: M1\n", "f.yaml:2: name: `M1` is not a good name"),
-            ("kind: network\nname: lan\n", "f.yaml:1: kind: networks are declared in the service's"),
-            ("kind: pool\nname: a\n", "made by naming it"),
-            ("kind: host\n", "there are machine, instance, image and reservation"),
+            ("kind: subnet\nname: lan\n", "f.yaml:1: kind: `subnet` is no kind; there are pool, network"),
+            ("kind: network\nname: lan\ndhcp: on\n", "f.yaml:3: dhcp: use full, reserved-only, proxy or off"),
+            (
+                "kind: network\nname: lan\nreservations:\n- mac: 52:54\n  address: 10.0.0.1\n",
+                "f.yaml:4: reservations[0].mac: `52:54` is not a MAC address",
+            ),
+            ("kind: network\nname: lan\nsubnet: 10.0.0.0/33\n", "f.yaml:3: subnet: `10.0.0.0/33` is no IPv4"),
+            ("kind: pool\nname: a\nerase: all\n", "f.yaml:3: erase: use metadata"),
+            ("kind: pool\nname: a\nmax_machines: -1\n", "f.yaml:3: max_machines: `-1` is neither a number"),
+            ("kind: pool\nname: a\nowner: me\n", "f.yaml:3: unknown field `owner`, expected one of"),
+            ("kind: host\n", "pool, network, reservation, image, machine and instance"),
             ("name: m1\n", "the field `kind` is missing"),
             ("kind: machine\n", "missing field `name`"),
             ("\n\nkind: [\n", "f.yaml:"),

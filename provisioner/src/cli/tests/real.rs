@@ -367,7 +367,15 @@ fn a_restore_says_what_somebody_has_to_look_at() {
     let (out, err) = (super::Kept::default(), super::Kept::default());
     let mut ui = Ui::new(Box::new(out.clone()), Box::new(err.clone()), Output::Table);
     let config = folder.path().join("billet.toml");
-    let asked = |replace| crate::cli::args::Restore { file: backup.clone(), config: config.clone(), replace };
+    let restore = |replace, dry_run| crate::cli::args::Restore {
+        file: backup.clone(),
+        config: config.clone(),
+        replace,
+        dry: crate::cli::args::DryRun { dry_run },
+    };
+    let asked = |replace| restore(replace, false);
+    crate::cli::restore::restore(&restore(true, true), &mut ui).unwrap();
+    assert!(out.text().contains("is whole and unchanged") && out.text().contains("nothing was done"));
     let refused = crate::cli::restore::restore(&asked(false), &mut ui).unwrap_err();
     assert_eq!(refused.code(), 1);
     let sentence = refused.sentence().unwrap();

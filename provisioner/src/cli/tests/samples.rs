@@ -57,6 +57,7 @@ pub(in crate::cli) fn machine(name: &str) -> Machine {
             },
             job: None,
             instance: None,
+            least_erase: None,
             instance_name: None,
             inventory: None,
             address: None,

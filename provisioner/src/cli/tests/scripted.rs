@@ -456,7 +456,8 @@ async fn why_asks_for_both_kinds() {
 }
 
 /// A network with all that can be wrong on one.
-fn network() -> Network {
+/// A network `lab` that gives addresses to those alone for whom one is reserved.
+pub(super) fn network() -> Network {
     let at = samples::at("2026-11-21T03:30:00Z");
     Network {
         name: "lab".to_owned(),

@@ -117,8 +117,18 @@ async fn a_copy_of_a_log_in_is_one_and_what_cannot_be_kept_ends() {
     let full = at(&"x".repeat(255));
     write_private(full.as_ref(), &copy);
     let lost = run(&full, &login).await;
-    assert!(lost.code != 0 && lost.err.contains("the log-in was ended again"), "{lost:?}");
+    assert!(lost.code != 0 && lost.err.contains("was ended again; the log-in before"), "{lost:?}");
     assert!(ok(run(&file, &["whoami"]).await).contains("ann"), "the one before was not ended");
+
+    // A new password ends them all, and that is what is told.
+    let new = ann.file("new", "lawn-otter-cliff");
+    let change = ["user", "password", "--old-password-file", &right, "--password-file", &new];
+    let lost = run(&full, &change).await;
+    assert!(lost.code != 0 && lost.err.contains("changed all the same"), "{lost:?}");
+    assert!(lost.err.contains("all log-ins before ended") && !lost.err.contains("as it was"), "{lost:?}");
+    assert_eq!(run(&file, &["whoami"]).await.code, 2);
+    let login = ["login", "--user", "ann", "--password-file", &new];
+    assert!(ok(run(&file, &login).await).starts_with("logged in as ann"));
     service.end().await;
 }
 

@@ -273,3 +273,19 @@ async fn top_is_one_picture_without_a_terminal() {
     let json: serde_json::Value = serde_json::from_str(&user.run("top -o json").await.out).unwrap();
     assert_eq!(json["machines"][0]["name"], "m1");
 }
+
+#[tokio::test]
+async fn what_follows_from_machines_is_looked_at_when_one_of_them_changed() {
+    let m1 = numbered(1, MachineState::Deploying);
+    let streams = Streams::new(&[began("a-1") + &told(WATCH_CHANGED, "a-2", &change(&m1, true))]);
+    let fake = Fake::with(streams.router()).await;
+    let pools = |machines: u64| json!({ "items": [{ "name": "racks", "machines": machines, "held": 0, "states": {} }] });
+    let line = "GET /v1/pools";
+    fake.says(line, 200, &pools(1)).says(line, 200, &pools(2)).says(line, 403, &problem(403, "no more"));
+    let ran = User::of(fake.connection()).run("pool list --watch").await;
+    let rows: Vec<_> = ran.out.lines().skip(1).map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(rows, ["1", "2"], "{ran:?}");
+    assert!(ran.code == 2 && ran.err.contains("no more"), "{ran:?}");
+    let (query, _) = streams.asked().into_iter().next().unwrap();
+    assert_eq!(query, "", "machines and instances, all of them");
+}

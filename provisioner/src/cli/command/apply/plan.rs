@@ -3,6 +3,7 @@
 use super::{
     Applied, Outcome, image, instance,
     machine::{self, Wanted},
+    network, pool,
 };
 use crate::cli::{
     command::{Session, authorities, password},
@@ -11,8 +12,8 @@ use crate::cli::{
 };
 use crate::store::bmc_place;
 use provisioner_api::{
-    ImageSpec, InstanceCreate, InstanceState, InstanceUpdate, Machine, MachineCreate, MachineId,
-    MachineUpdate, Reservation, Secret,
+    ImageSpec, InstanceCreate, InstanceId, InstanceState, InstanceUpdate, Machine, MachineCreate, MachineId,
+    MachineUpdate, PoolCreate, PoolUpdate, Reservation, Secret,
 };
 use provisioner_client::{ClientError, MachineFilter};
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,10 @@ use std::collections::{HashMap, HashSet};
 pub(super) enum Step {
     /// It is as it is declared.
     Nothing,
+    /// A pool is given a policy.
+    CreatePool { create: PoolCreate },
+    /// A pool's policy is changed, if it is still what has this `ETag`.
+    ChangePool { name: String, seen: String, update: PoolUpdate },
     /// An address is reserved.
     Reserve { network: String, reservation: Reservation },
     /// An image is sent.
@@ -31,8 +36,8 @@ pub(super) enum Step {
     ChangeMachine { name: String, seen: (MachineId, u64), update: Box<MachineUpdate> },
     /// An instance is asked for.
     CreateInstance { create: Box<InstanceCreate> },
-    /// An instance is changed.
-    ChangeInstance { name: String, update: InstanceUpdate },
+    /// An instance is changed, if it is still the one that was seen, in this version.
+    ChangeInstance { name: String, seen: (InstanceId, u64), update: InstanceUpdate },
 }
 
 /// An object, and what is done for it.
@@ -46,7 +51,18 @@ impl Planned {
         Self { applied: Applied { kind, name: name.to_owned(), outcome, changes }, step }
     }
 
-    fn unchanged(kind: &'static str, name: &str) -> Self {
+    /// Something that is not there yet, with what is declared of it.
+    pub(super) fn created(kind: &'static str, name: &str, fields: Vec<String>, step: Step) -> Self {
+        Self::new(kind, name, Outcome::Created, fields, step)
+    }
+
+    /// Something that is otherwise, with what changes.
+    pub(super) fn changed(kind: &'static str, name: &str, changes: Vec<String>, step: Step) -> Self {
+        Self::new(kind, name, Outcome::Changed, changes, step)
+    }
+
+    /// Something that is as it is declared.
+    pub(super) fn unchanged(kind: &'static str, name: &str) -> Self {
         Self::new(kind, name, Outcome::Unchanged, Vec::new(), Step::Nothing)
     }
 }
@@ -66,7 +82,8 @@ struct Plan<'a, 'b> {
     moved: HashSet<(&'a str, &'a str)>,
 }
 
-/// What is to be done, in the order in which one thing may need another: reservations, images, machines, instances.
+/// What is to be done, in the order in which one thing may need another: pools, networks, reservations, images, machines,
+/// instances.
 ///
 /// # Errors
 /// When the service can't be asked, a file can't be read; or all that is wrong, each with its place.
@@ -85,7 +102,7 @@ pub(super) async fn plan(session: &mut Session<'_>, declared: &[Declared]) -> Re
             Object::Machine(machine) => drop(plan.machines.insert(&machine.name.0)),
             Object::Image(image) => drop(plan.images.insert(&image.name.0)),
             Object::Reservation(one) => drop(plan.moved.insert((&one.network.0, &one.mac.0))),
-            Object::Instance(_) => {}
+            Object::Pool(_) | Object::Network(_) | Object::Instance(_) => {}
         }
     }
     if !plan.machines.is_empty() {
@@ -94,22 +111,24 @@ pub(super) async fn plan(session: &mut Session<'_>, declared: &[Declared]) -> Re
     }
     let mut ordered: Vec<_> = declared.iter().collect();
     ordered.sort_by_key(|declared| match declared.object {
-        Object::Reservation(_) => 0,
-        Object::Image(_) => 1,
-        Object::Machine(_) => 2,
-        Object::Instance(_) => 3,
+        Object::Pool(_) => 0,
+        Object::Network(_) => 1,
+        Object::Reservation(_) => 2,
+        Object::Image(_) => 3,
+        Object::Machine(_) => 4,
+        Object::Instance(_) => 5,
     });
     let mut planned = Vec::new();
     for Declared { place, object } in ordered {
         planned.extend(match object {
             Object::Reservation(one) => plan.reservation(place, one).await?,
-            Object::Image(doc) => match image::plan(plan.session, place, doc).await? {
-                Ok(planned) => Some(planned),
-                Err(fault) => {
-                    plan.faults.push(fault);
-                    None
-                }
-            },
+            Object::Pool(doc) => {
+                plan.judged(pool::plan(plan.session, place, doc).await?.map_err(|one| vec![one]))
+            }
+            Object::Network(doc) => plan.judged(network::plan(plan.session, place, doc).await?),
+            Object::Image(doc) => {
+                plan.judged(image::plan(plan.session, place, doc).await?.map_err(|one| vec![one]))
+            }
             Object::Machine(doc) => plan.machine(place, doc).await?,
             Object::Instance(doc) => plan.instance(place, doc).await?,
         });
@@ -129,6 +148,11 @@ pub(super) fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, CliE
 impl<'a> Plan<'a, '_> {
     fn fault(&mut self, place: &Place, field: &str, why: impl Into<String>) {
         self.faults.push(Fault::new(place, field, why));
+    }
+
+    /// What is to be done; what is wrong is taken down.
+    fn judged(&mut self, planned: Result<Planned, Vec<Fault>>) -> Option<Planned> {
+        planned.map_err(|wrong| self.faults.extend(wrong)).ok()
     }
 
     async fn reservation(
@@ -311,7 +335,8 @@ impl<'a> Plan<'a, '_> {
         if changes.is_empty() {
             return Ok(Some(Planned::unchanged("instance", name)));
         }
-        let step = Step::ChangeInstance { name: name.to_owned(), update };
+        let seen = (before.id, before.version);
+        let step = Step::ChangeInstance { name: name.to_owned(), seen, update };
         Ok(Some(Planned::new("instance", name, Outcome::Changed, changes, step)))
     }
 

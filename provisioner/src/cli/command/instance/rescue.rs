@@ -3,7 +3,10 @@
 use super::{keys, wait_for};
 use crate::cli::{
     args::{Rescue, Unrescue},
-    command::Session,
+    command::{
+        Session,
+        losses::{self, Go},
+    },
     error::CliError,
     wait::Goal,
 };
@@ -12,6 +15,11 @@ use provisioner_api::{Instance, InstanceRescue};
 /// Asks for it, and says how one logs in.
 pub(super) async fn rescue(session: &mut Session<'_>, asked: Rescue) -> Result<(), CliError> {
     let ssh_keys = keys(&asked.ssh_keys)?;
+    let what =
+        |name: &str| format!("the machine of instance {name} would be switched off, and boot into RAM");
+    if losses::of_its_machine(session, (&asked.name, asked.dry), what, losses::CUT).await? == Go::No {
+        return Ok(());
+    }
     let instance = session.client.rescue_instance(&asked.name, &InstanceRescue { ssh_keys }).await?;
     let name = instance.name.as_str();
     if !asked.wait.wait {
@@ -36,6 +44,14 @@ fn how(instance: &Instance) -> String {
 
 /// Ends it.
 pub(super) async fn unrescue(session: &mut Session<'_>, asked: &Unrescue) -> Result<(), CliError> {
+    let what = |name: &str| {
+        format!(
+            "the rescue of instance {name} would end: its machine is switched off, and boots its own system"
+        )
+    };
+    if losses::of_its_machine(session, (&asked.name, asked.dry), what, losses::CUT).await? == Go::No {
+        return Ok(());
+    }
     let instance = session.client.unrescue_instance(&asked.name).await?;
     let name = instance.name.as_str();
     if !asked.wait.wait {
