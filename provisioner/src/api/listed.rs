@@ -59,7 +59,7 @@ mod tests {
     fn it_is_the_list_that_its_type_describes() {
         for (next, resume) in [(None, None), (Some("m7"), Some("1-2"))] {
             let (next, resume) = (next.map(str::to_owned), resume.map(str::to_owned));
-            let items = OneByOne::new(|| std::iter::empty::<Result<u8, String>>());
+            let items = OneByOne::new(std::iter::empty::<Result<u8, String>>);
             let listed = Listed { items, next: next.clone(), resume: resume.clone() };
             let list = MachineList { items: Vec::new(), next, resume };
             assert_eq!(serde_json::to_string(&listed).unwrap(), serde_json::to_string(&list).unwrap());
