@@ -188,7 +188,7 @@ async fn a_tenants_instance_has_no_address_of_another_of_its_pools() {
     let folder = tempfile::tempdir().unwrap();
     let service = service(folder.path()).await;
     service.store.image_insert(&samples::image()).await.unwrap();
-    for (name, pool) in [("one", "a"), ("two", "b")] {
+    for (name, pool) in [("one", "a"), ("second", "b")] {
         let claim = json!({ "name": name, "subnet": "lab", "pool": pool });
         assert_eq!(ask(&service, claim).await.0, 201);
     }
@@ -203,10 +203,10 @@ async fn a_tenants_instance_has_no_address_of_another_of_its_pools() {
         let caller = Caller(Arc::clone(&tenant));
         answered(instances::create(State(Arc::clone(&service)), Extension(caller), Body(body)).await).await
     };
-    let (status, foreign) = create("a", "two").await;
-    let (_, absent) = create("a", "six").await;
+    let (status, foreign) = create("a", "second").await;
+    let (_, absent) = create("a", "absent").await;
     assert_eq!(status, 422, "{foreign}");
-    let same = foreign.to_string().replace("two", "six");
+    let same = foreign.to_string().replace("second", "absent");
     assert_eq!(same, absent.to_string(), "what is another pool's is not there for an instance of this one");
-    assert_eq!((create("a", "one").await.0, create("b", "two").await.0), (201, 201));
+    assert_eq!((create("a", "one").await.0, create("b", "second").await.0), (201, 201));
 }
