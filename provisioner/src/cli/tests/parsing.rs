@@ -256,7 +256,7 @@ fn bad_lines_are_told_what_is_wrong() {
         ("instance create a --image i --machine m --pool p", "cannot be used with"),
         ("instance create a --image i --user u --user-data /f", "cannot be used with"),
         ("instance create a --machine m", "--image"),
-        ("instance delete a --erase secure", "use metadata"),
+        ("instance delete a --erase shred", "use metadata"),
         (&format!("image import /f --name n --format raw --digest {hash}"), "64 hexadecimal digits"),
         ("image import /f --name n --format vmdk", "use raw, qcow2 or iso"),
         ("image import n --kernel /k", "--initrd <INITRD>"),
