@@ -58,7 +58,7 @@ impl Work {
         };
         let evidence = told(found)?;
         let list: Vec<_> = disks.iter().map(named).collect();
-        let text = format!("wiped ({}) and read back: {}", policy.as_str(), list.join(", "));
+        let text = format!("wiped and read back ({}): {}", policy.as_str(), list.join(", "));
         Ok(Outcome::Done { evidence: text, disks: evidence })
     }
 
