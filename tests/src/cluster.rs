@@ -2,6 +2,7 @@
 //! again. The process is this test program once more: its test `serve` (see [`serve`]) is the replica.
 
 use anyhow::{Context, Result, ensure};
+use images::import::ImportProgram;
 use lab::fleet::{Eyes, Wires, free_ports};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TestImage, ask, eventually};
+use crate::{TestImage, ask, eventually, process_site::program};
 
 /// In a replica's environment: its configuration.
 const CONFIG: &str = "BILLET_TEST_REPLICA";
@@ -61,7 +62,9 @@ struct Admin {
 /// When it can't serve.
 pub async fn serve() -> Result<()> {
     let Some(file) = std::env::var_os(CONFIG) else { return Ok(()) };
-    let config = Config::load(Path::new(&file), [])?;
+    let mut config = Config::load(Path::new(&file), [])?;
+    // This program reads no images.
+    config.images.program = ImportProgram::At(program()?);
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(&config.log.filter);
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     provisioner::app::serve(config).await

@@ -222,8 +222,8 @@ impl Work {
     /// before anything is lost, where sectors are not of the usual size.
     fn has_sectors(&self, disks: &[Disk], manifest: &Manifest) -> Result<(), Undone> {
         let Some(disk) = disks.iter().find(|disk| disk.sector_bytes != 512) else { return Ok(()) };
-        match pipeline::image_sector(manifest, self).map_err(pipeline_undone)? {
-            Some(image) if image != disk.sector_bytes => Err(Undone::Refused(format!(
+        match pipeline::image_sectors(manifest, self).map_err(pipeline_undone)?.as_slice() {
+            all @ [image, ..] if !all.contains(&disk.sector_bytes) => Err(Undone::Refused(format!(
                 "the image is made for disks with sectors of {image} bytes, but disk {} has sectors of {}; nothing was written",
                 named(disk),
                 disk.sector_bytes

@@ -76,19 +76,19 @@ pub fn write_image(
     Ok(written)
 }
 
-/// Bytes of a sector of the disks that the image is made for, by where its GPT begins (UEFI 2.10, 5.3.2); none: it has no
-/// GPT, or one that lies elsewhere. Its first chunk is fetched.
+/// Bytes of a sector of the disks that the image is made for, by where its GPT begins (UEFI 2.10, 5.3.2): several for one that
+/// fits several, none where it has no GPT, or one that lies elsewhere. Its first chunk is fetched.
 ///
 /// # Errors
 /// When the chunk does not come, or is not what the manifest says.
-pub fn image_sector(manifest: &Manifest, source: &dyn Source) -> Result<Option<u32>, WriteError> {
+pub fn image_sectors(manifest: &Manifest, source: &dyn Source) -> Result<Vec<u32>, WriteError> {
     manifest.check()?;
-    let Some(chunk) = manifest.chunks.first().and_then(Option::as_ref) else { return Ok(None) };
+    let Some(chunk) = manifest.chunks.first().and_then(Option::as_ref) else { return Ok(Vec::new()) };
     // The span of a chunk is at most chunk_bytes, a u32.
     let mut raw = vec![0; manifest.chunk_span(0).1 as usize];
     unpack(source, 0, chunk, &mut zstd::bulk::Decompressor::default(), &mut raw)?;
     let begins = |sector: &u32| raw.get(*sector as usize..).is_some_and(|rest| rest.starts_with(b"EFI PART"));
-    Ok([512, 4096].into_iter().find(begins))
+    Ok([512, 4096].into_iter().filter(begins).collect())
 }
 
 /// What every chunk's job needs.

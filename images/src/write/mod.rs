@@ -14,7 +14,7 @@ mod wipe;
 pub use check::{chunks_in_place, verify_image};
 pub use crew::Crew;
 pub use error::{SourceError, WriteError};
-pub use image::{Written, image_sector, write_image};
+pub use image::{Written, image_sectors, write_image};
 pub use partition::partitions;
 pub use target::{Phase, Progress, Source, Span, Target};
 pub use wipe::{WipePolicy, Wiped, wipe};

@@ -1,5 +1,6 @@
 //! What is known of the erasure of one disk.
 
+use crate::ErasePolicy;
 use serde::{Deserialize, Serialize};
 
 /// What was done to a disk so that nothing is left on it.
@@ -31,6 +32,26 @@ pub enum EraseMethod {
     AtaSecureErase,
     /// ATA SECURITY ERASE UNIT, enhanced.
     AtaSecureEraseEnhanced,
+}
+
+impl EraseMethod {
+    /// What it is a way of.
+    pub fn policy(self) -> ErasePolicy {
+        match self {
+            Self::Metadata => ErasePolicy::Metadata,
+            Self::Discard => ErasePolicy::Discard,
+            Self::Overwrite => ErasePolicy::Overwrite,
+            Self::NvmeSanitizeBlock
+            | Self::NvmeSanitizeOverwrite
+            | Self::NvmeSanitizeCrypto
+            | Self::NvmeFormat
+            | Self::AtaSanitizeBlock
+            | Self::AtaSanitizeOverwrite
+            | Self::AtaSanitizeCrypto
+            | Self::AtaSecureErase
+            | Self::AtaSecureEraseEnhanced => ErasePolicy::Secure,
+        }
+    }
 }
 
 /// How a disk was wiped, as the agent saw it.

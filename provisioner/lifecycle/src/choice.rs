@@ -13,7 +13,7 @@ use crate::{
     scrap::scrap_command,
     service::is_to_erase,
     shell::shell_word,
-    wipe::skippable,
+    wipe::{least_of_unwiped, serials, skippable},
 };
 use provisioner_api::{Choice, ErasePolicy, JobKind, MachineState};
 
@@ -55,7 +55,7 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
     let wipes = machine.running_job().is_some_and(releases);
     let otherwise = "`billet instance delete {instance} --erase …` wipes it in another way";
     // Where its pool asks for the most, there is no other way.
-    let bound = machine.want.owner.as_ref().is_some_and(|owner| owner.least == Some(ErasePolicy::Secure));
+    let bound = least_asked(machine) == ErasePolicy::Secure;
     let otherwise = (wipes && !bound).then(|| WayOut::other(otherwise.into()));
     let scrap = scrap_command(machine).map(|command| {
         WayOut::other(format!(
@@ -63,6 +63,12 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
         ))
     });
     advice.chain(chosen).chain(skipped).chain(otherwise).chain(scrap).collect()
+}
+
+/// The least that a wiping has to do here, whatever is asked for.
+fn least_asked(machine: &Machine) -> ErasePolicy {
+    let pool = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
+    pool.max(least_of_unwiped(machine, &serials(machine.facts.inventory.as_deref())))
 }
 
 /// What may be chosen about what is held, beside the disks that may be left out (`skippable`): each is admitted, and changes something.

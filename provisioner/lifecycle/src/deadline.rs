@@ -39,6 +39,9 @@ pub struct Limits {
     pub erase_limit: EraseLimit,
 }
 
+/// Bytes that the slowest of disks writes in a second.
+const SLOWEST: u64 = 30_000_000;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -204,7 +207,20 @@ impl Limits {
 
     /// The deadline of a step of this machine.
     pub(crate) fn deadline_of(&self, machine: &Machine, step: StepName) -> Deadline {
-        self.deadline(step, bytes_to_write(machine, step))
+        let bytes = bytes_to_write(machine, step);
+        let deadline = self.deadline(step, bytes);
+        if step == StepName::Erase && wiping(machine).is_ok_and(|(_, policy)| policy == ErasePolicy::Secure) {
+            return self.by_itself(deadline, bytes);
+        }
+        deadline
+    }
+
+    /// The deadline of disks that erase themselves: who takes their power away meanwhile may leave them locked, so a person
+    /// decides.
+    fn by_itself(&self, deadline: Deadline, bytes: u64) -> Deadline {
+        let slowest = SignedDuration::from_secs(i64::try_from(bytes / SLOWEST).unwrap_or(i64::MAX));
+        let hard = deadline.hard.max(self.erase.saturating_add(slowest));
+        Deadline { hard, then: Then::Hold, ..deadline }
     }
 
     /// How long a step may get no further, where its agent tells how far it is.

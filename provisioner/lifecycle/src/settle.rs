@@ -273,6 +273,9 @@ fn wiped(machine: &mut Machine) {
     // All of them, seen or not: one that nobody remembers would count as wiped when it is back.
     let out = skipped(machine);
     let (method, asked) = (wiping(machine).ok().map(|(_, method)| method), asked(machine));
+    // What its pool asks for it is owed in full. What its owner asked for beyond that any disk must be able to make up for.
+    let pool = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
+    let asked = asked.map(|asked| asked.min(ErasePolicy::Overwrite).max(pool));
     let mut wiped = serials(machine.facts.inventory.as_deref());
     wiped.append(&mut machine.state.owed);
     let state = &mut machine.state;

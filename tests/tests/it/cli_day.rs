@@ -15,7 +15,7 @@ kind: instance
 name: Web
 image: debian
 ---
-kind: network
+kind: switch
 name: lan
 ";
 

@@ -19,6 +19,16 @@ pub struct Taskfile {
     pub extended: bool,
 }
 
+impl Taskfile {
+    /// Whether what the registers hold afterwards is the answer.
+    pub(crate) fn wants_registers(&self) -> bool {
+        self.command == SANITIZE
+    }
+}
+
+/// SANITIZE DEVICE.
+const SANITIZE: u8 = 0xb4;
+
 /// What goes with a command: sectors of 512 bytes.
 #[derive(Debug)]
 pub enum Data<'a> {
@@ -102,12 +112,12 @@ pub(super) fn sanitize(how: Sanitize) -> Taskfile {
         Sanitize::Block => (0x12, 0, 0x426b_4572),
         Sanitize::Overwrite => (0x14, 1, 0x4f57_0000_0000),
     };
-    Taskfile { command: 0xb4, feature, count, lba, extended: true }
+    Taskfile { command: SANITIZE, feature, count, lba, extended: true }
 }
 
 /// SANITIZE STATUS EXT.
 pub(super) fn sanitize_status() -> Taskfile {
-    Taskfile { command: 0xb4, extended: true, ..Taskfile::default() }
+    Taskfile { command: SANITIZE, extended: true, ..Taskfile::default() }
 }
 
 /// How a sanitize goes.
@@ -159,8 +169,11 @@ pub(super) struct Security {
     pub(super) frozen: bool,
     /// There is an enhanced erasure.
     pub(super) enhanced: bool,
-    /// How long the erasure takes as the device reckons, the better one if there are two; zero: it doesn't say.
-    pub(super) estimate: Duration,
+    /// How long the erasure takes as the device reckons, the better one if there are two; none: it doesn't say, or only
+    /// that it is longer than it can say.
+    pub(super) estimate: Option<Duration>,
+    /// No more passwords are taken until the next power-on.
+    pub(super) expired: bool,
 }
 
 impl Device {
@@ -175,6 +188,7 @@ impl Device {
             enabled: bit(128, 1),
             locked: bit(128, 2),
             frozen: bit(128, 3),
+            expired: bit(128, 4),
             enhanced,
             estimate: estimate(word(if enhanced { 90 } else { 89 })),
         });
@@ -189,9 +203,9 @@ impl Device {
 }
 
 /// Words 89 and 90: pairs of minutes, in 8 bits, or in 15 if bit 15 is set.
-fn estimate(word: u16) -> Duration {
-    let pairs = if word & 0x8000 != 0 { word & 0x7fff } else { word & 0xff };
-    Duration::from_secs(u64::from(pairs) * 2 * 60)
+fn estimate(word: u16) -> Option<Duration> {
+    let (pairs, most) = if word & 0x8000 != 0 { (word & 0x7fff, 0x7fff) } else { (word & 0xff, 0xff) };
+    (pairs > 0 && pairs < most).then(|| Duration::from_secs(u64::from(pairs) * 2 * 60))
 }
 
 /// ATA PASS-THROUGH (16), SAT-4 12.2.3. Of a command without data the registers are asked for.
@@ -199,7 +213,8 @@ pub(crate) fn pass_through(file: &Taskfile, data: &Data<'_>) -> [u8; 16] {
     let extended = u8::from(file.extended);
     // Protocol, and: registers wanted; from the device; blocks, as many as COUNT says.
     let (protocol, flags) = match data {
-        Data::None => (3, 0x20),
+        Data::None if file.wants_registers() => (3, 0x20),
+        Data::None => (3, 0),
         Data::In(_) => (4, 0x0e),
         Data::Out(_) => (5, 0x06),
     };
@@ -292,9 +307,9 @@ mod tests {
         // IDENTIFY DEVICE as smartctl sends it.
         let identify = pass_through(&identify(), &Data::In(&mut [0; 512]));
         assert_eq!(hex::encode(identify), "85080e0000000100000000000000ec00");
-        // hdparm --security-erase: PREPARE and UNIT (its own has the flag for registers in both).
+        // hdparm --security-erase: PREPARE and UNIT (its own asks for registers in both).
         let prepare = pass_through(&security(ERASE_PREPARE), &Data::None);
-        assert_eq!(hex::encode(prepare), "8506200000000000000000000000f300");
+        assert_eq!(hex::encode(prepare), "8506000000000000000000000000f300");
         let unit = pass_through(&security(ERASE_UNIT), &Data::Out(&password(false)));
         assert_eq!(hex::encode(unit), "850a060000000100000000000000f400");
         // hdparm --sanitize-block-erase: `BkEr`; --sanitize-crypto-scramble: `Cryp`; the overwrite: `OW`.

@@ -34,6 +34,11 @@ struct Traits {
     foreign: bool,
 }
 
+/// What is on a drive at first.
+fn first() -> Vec<u8> {
+    (0..8 * MIB).map(|at| (at / 3) as u8 ^ (at >> 13) as u8).collect()
+}
+
 /// A drive.
 struct SimDrive {
     disk: FakeDisk,
@@ -55,8 +60,7 @@ struct State {
 impl SimDrive {
     fn new(traits: Traits) -> Self {
         let disk = FakeDisk::in_memory("sda", "S", 8 * MIB);
-        let content: Vec<u8> = (0..8 * MIB).map(|at| (at / 3) as u8 ^ (at >> 13) as u8).collect();
-        disk.write_at(&content, 0).unwrap();
+        disk.write_at(&first(), 0).unwrap();
         let state = State { security: traits.security, ..State::default() };
         Self { disk, traits, state: Mutex::new(state) }
     }
@@ -81,10 +85,25 @@ impl SimDrive {
         None
     }
 
+    /// Neither locked nor with a sanitize that runs or failed.
+    fn is_open(&self) -> io::Result<()> {
+        let state = self.state.lock().unwrap();
+        let shut = state.left.is_some() || state.failed || state.security & 4 != 0;
+        if shut { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
+    }
+
+    fn reads_as_at_first(&self) -> bool {
+        let mut found = vec![0; 8 * MIB as usize];
+        self.disk.read_at(&mut found, 0).unwrap();
+        found == first()
+    }
+
     fn erase(&self) {
         if !self.traits.lies && !self.traits.fails {
-            // Noise, as a new key leaves it.
-            let noise: Vec<u8> = (0..8 * MIB).map(|at| (at * 7 + 3) as u8 ^ (at >> 9) as u8).collect();
+            // Noise, as a new key leaves it: another one each time.
+            let key = self.log().len();
+            let noise: Vec<u8> =
+                (0..8 * MIB).map(|at| (at * 7 + 3) as u8 ^ (at >> 9) as u8 ^ key as u8).collect();
             self.disk.write_at(&noise, 0).unwrap();
         }
     }
@@ -217,9 +236,11 @@ impl Target for SimDrive {
         self.disk.size()
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.is_open()?;
         self.disk.write_at(bytes, offset)
     }
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.is_open()?;
         self.disk.read_at(bytes, offset)
     }
     fn discard(&self, _: u64, _: u64) -> io::Result<bool> {
@@ -240,6 +261,12 @@ impl OpenDisk for SimDrive {
     fn interface(&self) -> Option<Interface<'_>> {
         Some(if self.traits.ata { Interface::Ata(self) } else { Interface::Nvme(self) })
     }
+}
+
+/// What [`Erasure::run`] does but for the looks.
+fn erase(interface: &Interface<'_>, watch: &mut Watch<'_>) -> Result<Erased, NotDone> {
+    let plan = plan(interface, watch)?;
+    carry_out(&plan, interface, 8 * MIB, watch)
 }
 
 fn run(drive: &SimDrive) -> Result<Erased, NotDone> {
@@ -323,6 +350,8 @@ fn who_can_not_or_must_not_is_refused_and_touched_by_nothing() {
         let error = run(&drive).unwrap_err();
         assert!(matches!(&error, NotDone::Unable(text) if text.contains(why)), "{traits:?}: {error}");
         assert!(drive.log().iter().all(|command| command == "f2"), "{:?}", drive.log());
+        let error = whole(&drive, ErasePolicy::Secure).unwrap_err();
+        assert!(error.is_final() && drive.reads_as_at_first(), "{error}");
     }
 }
 
@@ -332,13 +361,18 @@ fn what_a_loss_of_power_left_is_taken_up() {
     for traits in [Traits { sanitize: 0b10, ..nvme() }, Traits { sanitize: BLOCK, ..sata() }] {
         let drive = SimDrive::new(traits);
         drive.begin("earlier");
-        run(&drive).unwrap();
+        whole(&drive, ErasePolicy::Secure).unwrap();
         assert_eq!(drive.log().len(), 2, "{:?}", drive.log());
     }
+    // One that failed takes nothing but another one.
+    let drive = SimDrive::new(Traits { sanitize: 0b10, ..nvme() });
+    drive.state.lock().unwrap().failed = true;
+    whole(&drive, ErasePolicy::Secure).unwrap();
+    assert_eq!(drive.log(), ["sanitize 0x2", "sanitize 0x2"]);
     // A disk that its own password locked.
     let drive = SimDrive::new(Traits { security: 0x27, ..sata() });
-    run(&drive).unwrap();
-    assert_eq!(drive.log(), ["f2", "f3", "f4"]);
+    whole(&drive, ErasePolicy::Secure).unwrap();
+    assert_eq!(drive.log(), ["f2", "f6", "f1", "f3", "f4"]);
 }
 
 #[test]
@@ -379,8 +413,15 @@ fn whole(drive: &SimDrive, policy: ErasePolicy) -> Result<provisioner_api::agent
         sector_bytes: 512,
     };
     let cancel = AtomicBool::new(false);
-    let erasure =
-        Erasure { disk: &disk, target: drive, policy, crew: Crew::default(), seed: [9; 32], cancel: &cancel };
+    let erasure = Erasure {
+        disk: &disk,
+        target: drive,
+        policy,
+        crew: Crew::default(),
+        seed: [9; 32],
+        cancel: &cancel,
+        stands: &|| true,
+    };
     erasure.run(&mut |_| ())
 }
 

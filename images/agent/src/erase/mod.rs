@@ -19,7 +19,11 @@ use device::{NotDone, Watch};
 use images::write::{self as pipeline, Crew, Phase, Target, WipePolicy, WriteError};
 use provisioner_api::{Disk, EraseMethod, ErasePolicy, ErasureRecord, ErasureSamples, agent::DiskEvidence};
 use sample::NotErased;
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// One disk to wipe.
@@ -31,6 +35,8 @@ pub(crate) struct Erasure<'a> {
     /// New for each disk and each time.
     pub(crate) seed: [u8; 32],
     pub(crate) cancel: &'a AtomicBool,
+    /// Asked right before what can't be stopped any more: whether the order still stands.
+    pub(crate) stands: &'a dyn Fn() -> bool,
 }
 
 /// Why a disk was not wiped.
@@ -45,6 +51,9 @@ pub(crate) enum EraseError {
     /// What was found afterwards.
     #[error(transparent)]
     Compared(#[from] NotErased),
+    /// The order does not stand any more.
+    #[error("stopped on request")]
+    Gone,
 }
 
 impl EraseError {
@@ -55,6 +64,7 @@ impl EraseError {
             Self::Device(error) => matches!(error, NotDone::Unable(_)),
             // A disk that says that it erased itself and did not is not to be asked again.
             Self::Compared(error) => matches!(error, NotErased::Survived { .. }),
+            Self::Gone => false,
         }
     }
 }
@@ -105,21 +115,46 @@ impl Erasure<'_> {
         Ok((method, None, None, wiped))
     }
 
-    fn by_itself(&self, told: &mut dyn FnMut(u64)) -> Result<Deed, EraseError> {
+    /// Asks the disk whether it can do what is asked for. Nothing on it is lost.
+    pub(crate) fn can(&self) -> Result<(), EraseError> {
+        if self.policy == ErasePolicy::Secure {
+            self.plan(&mut |_| ())?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, told: &mut dyn FnMut(u64)) -> Result<(Interface<'_>, device::Plan), EraseError> {
         let interface = self.target.interface().ok_or_else(device::no_interface)?;
+        let plan = device::plan(&interface, &mut self.watch(told))?;
+        Ok((interface, plan))
+    }
+
+    fn watch<'b>(&'b self, told: &'b mut dyn FnMut(u64)) -> Watch<'b> {
+        Watch { cancel: self.cancel, pause: &|time: Duration| std::thread::sleep(time), told }
+    }
+
+    fn by_itself(&self, told: &mut dyn FnMut(u64)) -> Result<Deed, EraseError> {
         let size = self.disk.size_bytes.saturating_mul(2);
         let all = device::WHOLE + 2 * LOOKS;
         let mut at = |parts: u64| told(share(size, parts, all));
+        let (interface, plan) = self.plan(&mut |_| at(0))?;
         let least = self.policy.least_verified(self.target.size());
-        let before = sample::before(self.target, self.seed, least, &mut |part| at(part * LOOKS / 256))?;
-        let mut watch = Watch {
-            cancel: self.cancel,
-            pause: &|time: Duration| std::thread::sleep(time),
-            told: &mut |parts| at(LOOKS + parts),
+        let stopped = || self.cancel.load(Relaxed);
+        let mut look = |from: u64, part: u64| {
+            at(from + part * LOOKS / 256);
+            if stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let erased = device::erase(&interface, &mut watch)?;
-        let found =
-            before.compare(self.target, &mut |part| at(LOOKS + device::WHOLE + part * LOOKS / 256))?;
+        let before = sample::before(self.target, self.seed, least, &mut |part| look(0, part))?;
+        // The looks may have taken minutes, and from here on nobody can stop it.
+        if !(self.stands)() {
+            return Err(EraseError::Gone);
+        }
+        let mut tell = |parts: u64| {
+            // Whether it is to end is looked at by whoever waits.
+            let _ = look(LOOKS + parts, 0);
+        };
+        let erased = device::carry_out(&plan, &interface, self.target.size(), &mut self.watch(&mut tell))?;
+        let found = before.compare(self.target, &mut |part| look(LOOKS + device::WHOLE, part))?;
         let samples = ErasureSamples {
             seed: hex::encode(self.seed),
             markers: found.markers,

@@ -109,6 +109,8 @@ pub(super) struct Controller {
     pub(super) format: bool,
     /// How many namespaces there can be.
     pub(super) namespaces: u32,
+    /// Other controllers may have namespaces in the same subsystem.
+    pub(super) shares: bool,
     /// Namespaces can be made and attached, so that there may be some that this controller doesn't show.
     pub(super) manages: bool,
     /// The sanitize operations, best first.
@@ -125,6 +127,8 @@ impl Controller {
             firmware: String::from_utf8_lossy(&page[64..72]).replace('\0', " ").trim().to_owned(),
             format: oacs & 1 << 1 != 0,
             manages: oacs & 1 << 3 != 0,
+            // CMIC at 76: bit 1, several controllers; bit 2, a virtual function.
+            shares: page[76] & 0b110 != 0,
             namespaces: u32::from_le_bytes([page[516], page[517], page[518], page[519]]),
             sanitize: can
                 .into_iter()

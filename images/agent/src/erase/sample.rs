@@ -6,7 +6,7 @@
 
 use images::write::Target;
 use sha2::{Digest, Sha256};
-use std::io;
+use std::{io, ops::ControlFlow};
 
 /// Bytes of a marker.
 pub(super) const MARKER: u64 = 4096;
@@ -29,8 +29,21 @@ pub(super) struct Before {
 struct Place {
     start: u64,
     bytes: u64,
-    /// SHA-256 of what was there; none: all its bytes were equal, as they may be again.
-    held: Option<[u8; 32]>,
+    /// The first bytes of the SHA-256 of each of its blocks; zero: all bytes of the block were equal, as they may be again.
+    blocks: Vec<u64>,
+}
+
+/// The first bytes of the SHA-256 of each block of a marker's size; zero where all its bytes are equal.
+fn blocks(content: &[u8]) -> Vec<u64> {
+    let one = |block: &[u8]| {
+        if block.iter().all(|byte| *byte == block[0]) {
+            return 0;
+        }
+        let hash: [u8; 32] = Sha256::digest(block).into();
+        // One of 2^64 blocks is taken for one without content.
+        u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
+    };
+    content.chunks(MARKER as usize).map(one).collect()
 }
 
 /// What was found afterwards.
@@ -60,30 +73,24 @@ pub(crate) enum NotErased {
         #[source]
         source: io::Error,
     },
+    /// The order was taken back.
+    #[error("stopped on request")]
+    Cancelled,
     /// Something is still there.
     #[error("the disk said that it erased itself, but what was at byte {start} is still there ({what})")]
     Survived { start: u64, what: &'static str },
 }
 
-/// Looks at places and writes markers: `least` bytes of the disk are looked at, or all of it. `seed` must be new each time.
-/// `told` is called with the share that is done, of 256.
+/// Writes markers and looks at places: `least` bytes of the disk are looked at, or all of it. `seed` must be new each time.
+/// `told` is called with the share that is done, of 256; nothing more is done once it says so.
 pub(super) fn before(
     disk: &dyn Target,
     seed: [u8; 32],
     least: u64,
-    told: &mut dyn FnMut(u64),
+    told: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Before, NotErased> {
     let size = disk.size();
-    let mut places = Vec::new();
-    let spans = spread(size, PLACE, least.div_ceil(PLACE), &seed);
-    for (index, start) in spans.iter().copied().enumerate() {
-        let bytes = PLACE.min(size - start);
-        let content = read(disk, start, bytes)?;
-        let uniform = content.windows(2).all(|pair| pair[0] == pair[1]);
-        let held = (!uniform).then(|| Sha256::digest(&content).into());
-        places.push(Place { start, bytes, held });
-        told(256 * (index as u64 + 1) / spans.len() as u64);
-    }
+    go_on(told(0))?;
     let markers = spread(size, MARKER, MARKERS, &seed);
     for start in &markers {
         let (start, bytes) = (*start, MARKER.min(size - *start));
@@ -92,7 +99,18 @@ pub(super) fn before(
         disk.write_at(&marker, start).map_err(failed("write", start, bytes))?;
     }
     disk.flush().map_err(failed("flush", 0, size))?;
+    let mut places = Vec::new();
+    let spans = spread(size, PLACE, least.div_ceil(PLACE), &seed);
+    for (index, start) in spans.iter().copied().enumerate() {
+        let bytes = PLACE.min(size - start);
+        places.push(Place { start, bytes, blocks: blocks(&read(disk, start, bytes)?) });
+        go_on(told(256 * (index as u64 + 1) / spans.len() as u64))?;
+    }
     Ok(Before { seed, markers, places })
+}
+
+fn go_on(flow: ControlFlow<()>) -> Result<(), NotErased> {
+    if flow.is_break() { Err(NotErased::Cancelled) } else { Ok(()) }
 }
 
 impl Before {
@@ -100,7 +118,7 @@ impl Before {
     pub(super) fn compare(
         &self,
         disk: &dyn Target,
-        told: &mut dyn FnMut(u64),
+        told: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Compared, NotErased> {
         let mut found = Compared::default();
         for start in &self.markers {
@@ -115,14 +133,16 @@ impl Before {
         }
         for (index, place) in self.places.iter().enumerate() {
             let content = read(disk, place.start, place.bytes)?;
-            if place.held.is_some_and(|held| held == *Sha256::digest(&content)) {
-                return Err(NotErased::Survived { start: place.start, what: "a sample of its content" });
+            let mut same = place.blocks.iter().zip(blocks(&content)).enumerate();
+            if let Some((number, _)) = same.find(|(_, (was, is))| **was != 0 && *was == is) {
+                let start = place.start + number as u64 * MARKER;
+                return Err(NotErased::Survived { start, what: "a sample of its content" });
             }
             found.bytes += place.bytes;
             found.places += 1;
-            found.held += u64::from(place.held.is_some());
+            found.held += u64::from(place.blocks.iter().any(|block| *block != 0));
             found.zero += u64::from(content.iter().all(|byte| *byte == 0));
-            told(256 * (index as u64 + 1) / self.places.len() as u64);
+            go_on(told(256 * (index as u64 + 1) / self.places.len() as u64))?;
         }
         Ok(found)
     }
@@ -196,11 +216,11 @@ mod tests {
     #[test]
     fn an_erased_disk_passes_and_an_untouched_one_does_not() {
         let disk = written(9 * MIB + 512);
-        let before = before(&disk, [1; 32], 4 * MIB, &mut |_| ()).unwrap();
-        let untouched = before.compare(&disk, &mut |_| ()).unwrap_err();
+        let before = before(&disk, [1; 32], 4 * MIB, &mut |_| ControlFlow::Continue(())).unwrap();
+        let untouched = before.compare(&disk, &mut |_| ControlFlow::Continue(())).unwrap_err();
         assert!(matches!(untouched, NotErased::Survived { .. }), "{untouched}");
         disk.zero(0, disk.size()).unwrap();
-        let found = before.compare(&disk, &mut |_| ()).unwrap();
+        let found = before.compare(&disk, &mut |_| ControlFlow::Continue(())).unwrap();
         assert_eq!((found.places, found.held, found.zero), (4, 4, 4));
         assert_eq!(found.bytes, 4 * MIB + MARKERS * MARKER);
     }
@@ -208,33 +228,37 @@ mod tests {
     #[test]
     fn one_marker_or_one_sample_that_survived_is_found() {
         let disk = written(9 * MIB);
-        let before = before(&disk, [2; 32], 9 * MIB, &mut |_| ()).unwrap();
+        let before = before(&disk, [2; 32], 9 * MIB, &mut |_| ControlFlow::Continue(())).unwrap();
         let (marker, place) = (before.markers[7], before.places[3].start);
         let mut kept = vec![0; MARKER as usize];
         disk.read_at(&mut kept, marker).unwrap();
         disk.zero(0, disk.size()).unwrap();
         disk.write_at(&kept, marker).unwrap();
         assert!(
-            matches!(before.compare(&disk, &mut |_| ()), Err(NotErased::Survived { start, .. }) if start == marker)
+            matches!(before.compare(&disk, &mut |_| ControlFlow::Continue(())), Err(NotErased::Survived { start, .. }) if start == marker)
         );
         let disk = written(9 * MIB);
-        let before = super::before(&disk, [2; 32], 9 * MIB, &mut |_| ()).unwrap();
+        let before = super::before(&disk, [2; 32], 9 * MIB, &mut |_| ControlFlow::Continue(())).unwrap();
         // The markers are gone, but a place holds what it held before they were written.
         let held: Vec<u8> = (place..place + PLACE).map(|at| (at / 3) as u8 ^ (at >> 13) as u8).collect();
         disk.zero(0, disk.size()).unwrap();
         disk.write_at(&held, place).unwrap();
         assert!(
-            matches!(before.compare(&disk, &mut |_| ()), Err(NotErased::Survived { start, .. }) if start == place)
+            matches!(before.compare(&disk, &mut |_| ControlFlow::Continue(())), Err(NotErased::Survived { start, .. }) if (place..place + PLACE).contains(&start))
         );
     }
 
     #[test]
     fn an_empty_disk_may_be_as_empty_as_before() {
         let disk = FakeDisk::in_memory("sda", "S", 3 * MIB);
-        let before = before(&disk, [3; 32], MIB, &mut |_| ()).unwrap();
+        let before = before(&disk, [3; 32], MIB, &mut |_| ControlFlow::Continue(())).unwrap();
         disk.zero(0, disk.size()).unwrap();
-        let found = before.compare(&disk, &mut |_| ()).unwrap();
-        assert_eq!((found.held, found.zero, found.places), (0, 2, 2), "both ends at least");
+        let found = before.compare(&disk, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(
+            (found.held, found.zero, found.places),
+            (2, 2, 2),
+            "both ends at least, with a marker each"
+        );
     }
 
     proptest! {

@@ -140,5 +140,5 @@ pub(super) fn ata(
     // returns.
     unsafe { raw::scsi(device.as_raw_fd(), &raw mut request) }?;
     let written = usize::from(request.sense_written).min(sense.len());
-    erase::ended(request.status, request.host, request.driver, &sense[..written], matches!(data, Data::None))
+    erase::ended(request.status, request.host, request.driver, &sense[..written], file.wants_registers())
 }

@@ -4,6 +4,7 @@
 
 use super::{Deed, Disks, Undone, Work, failed, named, whole};
 use crate::{
+    OpenDisk,
     erase::{EraseError, Erasure},
     random,
 };
@@ -46,6 +47,15 @@ impl Work {
             halt: AtomicBool::new(false),
         };
         self.gauge.set(0, wave.all);
+        // Before the first is erased for good, each is asked whether it can.
+        if policy == ErasePolicy::Secure {
+            self.still_stands()?;
+            for disk in &disks {
+                let target = self.host.open(disk).map_err(failed)?;
+                let asked = self.erasure(&wave, disk, &*target, &|| true)?;
+                asked.can().map_err(|error| not_erased(disk, &error))?;
+            }
+        }
         let at_once = self.host.crew().disks().min(disks.len());
         let found = if at_once == 1 {
             self.wipe_some(&wave)
@@ -82,28 +92,46 @@ impl Work {
         {
             // Another's panic left nothing half here.
             let mut begun = wave.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            if wave.halt.load(Relaxed) {
+                return Err(Undone::Failed(STOPPED.into()));
+            }
             if !*begun {
-                self.still_stands()?;
+                self.still_stands().inspect_err(|_| wave.halt.store(true, Relaxed))?;
                 *begun = true;
             }
         }
-        let erasure = Erasure {
-            disk,
-            target: &*target,
-            policy: wave.policy,
-            crew: self.host.crew(),
-            seed: random::bytes().map_err(failed)?,
-            cancel: &wave.halt,
+        let gone = Mutex::new(None);
+        let stands = || match self.still_stands() {
+            Ok(()) => true,
+            Err(undone) => {
+                *gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(undone);
+                false
+            }
         };
+        let erasure = self.erasure(wave, disk, &*target, &stands)?;
         let mut told = |done| {
             wave.done[number].store(done, Relaxed);
             self.gauge.set(wave.done.iter().map(|done| done.load(Relaxed)).sum(), wave.all);
             wave.halt.fetch_or(self.stop.flag.load(Relaxed), Relaxed);
         };
-        let evidence = erasure.run(&mut told).map_err(|error| not_erased(disk, &error))?;
+        let evidence = erasure.run(&mut told).map_err(|error| {
+            let gone = gone.lock().unwrap_or_else(PoisonError::into_inner).take();
+            gone.unwrap_or_else(|| not_erased(disk, &error))
+        })?;
         wave.done[number].store(disk.size_bytes * 2, Relaxed);
         self.reread(disk, &*target);
         Ok(evidence)
+    }
+
+    fn erasure<'a>(
+        &self,
+        wave: &'a Wave<'_>,
+        disk: &'a Disk,
+        target: &'a dyn OpenDisk,
+        stands: &'a dyn Fn() -> bool,
+    ) -> Result<Erasure<'a>, Undone> {
+        let (crew, seed) = (self.host.crew(), random::bytes().map_err(failed)?);
+        Ok(Erasure { disk, target, policy: wave.policy, crew, seed, cancel: &wave.halt, stands })
     }
 }
 

@@ -352,7 +352,7 @@ fn supervised(
     if now >= silence {
         let seconds = may_be_silent.as_secs();
         let why = format!("the agent was not heard for {seconds} s during {}", step.name);
-        return overdue(job, limits, Then::Restart, why);
+        return overdue(job, limits, at_most_held(then), why);
     }
     if now >= time.until {
         let why = format!("{} took longer than {} minutes", step.name, hard.as_mins());
@@ -364,12 +364,17 @@ fn supervised(
     if now >= stall {
         let at = percent(report).map(|percent| format!(", at {percent} %")).unwrap_or_default();
         let why = format!("{} made no progress for {} minutes{at}", step.name, may_stall.as_mins());
-        return overdue(job, limits, Then::Restart, why);
+        return overdue(job, limits, at_most_held(then), why);
     }
     let why = order_waits(step.name, report);
     let first = silence.min(time.until).min(stall);
-    let then = if first == time.until { then } else { Then::Restart };
+    let then = if first == time.until { then } else { at_most_held(then) };
     Decision::Wait(Patience { until: Some(first), then, ..patience(step, &why, time) })
+}
+
+/// What is done when an agent is silent or gets no further: its machine is started anew, but where that must not be.
+fn at_most_held(then: Then) -> Then {
+    if then == Then::Hold { then } else { Then::Restart }
 }
 
 /// How far the agent says that it is.
@@ -422,8 +427,27 @@ fn unproven(machine: &Machine, serial: &str, policy: ErasePolicy, proof: &[DiskE
         Some(verified) if verified < least => {
             Some(format!("read back only {verified} of at least {least} bytes of disk `{serial}`"))
         }
+        Some(_) if !recorded(proof, serial, policy, size) => {
+            Some(format!("does not say how it did that to disk `{serial}`, or says what does not fit"))
+        }
         Some(_) => None,
     }
+}
+
+/// Whether the agent tells what it did, where agents always told that, and that is what was asked for.
+fn recorded(proof: &[DiskEvidence], serial: &str, policy: ErasePolicy, size: u64) -> bool {
+    let told = proof.iter().filter(|disk| disk.serial == serial && disk.policy == policy);
+    let mut records = told.map(|disk| disk.record.as_ref());
+    records.any(|record| match (policy, record) {
+        (ErasePolicy::Metadata | ErasePolicy::Overwrite, None) => true,
+        (_, None) => false,
+        (_, Some(record)) => {
+            let marked = record.samples.as_ref().map_or(0, |samples| samples.markers);
+            record.method.policy() == policy
+                && record.size_bytes == size
+                && (policy != ErasePolicy::Secure || marked >= (size / 4096).min(64))
+        }
+    })
 }
 
 /// What the table of deadlines says is done when a time is over.
