@@ -1,16 +1,13 @@
 //! Reading and switching the power, and the buttons.
 //!
 //! One reading is no proof: some BMCs say for seconds what was, and some say "off" for a moment in a reset. Where it
-//! matters, two readings in a row must agree: of what was told a moment ago and is to stay so, one more is the second.
+//! matters, two readings in a row must agree.
 
 use super::Ipmi;
 use crate::driver::{BmcError, Button, PowerState};
 use bmc_proto::ipmi::Answer;
 use bmc_proto::ipmi::command::{ChassisControl, ChassisStatus, GetChassisStatus};
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 /// For error messages.
@@ -20,29 +17,17 @@ pub(super) const SWITCHING: &str = "switching the power";
 /// For error messages.
 pub(super) const PRESSING: &str = "pressing a button";
 
-/// How long ago a state may have been told to count as the first of two readings: whoever rests is asked each minute.
-const LATELY: Duration = Duration::from_secs(90);
-
-/// The last power state that was told, and when.
+/// The last power state that was told.
 #[derive(Default)]
-pub(super) struct Known(Mutex<Option<(PowerState, Instant)>>);
+pub(super) struct Known(Mutex<Option<PowerState>>);
 
 impl Known {
     fn get(&self) -> Option<PowerState> {
-        self.last().map(|(state, _)| state)
-    }
-
-    /// The state, if it was told a moment ago.
-    fn lately(&self, now: Instant) -> Option<PowerState> {
-        self.last().filter(|(_, told)| now.duration_since(*told) < LATELY).map(|(state, _)| state)
-    }
-
-    fn last(&self) -> Option<(PowerState, Instant)> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, state: PowerState, now: Instant) -> PowerState {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, now));
+    fn set(&self, state: PowerState) -> PowerState {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
         state
     }
 }
@@ -54,7 +39,7 @@ impl Ipmi {
         if self.known.get().is_some_and(|known| known != seen) && self.observe_again().await? != seen {
             seen = self.observe_again().await?;
         }
-        Ok(self.known.set(seen, Instant::now()))
+        Ok(self.known.set(seen))
     }
 
     async fn observe(&self) -> Result<PowerState, BmcError> {
@@ -70,28 +55,15 @@ impl Ipmi {
     async fn is_surely(&self, target: PowerState) -> Result<bool, BmcError> {
         let sure = self.observe().await? == target && self.observe_again().await? == target;
         if sure {
-            self.known.set(target, Instant::now());
+            self.known.set(target);
         }
         Ok(sure)
-    }
-
-    /// Whether it is so before anybody commands it: then a state that was told a moment ago was read before, and one more
-    /// reading makes two.
-    async fn is_already(&self, target: PowerState) -> Result<bool, BmcError> {
-        if self.known.lately(Instant::now()) != Some(target) {
-            return self.is_surely(target).await;
-        }
-        let still = self.observe().await? == target;
-        if still {
-            self.known.set(target, Instant::now());
-        }
-        Ok(still)
     }
 
     /// Reads, commands, and reads until it is so. The command is given again after a while: some BMCs lose "on" when
     /// it comes shortly after "off".
     pub(super) async fn switch_power(&self, target: PowerState) -> Result<(), BmcError> {
-        if self.is_already(target).await? {
+        if self.is_surely(target).await? {
             return Ok(());
         }
         let give_up = Instant::now() + self.timing.power;
@@ -166,20 +138,4 @@ impl Ipmi {
 
 fn state_of(status: &ChassisStatus) -> PowerState {
     if status.power_on { PowerState::On } else { PowerState::Off }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_told_long_ago_is_no_first_reading() {
-        let (known, told) = (Known::default(), Instant::now());
-        assert_eq!(known.lately(told), None);
-        known.set(PowerState::Off, told);
-        for (later, lately) in [(0, Some(PowerState::Off)), (89, Some(PowerState::Off)), (90, None)] {
-            assert_eq!(known.lately(told + Duration::from_secs(later)), lately, "{later} s");
-        }
-        assert_eq!(known.get(), Some(PowerState::Off));
-    }
 }

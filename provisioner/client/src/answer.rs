@@ -35,7 +35,7 @@ pub(crate) async fn send(mut request: RequestBuilder) -> Result<Response, Client
             Err(refused) => refused,
         };
         match (refused.after, again) {
-            (Some(wait), Some(again)) if waited + wait <= PATIENCE => {
+            (Some(wait), Some(again)) if waited.checked_add(wait).is_some_and(|all| all <= PATIENCE) => {
                 waited += wait;
                 tokio::time::sleep(wait).await;
                 request = again;

@@ -25,27 +25,6 @@ async fn an_old_reading_is_no_success() {
 }
 
 #[tokio::test]
-async fn what_was_told_a_moment_ago_and_is_to_stay_is_read_once() {
-    let chassis = Arc::new(MemoryChassis::new());
-    let rig = Rig::with(chassis.clone()).await;
-    let bmc = driver(rig.port, Cipher::Suite17);
-    bmc.set_power(PowerState::On).await.unwrap();
-    // Two old readings: had it taken both, the next one would show the change.
-    chassis.set_power(false).await.unwrap();
-    rig.control.lie_about_power(true, Stale::Readings(2));
-    bmc.set_power(PowerState::On).await.unwrap();
-    assert_eq!(bmc.power().await.unwrap(), PowerState::On);
-    assert_eq!(bmc.power().await.unwrap(), PowerState::Off);
-    // What it is not is not believed because it was told: it is commanded.
-    bmc.set_power(PowerState::On).await.unwrap();
-    assert!(chassis.power().await.unwrap());
-    chassis.set_power(false).await.unwrap();
-    bmc.set_power(PowerState::On).await.unwrap();
-    assert!(chassis.power().await.unwrap());
-    rig.stop().await;
-}
-
-#[tokio::test]
 async fn a_change_must_be_seen_twice() {
     let chassis = Arc::new(MemoryChassis::new());
     let rig = Rig::with(chassis.clone()).await;
