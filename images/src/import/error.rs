@@ -109,6 +109,14 @@ pub enum ImportError {
         /// What it said.
         why: String,
     },
+    /// Somebody ended the process that read the image, as a stop of the service does: the image is not to blame.
+    #[error(
+        "the import was interrupted: the process that read the image was ended by {signal}; import it again"
+    )]
+    Interrupted {
+        /// By which signal.
+        signal: String,
+    },
     /// The process that read the image died, lied or fell silent.
     #[error(
         "the image made the process that read it misbehave ({how}); it is badly damaged, or made to attack: don't use it"

@@ -7,6 +7,7 @@ use super::pipeline::{DiskReader, Filled};
 use super::{ImportError, ImportProgram, Stage, Watch, read_full, sandbox};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd as _;
@@ -228,7 +229,11 @@ impl<'a> ChildDisk<'a> {
     fn died(&mut self) -> ImportError {
         let how = match self.reader.end() {
             Ok(status) => {
-                match status.signal().and_then(|signal| nix::sys::signal::Signal::try_from(signal).ok()) {
+                match status.signal().and_then(|signal| Signal::try_from(signal).ok()) {
+                    // Those that a person or a service manager sends to all processes of a service.
+                    Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP)) => {
+                        return ImportError::Interrupted { signal: signal.to_string() };
+                    }
                     Some(signal) => format!("it was ended by {signal}"),
                     None => format!("it ended before the disk did, {status}"),
                 }

@@ -195,7 +195,11 @@ async fn import_file(
         Ok(Ok(imported)) => Ok(imported),
         Ok(Err(ImportError::Signature(error))) => Err(ApiError::field("signature", error.to_string())),
         // Not the file's fault, and nothing that whoever sent it can mend.
-        Ok(Err(error @ (ImportError::Start { .. } | ImportError::Unconfined { .. }))) => {
+        Ok(Err(
+            error @ (ImportError::Start { .. }
+            | ImportError::Unconfined { .. }
+            | ImportError::Interrupted { .. }),
+        )) => {
             tracing::error!(error = full(&error), "no image can be imported");
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", full(&error)))
         }
