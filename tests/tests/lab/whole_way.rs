@@ -190,7 +190,7 @@ fn too_large(site: &LabSite) -> Result<()> {
     let wrong = format!("sha256:{}", "1".repeat(64));
     let (code, sentence) =
         site.fails(&["image", "import", &file, "--name", "large", "--digest", &wrong, "--format", "qcow2"])?;
-    assert!(code == 2 && sentence.contains("SHA-256"), "{code}: {sentence}");
+    assert!(code == 2 && sentence.contains("the file's digest is sha256:"), "{code}: {sentence}");
     site.import("large", &image, "qcow2")?;
     site.billet(&["instance", "create", "big", "--image", "large", "--machine", "m1"])?;
     let held = site.until("the instance is held", |site| Ok(site.instance("big")?.status.held))?;
