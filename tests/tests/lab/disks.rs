@@ -1,12 +1,13 @@
 //! Disks as servers have them, with the kernel that knows them: NVMe under UEFI, SATA under BIOS beside a SCSI disk with
-//! sectors of 4096 bytes. What comes as qcow2 or xz is deployed; a disk with data is as it was after a reinstallation.
+//! sectors of 4096 bytes. What comes as qcow2 or xz is deployed; a disk with data is as it was after a reinstallation; a disk
+//! that erases itself is empty.
 
 use super::{digest_of, holds, spec};
 use anyhow::{Context, Result, ensure};
 use provisioner_api::{Disk, InstanceState, MachineState};
 use std::{
     fs::File,
-    io::{Seek, SeekFrom, Write},
+    io::{Read, Seek, SeekFrom, Write},
     path::Path,
     process::Command,
 };
@@ -89,9 +90,23 @@ fn nvme_sata_and_scsi() -> Result<()> {
     assert!(holds(site.lab.machine("m1")?, &cloud)?, "the NVMe disk holds the image");
     assert!(holds(site.lab.machine("m2")?, &generic)?, "the SATA disk holds the image");
     assert_eq!(digest_of(data)?, before, "the data disk is as it was");
+    erases_itself(&site)?;
     reinstalled(&site)?;
     assert!(holds(site.lab.machine("m2")?, &generic)?, "the SATA disk holds it again");
     assert_eq!(digest_of(data)?, before, "the data disk is as it was");
+    Ok(())
+}
+
+/// The NVMe disk formats itself, and nothing that was on it is left.
+fn erases_itself(site: &LabSite) -> Result<()> {
+    let disk = site.lab.machine("m1")?.disks[0].clone();
+    site.billet(&["instance", "delete", "os1", "--erase", "secure", "--yes"])?;
+    site.instance_gone("os1")?;
+    let mut left = Vec::new();
+    File::open(&disk.path)?.read_to_end(&mut left)?;
+    assert!(left.iter().all(|byte| *byte == 0), "something is left on the disk");
+    let events = site.billet(&["machine", "events", "m1", "-o", "json"])?;
+    assert!(events.contains("wiped and read back (secure)"), "{events}");
     Ok(())
 }
 
