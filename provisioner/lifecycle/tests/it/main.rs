@@ -5,6 +5,7 @@ mod allocation;
 mod person;
 mod placement;
 mod pool;
+mod proof;
 mod properties;
 mod ram;
 mod reinstall;
