@@ -11,6 +11,7 @@ pub(crate) use prune::prune;
 use crate::{
     address_plan, api,
     bmcs::Bmcs,
+    caches::PlainChunks,
     clock,
     config::Config,
     console::{Consoles, Lines},
@@ -121,6 +122,10 @@ impl App {
         let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
+        let images = Arc::new(images(&config)?);
+        if !config.images.caches.is_empty() {
+            files.serve_chunks(Arc::new(PlainChunks(Arc::clone(&images))));
+        }
         let works = Works::open(&store, config.database.is_none()).await?;
         let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data, &config.bmc));
         let parts = Parts {
@@ -131,7 +136,7 @@ impl App {
             key,
             permits,
             rescue,
-            images: Arc::new(images(&config)?),
+            images,
             image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
@@ -250,7 +255,7 @@ impl App {
 /// The chunk store. That images can be read is found out beside the start, which does not hang on it: machines are
 /// served all the same.
 fn images(config: &Config) -> anyhow::Result<images::import::Store> {
-    let crate::config::Images { program, trust } = config.images.clone();
+    let crate::config::Images { program, trust, caches: _ } = config.images.clone();
     let store = images::import::Store::open(&config.data.join("images"))?;
     let store = store.with_program(program).with_trust(trust);
     let checked = store.clone();

@@ -8,6 +8,7 @@ mod memory;
 
 use crate::clock::wall_clock;
 use crate::directory::{Directory, Mac};
+use async_trait::async_trait;
 use bytes::Bytes;
 pub use content::Content;
 pub(crate) use content::Piece;
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tracing::error;
 
 /// What names of unified kernel images begin with.
@@ -31,6 +32,18 @@ pub struct Files {
     named: RwLock<HashMap<String, Content>>,
     /// The images in which only the command line is missing.
     images: RwLock<HashMap<Arch, Image>>,
+    /// Where chunks of images are, if caches may have them.
+    chunks: OnceLock<Arc<dyn Chunks>>,
+}
+
+/// Where the chunks of images are. Implemented by `provisioner/src/app/chunks.rs`.
+#[async_trait]
+pub trait Chunks: std::fmt::Debug + Send + Sync + 'static {
+    /// The chunk whose stored bytes have this SHA-256, open, and compared with it; none: there is no such chunk.
+    ///
+    /// # Errors
+    /// It can't be read, or isn't what it should be.
+    async fn open(&self, sha256: &[u8; 32]) -> io::Result<Option<File>>;
 }
 
 /// A unified kernel image without its command line.
@@ -86,6 +99,25 @@ impl Files {
     #[must_use]
     pub fn has_uki(&self, arch: Arch) -> bool {
         self.images.read().unwrap_or_else(PoisonError::into_inner).contains_key(&arch)
+    }
+
+    /// From now on caches can have the chunks of images. Only the first call counts.
+    pub fn serve_chunks(&self, chunks: Arc<dyn Chunks>) {
+        let _ = self.chunks.set(chunks);
+    }
+
+    /// The chunk with this SHA-256.
+    pub(crate) async fn chunk(&self, sha256: &[u8; 32]) -> Result<Content, Missing> {
+        let chunks = self.chunks.get().ok_or(Missing::Nothing)?;
+        let opened = chunks.open(sha256).await;
+        let content = opened.and_then(|file| file.map(|file| Content::digested(file, sha256)).transpose());
+        match content {
+            Ok(content) => content.ok_or(Missing::Nothing),
+            Err(reason) => {
+                error!(%reason, "a chunk of an image can't be given to a cache");
+                Err(Missing::Unknown)
+            }
+        }
     }
 
     /// Whether there is a file of this name.

@@ -24,7 +24,7 @@ mod tftp;
 pub use config::{Config, Dhcp, Network, Ports, RoguePolicy};
 pub use counters::Counters;
 pub use directory::{BootAnswer, Client, Directory, Mac};
-pub use files::{Content, Files, Missing};
+pub use files::{Chunks, Content, Files, Missing};
 pub use limit::raise_file_limit;
 pub use metric::{METRICS, Metric, MetricKind};
 pub use peers::Peers;

@@ -84,7 +84,8 @@ impl LabSite {
         Self::start_on(spec, None)
     }
 
-    /// The same with these lines behind those of the network in the service's configuration.
+    /// The same with these lines behind those of the network in the service's configuration; `{address}` in them is the
+    /// service's.
     ///
     /// # Errors
     /// When one of them doesn't start.
@@ -152,7 +153,7 @@ impl LabSite {
             subnet = report.subnet,
             from = range(100),
             to = range(199),
-            network = self.network,
+            network = self.network.replace("{address}", &report.address.to_string()),
         );
         Ok(std::fs::write(self.path("billet.toml"), text)?)
     }

@@ -103,6 +103,7 @@ mod tests {
             attempt,
             now: jiff::Timestamp::UNIX_EPOCH,
             action: Action::Inspect,
+            caches: Vec::new(),
         }
     }
 

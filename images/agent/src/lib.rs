@@ -17,6 +17,7 @@
 
 pub mod boot;
 mod boot_next;
+mod caches;
 mod erase;
 mod host;
 pub mod init;

@@ -2,7 +2,7 @@
 //!
 //! One link is shared by the loop that asks for orders, the progress reports and the threads that fetch chunks.
 
-use crate::{Host, Pace, Service, ServiceError, random};
+use crate::{Host, Pace, Service, ServiceError, caches::Caches, random};
 use bytes::Bytes;
 use provisioner_api::{
     Inventory, MachineId, Secret,
@@ -82,6 +82,11 @@ impl Link {
             claimed: Mutex::default(),
             complaint: std::sync::Mutex::default(),
         })
+    }
+
+    /// Caches whose faults are told where ours are.
+    pub(crate) fn caches(&self, addresses: &[String]) -> Caches {
+        Caches::new(self.host.clone(), self.service.clone(), addresses)
     }
 
     /// The session; claims one, however long it takes.

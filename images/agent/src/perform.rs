@@ -6,6 +6,7 @@ mod wiping;
 
 use crate::{
     Host, LoadError, OpenDisk, PermitKey,
+    caches::Caches,
     ledger::Ledger,
     link::{Asked, Link},
     permit::{self, Disks},
@@ -83,6 +84,8 @@ impl Stop {
 pub(crate) struct Work {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) link: Arc<Link>,
+    /// Asked before the service is.
+    pub(crate) caches: Caches,
     pub(crate) runtime: Handle,
     pub(crate) order: Order,
     /// Leave to destroy, checked but for the disks; none where the order needs none.
@@ -206,13 +209,14 @@ impl Work {
         .map_err(|error| undone_on(&disk, error))?;
         self.reread(&disk, &*target);
         let evidence = format!(
-            "image {} is on disk {}: {} written, {} made zero, {} there already, {} read back and right, in {:.1} s",
+            "image {} is on disk {}: {} written, {} made zero, {} there already, {} read back and right{}, in {:.1} s",
             manifest.image_digest,
             named(&disk),
             mib(written.bytes_written),
             mib(written.bytes_zeroed),
             mib(written.bytes_zero_already + written.bytes_skipped),
             mib(written.bytes_verified),
+            self.caches.told(),
             begun.elapsed().as_secs_f64(),
         );
         Ok(Outcome::Done { evidence, disks: Vec::new() })
@@ -392,7 +396,8 @@ impl Work {
 impl Source for Work {
     fn fetch(&self, chunk: &Chunk) -> Result<Vec<u8>, SourceError> {
         let limit = chunk.stored_bytes as usize;
-        let bytes = self.wait(self.link.chunk(&chunk.stored, limit)).map_err(SourceError::new)?;
+        let bytes =
+            self.wait(self.caches.chunk(&self.link, &chunk.stored, limit)).map_err(SourceError::new)?;
         Ok(bytes.into())
     }
 }

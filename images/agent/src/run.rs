@@ -212,6 +212,7 @@ impl Agent {
         let _stop = PullOnDrop(stop.clone());
         let work = Work {
             host: self.host.clone(),
+            caches: self.link.caches(&order.caches),
             link: self.link.clone(),
             runtime: Handle::current(),
             order: order.clone(),

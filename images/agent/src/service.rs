@@ -29,6 +29,8 @@ pub trait Service: Send + Sync + 'static {
     async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError>;
     /// Fetches the stored bytes of a chunk by their SHA-256, at most `limit` bytes; unchecked.
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError>;
+    /// The same from a cache, which is no part of the service and told no session; unchecked.
+    async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ServiceError>;
 }
 
 /// What a failed call means to the agent.
@@ -94,5 +96,9 @@ impl Service for AgentClient {
 
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         Ok(Self::chunk(self, session, sha256, limit).await?)
+    }
+
+    async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        Ok(Self::cached(self, cache, sha256, limit).await?)
     }
 }

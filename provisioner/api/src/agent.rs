@@ -14,6 +14,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// Path of a chunk at a cache, and at the boot HTTP server behind it: its stored bytes over plain HTTP, with no session.
+pub const CACHE_CHUNK: &str = "/boot/chunks/{sha256}";
+
 /// The header of answers to agents with their [`Fence`]. An answer without it is of an older service, and is not checked.
 pub const FENCE_HEADER: &str = "billet-fence";
 
@@ -99,6 +102,10 @@ pub struct Order {
     pub now: Timestamp,
     /// What to do.
     pub action: Action,
+    /// Caches that may have the chunks of an image, the nearest first: `http://10.0.0.9:8080`. They are asked first, below
+    /// [`CACHE_CHUNK`], and nothing of theirs is believed that isn't what its SHA-256 says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<String>,
 }
 
 /// What an order asks for. Each names an end, so that repeating it is harmless.

@@ -12,12 +12,16 @@ use bytes::Bytes;
 use fence::Highest;
 use provisioner_api::{
     Secret,
-    agent::{ClaimRequest, ClaimResponse, FENCE_HEADER, Order, Report, ReportResponse},
+    agent::{CACHE_CHUNK, ClaimRequest, ClaimResponse, FENCE_HEADER, Order, Report, ReportResponse},
     paths,
     permit::CHALLENGE_HEADER,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use turn::Turns;
 
 /// How long a call may take beyond the time that it was asked to wait.
@@ -32,6 +36,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// The same where another replica can be asked: one that was stopped takes connections and says nothing.
 const FETCH_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(20);
 
+/// How long a cache may take for one chunk: there is another way to it.
+const CACHE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The largest order that is taken, in bytes: a seed's user data is the big part.
 const ORDER_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -42,8 +49,19 @@ const MANIFEST_LIMIT: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct AgentClient {
     http: reqwest::Client,
+    /// For caches, which speak plain HTTP and get no token.
+    plain: Arc<OnceLock<reqwest::Client>>,
+    local: Option<IpAddr>,
     replicas: Arc<Turns>,
     highest: Arc<Highest>,
+}
+
+/// Whether this can be a cache's address: `http://10.0.0.9:8080`, with nothing behind the port.
+///
+/// # Errors
+/// [`ClientError::BadUrl`] with what is wrong.
+pub fn check_cache(address: &str) -> Result<(), ClientError> {
+    url::cache(address).map(drop)
 }
 
 impl AgentClient {
@@ -69,6 +87,8 @@ impl AgentClient {
         let bases = base_url.split(',').map(url::base).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             http: tls::http_client_from(settings, CALL_TIMEOUT, local)?,
+            plain: Arc::default(),
+            local,
             replicas: Arc::new(Turns::new(bases)),
             highest: Arc::default(),
         })
@@ -132,6 +152,22 @@ impl AgentClient {
     /// The stored bytes of the chunk with this SHA-256 (hex), unchecked; at most `limit` bytes are taken.
     pub async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ClientError> {
         self.fetch(session, paths::AGENT_CHUNK, sha256, limit).await
+    }
+
+    /// The same from a cache (`http://10.0.0.9:8080`), which is told nothing but the chunk's name. No redirect is followed.
+    ///
+    /// # Errors
+    /// See `ClientError`; [`ClientError::BadUrl`]: the cache's address can't be used.
+    pub async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ClientError> {
+        let plain = match self.plain.get() {
+            Some(plain) => plain,
+            None => {
+                let made = tls::plain_client(CACHE_TIMEOUT, self.local)?;
+                self.plain.get_or_init(|| made)
+            }
+        };
+        let url = url::call(&url::cache(cache)?, CACHE_CHUNK, &[sha256])?;
+        answer::bytes(sent(plain.get(url)).await?, limit).await
     }
 
     async fn fetch(

@@ -67,6 +67,22 @@ pub(crate) fn http_client_from(
         .map_err(|source| ClientError::Setup { source })
 }
 
+/// An HTTP client without TLS, for what carries its proof in its name.
+pub(crate) fn plain_client(timeout: Duration, local: Option<IpAddr>) -> Result<reqwest::Client, ClientError> {
+    // Nobody is trusted, and no address with https:// comes here.
+    let config = config_with(rustls::RootCertStore::empty())?;
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout)
+        .local_address(local)
+        .user_agent(concat!("billet/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|source| ClientError::Setup { source })
+}
+
 /// The TLS settings: the certificates in `ca_pem` are the only roots.
 fn client_config(ca_pem: &[u8]) -> Result<rustls::ClientConfig, ClientError> {
     let mut roots = rustls::RootCertStore::empty();
@@ -77,6 +93,10 @@ fn client_config(ca_pem: &[u8]) -> Result<rustls::ClientConfig, ClientError> {
     if roots.is_empty() {
         return Err(ClientError::BadCa { why: "it holds no `BEGIN CERTIFICATE` block".to_owned() });
     }
+    config_with(roots)
+}
+
+fn config_with(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, ClientError> {
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider(has_aes())))
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::BadCa { why: error.to_string() })?

@@ -19,6 +19,22 @@ pub(crate) fn base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
+/// Reads a cache's address: `http://10.0.0.9:8080`.
+pub(crate) fn cache(text: &str) -> Result<Url, ClientError> {
+    let bad = |why: &str| ClientError::BadUrl { url: text.to_owned(), why: why.to_owned() };
+    let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
+    if url.scheme() != "http" {
+        return Err(bad("a cache speaks plain HTTP: it must begin with http://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("a cache is told no password"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("nothing may follow host and port"));
+    }
+    Ok(url)
+}
+
 /// The address of a call: each `{hole}` of `path` takes one of `names`, percent-encoded.
 pub(crate) fn call(base: &Url, path: &str, names: &[&str]) -> Result<Url, ClientError> {
     let mut url = base.clone();
@@ -42,8 +58,26 @@ pub(crate) fn call(base: &Url, path: &str, names: &[&str]) -> Result<Url, Client
 
 #[cfg(test)]
 mod tests {
-    use super::{base, call};
+    use super::{base, cache, call};
     use provisioner_api::paths;
+
+    #[test]
+    fn caches_by_table() {
+        for (text, good) in [
+            ("http://10.0.0.9:8080", true),
+            ("http://cache.example", true),
+            ("http://[fd00::9]:8080/", true),
+            ("https://10.0.0.9", false),
+            ("http://u:p@10.0.0.9", false),
+            ("http://10.0.0.9/store", false),
+            ("http://10.0.0.9?x", false),
+            ("10.0.0.9:8080", false),
+            ("file:///etc/passwd", false),
+            ("", false),
+        ] {
+            assert_eq!(cache(text).is_ok(), good, "{text}");
+        }
+    }
 
     #[test]
     fn addresses_of_a_service() {

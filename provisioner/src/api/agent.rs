@@ -7,7 +7,8 @@ use super::{
     rescue::checked,
 };
 use crate::{
-    clock, progress,
+    caches, clock, progress,
+    reads::read_apart,
     rescue::RescueArchive,
     seed,
     service::{Change, Service, ServiceError, TRIES},
@@ -37,7 +38,6 @@ use pxe_proto::trace::{Entry, What};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, task::JoinError};
 use uuid::Uuid;
 
 /// How long an agent's question may stay open at most.
@@ -442,6 +442,12 @@ async fn standing_order(
         }
         Task::Reboot => Action::Reboot,
     };
+    let caches = match action {
+        Action::WriteImage { .. } | Action::BootRam { .. } => {
+            caches::nearest(&service.config.images.caches, &record.spec)
+        }
+        _ => Vec::new(),
+    };
     let step_name = step.name.to_string();
     Ok(Some(Order {
         machine: record.id(),
@@ -451,6 +457,7 @@ async fn standing_order(
         attempt: step.attempt,
         now,
         action,
+        caches,
     }))
 }
 
@@ -515,7 +522,16 @@ async fn in_its_place(
 /// A discovered machine was inventoried by the claim itself: it goes on to its disk, whatever is there.
 fn leave(record: &MachineRecord, now: jiff::Timestamp) -> Order {
     let step = StepName::Reboot.to_string();
-    Order { machine: record.id(), job: NO_JOB, epoch: 0, step, attempt: 1, now, action: Action::RebootToDisk }
+    Order {
+        machine: record.id(),
+        job: NO_JOB,
+        epoch: 0,
+        step,
+        attempt: 1,
+        now,
+        action: Action::RebootToDisk,
+        caches: Vec::new(),
+    }
 }
 
 async fn seed_files(
@@ -639,23 +655,6 @@ fn summary(inventory: &Inventory) -> String {
         inventory.disks.len(),
         inventory.nics.len()
     )
-}
-
-/// How many pieces of images are read at once, whoever asks: each is some MiB of memory, and the threads that may block
-/// are those of the database's commits, too, which must not wait behind a thousand agents.
-const READS: usize = 64;
-
-static READING: Semaphore = Semaphore::const_new(READS);
-
-/// Reads on a thread that may block, as soon as it is its turn.
-async fn read_apart<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    // Nobody closes it. Whoever stops waiting gives the turn back when the reading has ended, not before.
-    let turn = READING.acquire().await.ok();
-    tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        read()
-    })
-    .await
 }
 
 /// A manifest by its SHA-256.

@@ -4,6 +4,7 @@ use super::{
     Api, Bmc, Boot, Config, Console, History, Images, Log, PostgresDatabase, Problem, Rate, Recording,
     SESSION, network, value, wire,
 };
+use crate::caches::Cache;
 use images::import::{Trust, TrustedKey};
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
@@ -202,7 +203,22 @@ fn images(checker: &mut Checker, images: &wire::Images) -> Images {
             "no key is trusted, so that no image could be imported; set `images.trust`",
         );
     }
-    Images { trust, ..Images::default() }
+    let caches = images.caches.iter().enumerate();
+    let caches = caches.map(|(number, cache)| self::cache(checker, number, cache)).collect();
+    Images { trust, caches, ..Images::default() }
+}
+
+/// A cache in a rack.
+fn cache(checker: &mut Checker, number: usize, cache: &wire::Cache) -> Cache {
+    let wire::Cache { url, zone, rack } = cache;
+    if let Err(error) = provisioner_client::agent::check_cache(url) {
+        checker.problem(format!("images.caches[{number}].url"), error.to_string());
+    }
+    if rack.is_some() && zone.is_none() {
+        let why = "a rack is one of its zone; set `zone`, too";
+        checker.problem(format!("images.caches[{number}].rack"), why);
+    }
+    Cache { url: url.clone(), zone: zone.clone(), rack: rack.clone() }
 }
 
 fn history(checker: &mut Checker, history: &wire::History) -> History {

@@ -141,6 +141,8 @@ pub struct Images {
     pub program: images::import::ImportProgram,
     /// Whose signatures are believed.
     pub trust: images::import::Trust,
+    /// Caches that agents ask before us. Some: the boot HTTP server gives chunks to whoever asks.
+    pub caches: Vec<crate::caches::Cache>,
 }
 
 /// The settings of what switches machines.

@@ -95,9 +95,12 @@ fn shown_console(Console { record }: Console) -> Value {
 }
 
 /// Public keys are known by their names.
-fn shown_images(Images { program, trust }: &Images) -> Value {
+fn shown_images(Images { program, trust, caches }: &Images) -> Value {
     let keys: Vec<_> = trust.keys.iter().map(images::import::TrustedKey::name).collect();
-    json!({"program": format!("{program:?}"), "trust": keys, "required": trust.required})
+    let caches: Vec<_> = caches.iter().map(|cache| &cache.url).collect();
+    json!({
+        "program": format!("{program:?}"), "trust": keys, "required": trust.required, "caches": caches,
+    })
 }
 
 fn shown_bmc(Bmc { virsh, vboxmanage, subnets, scan_ports }: &Bmc) -> Value {

@@ -53,6 +53,25 @@ fn the_example_is_right_and_shows_the_defaults() {
 }
 
 #[test]
+fn caches_are_read_or_named() {
+    let good = "[[images.caches]]\nurl = 'http://10.0.0.9:8080'\nzone = 'z1'\nrack = 'r7'\n";
+    let cache = crate::caches::Cache {
+        url: "http://10.0.0.9:8080".into(),
+        zone: Some("z1".into()),
+        rack: Some("r7".into()),
+    };
+    let (config, problems) = Config::read(good, []).unwrap();
+    assert_eq!((config.images.caches, problems.len()), (vec![cache], 0));
+    let secret = said("[[images.caches]]\nurl = 'http://10.0.0.9:8080/store'\n");
+    assert!(
+        secret.starts_with("images.caches[0].url: ") && secret.contains("nothing may follow"),
+        "{secret}"
+    );
+    let lost = said("[[images.caches]]\nurl = 'http://10.0.0.9'\nrack = 'r7'\n");
+    assert!(lost.starts_with("images.caches[0].rack: a rack is one of its zone"), "{lost}");
+}
+
+#[test]
 fn keys_that_sign_images_are_read_or_named() {
     let minisign = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
     let good = format!("[images]\ntrust = [{minisign:?}]\nrequired = true\n");

@@ -77,6 +77,16 @@ pub(super) struct Console {
 pub(super) struct Images {
     pub(super) trust: Vec<String>,
     pub(super) required: Option<bool>,
+    pub(super) caches: Vec<Cache>,
+}
+
+/// `[[images.caches]]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub(super) url: String,
+    pub(super) zone: Option<String>,
+    pub(super) rack: Option<String>,
 }
 
 /// `[bmc]`

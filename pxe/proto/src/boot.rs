@@ -97,6 +97,8 @@ pub const FILES_PATH: &str = "/boot/files";
 /// Path of unified kernel images on the boot HTTP server, and without its `/boot/` of those on TFTP:
 /// `<architecture>/<MAC with dashes>.efi` follows.
 pub const UKI_PATH: &str = "/boot/uki";
+/// Path under which the boot HTTP server gives caches the chunks of images; the SHA-256 of a chunk's stored bytes follows, in hex.
+pub const CHUNKS_PATH: &str = "/boot/chunks";
 /// Path on the boot HTTP server under which there is never anything.
 pub const NO_FILE_PATH: &str = "/boot/none";
 

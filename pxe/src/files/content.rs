@@ -95,6 +95,13 @@ impl Content {
         Ok(Content::new(vec![piece], &digest.finalize(), modified))
     }
 
+    /// A regular file whose bytes have this digest, which is its validator.
+    pub(super) fn digested(file: File, sha256: &[u8; 32]) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let piece = Piece::File(Arc::new(file), metadata.len());
+        Ok(Content::new(vec![piece], sha256, metadata.modified()?))
+    }
+
     /// Length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {

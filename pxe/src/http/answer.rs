@@ -21,6 +21,8 @@ pub(super) struct Answer<'a> {
     pub(super) subject: Option<Subject<'a>>,
     /// The part of the file that the body is (206), or none of it (416).
     pub(super) range: Option<Option<Range<u64>>>,
+    /// Its name is its digest: whoever has it needs never ask again (RFC 8246).
+    pub(super) immutable: bool,
 }
 
 /// What becomes of the connection behind the answer.
@@ -38,7 +40,7 @@ impl Answer<'_> {
     /// An answer with a short text.
     pub(super) fn text(status: u16, text: &str) -> Self {
         let length = Some(text.len() as u64);
-        Answer { status, media: Some("text/plain"), length, subject: None, range: None }
+        Answer { status, media: Some("text/plain"), length, subject: None, range: None, immutable: false }
     }
 
     /// Writes the head with its empty line.
@@ -62,6 +64,9 @@ impl Answer<'_> {
                 Some(None) => write!(out, "Content-Range: bytes */{}\r\n", subject.length),
                 None => Ok(()),
             };
+        }
+        if self.immutable {
+            out.extend_from_slice(b"Cache-Control: public, max-age=31536000, immutable\r\n");
         }
         if self.status == 503 {
             let _ = write!(out, "Retry-After: {RETRY_AFTER}\r\n");

@@ -132,6 +132,10 @@ impl Connection<'_> {
                 let content = files.uki(*arch, *mac, self.address(), directory).await;
                 self.file(head, &target, content).await?;
             }
+            Target::Chunk(sha256) => {
+                let content = self.shared.files.chunk(sha256).await;
+                self.file(head, &target, content).await?;
+            }
             Target::Nothing | Target::Other => self.file(head, &target, Err(Missing::Nothing)).await?,
         }
         Ok(if head.keep_alive { After::Next } else { After::Close })
@@ -171,6 +175,7 @@ impl Connection<'_> {
                 416 => Some(None),
                 _ => None,
             },
+            immutable: matches!(target, Target::Chunk(_)) && matches!(status, 200 | 206 | 304),
         };
         let with_body = status < 300 && !only_head;
         let mut out = Vec::with_capacity(512);
@@ -208,7 +213,7 @@ impl Connection<'_> {
     ) -> io::Result<()> {
         let (status, text) = match missing {
             Missing::Nothing => (404, "there is no such file\n"),
-            Missing::Unknown => (503, "what this machine may boot can't be looked up now, ask again\n"),
+            Missing::Unknown => (503, "it can't be looked up now, ask again\n"),
         };
         debug!(peer = %self.peer, path = head.target, status, "a boot HTTP client asked for what it can't have");
         record.answered(status, Transfer::Refused { reason: text.trim_end().to_owned() });

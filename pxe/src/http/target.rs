@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use pxe_proto::Mac;
-use pxe_proto::boot::{Arch, FILES_PATH, NO_FILE_PATH, SCRIPT_PATH, UKI_PATH};
+use pxe_proto::boot::{Arch, CHUNKS_PATH, FILES_PATH, NO_FILE_PATH, SCRIPT_PATH, UKI_PATH};
 use std::borrow::Cow;
 
 /// What is asked for.
@@ -12,6 +12,8 @@ pub(super) enum Target<'a> {
     File(Cow<'a, str>),
     /// The unified kernel image of a machine.
     Uki(Arch, Mac),
+    /// A chunk of an image, by the SHA-256 of its stored bytes.
+    Chunk([u8; 32]),
     /// A boot script.
     Script(Option<Asker>),
     /// Something below our paths that never exists.
@@ -36,6 +38,7 @@ impl Target<'_> {
         match self {
             Target::File(_) => "files",
             Target::Uki(..) => "uki",
+            Target::Chunk(_) => "chunks",
             Target::Script(_) => "script",
             Target::Nothing => "none",
             Target::Other => "other",
@@ -65,7 +68,23 @@ pub(super) fn parse(target: &str) -> Target<'_> {
         let machine = name.and_then(|name| pxe_proto::uki::parse_name(&name));
         return machine.map_or(Target::Nothing, |(arch, mac)| Target::Uki(arch, mac));
     }
+    if let Some(name) = below(path, CHUNKS_PATH) {
+        return digest(name).map_or(Target::Nothing, Target::Chunk);
+    }
     Target::Other
+}
+
+/// A SHA-256 as 64 lower-case hex digits, its only spelling.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() != 64 || !text.bytes().all(is_digit) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, two) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 /// Path and query.
@@ -129,6 +148,9 @@ mod tests {
         }
     }
 
+    const CHUNK: &str = "/boot/chunks/abababababababababababababababababababababababababababababababab";
+    const UPPER_CHUNK: &str = "/boot/chunks/ABababababababababababababababababababababababababababababababab";
+
     #[test]
     fn targets_by_table() {
         let file = |name: &'static str| Target::File(Cow::Borrowed(name));
@@ -151,6 +173,16 @@ mod tests {
             ("/boot/uki/arm64/52-54-00-AA-bb-cc.efi", Target::Uki(Arch::Arm64, MAC)),
             ("/boot/uki/x64/../52-54-00-aa-bb-cc.efi", Target::Nothing),
             ("/boot/uki/", Target::Nothing),
+            (CHUNK, Target::Chunk([0xab; 32])),
+            (&CHUNK[..CHUNK.len() - 1], Target::Nothing),
+            (UPPER_CHUNK, Target::Nothing),
+            ("/boot/chunks/", Target::Nothing),
+            ("/boot/chunks/../../etc/passwd", Target::Nothing),
+            (
+                "/boot/chunks/+bababababababababababababababababababababababababababababababab",
+                Target::Nothing,
+            ),
+            ("/boot/chunks", Target::Other),
             ("/boot/script?mac=52:54:00:aa:bb:cc&uuid=1-2", script(Arch::X64)),
             ("/boot/script?uuid=1-2&mac=52%3a54%3A00:aa:bb:cc&arch=arm64", script(Arch::Arm64)),
             ("/boot/script?mac=52-54-00-aa-bb-cc&mac=x&uuid=1-2&arch=mips", script(Arch::X64)),

@@ -127,6 +127,65 @@ fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
 }
 
+/// One chunk, and one that can't be read.
+#[derive(Debug)]
+struct Pieces;
+
+#[async_trait]
+impl crate::files::Chunks for Pieces {
+    async fn open(&self, sha256: &[u8; 32]) -> io::Result<Option<std::fs::File>> {
+        match sha256[0] {
+            0xaa => {
+                let mut file = tempfile::tempfile()?;
+                std::io::Write::write_all(&mut file, b"0123456789")?;
+                Ok(Some(file))
+            }
+            0xbb => Err(io::Error::other("a disk is broken")),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_for_ever_and_their_absence_is_not() {
+    let running = disk().await;
+    let get = |byte: &str, fields: &str| {
+        let name = byte.repeat(32);
+        format!("GET /boot/chunks/{name} HTTP/1.1\r\nHost: x\r\n{fields}Connection: close\r\n\r\n")
+    };
+    assert_eq!(status(&running.text(&get("aa", "")).await), 404, "nobody said that caches may have them");
+    running.files.serve_chunks(Arc::new(Pieces));
+    let etag = format!("\"{}\"", "aa".repeat(16));
+    let file = format!("Accept-Ranges: bytes\r\nETag: {etag}\r\n");
+    let (octets, ever) =
+        ("Content-Type: application/octet-stream", "Cache-Control: public, max-age=31536000, immutable");
+    for (request, expected) in [
+        (
+            get("aa", ""),
+            format!(
+                "HTTP/1.1 200 OK\r\n{octets}\r\nContent-Length: 10\r\n{file}{ever}\r\nConnection: close\r\n\r\n0123456789"
+            ),
+        ),
+        (
+            get("aa", "Range: bytes=2-3\r\n"),
+            format!(
+                "HTTP/1.1 206 Partial Content\r\n{octets}\r\nContent-Length: 2\r\n{file}Content-Range: bytes 2-3/10\r\n{ever}\r\nConnection: close\r\n\r\n23"
+            ),
+        ),
+        (
+            get("aa", &format!("If-None-Match: {etag}\r\n")),
+            format!("HTTP/1.1 304 Not Modified\r\n{file}{ever}\r\nConnection: close\r\n\r\n"),
+        ),
+    ] {
+        assert_eq!(running.text(&request).await, expected, "{request}");
+    }
+    for (byte, expected) in [("bb", 503), ("cc", 404), ("AA", 404)] {
+        let answer = running.text(&get(byte, "")).await;
+        assert_eq!(status(&answer), expected, "{answer}");
+        assert!(!answer.contains("Cache-Control"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn raw_answers() {
     let running = disk().await;

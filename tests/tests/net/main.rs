@@ -6,6 +6,7 @@
 mod addresses;
 mod bad;
 mod boot;
+mod caches;
 mod http;
 mod others;
 mod relay;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         addresses::TESTS,
         bad::TESTS,
         boot::TESTS,
+        caches::TESTS,
         http::TESTS,
         others::TESTS,
         relay::TESTS,

@@ -83,7 +83,7 @@ fn fitting(action: Action) -> (Order, Permit) {
         now,
         expires: now + Duration::from_secs(60),
     };
-    (Order { machine, job, epoch: 3, step, attempt: 1, now, action }, permit)
+    (Order { machine, job, epoch: 3, step, attempt: 1, now, action, caches: Vec::new() }, permit)
 }
 
 fn write_image() -> Action {

@@ -55,8 +55,17 @@ struct Faults {
     freezes: Option<u32>,
     /// An order that destroys is gone when it is asked for once more.
     vanishes: bool,
+    /// What caches do, by their addresses; one that isn't here refuses connections.
+    caches: HashMap<String, CacheDoes>,
     /// An order comes so late after it was asked for.
     late_orders: Duration,
+}
+
+/// What a cache does.
+#[derive(Debug, Clone, Copy)]
+enum CacheDoes {
+    Gives,
+    Damages,
 }
 
 #[derive(Default)]
@@ -74,6 +83,8 @@ struct State {
     told: watch::Sender<usize>,
     files: HashMap<String, Bytes>,
     fetched: Vec<String>,
+    /// How often each cache was asked.
+    cached: HashMap<String, u32>,
     /// How long the agent would have waited for the orders that it was given.
     waits: Vec<Duration>,
     frozen: bool,
@@ -230,6 +241,18 @@ impl Service for FakeService {
         }
         bytes
     }
+
+    async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.with(|state| {
+            *state.cached.entry(cache.to_owned()).or_default() += 1;
+            let refused = ServiceError::Unavailable { why: "connection refused".into() };
+            let does = *state.faults.caches.get(cache).ok_or(refused)?;
+            let mut bytes = state.files[sha256].to_vec();
+            assert!(bytes.len() <= limit);
+            bytes[0] ^= u8::from(matches!(does, CacheDoes::Damages));
+            Ok(bytes.into())
+        })
+    }
 }
 
 /// An image of `chunks` chunks of 64 KiB, every third of them empty: its manifest's name and its bytes.
@@ -282,6 +305,7 @@ fn order(step: &str, epoch: u64, action: Action) -> Order {
         attempt: 1,
         now: Timestamp::UNIX_EPOCH,
         action,
+        caches: Vec::new(),
     }
 }
 
@@ -401,6 +425,45 @@ async fn a_whole_deployment() {
     assert!(content(&host, "A", raw.len()) == raw);
     assert!(content(&host, "B", old().len()) == old(), "the other disk was touched");
     assert!(host.console().contains(&"claimed as machine m1".to_owned()), "{:?}", host.console());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caches_are_asked_first_and_believed_in_nothing() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 30);
+    let [dead, rotten, good] = ["http://dead", "http://rotten", "http://good"].map(str::to_owned);
+    service.with(|state| {
+        state.faults.caches.insert(rotten.clone(), CacheDoes::Damages);
+        state.faults.caches.insert(good.clone(), CacheDoes::Gives);
+    });
+    let order = Order { caches: vec![dead.clone(), rotten.clone(), good], ..write_order(&manifest, "A") };
+    let outcomes = live(&host, &service, vec![order]).await;
+    let [Outcome::Done { evidence, .. }] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert!(evidence.contains("20 chunks from http://good"), "{evidence}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    let said = host.console();
+    let silenced = |cache: &str| {
+        said.iter().any(|line| line.contains(cache) && line.ends_with("it isn't asked any more"))
+    };
+    assert!(silenced(&dead) && silenced(&rotten), "{said:?}");
+    service.with(|state| {
+        assert_eq!(state.fetched.len(), 0, "the service was not asked: {:?}", state.fetched);
+        // Threads that had asked it already may go beyond three.
+        assert!(state.cached[&dead] < 10 && state.cached[&rotten] < 10, "{:?}", state.cached);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_good_cache_the_service_gives_everything() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let (manifest, raw) = image(&service, 30);
+    service.with(|state| state.faults.caches.insert("http://rotten".into(), CacheDoes::Damages));
+    let order = Order { caches: vec!["http://rotten".into()], ..write_order(&manifest, "A") };
+    let outcomes = live(&host, &service, vec![order]).await;
+    let [Outcome::Done { evidence, .. }] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert!(!evidence.contains("rotten"), "{evidence}");
+    assert!(content(&host, "A", raw.len()) == raw);
+    service.with(|state| assert_eq!(state.fetched.len(), 20));
 }
 
 #[tokio::test(flavor = "multi_thread")]

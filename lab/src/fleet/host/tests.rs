@@ -62,6 +62,10 @@ impl Service for Orders {
     async fn chunk(&self, _: &Secret, sha256: &str, _: usize) -> Result<Bytes, ServiceError> {
         Ok(self.files[sha256].clone())
     }
+
+    async fn cached(&self, _: &str, _: &str, _: usize) -> Result<Bytes, ServiceError> {
+        Err(ServiceError::Unavailable { why: "there is no cache".into() })
+    }
 }
 
 /// An image as a service keeps it.
@@ -93,7 +97,10 @@ fn import(image: &FleetImage) -> Import {
 
 fn order(step: &str, action: Action, disk: &str) -> (Order, String) {
     let (now, step) = (Timestamp::UNIX_EPOCH, step.into());
-    (Order { machine: MACHINE, job: JOB, epoch: 1, step, attempt: 1, now, action }, disk.to_owned())
+    (
+        Order { machine: MACHINE, job: JOB, epoch: 1, step, attempt: 1, now, action, caches: Vec::new() },
+        disk.to_owned(),
+    )
 }
 
 /// What signs for this made-up site.

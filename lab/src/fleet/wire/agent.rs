@@ -123,6 +123,10 @@ impl<S: Service> Service for Watched<S> {
         Ok(bytes)
     }
 
+    async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.call(self.service.cached(cache, sha256, limit)).await
+    }
+
     async fn rescue(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         let bytes = self.call(self.service.rescue(session, sha256, limit)).await?;
         self.traffic.agent_bytes(bytes.len());

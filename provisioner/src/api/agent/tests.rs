@@ -239,7 +239,7 @@ async fn a_claim_that_meets_a_change_is_judged_anew() {
 
 #[tokio::test]
 async fn a_thousand_agents_leave_threads_for_others() {
-    let all = READING.acquire_many(READS as u32).await.unwrap();
+    let all = crate::reads::READING.acquire_many(crate::reads::READS as u32).await.unwrap();
     let mut read = Box::pin(read_apart(|| 7));
     assert!(futures::future::poll_immediate(&mut read).await.is_none());
     drop(all);

@@ -269,6 +269,10 @@ impl Service for Forger {
     async fn chunk(&self, session: &Secret, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
         self.image.1.chunk(session, sha256, limit).await
     }
+
+    async fn cached(&self, cache: &str, sha256: &str, limit: usize) -> Result<Bytes, ServiceError> {
+        self.image.1.cached(cache, sha256, limit).await
+    }
 }
 
 /// A machine that knows who it is and counts how often a disk is opened.

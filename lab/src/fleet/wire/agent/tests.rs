@@ -20,6 +20,7 @@ fn order() -> Order {
         attempt: 2,
         now: jiff::Timestamp::UNIX_EPOCH,
         action: Action::Inspect,
+        caches: Vec::new(),
     }
 }
 
@@ -49,6 +50,10 @@ impl Service for Fake {
 
     async fn chunk(&self, _: &Secret, _: &str, _: usize) -> Result<Bytes, ServiceError> {
         Ok(Bytes::from_static(&[0; 100]))
+    }
+
+    async fn cached(&self, _: &str, _: &str, _: usize) -> Result<Bytes, ServiceError> {
+        Err(ServiceError::Unavailable { why: "there is no cache".into() })
     }
 }
 
