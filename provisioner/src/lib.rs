@@ -54,6 +54,7 @@ mod sessions;
 mod slow;
 mod store;
 mod support_bundle;
+mod telemetry;
 mod text;
 mod timeline;
 pub mod tls;
