@@ -325,7 +325,7 @@ impl Pass<'_> {
         let given = if self.quotas.contains_key(pool) {
             self.store.instance_and_machine_within(&owner, pair, &events, self.now).await
         } else {
-            self.store.instance_and_machine_update(&owner, pair, &events, self.now).await
+            self.store.instance_and_machine_unless_full(&owner, pair, &events, self.now).await
         };
         match given {
             Ok(swap) => Ok(swap == Swap::Updated),
