@@ -49,6 +49,7 @@ pub mod restore;
 mod samples;
 mod secret_file;
 mod seed;
+mod selector;
 mod service;
 mod sessions;
 mod slow;

@@ -29,8 +29,8 @@ use std::{cell::Cell, path::Path};
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
     match command {
-        MachineCommand::List { state, pool, held, limit, watched } => {
-            let filter = MachineFilter { state, pool, held: held.then_some(true) };
+        MachineCommand::List { state, pool, held, selector, limit, watched } => {
+            let filter = MachineFilter { state, pool, held: held.then_some(true), labels: selector };
             list(session, &filter, limit.limit, watched).await
         }
         MachineCommand::Show(shown) => {
@@ -114,8 +114,11 @@ async fn list(
         Ok(list.items)
     };
     let table = |machines: &[Machine], wide| view::machines(machines, wide, &context());
-    let narrowed =
-        limit.is_some() || filter.state.is_some() || filter.pool.is_some() || filter.held.is_some();
+    let narrowed = limit.is_some()
+        || filter.state.is_some()
+        || filter.pool.is_some()
+        || filter.held.is_some()
+        || filter.labels.is_some();
     let stays = async |name: &str| Ok(narrowed && client.machine(name).await.map(|_| true)?);
     // The first ones of a list are others when one of them goes: that, no change of an object tells.
     if limit.is_some() {
@@ -126,6 +129,7 @@ async fn list(
         state: filter.state.map(view::word),
         pool: filter.pool.clone(),
         held: filter.held,
+        labels: filter.labels.clone(),
         object: None,
     };
     watch::followed(session, watched, filter, look, stays, table).await
