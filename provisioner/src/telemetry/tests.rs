@@ -5,17 +5,23 @@ use super::{
     exporter::Pace,
     span::{Kind, Span, SpanId, TraceId},
 };
-use crate::{config, samples, secret_file};
+use crate::{
+    api, app, config, samples, secret_file,
+    service::{Change, ServiceError},
+};
 use axum::{
     Router,
-    body::Bytes,
-    http::{HeaderMap, StatusCode},
+    body::{Body, Bytes},
+    http::{HeaderMap, Request, StatusCode},
     routing::post,
 };
+use provisioner_api::{JobKind, StepPhase};
+use provisioner_lifecycle::StepName;
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -189,4 +195,43 @@ fn files_that_can_not_be_used_are_named() {
     (config.ca_file, config.headers_file) = (None, Some(path));
     let error = Telemetry::open(Some(&config), "r1").err().unwrap();
     assert!(format!("{error:#}").contains("chmod 600"), "{error:#}");
+}
+
+/// What comes of a service at work: requests by their routes, steps by their names, and nothing of what anybody sent.
+#[tokio::test]
+async fn a_service_tells_its_requests_and_steps_and_no_word_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, mut came) = collector(Some(StatusCode::OK)).await;
+    let (telemetry, exporter) = open(&url, |_| {});
+    let change = async move |_: &_, parts: &mut crate::service::Parts| parts.telemetry = telemetry;
+    let service = app::tests::service_with(folder.path(), change).await;
+    let router = api::router(Arc::clone(&service));
+    let mut ids = Vec::new();
+    for path in ["/v1/machines/canary-name?fields=canary-query", "/canary-path"] {
+        let request = Request::builder().uri(path).header("authorization", "Bearer canary-token");
+        let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        ids.push(answer.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    let record = samples::machine(1);
+    service.store.machine_insert(&record, &[], &[], samples::NOW).await.unwrap();
+    for phase in [StepPhase::Intent, StepPhase::Done] {
+        let mut step = samples::step(StepName::PowerOff, 1, phase);
+        step.started = Some(samples::NOW);
+        step.ended = (phase == StepPhase::Done).then_some(samples::NOW);
+        step.result = Some("canary-result".into());
+        let mut machine = record.machine.clone();
+        machine.job = Some(samples::job(7, JobKind::Deploy, vec![step]));
+        let write = service.machine_change(record.id(), |now_it_is, _| {
+            Ok::<_, ServiceError>(Some(Change::new(now_it_is.with(machine.clone()), Vec::new())))
+        });
+        write.await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    timeout(PATIENCE, exporter.run(stop)).await.unwrap();
+    let (_, body) = came.try_recv().unwrap();
+    assert_eq!(names(&body), ["GET /v1/machines/{machine}", "GET", "step power-off"]);
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(ids.iter().all(|id| text.contains(&format!(r#""traceId":"{id}""#))), "{text}");
+    assert!(text.contains(r#"{"intValue":"401"}"#) && !text.contains("canary"), "{text}");
 }
