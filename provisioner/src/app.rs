@@ -31,6 +31,7 @@ use crate::{
     service::{BootServer, Parts, Service},
     sessions::Sessions,
     store::{Store, TokenRecord},
+    telemetry::{Exporter, Telemetry},
     tls,
     trace::{TraceWriter, Traces},
     works::{self, Works},
@@ -75,6 +76,7 @@ pub struct App {
     boot: pxe::Server,
     keeper: pxe::leases::Keeper,
     traces: TraceWriter,
+    exporter: Option<Exporter>,
     first_login: Option<FirstLogin>,
     lock: File,
 }
@@ -111,10 +113,8 @@ impl App {
         replicas::check_site(&store, &key, &identity, &config.data).await?;
         let listener = listen(config.api.listen).await?;
         let api_port = listener.local_addr()?.port();
-        let files = boot::files(
-            &config,
-            &boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() },
-        )?;
+        let trust = boot::Trust { ca_pem: identity.ca_pem(), permit_key: &permits.public_key() };
+        let files = boot::files(&config, &trust)?;
         let rescue = RescueArchives::open(&config.boot)?;
         let counters = Arc::new(pxe::Counters::new());
         let mut replica = Replica::open(&config, api_port)?;
@@ -122,10 +122,7 @@ impl App {
         let (leases, keeper) = leases::open(&store, &replica, &config).await.context("can't serve leases")?;
         let keeper = keeper.counting(Arc::clone(&counters));
         let (traces, observed) = Traces::open(&store, Arc::clone(&counters)).await?;
-        let images = Arc::new(images(&config)?);
-        if !config.images.caches.is_empty() {
-            files.serve_chunks(Arc::new(PlainChunks(Arc::clone(&images))));
-        }
+        let (telemetry, exporter) = Telemetry::open(config.telemetry.as_ref(), &replica.owner)?;
         let works = Works::open(&store, config.database.is_none()).await?;
         let bmcs = Arc::new(Bmcs::new(Arc::clone(&store), Arc::clone(&key), &config.data, &config.bmc));
         let parts = Parts {
@@ -136,7 +133,7 @@ impl App {
             key,
             permits,
             rescue,
-            images,
+            images: images(&config, &files)?,
             image_names: Lock::new(Arc::clone(&store), "images"),
             scanning: tokio::sync::Mutex::default(),
             uploads: config.data.join("uploads"),
@@ -151,6 +148,7 @@ impl App {
             logins: Default::default(),
             rates: Rates::new(config.api.rate),
             progress: ProgressBoard::default(),
+            telemetry,
             slow: Default::default(),
             damaged: Default::default(),
             hub: Hub::default(),
@@ -172,7 +170,7 @@ impl App {
         boot.addresses().first().map(|first| service.http_port.get_or_init(|| first.http.port()));
         // Last: a start that fails has told nobody how to log in, so the next one must.
         let first_login = first_login(&service.config, &service.store, &identity).await?;
-        Ok(Self { service, identity, listener, boot, keeper, traces, first_login, lock })
+        Ok(Self { service, identity, listener, boot, keeper, traces, exporter, first_login, lock })
     }
 
     /// Where the API listens.
@@ -205,7 +203,7 @@ impl App {
     /// # Errors
     /// When a part ends that must not.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { service, identity, listener, boot, keeper, traces, lock: _lock, .. } = self;
+        let Self { service, identity, listener, boot, keeper, traces, exporter, lock: _lock, .. } = self;
         // Who leads ends first; till then the others go on.
         let serving = CancellationToken::new();
         let tls = TlsListener::new(listener, identity.server_config()?)?;
@@ -230,6 +228,9 @@ impl App {
             words.await;
             Ok(())
         });
+        // Apart from the others: the service goes on without it.
+        let sent = CancellationToken::new();
+        let sending = exporter.map(|exporter| tokio::spawn(exporter.run(sent.clone())));
         let leading = leader::run(Arc::clone(&service), shutdown.clone());
         let mut leader: JoinSet<anyhow::Result<()>> = JoinSet::new();
         leader.spawn(async move { leading.await.context("the reconciler failed") });
@@ -246,6 +247,13 @@ impl App {
         drain(&mut tasks, left(end, DRAIN)).await;
         api::end_deeds(&service, left(end, DEEDS)).await;
         elsewhere::last_words(&service).await;
+        sent.cancel();
+        let sending = async {
+            if let Some(sending) = sending {
+                drop(sending.await)
+            }
+        };
+        closed("the way to the collector of traces", left(end, CLOSING), sending).await;
         closed("the sessions with BMCs", left(end, CLOSING), service.bmcs.close()).await;
         closed("the connections to the database", left(end, CLOSING), service.store.close()).await;
         ended
@@ -253,9 +261,9 @@ impl App {
 }
 
 /// The chunk store. That images can be read is found out beside the start, which does not hang on it: machines are
-/// served all the same.
-fn images(config: &Config) -> anyhow::Result<images::import::Store> {
-    let crate::config::Images { program, trust, caches: _ } = config.images.clone();
+/// served all the same. Where there are caches, the boot server gives them its chunks.
+fn images(config: &Config, files: &pxe::Files) -> anyhow::Result<Arc<images::import::Store>> {
+    let crate::config::Images { program, trust, caches } = config.images.clone();
     let store = images::import::Store::open(&config.data.join("images"))?;
     let store = store.with_program(program).with_trust(trust);
     let checked = store.clone();
@@ -267,6 +275,10 @@ fn images(config: &Config) -> anyhow::Result<images::import::Store> {
             );
         }
     });
+    let store = Arc::new(store);
+    if !caches.is_empty() {
+        files.serve_chunks(Arc::new(PlainChunks(Arc::clone(&store))));
+    }
     Ok(store)
 }
 

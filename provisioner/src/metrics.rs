@@ -41,6 +41,7 @@ pub(crate) async fn text(service: &Service) -> Result<String, ServiceError> {
     instances(&mut text, service).await?;
     slow_steps(&mut text, service);
     each(&mut text, &declared::REFUSED, service.rates.refused());
+    each(&mut text, &declared::SPANS, service.telemetry.counts());
     works(&mut text, service).await?;
     single(&mut text, &declared::DAMAGED, service.damaged.load(Ordering::Relaxed));
     single(&mut text, &declared::LEADS, u8::from(service.standing.leads()));

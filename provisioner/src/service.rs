@@ -26,6 +26,7 @@ use crate::{
     sessions::Sessions,
     slow::SlowSteps,
     store::{InstanceRecord, LeastWiping, MachineRecord, NewEvent, NewSecret, Store, StoreError, Swap},
+    telemetry::Telemetry,
     text::word,
     trace::Traces,
     used_tokens::UsedTokens,
@@ -132,6 +133,8 @@ pub(crate) struct Parts {
     pub(crate) rates: Rates,
     /// How far agents are.
     pub(crate) progress: ProgressBoard,
+    /// Where traces are told.
+    pub(crate) telemetry: Telemetry,
     /// How many steps took longer than usual.
     pub(crate) slow: SlowSteps,
     /// How many machines and instances can't be looked at because of damaged records.
@@ -284,7 +287,9 @@ impl Service {
         if !change.quiet {
             self.poke_changed(before, &change);
         }
-        let version = change.record.version + 1;
+        let after = &change.record;
+        self.telemetry.machine_changed(&after.name, &before.machine, &after.machine);
+        let version = after.version + 1;
         MachineRecord { version, ..change.record }
     }
 

@@ -5,7 +5,7 @@ use images::import::ImportProgram;
 use lab::fleet::{Eyes, Wires};
 use provisioner::{
     app::App,
-    config::{Api, Bmc, Boot, Config, Images, Log, Network, PostgresDatabase, Rate},
+    config::{Api, Bmc, Boot, Config, Images, Log, Network, PostgresDatabase, Rate, Telemetry},
 };
 use provisioner_api::{
     DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
@@ -59,7 +59,7 @@ impl Site {
     /// # Errors
     /// When it doesn't start.
     pub async fn start_with(limits: Limits) -> Result<Self> {
-        Self::start_on(None, limits).await
+        Self::start_on(None, limits, None).await
     }
 
     /// As `start`, with its database on a server.
@@ -68,10 +68,24 @@ impl Site {
     /// When it doesn't start.
     pub async fn start_on_postgres(url: &str) -> Result<Self> {
         let database = PostgresDatabase::parse(url, None).map_err(anyhow::Error::msg)?;
-        Self::start_on(Some(database), Limits::default()).await
+        Self::start_on(Some(database), Limits::default(), None).await
     }
 
-    async fn start_on(database: Option<PostgresDatabase>, limits: Limits) -> Result<Self> {
+    /// As `start`, with traces sent to this collector, with the headers of a file.
+    ///
+    /// # Errors
+    /// When it doesn't start.
+    pub async fn start_traced(collector: &str, headers: &Path) -> Result<Self> {
+        let telemetry = Telemetry::to(collector).map_err(anyhow::Error::msg)?;
+        let telemetry = Telemetry { headers_file: Some(headers.to_owned()), ..telemetry };
+        Self::start_on(None, Limits::default(), Some(telemetry)).await
+    }
+
+    async fn start_on(
+        database: Option<PostgresDatabase>,
+        limits: Limits,
+        telemetry: Option<Telemetry>,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let artefact = |name: &str| -> Result<PathBuf> {
             let path = folder.path().join(name);
@@ -120,6 +134,7 @@ impl Site {
             history: Default::default(),
             freeze_on_clock_leap: true,
             log: Log { filter: "info".into(), json: false },
+            telemetry,
         };
         let connection = Connection { url: String::new(), token: Secret::new(""), ca_pem: String::new() };
         let boot = SocketAddr::from((local, 0));

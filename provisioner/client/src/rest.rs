@@ -43,6 +43,8 @@ pub struct MachineFilter {
     pub pool: Option<String>,
     /// Only those whose work waits for a person, or only those whose work does not.
     pub held: Option<bool>,
+    /// Only those with such labels, as `kubectl -l` takes it.
+    pub labels: Option<String>,
 }
 
 impl MachineFilter {
@@ -51,6 +53,7 @@ impl MachineFilter {
         query.extend(self.state.map(word).transpose()?.map(|state| ("state", state)));
         query.extend(self.pool.clone().map(|pool| ("pool", pool)));
         query.extend(self.held.map(|held| ("held", held.to_string())));
+        query.extend(self.labels.clone().map(|labels| ("labels", labels)));
         Ok(query)
     }
 }

@@ -44,6 +44,8 @@ pub struct WatchFilter {
     pub pool: Option<String>,
     /// Only machines whose work waits for a person, or whose work does not.
     pub held: Option<bool>,
+    /// Only machines with such labels, as `kubectl -l` takes it.
+    pub labels: Option<String>,
 }
 
 impl WatchFilter {
@@ -54,6 +56,7 @@ impl WatchFilter {
         query.extend(self.state.clone().map(|state| ("state", state)));
         query.extend(self.pool.clone().map(|pool| ("pool", pool)));
         query.extend(self.held.map(|held| ("held", held.to_string())));
+        query.extend(self.labels.clone().map(|labels| ("labels", labels)));
         Ok(query)
     }
 }

@@ -35,7 +35,9 @@ mod turn;
 mod wipe;
 
 pub use admit::{Refusal, Reinstall, Request, admit};
-pub use allocate::{Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages};
+pub use allocate::{
+    Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages, labels_satisfy,
+};
 pub use choice::{WayOut, awaits_report, choices, may_write_over, ways_out};
 pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};

@@ -35,7 +35,7 @@ const NO_DATABASE: &str =
     "the service can't reach its database; nothing was changed, and it may be asked again soon";
 
 /// After how many seconds. The service goes on meanwhile, and tries to reach a PostgreSQL that is away again by itself.
-const AGAIN: &str = "10";
+const AGAIN: u64 = 10;
 
 /// A failed request, and after how many seconds it may be asked again if that is known better than for all of its kind.
 #[derive(Debug)]
@@ -135,8 +135,7 @@ impl IntoResponse for ApiError {
         let status = self.status();
         let later =
             self.0.kind == LOST || self.0.kind == IN_FLIGHT || status == StatusCode::TOO_MANY_REQUESTS;
-        let again = self.1.map_or_else(|| AGAIN.to_owned(), |seconds| seconds.to_string());
-        let again = later.then_some([(header::RETRY_AFTER, again)]);
+        let again = later.then(|| [(header::RETRY_AFTER, come_again(self.1.unwrap_or(AGAIN)).to_string())]);
         let not_begun = self.0.kind == STOPPING;
         let problem = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, again, problem, Json(self.0)).into_response();
@@ -145,6 +144,20 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// In how many seconds somebody is to come again who may at the earliest in so many: some later than others, so that those
+/// who were sent away together don't come back together.
+fn come_again(seconds: u64) -> u64 {
+    let mut random = [0; 2];
+    // Without randomness they all come at the earliest time.
+    let _ = getrandom::fill(&mut random);
+    spread(seconds, u16::from_ne_bytes(random))
+}
+
+/// Up to half as long again, and a second at least.
+fn spread(seconds: u64, random: u16) -> u64 {
+    seconds + u64::from(random) % (seconds / 2 + 2)
 }
 
 impl From<ServiceError> for ApiError {
@@ -315,6 +328,16 @@ mod tests {
     }
 
     #[test]
+    fn who_is_sent_away_comes_back_at_another_time_than_others() {
+        for (seconds, latest) in [(0, 1), (1, 2), (10, 16), (60, 91)] {
+            let all: std::collections::BTreeSet<_> =
+                (0..=u16::MAX).map(|random| spread(seconds, random)).collect();
+            assert_eq!((all.first(), all.last()), (Some(&seconds), Some(&latest)), "never earlier");
+            assert_eq!(all.len() as u64, latest - seconds + 1, "each second in between");
+        }
+    }
+
+    #[test]
     fn who_meets_a_database_that_is_gone_is_told_to_come_again() {
         for (kind, status, again) in [
             (DbErrorKind::Lost, StatusCode::SERVICE_UNAVAILABLE, Some(AGAIN)),
@@ -324,8 +347,10 @@ mod tests {
             let lost = StoreError::from(DbError::new(kind, "gone"));
             let answer = ApiError::from(lost).into_response();
             assert_eq!(answer.status(), status, "{kind:?}");
-            let told = answer.headers().get(header::RETRY_AFTER).map(|value| value.as_bytes());
-            assert_eq!(told, again.map(str::as_bytes), "{kind:?}");
+            let told = answer.headers().get(header::RETRY_AFTER);
+            let told = told.map(|value| value.to_str().unwrap().parse::<u64>().unwrap());
+            assert_eq!(told.is_some(), again.is_some(), "{kind:?}");
+            assert!(told.is_none_or(|told| (AGAIN..=AGAIN + 6).contains(&told)), "{told:?}");
         }
     }
 }

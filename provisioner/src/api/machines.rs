@@ -16,6 +16,7 @@ use super::{
 use crate::{
     bmcs, clock,
     locks::Held,
+    selector::{Selector, selector},
     service::{Change, Service, ServiceError},
     store::{EventsOf, ListedMachine, MachineFilter, MachineRecord, NewEvent, NewSecret, StoreError, Swap},
     text::word,
@@ -51,6 +52,8 @@ pub(crate) struct Filter {
     pool: Option<String>,
     /// Held, or not held.
     held: Option<bool>,
+    /// With such labels, as `kubectl -l` takes it: `rack=r7,disk!=hdd,gpu`.
+    labels: Option<String>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
@@ -99,8 +102,9 @@ pub(crate) async fn list(
     let fields = Selection::of("Machine", query.fields.as_deref())?;
     let limit = pages::limit(query.limit.as_deref())?;
     let pools = caller.pools().map(<[String]>::to_vec);
+    let labels = wanted_labels(query.labels.as_deref())?;
     let resume = watch::resume(&service, query.resume).await?;
-    let filter = MachineFilter { state: query.state, pool: query.pool, pools, held: query.held };
+    let filter = MachineFilter { state: query.state, pool: query.pool, pools, held: query.held, labels };
     let mut rows = service.store.machine_rows(&filter, query.after.as_deref(), pages::rows(limit)).await?;
     let next = rows.cut(limit)?;
     let now = clock::now();
@@ -109,6 +113,11 @@ pub(crate) async fn list(
     };
     let items = OneByOne::new(|| rows.iter().map(|row| row.map(wire)));
     fields.page_of(&Listed { items, next, resume }, rows.count() * BYTES)
+}
+
+/// Reads what labels are to be.
+pub(super) fn wanted_labels(text: Option<&str>) -> Result<Option<Selector>, ApiError> {
+    text.map(selector).transpose().map_err(|detail| ApiError::field("labels", detail))
 }
 
 /// A machine on the wire, with its owner's name.

@@ -10,7 +10,7 @@ use super::{
     pools, rate, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, support,
     timeline, tokens, users, watch, works,
 };
-use crate::service::Service;
+use crate::{service::Service, telemetry};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -301,14 +301,18 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         router.route(path, route.guarded(&service))
     };
     let strangers = middleware::from_fn_with_state(Arc::clone(&service), rate::strangers);
-    table()
+    let router = table()
         .into_iter()
         .fold(Router::new(), add)
         .fallback(error::no_route.layer(strangers.clone()))
         .method_not_allowed_fallback(error::no_method.layer(strangers))
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(middleware::map_request(async |request| linger::linger(request)))
-        .with_state(service)
+        .layer(middleware::map_request(async |request| linger::linger(request)));
+    let router = match service.telemetry.is_on() {
+        true => router.layer(middleware::from_fn_with_state(Arc::clone(&service), telemetry::traced)),
+        false => router,
+    };
+    router.with_state(service)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     clock,
-    feed::{self, Entry, Facet, Missed, Object, Place, Pool, Position},
+    feed::{self, Entry, Facet, Labels, Missed, Object, Place, Pool, Position},
+    selector::Selector,
     service::{Service, ServiceError},
     store::StoreError,
     text::{logged, word},
@@ -84,6 +85,8 @@ pub(crate) struct Watched {
     pool: Option<String>,
     /// Machines whose work waits for a person, or doesn't.
     held: Option<bool>,
+    /// Machines with such labels, as the list of machines takes it.
+    labels: Option<String>,
     /// Only what changed behind this: the `resume` of a list, or the id of the last event. `Last-Event-ID` goes before it.
     since: Option<String>,
 }
@@ -94,6 +97,8 @@ struct Watcher {
     caller: Caller,
     held: Held,
     filter: Watched,
+    /// What `labels` of it says.
+    labels: Option<Selector>,
     /// Up to where everything was told.
     position: Position,
     pace: Pace,
@@ -121,6 +126,7 @@ pub(crate) async fn watch(
     Query(filter): Query<Watched>,
 ) -> Result<Response, ApiError> {
     check(&filter)?;
+    let labels = machines::wanted_labels(filter.labels.as_deref())?;
     let since = since(&headers, &filter)?;
     let place = feed::place(&service, caller.name()).ok_or_else(crowded)?;
     let now = feed::position(&service).await?;
@@ -131,6 +137,7 @@ pub(crate) async fn watch(
         caller,
         held,
         filter,
+        labels,
         position: since.unwrap_or(now),
         pace: extensions.get().copied().unwrap_or_default(),
         last: Arc::clone(&last),
@@ -308,12 +315,17 @@ impl Watcher {
         self.send(events, event(WATCH_RESET, self.position, &WatchReset { detail })).await
     }
 
+    /// Whether an object is one of those that are asked for.
+    fn asks_for(&self, object: Object, facet: &Facet) -> bool {
+        let fits = |labels: &Selector| object.kind == WatchKind::Machine && labels.fits(&facet.labels);
+        matches(&self.filter, object, facet) && self.labels.as_ref().is_none_or(fits)
+    }
+
     /// What is told of a change, without the object; nothing, if it is none of theirs.
     fn news(&self, entry: &Entry) -> Option<(&'static str, WatchChange)> {
         let kind = entry.object.kind;
         let id = entry.object.id;
-        let sees =
-            |facet: &&Facet| is_seen(&self.caller, kind, facet) && matches(&self.filter, entry.object, facet);
+        let sees = |facet: &&Facet| is_seen(&self.caller, kind, facet) && self.asks_for(entry.object, facet);
         let (before, after) = (entry.before.as_ref().filter(sees), entry.after.as_ref());
         let of = |name: &str| WatchChange {
             kind,
@@ -348,6 +360,7 @@ impl Watcher {
                     pool: Pool::Of(record.spec.pool.clone()),
                     state: Some(word(&record.machine.state.name)),
                     held: record.machine.state.hold.is_some(),
+                    labels: Labels::default(),
                 };
                 if !is_seen(&self.caller, change.kind, &facet) {
                     return Ok(None);
@@ -395,7 +408,7 @@ fn is_seen(caller: &Caller, kind: WatchKind, facet: &Facet) -> bool {
     }
 }
 
-/// Whether an object is one of those that are asked for.
+/// Whether an object is one of those that are asked for, by all but its labels.
 fn matches(filter: &Watched, Object { kind, id }: Object, facet: &Facet) -> bool {
     // As everywhere: a name, or an id in any of its forms.
     let named = |asked: &String| *asked == facet.name || asked.parse() == Ok(id);

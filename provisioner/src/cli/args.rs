@@ -200,6 +200,8 @@ pub(super) enum Command {
         /// Why, for whoever wonders why nothing goes on
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
+        #[command(flatten)]
+        dry: DryRun,
     },
     /// End a freeze: everything goes on where it was
     Unfreeze(DryRun),

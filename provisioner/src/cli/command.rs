@@ -111,7 +111,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::Backup(asked) => backup::run(&mut session, &asked).await,
         Command::SupportBundle(asked) => support::run(&mut session, &asked).await,
         Command::Key(command) => key::run(&mut session, command).await,
-        Command::Freeze { why } => works::freeze(&mut session, why).await,
+        Command::Freeze { why, dry } => works::freeze(&mut session, why, dry).await,
         Command::Unfreeze(dry) => works::unfreeze(&mut session, dry).await,
         Command::Works => works::show(&mut session).await,
         Command::Metrics => metrics(&mut session).await,

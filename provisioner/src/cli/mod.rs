@@ -15,7 +15,6 @@ mod jsonpath;
 mod manifest;
 mod manual;
 mod restore;
-mod selector;
 mod serve;
 mod signals;
 mod terminal;

@@ -104,6 +104,11 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Reads what labels are to be; gives it as it was written.
+pub(super) fn selector(text: &str) -> Result<String, String> {
+    crate::selector::selector(text).map(|_| text.to_owned())
+}
+
 /// Reads a digest, `sha256:<64 hex>` or `sha512:<128 hex>`; gives it in lower case.
 pub(super) fn digest(text: &str) -> Result<String, String> {
     images::FileDigest::parse(text).map(|digest| digest.to_string()).map_err(|error| error.to_string())

@@ -2,7 +2,7 @@
 
 use super::{
     Api, Bmc, Boot, Config, Console, History, Images, Log, PostgresDatabase, Problem, Rate, Recording,
-    SESSION, network, value, wire,
+    SESSION, network, telemetry, value, wire,
 };
 use crate::caches::Cache;
 use images::import::{Trust, TrustedKey};
@@ -57,6 +57,7 @@ pub(super) fn config(file: wire::File) -> (Config, Vec<Problem>) {
         history: history(&mut checker, &file.history),
         freeze_on_clock_leap: file.freeze_on_clock_leap.unwrap_or(true),
         log: log(&mut checker, file.log),
+        telemetry: telemetry::telemetry(&mut checker, file.telemetry),
     };
     ports(&mut checker, &config);
     chains(&mut checker, &config);
@@ -175,7 +176,7 @@ fn chains(checker: &mut Checker, config: &Config) {
 }
 
 /// A path that need not be given.
-fn optional(checker: &mut Checker, key: &str, text: Option<String>) -> Option<PathBuf> {
+pub(super) fn optional(checker: &mut Checker, key: &str, text: Option<String>) -> Option<PathBuf> {
     text.map(|text| path(checker, key, Some(text), ""))
 }
 

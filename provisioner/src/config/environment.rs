@@ -12,6 +12,7 @@ const PREFIX: &str = "BILLET__";
 enum Kind {
     Text,
     Integer,
+    Number,
     Flag,
 }
 
@@ -62,6 +63,11 @@ const KEYS: &[(&str, Kind)] = &[
     ("log.filter", Kind::Text),
     ("console.record", Kind::Text),
     ("log.json", Kind::Flag),
+    ("telemetry.collector", Kind::Text),
+    ("telemetry.service", Kind::Text),
+    ("telemetry.ratio", Kind::Number),
+    ("telemetry.headers_file", Kind::Text),
+    ("telemetry.ca_file", Kind::Text),
 ];
 
 /// Puts the variables that are ours into the table; what can't be put is returned.
@@ -92,6 +98,7 @@ fn set(table: &mut Table, key: &str, text: String) -> Result<(), String> {
     let value = match kind {
         Kind::Text => Value::String(text),
         Kind::Integer => Value::Integer(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?),
+        Kind::Number => Value::Float(text.parse().map_err(|_| format!("`{text}` is not a number"))?),
         Kind::Flag => {
             Value::Boolean(text.parse().map_err(|_| format!("`{text}` is neither true nor false"))?)
         }
@@ -141,6 +148,7 @@ mod tests {
             let text = match kind {
                 Kind::Text => "x",
                 Kind::Integer => "7",
+                Kind::Number => "0.5",
                 Kind::Flag => "true",
             };
             let mut table = Table::new();
@@ -174,6 +182,7 @@ mod tests {
             ("BILLET__API__NAMES", "x", "no key `api.names`"),
             ("BILLET__BOOT__HTTP_PORT", "http", "not a whole number"),
             ("BILLET__LOG__JSON", "yes", "neither true nor false"),
+            ("BILLET__TELEMETRY__RATIO", "half", "not a number"),
         ];
         for (name, text, want) in table {
             let problems = apply(&mut Table::new(), [(name.to_owned(), text.to_owned())]);

@@ -25,6 +25,13 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         let mend = "write the password into it, readable by the service alone, or name the right file";
         problems.extend(unreadable("database_password_file", file, mend));
     }
+    if let Some(telemetry) = &config.telemetry {
+        let mend = "write a line `name: value` for each header into it, readable by the service alone";
+        let headers = telemetry.headers_file.as_ref();
+        problems.extend(headers.and_then(|file| unreadable("telemetry.headers_file", file, mend)));
+        let (ca, mend) = (telemetry.ca_file.as_ref(), "name the file with the collector's authority");
+        problems.extend(ca.and_then(|file| unreadable("telemetry.ca_file", file, mend)));
+    }
     for (key, file, mend) in optional {
         problems.extend(file.as_ref().and_then(|file| unreadable(key, file, mend)));
     }

@@ -12,6 +12,7 @@ mod option;
 mod problem;
 mod shown;
 mod subnet;
+mod telemetry;
 pub(crate) mod value;
 mod wire;
 
@@ -21,6 +22,7 @@ pub use network::Network;
 pub use problem::{ConfigError, Problem};
 pub use subnet::Subnet;
 pub(crate) use subnet::domain;
+pub use telemetry::Telemetry;
 
 use jiff::SignedDuration;
 use provisioner_lifecycle::Limits;
@@ -56,6 +58,8 @@ pub struct Config {
     pub freeze_on_clock_leap: bool,
     /// The log.
     pub log: Log,
+    /// Where traces go, if they go anywhere.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// The API's settings.

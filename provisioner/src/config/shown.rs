@@ -1,6 +1,6 @@
 //! The configuration for whoever helps: every setting but what may be a secret, of which is said only that it is set.
 
-use super::{Api, Bmc, Boot, Config, Console, History, Images, Log, Network, Rate};
+use super::{Api, Bmc, Boot, Config, Console, History, Images, Log, Network, Rate, Telemetry};
 use provisioner_lifecycle::Limits;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ impl Config {
             history,
             freeze_on_clock_leap,
             log,
+            telemetry,
         } = self;
         let database = database.as_ref().map(|database| {
             json!({"address": database.to_string(), "password": database.has_password().then_some(SET)})
@@ -32,6 +33,7 @@ impl Config {
             "console": shown_console(*console), "images": shown_images(images), "bmc": shown_bmc(bmc),
             "networks": networks.iter().map(shown_network).collect::<Vec<_>>(), "limits": shown_limits(limits),
             "history": shown_history(*history), "freeze_on_clock_leap": freeze_on_clock_leap, "log": shown_log(log),
+            "telemetry": telemetry.as_ref().map(shown_telemetry),
         })
     }
 
@@ -46,6 +48,7 @@ impl Config {
             "discovery": self.networks.iter().any(|network| network.discovery),
             "bmc_scan": !self.bmc.subnets.is_empty(),
             "json_log": self.log.json,
+            "traces": self.telemetry.is_some(),
         })
     }
 }
@@ -163,6 +166,13 @@ fn shown_history(History { events, most, boots }: History) -> Value {
 
 fn shown_log(Log { filter, json }: &Log) -> Value {
     json!({"filter": filter, "json": json})
+}
+
+fn shown_telemetry(Telemetry { collector, service, ratio, headers_file, ca_file }: &Telemetry) -> Value {
+    json!({
+        "collector": collector.as_str(), "service": service, "ratio": ratio,
+        "headers": headers_file.as_ref().map(|_| SET), "ca_file": ca_file,
+    })
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) history: History,
     pub(super) freeze_on_clock_leap: Option<bool>,
     pub(super) log: Log,
+    pub(super) telemetry: Telemetry,
 }
 
 /// `[api]`
@@ -96,6 +97,17 @@ pub(super) struct Bmc {
     pub(super) virsh: Option<String>,
     pub(super) vboxmanage: Option<String>,
     pub(super) subnets: Vec<String>,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Telemetry {
+    pub(super) collector: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) ratio: Option<f64>,
+    pub(super) headers_file: Option<String>,
+    pub(super) ca_file: Option<String>,
 }
 
 /// `[history]`

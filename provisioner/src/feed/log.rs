@@ -2,9 +2,10 @@
 
 use provisioner_api::WatchKind;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     str::FromStr,
+    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -39,7 +40,12 @@ pub(crate) struct Facet {
     pub(crate) state: Option<String>,
     /// Its work waits for a person.
     pub(crate) held: bool,
+    /// A machine's labels.
+    pub(crate) labels: Labels,
 }
+
+/// Labels, which many looks share.
+pub(crate) type Labels = Arc<BTreeMap<String, String>>;
 
 /// An object as it was seen. What is shown of it is the same for as long as this is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,13 @@
 
 mod log;
 
-pub(crate) use log::{Entry, Facet, Missed, Object, Pool, Position, Seen};
+pub(crate) use log::{Entry, Facet, Labels, Missed, Object, Pool, Position, Seen};
 
-use crate::{service::Service, store::StoreError, text::logged};
+use crate::{
+    service::Service,
+    store::{KnownLabels, StoreError},
+    text::logged,
+};
 use log::Log;
 use std::{
     collections::HashMap,
@@ -114,8 +118,10 @@ pub(crate) async fn position(service: &Arc<Service>) -> Result<Position, StoreEr
     }
     // Before the look: a poke that comes while it is taken has another taken.
     let news = service.hub.news();
-    let looks = Looks { frozen: service.works.shown().is_some(), failing: None };
-    let log = Log::new(Uuid::new_v4(), service.store.census().await?);
+    let mut labels = KnownLabels::default();
+    let frozen = service.works.shown().is_some();
+    let log = Log::new(Uuid::new_v4(), service.store.census(&mut labels).await?);
+    let looks = Looks { frozen, failing: None, labels };
     let position = log.newest();
     *held(&feed.log) = Some(log);
     tokio::spawn(run(Arc::clone(service), news, looks));
@@ -168,6 +174,8 @@ struct Looks {
     frozen: bool,
     /// Since when no look succeeded.
     failing: Option<Instant>,
+    /// What labels machines have.
+    labels: KnownLabels,
 }
 
 async fn run(service: Arc<Service>, mut news: watch::Receiver<()>, mut looks: Looks) {
@@ -207,7 +215,7 @@ async fn look(service: &Service, news: &mut watch::Receiver<()>, looks: &mut Loo
     news.mark_unchanged();
     let began = Instant::now();
     let frozen = service.works.shown().is_some();
-    let census = match service.store.census().await {
+    let census = match service.store.census(&mut looks.labels).await {
         Ok(census) => census,
         Err(error) => {
             // What was told of is still to be looked for.

@@ -7,7 +7,8 @@ use provisioner_api::WatchKind;
 fn census(count: u128, version: i64) -> HashMap<Object, Seen> {
     let one = |id| {
         let object = Object { kind: WatchKind::Machine, id: Uuid::from_u128(id) };
-        let facet = Facet { name: format!("m{id}"), pool: Pool::Shared, state: None, held: false };
+        let (name, labels) = (format!("m{id}"), Labels::default());
+        let facet = Facet { name, pool: Pool::Shared, state: None, held: false, labels };
         (object, Seen::new([version, 0], None, facet))
     };
     (0..count).map(one).collect()
@@ -40,12 +41,12 @@ fn a_whole_fleet_may_change_four_times_while_somebody_is_away() {
 async fn a_look_that_fails_is_tried_again_and_after_a_minute_of_them_the_feed_ends() {
     let folder = tempfile::tempdir().unwrap();
     let service = app::tests::service(folder.path()).await;
-    let log = Log::new(Uuid::from_u128(1), service.store.census().await.unwrap());
+    let log = Log::new(Uuid::from_u128(1), service.store.census(&mut KnownLabels::default()).await.unwrap());
     let start = log.newest();
     *held(&service.feed.log) = Some(log);
     service.store.close().await;
     let mut news = service.hub.news();
-    let mut looks = Looks { frozen: false, failing: None };
+    let mut looks = Looks { frozen: false, failing: None, labels: KnownLabels::default() };
     assert_eq!(look(&service, &mut news, &mut looks).await, AGAIN);
     let since = looks.failing.expect("it is known since when");
     assert!(news.has_changed().unwrap(), "what was told of is still to be looked for");

@@ -22,6 +22,11 @@ pub(super) const REFUSED: Metric = Metric::counter(
     &["who"],
     "Requests to the API that came too often or were too many at once, by the kind of who asked",
 );
+pub(super) const SPANS: Metric = Metric::counter(
+    "billet_telemetry_spans",
+    &["outcome"],
+    "Spans of traces by what became of them: sent, failed (the collector did not take them), dropped (too many waited)",
+);
 pub(super) const FROZEN: Metric = Metric::gauge("billet_frozen", &[], "Whether everything is frozen");
 pub(super) const ERASURES_RUNNING: Metric =
     Metric::gauge("billet_erasures_running", &[], "Machines that are being wiped");
@@ -46,6 +51,7 @@ pub(super) const METRICS: &[Metric] = &[
     INSTANCES,
     SLOW_STEPS,
     REFUSED,
+    SPANS,
     FROZEN,
     ERASURES_RUNNING,
     ERASURES_QUEUED,

@@ -5,7 +5,7 @@
 //! race between any two of them leaves each instance with one machine or none, and what did not come about is decided
 //! anew in the next pass. `lifecycle` decides; here is no rule of who gets what.
 //!
-//! Every machine there is is gone through only to say why somebody waits. So that one instance that nothing fits does
+//! To say why somebody waits, every machine of the pools that are asked for is gone through; the others are only counted. So that one instance that nothing fits does
 //! not keep the database busy, the next pass comes the later the longer this one read.
 
 use super::Next;
@@ -80,6 +80,8 @@ struct Done {
     left: usize,
     /// How many pages of free machines were read.
     pages: usize,
+    /// How many machines were read to say why somebody waits.
+    looked: usize,
     /// How many pairs did not come about because somebody else was faster.
     lost: usize,
     /// How many instances' reasons were written.
@@ -325,7 +327,7 @@ impl Pass<'_> {
         let given = if self.quotas.contains_key(pool) {
             self.store.instance_and_machine_within(&owner, pair, &events, self.now).await
         } else {
-            self.store.instance_and_machine_update(&owner, pair, &events, self.now).await
+            self.store.instance_and_machine_unless_full(&owner, pair, &events, self.now).await
         };
         match given {
             Ok(swap) => Ok(swap == Swap::Updated),
@@ -340,6 +342,40 @@ impl Pass<'_> {
         }
     }
 
+    /// Looks at every machine that may do for one of these. Of the others no more is to be known than how many they are.
+    async fn look(&mut self, pending: &[Pending], shortages: &mut Shortages<'_>) -> Result<(), ServiceError> {
+        let mut named: BTreeSet<_> = pending.iter().filter_map(|pending| pending.wanted).collect();
+        let any = pending.iter().filter(|pending| pending.wanted.is_none());
+        let pools: BTreeSet<String> = any.map(|pending| pending.pool().to_owned()).collect();
+        for pool in &pools {
+            let see = |machine: &MachineRecord| {
+                named.remove(&machine.id());
+                self.done.looked += 1;
+                shortages.see(&candidate(machine));
+            };
+            for id in self.store.machine_each(Some(pool.as_str()), see).await? {
+                named.remove(&id);
+                shortages.see_damaged(id);
+            }
+        }
+        let mut elsewhere = 0;
+        for id in named {
+            self.done.looked += 1;
+            elsewhere += 1;
+            match legible(self.store.machine_get(id).await, "a machine")? {
+                Some(Some(machine)) => shortages.see(&candidate(&machine)),
+                Some(None) => elsewhere -= 1,
+                None => shortages.see_damaged(id),
+            }
+        }
+        if !pools.is_empty() {
+            let pools: Vec<_> = pools.into_iter().collect();
+            let outside = self.store.machine_count_outside(&pools).await?;
+            shortages.see_elsewhere(outside.saturating_sub(elsewhere));
+        }
+        Ok(())
+    }
+
     /// Says why they wait. `renew`: also where only the numbers are others.
     async fn tell(&mut self, left: Vec<(&InstanceRecord, Pending)>, renew: bool) -> Result<(), ServiceError> {
         let (left, pending): (Vec<_>, Vec<_>) = left.into_iter().unzip();
@@ -347,19 +383,7 @@ impl Pass<'_> {
         let quotas = if self.quotas.is_empty() { BTreeMap::new() } else { self.store.pool_quotas().await? };
         let mut shortages = Shortages::new(&pending).within(quotas);
         let began = Instant::now();
-        if pending.iter().all(|pending| pending.wanted.is_some()) {
-            let named: BTreeSet<_> = pending.iter().filter_map(|pending| pending.wanted).collect();
-            for id in named {
-                match legible(self.store.machine_get(id).await, "a machine")? {
-                    Some(Some(machine)) => shortages.see(&candidate(&machine)),
-                    Some(None) => {}
-                    None => shortages.see_damaged(id),
-                }
-            }
-        } else {
-            let damaged = self.store.machine_each(|machine| shortages.see(&candidate(machine))).await?;
-            damaged.into_iter().for_each(|id| shortages.see_damaged(id));
-        }
+        self.look(&pending, &mut shortages).await?;
         self.read += began.elapsed();
         let told: Vec<_> = left
             .iter()

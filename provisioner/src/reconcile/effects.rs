@@ -7,6 +7,7 @@ use crate::{
     leader::Led,
     service::{Change, Service, ServiceError},
     store::{MachineRecord, NewEvent},
+    telemetry::Deed,
     windows,
 };
 use bmc::{Bmc, BmcError, BootMode, BootOverride, BootTarget, Persistence, PowerState};
@@ -119,12 +120,15 @@ async fn deed_unless_frozen(
     record: &MachineRecord,
     effect: Effect,
 ) -> Option<Result<String, BmcError>> {
-    tokio::select! {
+    let told = Deed::begin(&service.telemetry, record, effect);
+    let done = tokio::select! {
         // In this order: what is frozen sends nothing more.
         biased;
         () = service.works.until_frozen() => None,
         done = deed(bmc, record, effect) => Some(done),
-    }
+    };
+    told.end(!matches!(done, Some(Ok(_))));
+    done
 }
 
 async fn deed(bmc: &dyn Bmc, record: &MachineRecord, effect: Effect) -> Result<String, BmcError> {

@@ -42,7 +42,9 @@ pub(super) async fn look(service: &Service, first: bool) -> Result<Vec<Found>, S
     };
     let damaged = service
         .store
-        .machine_each(|record| see(Key::Machine(record.id()), record.id().0, rests(record, limits, now)))
+        .machine_each(None, |record| {
+            see(Key::Machine(record.id()), record.id().0, rests(record, limits, now))
+        })
         .await?;
     for id in damaged {
         see(Key::Machine(id), id.0, false);

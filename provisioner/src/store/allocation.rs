@@ -69,20 +69,24 @@ impl Store {
         Ok(FreeMachines { records, next })
     }
 
-    /// Shows every machine, by name, and answers which are damaged. Not one moment's picture: what changes meanwhile is
-    /// seen before or after.
+    /// Shows every machine, or each of a pool, by name, and answers which are damaged. Not one moment's picture: what changes
+    /// meanwhile is seen before or after.
     pub(crate) async fn machine_each(
         &self,
+        pool: Option<&str>,
         mut see: impl FnMut(&MachineRecord),
     ) -> Result<Vec<MachineId>, StoreError> {
         let columns = machine::MACHINE;
-        let text = format!(
-            "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job
-             WHERE machine.name > $1 ORDER BY machine.name LIMIT $2 + 0"
-        );
         let (mut after, mut damaged) = (String::new(), Vec::new());
         loop {
-            let query = sql(text.clone()).bind(&after).bind(PAGE);
+            let mut query = sql(format!(
+                "SELECT {columns} FROM machine LEFT JOIN job ON job.id = machine.job WHERE machine.name > "
+            ));
+            query.push_bind(after);
+            if let Some(pool) = pool {
+                query.push(" AND machine.pool = ").push_bind(pool);
+            }
+            query.push(" ORDER BY machine.name").push_limit(PAGE);
             let rows = query.fetch_all(&mut *self.reader.get().await?).await?;
             for row in &rows {
                 match legible(machine::from_row(row))? {
@@ -95,6 +99,20 @@ impl Store {
                 _ => return Ok(damaged),
             }
         }
+    }
+
+    /// How many machines there are in other pools than these.
+    pub(crate) async fn machine_count_outside(&self, pools: &[String]) -> Result<usize, StoreError> {
+        let mut query = sql("SELECT COUNT(*) FROM machine");
+        if !pools.is_empty() {
+            query.push(" WHERE pool NOT IN (");
+            for (place, pool) in pools.iter().enumerate() {
+                query.push(if place > 0 { ", " } else { "" }).push_bind(pool.clone());
+            }
+            query.push(")");
+        }
+        let count: i64 = query.scalar(&mut *self.reader.get().await?).await?;
+        Ok(usize::try_from(count).unwrap_or(0))
     }
 
     /// Writes what is so of instances that get no machine; one that was changed since it was loaded is passed over. One

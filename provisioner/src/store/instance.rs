@@ -219,7 +219,20 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
-        self.instance_and_machine_write(Batch::new(), instance, pair, events, now).await
+        self.instance_and_machine_write(Batch::new(), instance, None, pair, events, now).await
+    }
+
+    /// The same for an allocation of a machine whose pool had no limit a moment ago: `Stale` also when one that was made
+    /// since is reached. The word is the database's: who looked before may have looked before the limit.
+    pub(crate) async fn instance_and_machine_unless_full(
+        &self,
+        instance: &InstanceRecord,
+        pair: (&MachineRecord, &MachineRecord),
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        let pool = Some(pair.0.spec.pool.as_str());
+        self.instance_and_machine_write(Batch::new(), instance, pool, pair, events, now).await
     }
 
     /// The same for an allocation of a machine whose pool has a limit: `Stale` also when that is reached by now.
@@ -233,20 +246,24 @@ impl Store {
         let mut batch = Batch::new();
         batch.swap(Part::Rest, |text| pool::push_turn(text, &pair.0.spec.pool));
         batch.swap(Part::Rest, |text| pool::push_room(text, &pair.0.spec.pool));
-        self.instance_and_machine_write(batch, instance, pair, events, now).await
+        self.instance_and_machine_write(batch, instance, None, pair, events, now).await
     }
 
     async fn instance_and_machine_write(
         &self,
         mut batch: Batch,
         instance: &InstanceRecord,
+        unless_full: Option<&str>,
         (before, machine): (&MachineRecord, &MachineRecord),
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let changing = Some(self.boot_index.changing_machine(machine, Some(before)));
         let touched = Touched::default().instance(instance).machine(before, machine);
-        batch.swap(Part::Instance, |text| push_update(text, instance));
+        batch.swap(Part::Instance, |text| {
+            push_update(text, instance);
+            unless_full.into_iter().for_each(|pool| pool::push_unless_full(text, pool));
+        });
         debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
         machine::add_update(&mut batch, before, machine);
         event::add(&mut batch, events, now);

@@ -48,6 +48,7 @@ mod tests;
 
 pub(crate) use address::{AddressRecord, Holder, NewAddress, PoolGiven, Takes, Use};
 pub(crate) use boot_trace::Numbered;
+pub(crate) use census::KnownLabels;
 pub(crate) use copy::{CopyError, RESTORE, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};
 pub(crate) use event::{EventsOf, NewEvent};

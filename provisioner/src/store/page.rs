@@ -9,9 +9,10 @@ use super::{
     instance::{self, INSTANCE},
     machine::{self, MACHINE},
 };
-use crate::text::word;
+use crate::{selector::Selector, text::word};
 use provisioner_api::{InstanceId, InstanceState, MachineId, MachineState};
-use std::collections::HashMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
 
 /// Which machines.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct MachineFilter {
     pub(crate) pools: Option<Vec<String>>,
     /// Those whose work waits for a person, or those whose work does not.
     pub(crate) held: Option<bool>,
+    /// Those with such labels.
+    pub(crate) labels: Option<Selector>,
 }
 
 /// A machine with what a list shows of its owner.
@@ -90,6 +93,28 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<MachineRows, StoreError> {
+        let Some(selector) = &filter.labels else { return self.machine_rows_of(filter, after, limit).await };
+        // Labels are in documents, which are held against the selector here: of what the database finds few or many stay.
+        let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
+        let part = limit.max(PART);
+        loop {
+            let MachineRows(rows) = self.machine_rows_of(filter, after.as_deref(), part).await?;
+            let full = rows.len() >= part as usize;
+            after = rows.last().map(|row| row.try_get("m_name")).transpose()?;
+            found.extend(rows.into_iter().filter(|row| selector.fits(&labels_of(row, "m_spec"))));
+            if !full || found.len() >= limit as usize {
+                found.truncate(limit as usize);
+                return Ok(MachineRows(found));
+            }
+        }
+    }
+
+    async fn machine_rows_of(
+        &self,
+        filter: &MachineFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<MachineRows, StoreError> {
         let mut query = sql(format!(
             "SELECT {MACHINE}, {LEGIBLE}, instance.name AS o_name FROM machine LEFT JOIN job ON job.id = machine.job
              LEFT JOIN instance ON instance.id = machine.owner WHERE machine.name > "
@@ -110,6 +135,10 @@ impl Store {
             Some(true) => _ = query.push(" AND machine.held"),
             Some(false) => _ = query.push(" AND NOT machine.held"),
             None => {}
+        }
+        // This only narrows it down, so that no database has to know JSON.
+        for key in filter.labels.iter().flat_map(Selector::needed) {
+            query.push(" AND machine.spec LIKE ").push_bind(format!("%\"{key}\":%"));
         }
         query.push(" ORDER BY machine.name").push_limit(limit);
         Ok(MachineRows(query.fetch_all(&mut *self.api_reader.get().await?).await?))
@@ -198,6 +227,21 @@ impl Store {
         let rows = sql(text).fetch_all(&mut *self.api_reader.get().await?).await?;
         rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("count")?))).collect()
     }
+}
+
+/// How many rows are read at once where not all of them are shown.
+const PART: u32 = 500;
+
+/// The labels of a machine by its document; none of one that can't be read.
+pub(super) fn labels_of(row: &Row, column: &str) -> BTreeMap<String, String> {
+    #[derive(Default, Deserialize)]
+    struct Labelled {
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+    }
+    let spec = row.try_get::<String>(column).ok();
+    let read = spec.and_then(|spec| serde_json::from_str::<Labelled>(&spec).ok());
+    read.unwrap_or_default().labels
 }
 
 /// Places for pools. With a few lengths there are few texts to prepare; what is absent is equal to nothing.

@@ -222,6 +222,16 @@ pub(super) fn push_room(query: &mut Statement, pool: &str) {
         .push(" AND owner IS NOT NULL))");
 }
 
+/// A further condition: the pool has no limit, or room for one more of its machines to have an instance.
+pub(super) fn push_unless_full(query: &mut Statement, pool: &str) {
+    query
+        .push(" AND NOT EXISTS (SELECT 1 FROM pool WHERE pool.name = ")
+        .push_bind(pool)
+        .push(" AND pool.max_machines <= (SELECT COUNT(*) FROM machine AS its WHERE its.pool = ")
+        .push_bind(pool)
+        .push(" AND its.owner IS NOT NULL))");
+}
+
 /// What names a pool: its machines, its addresses, instances that wait for one of them, tokens and users that are limited
 /// to it. One that can't be read may name it, so it counts.
 async fn users(conn: &mut Conn, pool: &str) -> Result<Vec<String>, StoreError> {

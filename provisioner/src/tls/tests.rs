@@ -277,6 +277,7 @@ fn the_names_of_a_service() {
         history: config::History::default(),
         freeze_on_clock_leap: true,
         log: config::Log { filter: "info".to_owned(), json: false },
+        telemetry: None,
     };
     let want = set(&["127.0.0.1", "192.0.2.7", "billet.example.org", "fd00::1", "head", "localhost"]);
     assert_eq!(names(&config, Some("head")), want);

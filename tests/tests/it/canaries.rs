@@ -1,5 +1,5 @@
 //! Recognisable secrets are put wherever a secret can enter, and looked for wherever anything comes out: answers and errors of
-//! the API, every route that reads, metrics, audit log, backup, every file of the data folder, and the log at its finest.
+//! the API, every route that reads, metrics, audit log, backup, every file of the data folder, traces, and the log at its finest.
 //!
 //! Three of them have a place where they are meant to be: the first administrator's token in `admin.toml`, from which the
 //! command line logs in on the same host, the site key in its file, and what a client itself sends. Deliberately not here: what a BMC repeats in its
@@ -16,7 +16,10 @@ use reqwest::Method;
 use std::path::{Path, PathBuf};
 use tests::{Protocol, Sim, SimOptions, Site, eventually, gpt_image};
 
-use crate::log::Log;
+use crate::{
+    collector::{Collector, TOKEN},
+    log::Log,
+};
 
 /// The API, as a client knows it: every route that reads is in it.
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -302,7 +305,8 @@ async fn plant_wrong(site: &Site, sim: &Sim) -> Result<Vec<Shown>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_canary_is_seen_anywhere() -> Result<()> {
     let log = Log::start()?;
-    let mut site = Site::start().await?;
+    let collector = Collector::start().await?;
+    let mut site = Site::start_traced(&collector.url, &collector.headers).await?;
     let sim = Sim::start(&site, "m1", 1, SimOptions::default()).await?;
     site.client()?.add_machine(&sim.enrolment()).await?;
     site.machine_in("m1", MachineState::Available).await?;
@@ -318,6 +322,7 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
     shown.extend(plant_wrong(&site, &sim).await?);
     shown.extend(errors(&site, site.connection().token.reveal()).await?);
     for name in [
+        TOKEN,
         "canary-bmc-wrong",
         "canary-bmc-key",
         "canary-error-password",
@@ -334,6 +339,12 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
             .send(Some(site.connection().token.reveal()), Method::GET, "/v1/audit?newest=100", None)
             .await?;
         Ok(log.is_some_and(|log| log.to_string().contains("401")).then_some(()))
+    })
+    .await?;
+    eventually("requests, jobs, steps and deeds are told to the collector", async || {
+        let text = collector.text();
+        let told = ["GET /v1/machines/{machine}", "job deploy", "step write-image", "bmc power-on"];
+        Ok(told.iter().all(|name| text.contains(name)).then_some(()))
     })
     .await?;
     let data = site.database().parent().context("a data folder")?.to_owned();
@@ -355,6 +366,7 @@ async fn no_canary_is_seen_anywhere() -> Result<()> {
     site.restart().await?;
     shown.extend(read_everything(&site).await?);
     scan(&mut shown)?;
+    shown.push(Shown::new("the traces", collector.text()));
     let text = log.text();
     ensure!(text.contains("m1"), "nothing was logged: {} bytes", text.len());
     shown.push(Shown::new("the log", text));

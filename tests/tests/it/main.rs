@@ -14,6 +14,7 @@ mod canaries;
 mod claims;
 mod cli_day;
 mod cli_wrong;
+mod collector;
 mod crash;
 mod damaged;
 mod discovery;

@@ -5,7 +5,7 @@ use provisioner_api::{LabelExpression, LabelOperator};
 use std::collections::BTreeMap;
 
 /// Whether these labels have each of the selector and satisfy each expression.
-pub(super) fn satisfy(
+pub fn satisfy(
     labels: &BTreeMap<String, String>,
     selector: &BTreeMap<String, String>,
     expressions: &[LabelExpression],

@@ -19,6 +19,7 @@ mod shortage;
 mod survey;
 
 pub use demand::{Candidate, Grant, Member, Pending, Place};
+pub use labels::satisfy as labels_satisfy;
 pub use shortage::{Shortage, Shortages};
 
 use crate::pool::Quota;

@@ -37,7 +37,7 @@ struct Reasons {
     damaged: usize,
 }
 
-/// Says why, from a look at every machine there is.
+/// Says why, from a look at every machine of the pools that are asked for, and the number of all others.
 #[derive(Debug)]
 pub struct Shortages<'a> {
     demands: Demands<'a>,
@@ -82,6 +82,15 @@ impl<'a> Shortages<'a> {
                     None => self.reasons[number].freed += 1,
                 },
             }
+        }
+    }
+
+    /// Sees so many that are in none of the pools that are asked for, and that nobody names.
+    pub fn see_elsewhere(&mut self, count: usize) {
+        self.machines += count;
+        let any = self.demands.list.iter().enumerate().filter(|(_, demand)| demand.wanted.is_none());
+        for (number, _) in any.filter(|_| count > 0) {
+            *self.reasons[number].unfit.entry(Unfit::OtherPool).or_default() += count;
         }
     }
 

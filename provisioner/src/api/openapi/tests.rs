@@ -79,7 +79,7 @@ fn the_query_parameters_of_an_operation_are_known() {
     };
     let machines = provisioner_api::paths::MACHINES;
     for method in [Method::GET, Method::HEAD] {
-        assert_eq!(of(machines, method).as_deref(), Some("state,pool,held,limit,after,resume,fields"));
+        assert_eq!(of(machines, method).as_deref(), Some("state,pool,held,labels,limit,after,resume,fields"));
     }
     assert_eq!(of(machines, Method::POST).as_deref(), Some(""));
     assert_eq!(of(provisioner_api::paths::MACHINE, Method::PATCH).as_deref(), Some(""));

@@ -23,6 +23,9 @@ pub(in crate::cli) enum MachineCommand {
         /// Only those whose work waits for a person
         #[arg(long)]
         held: bool,
+        /// Only those with such labels, as kubectl takes it: a=b,c!=d,e in (x,y),f notin (z),g,!h
+        #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = validate::selector)]
+        selector: Option<String>,
         #[command(flatten)]
         limit: Limit,
         #[command(flatten)]

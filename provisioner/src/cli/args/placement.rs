@@ -1,8 +1,8 @@
 //! Options of `billet instance create` that say which machine will do, and `billet instance set`.
 
-use crate::cli::{
+use crate::{
+    cli::validate,
     selector::{Selector, selector},
-    validate,
 };
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! `billet pool …`.
 
-use super::{Gone, Named, Watched, erase};
+use super::{DryRun, Gone, Named, Watched, erase};
 use clap::{Args, Subcommand};
 use provisioner_api::ErasePolicy;
 
@@ -50,6 +50,8 @@ pub(in crate::cli) struct SetPool {
     /// How many of its machines may have an instance at once; `none`: all
     #[arg(long, value_name = "NUMBER", value_parser = number_or_none)]
     pub(in crate::cli) max_machines: Option<OrNone<u32>>,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// A value, or that there is to be none.

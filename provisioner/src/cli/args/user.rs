@@ -1,6 +1,6 @@
 //! `billet user …` and `billet login`.
 
-use super::{Gone, Named};
+use super::{DryRun, Gone, Named};
 use crate::cli::validate;
 use clap::{Args, Subcommand};
 use provisioner_api::Role;
@@ -63,6 +63,8 @@ pub(in crate::cli) struct SetUser {
     /// Set another password, from this file; `-` for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "new_password")]
     pub(in crate::cli) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) dry: DryRun,
 }
 
 /// `billet user password`.

@@ -10,13 +10,17 @@ use super::{
     losses::{self, Go},
     timeline, watch,
 };
-use crate::cli::{
-    args::{Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait, Watched},
-    bell::Bell,
-    error::CliError,
+use crate::{
+    cli::{
+        args::{
+            Adopt, Cancel, Create, Delete, InstanceCommand, Reinstall, SetInstance, Switch, Wait, Watched,
+        },
+        bell::Bell,
+        error::CliError,
+        validate, view,
+        wait::{Goal, Look, Watch, instance_look, until},
+    },
     selector::Selector,
-    validate, view,
-    wait::{Goal, Look, Watch, instance_look, until},
 };
 use provisioner_api::{
     DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,

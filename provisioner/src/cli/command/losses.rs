@@ -258,6 +258,18 @@ pub(super) async fn of_giving_back(
     }
 }
 
+/// How a machine is wiped when the instance that has it ends; none, if that is gone by now.
+pub(super) async fn of_owners_machine(
+    session: &Session<'_>,
+    machine: &Machine,
+    instance: &str,
+) -> Result<Option<Wiping>, CliError> {
+    match session.client.instance(instance).await {
+        Err(error) if error.status() == Some(404) => Ok(None),
+        instance => wiping(session, machine, instance?.spec.erase).await.map(Some),
+    }
+}
+
 /// How a machine is wiped: no less than its pool says now, and than the pool said when its owner got it. As lifecycle's
 /// `admit_in_pool` has it.
 pub(super) async fn wiping(

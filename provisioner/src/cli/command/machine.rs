@@ -29,8 +29,8 @@ use std::{cell::Cell, path::Path};
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> Result<(), CliError> {
     match command {
-        MachineCommand::List { state, pool, held, limit, watched } => {
-            let filter = MachineFilter { state, pool, held: held.then_some(true) };
+        MachineCommand::List { state, pool, held, selector, limit, watched } => {
+            let filter = MachineFilter { state, pool, held: held.then_some(true), labels: selector };
             list(session, &filter, limit.limit, watched).await
         }
         MachineCommand::Show(shown) => {
@@ -58,7 +58,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: MachineCommand) -> R
         }
         MachineCommand::Cancel(cancel) => {
             let machine = session.client.machine(&cancel.name).await?;
-            if sure(session, &machine, "cancel", cancel.yes, cancel.dry)? == Go::No {
+            if sure(session, &machine, "cancel", cancel.yes, cancel.dry).await? == Go::No {
                 return Ok(());
             }
             act(session, &cancel.name, MachineAction::Cancel).await
@@ -114,8 +114,11 @@ async fn list(
         Ok(list.items)
     };
     let table = |machines: &[Machine], wide| view::machines(machines, wide, &context());
-    let narrowed =
-        limit.is_some() || filter.state.is_some() || filter.pool.is_some() || filter.held.is_some();
+    let narrowed = limit.is_some()
+        || filter.state.is_some()
+        || filter.pool.is_some()
+        || filter.held.is_some()
+        || filter.labels.is_some();
     let stays = async |name: &str| Ok(narrowed && client.machine(name).await.map(|_| true)?);
     // The first ones of a list are others when one of them goes: that, no change of an object tells.
     if limit.is_some() {
@@ -126,6 +129,7 @@ async fn list(
         state: filter.state.map(view::word),
         pool: filter.pool.clone(),
         held: filter.held,
+        labels: filter.labels.clone(),
         object: None,
     };
     watch::followed(session, watched, filter, look, stays, table).await
@@ -188,7 +192,7 @@ async fn add_machine(session: &mut Session<'_>, add: Add) -> Result<(), CliError
 }
 
 /// Asks whether it is meant, if that ends a deployment.
-fn sure(
+async fn sure(
     session: &mut Session<'_>,
     machine: &Machine,
     verb: &str,
@@ -215,7 +219,14 @@ fn sure(
         consequence: &consequence,
     };
     let what = format!("what machine {name} does would stop ({verb}): {consequence}");
-    let loss = losses::all(what, machine, "wiped, as the instance and its pool say");
+    let wiping = match losses::told(session, dry, yes) {
+        true => losses::of_owners_machine(session, machine, instance).await?,
+        false => None,
+    };
+    // The instance may be gone between two questions.
+    let fate =
+        wiping.map_or_else(|| "wiped, as the instance and its pool say".to_owned(), |wiping| wiping.fate());
+    let loss = losses::all(what, machine, &fate);
     losses::sure(session, dry, yes, &loss, Some(&question))
 }
 
@@ -229,7 +240,7 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
         )));
     };
     let number = choose.hold.unwrap_or(held.number);
-    if told(session, &before, choose)? == Go::No {
+    if told(session, &before, choose).await? == Go::No {
         return Ok(());
     }
     match choose.disk.as_deref() {
@@ -245,10 +256,12 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
 }
 
 /// Tells what is lost by an answer, and asks whether it is meant.
-fn told(session: &mut Session<'_>, machine: &Machine, choose: &Choose) -> Result<Go, CliError> {
+async fn told(session: &mut Session<'_>, machine: &Machine, choose: &Choose) -> Result<Go, CliError> {
     let name = &machine.name;
     match (choose.choice, choose.disk.as_deref()) {
-        (Choice::GiveBack | Choice::Abandon, None) => sure(session, machine, "end", choose.yes, choose.dry),
+        (Choice::GiveBack | Choice::Abandon, None) => {
+            sure(session, machine, "end", choose.yes, choose.dry).await
+        }
         (Choice::SkipDisk, Some(disk)) => {
             let question = Question {
                 what: &format!("leave disk {disk} of machine {name} unwiped"),

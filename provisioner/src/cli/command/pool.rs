@@ -57,7 +57,33 @@ async fn set(session: &mut Session<'_>, asked: SetPool) -> Result<(), CliError> 
         let detail = "say what to change: --description, --erase or --max-machines";
         return Err(CliError::Input(detail.to_owned()));
     }
+    if asked.dry.dry_run {
+        let pool = session.client.pool(&asked.name).await?;
+        let what = would(&pool, &wanted);
+        return losses::no_disk(session, asked.dry, what).map(drop);
+    }
     let changed = session.client.update_pool(&asked.name, &wanted).await?;
     let said = format!("pool {} is changed: {}", changed.group.name, view::policy(&changed));
     session.ui.outcome(&changed, &said)
+}
+
+/// What a change of a pool's policy would do, in a sentence.
+fn would(pool: &Pool, wanted: &PoolUpdate) -> String {
+    let mut after = pool.clone();
+    let spec = after.spec.get_or_insert_default();
+    wanted.description.iter().for_each(|text| spec.description.clone_from(text));
+    wanted.erase.iter().for_each(|erase| spec.erase = *erase);
+    wanted.max_machines.iter().for_each(|most| spec.max_machines = *most);
+    let name = &pool.group.name;
+    let mut what =
+        format!("pool {name} would be changed, from ({}) to ({})", view::policy(pool), view::policy(&after));
+    if let Some(Some(most)) = wanted.max_machines
+        && pool.taken >= u64::from(most)
+    {
+        what.push_str(&format!(
+            "; {} of its machines have an instance and keep it, and no more get one",
+            pool.taken
+        ));
+    }
+    what
 }

@@ -11,7 +11,8 @@ use provisioner_client::MachineFilter;
 
 /// Answers the holds of those machines that were restored and at which nothing is to be done.
 pub(super) async fn confirm(session: &mut Session<'_>, asked: &Confirm) -> Result<(), CliError> {
-    let filter = MachineFilter { state: Some(asked.state), pool: asked.pool.clone(), held: Some(true) };
+    let filter =
+        MachineFilter { state: Some(asked.state), pool: asked.pool.clone(), held: Some(true), labels: None };
     let mut held = Vec::new();
     for machine in session.client.machines(&filter).await? {
         let hold = machine.status.held.as_ref().filter(|held| held.restored).map(|held| held.number);

@@ -6,7 +6,7 @@ use crate::cli::{
     error::CliError,
     view,
 };
-use provisioner_api::{UserCreate, UserUpdate};
+use provisioner_api::{User, UserCreate, UserUpdate};
 
 /// Does it.
 pub(super) async fn run(session: &mut Session<'_>, command: UsersCommand) -> Result<(), CliError> {
@@ -54,6 +54,12 @@ async fn set(session: &mut Session<'_>, asked: SetUser) -> Result<(), CliError> 
         (false, pools) => Some(pools).filter(|pools| !pools.is_empty()).map(Some),
     };
     let mut wanted = UserUpdate { role: asked.role, pools, disabled: asked.disabled, password: None };
+    let another = asked.new_password || asked.password_file.is_some();
+    let changes = another || wanted.role.is_some() || wanted.pools.is_some() || wanted.disabled.is_some();
+    if asked.dry.dry_run && changes {
+        let user = session.client.user(&asked.name).await?;
+        return losses::no_disk(session, asked.dry, would(&user, &wanted, another)).map(drop);
+    }
     if asked.new_password || asked.password_file.is_some() {
         let file = asked.password_file.as_deref();
         wanted.password = Some(password::of_new_user(session.environment, session.ui, file)?);
@@ -69,4 +75,29 @@ async fn set(session: &mut Session<'_>, asked: SetUser) -> Result<(), CliError> 
     let changed = session.client.update_user(&asked.name, &wanted).await?;
     let said = format!("user {} is changed; whoever was logged in as them has to log in again", changed.name);
     session.ui.outcome(&changed, &said)
+}
+
+/// What a change of a user would do, in a sentence. A new password is not asked for.
+fn would(user: &User, wanted: &UserUpdate, password: bool) -> String {
+    let mut changes = Vec::new();
+    if let Some(role) = wanted.role {
+        changes.push(format!("the role {} in place of {}", role.word(), user.role.word()));
+    }
+    if let Some(pools) = &wanted.pools {
+        let of = |pools: &Option<Vec<String>>| {
+            pools.as_ref().map_or("all pools".to_owned(), |pools| pools.join(", "))
+        };
+        changes.push(format!("{} in place of {}", of(pools), of(&user.pools)));
+    }
+    match wanted.disabled {
+        Some(true) => changes.push("no log-in any more".to_owned()),
+        Some(false) => changes.push("log-ins again".to_owned()),
+        None => {}
+    }
+    changes.extend(password.then(|| "another password".to_owned()));
+    format!(
+        "user {} would have {}; whoever is logged in as them would have to log in again",
+        user.name,
+        changes.join(", ")
+    )
 }

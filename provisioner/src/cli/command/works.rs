@@ -8,7 +8,24 @@ use crate::cli::{args::DryRun, error::CliError, view};
 use provisioner_api::FreezeRequest;
 
 /// Stops everything.
-pub(super) async fn freeze(session: &mut Session<'_>, why: Option<String>) -> Result<(), CliError> {
+pub(super) async fn freeze(
+    session: &mut Session<'_>,
+    why: Option<String>,
+    dry: DryRun,
+) -> Result<(), CliError> {
+    if dry.dry_run {
+        let works = session.client.works().await?;
+        let what = match &works.frozen {
+            Some(frozen) => format!("nothing would change: {}", view::frozen(frozen, &context())),
+            None => {
+                let wiped = works.erasing.running;
+                format!(
+                    "everything would stop: no machine would be switched, written, wiped or given to anybody; wiped just now: {wiped}"
+                )
+            }
+        };
+        return losses::no_disk(session, dry, what).map(drop);
+    }
     let works = session.client.freeze(&FreezeRequest { why }).await?;
     let sentence = match &works.frozen {
         Some(frozen) => format!("{}; `billet unfreeze` ends that", view::frozen(frozen, &context())),

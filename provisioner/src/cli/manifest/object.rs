@@ -5,11 +5,10 @@
 use crate::{
     cli::{
         args::{boot_mode, erase, erase_or_none, number_or_none},
-        bmc_url,
-        selector::{Selector, selector},
-        validate,
+        bmc_url, validate,
     },
     config::value::dns_label,
+    selector::{Selector, selector},
 };
 use jiff::Timestamp;
 use provisioner_api::{BmcSpec, BootMode, DhcpMode, ErasePolicy, ImageFormat, SpreadBy};

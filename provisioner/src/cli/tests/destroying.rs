@@ -109,13 +109,24 @@ async fn a_dry_run_of_what_no_disk_notices_does_nothing_either() {
     fake.says(
         "GET /v1/pools/gpu",
         200,
-        &json!({ "name": "gpu", "machines": 3, "held": 0, "states": {},
+        &json!({ "name": "gpu", "machines": 3, "held": 0, "states": {}, "taken": 2,
         "spec": { "erase": "overwrite" } }),
+    );
+    fake.says(
+        "GET /v1/works",
+        200,
+        &json!({ "frozen": null, "erasing": { "running": 1, "queued": 0, "limit": 10 } }),
     );
     let user = User::of(fake.connection());
     for (line, want) in [
         ("network reservation remove lan 52:54:00:00:00:02 --dry-run", "10.0.0.8 on network lan would not"),
         ("pool delete gpu --dry-run", "no policy any more (wipes by overwrite at least); 3 machines name it"),
+        (
+            "pool set gpu --max-machines 2 --dry-run",
+            "from (wipes by overwrite at least) to (wipes by overwrite at least, ",
+        ),
+        ("pool set gpu --max-machines 2 --dry-run", "; 2 of its machines have an instance and keep it"),
+        ("freeze --dry-run", "everything would stop: no machine would be switched"),
         ("bmc sel clear m1 --yes --dry-run", "machine m1: the event log would be cleared"),
         ("bmc --dry-run restart m1", "the BMC would be restarted"),
         ("bmc user set-password 3 m1 --dry-run", "user 3 would have another password"),
@@ -186,4 +197,13 @@ async fn the_wipe_is_told_that_will_really_be_done() {
     fresh.says(&format!("GET /v1/machines/{}", strict.id), 200, &strict);
     let told = ok(User::of(fresh.connection()).run("instance delete web --dry-run").await);
     assert!(told.contains("wiped (overwrite: the least that its pool allowed when it was given)"), "{told}");
+    // Also where a deployment ends by what is done to its machine.
+    strict.status.state = MachineState::Deploying;
+    fresh.says("GET /v1/machines/m1", 200, &strict);
+    let mut user = User::of(fresh.connection());
+    let told = ok(user.run("machine cancel m1 --dry-run").await);
+    assert!(told.contains("wiped (overwrite: the least that its pool allowed when it was given)"), "{told}");
+    (user.person, user.types) = (true, "n\n".to_owned());
+    let asked = user.run("machine cancel m1").await;
+    assert!(asked.code == 2 && asked.err.contains("wiped (overwrite: the least"), "{asked:?}");
 }

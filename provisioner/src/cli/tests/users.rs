@@ -157,5 +157,10 @@ async fn the_own_password_is_changed_and_the_log_in_that_comes_of_it_is_kept() {
     let dry = ok(admin.run("user delete ann --dry-run").await);
     assert!(dry.contains("user ann (viewer) would be taken away"), "{dry}");
     assert!(ok(admin.run("user show ann").await).contains("ann"), "nothing was done");
+    let line = "user set ann --role operator --pool racks --disabled true --new-password --dry-run";
+    let dry = ok(admin.run(line).await);
+    let would = "user ann would have the role operator in place of viewer, racks in place of all pools, no log-in any more, another password; whoever";
+    assert!(dry.contains(would), "{dry}");
+    assert!(ok(run(&["whoami"]).await).contains("viewer"), "nothing was done");
     service.end().await;
 }

@@ -8,7 +8,13 @@ fn object(id: u128) -> Object {
 }
 
 fn facet(id: u128) -> Facet {
-    Facet { name: format!("m{id}"), pool: Pool::Of("p".into()), state: None, held: false }
+    Facet {
+        name: format!("m{id}"),
+        pool: Pool::Of("p".into()),
+        state: None,
+        held: false,
+        labels: Labels::default(),
+    }
 }
 
 /// Objects in versions.

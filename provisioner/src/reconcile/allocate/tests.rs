@@ -44,7 +44,7 @@ fn instance(number: u128, wanted: Option<u128>) -> InstanceRecord {
 async fn agreed(store: &Store) -> usize {
     let mut owners = HashMap::new();
     store
-        .machine_each(|machine| {
+        .machine_each(None, |machine| {
             if let Some(owner) = machine.owner() {
                 assert_eq!(owners.insert(owner, machine.id()), None, "two machines for {owner}");
             }
@@ -67,7 +67,7 @@ async fn a_thousand_get_a_thousand_machines_in_one_pass_that_reads_each_machine_
     let (_folder, store) = site(1000, 1000).await;
     let (hub, mut memory) = (Hub::default(), Memory::default());
     let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
-    assert_eq!(done, Done { given: 1000, left: 0, pages: 4, lost: 0, told: 0 });
+    assert_eq!(done, Done { given: 1000, pages: 4, ..Done::default() });
     assert_eq!(agreed(&store).await, 1000);
     // The oldest took the first by name, and each machine is poked, once.
     let oldest = store.instance_get(instance(0, None).id).await.unwrap().unwrap();
@@ -84,6 +84,59 @@ async fn one_that_waits_reads_one_page_however_many_machines_are_free() {
     let (_folder, store) = site(600, 1).await;
     let done = give(&store, &Hub::default(), &mut Memory::default(), NOW).await.unwrap();
     assert_eq!((done.given, done.pages), (1, 1));
+}
+
+/// Adds many at once: they are committed in groups.
+async fn add_many(store: &Store, pool: &str, numbers: std::ops::Range<u128>) {
+    let all: Vec<_> = numbers.collect();
+    for some in all.chunks(500) {
+        let add = some.iter().map(async |number| {
+            let mut record = machine(*number);
+            record.spec.pool = pool.into();
+            store.machine_insert(&record, &[], &[], NOW).await.unwrap();
+        });
+        futures::future::join_all(add).await;
+    }
+}
+
+/// In a fleet of ten thousand a pass reads of the pools that are asked for what it needs, and of the others nothing.
+#[tokio::test]
+async fn what_a_pass_reads_does_not_grow_with_the_fleet() {
+    let (_folder, store) = site(0, 0).await;
+    add_many(&store, "default", 0..9_000).await;
+    add_many(&store, "racks", 9_000..9_960).await;
+    add_many(&store, "small", 9_960..10_000).await;
+    let (hub, mut memory) = (Hub::default(), Memory::default());
+    let ask = async |number: u128, pool: &str, zone: Option<&str>| {
+        let mut one = instance(number, None);
+        (one.spec.pool, one.spec.zone) = (Some(pool.into()), zone.map(Into::into));
+        store.instance_insert(&one, None, &[], NOW).await.unwrap();
+        one.id
+    };
+    ask(1, "default", None).await;
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!(done, Done { given: 1, pages: 1, ..Done::default() }, "one page of nine thousand machines");
+    // Nothing in that pool fits: its machines are gone through twice, once to give and once to say why.
+    let waits = ask(2, "small", Some("none")).await;
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!(done, Done { left: 1, told: 1, pages: 1, looked: 40, ..Done::default() });
+    let why = store.instance_get(waits).await.unwrap().unwrap().standing.waiting.unwrap().0;
+    assert_eq!(why, "no machine fits: 10000 machines: 9960 in other pools, 40 outside zone none");
+    // As many as wait: each machine of both pools once more, however many ask.
+    for number in 3..103 {
+        ask(number, "racks", Some("none")).await;
+    }
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!(done, Done { left: 101, told: 100, pages: 5, looked: 1000, ..Done::default() });
+    // One that names a machine of a pool that nobody asks for reads that one.
+    let named = instance(200, Some(0));
+    store.instance_insert(&named, None, &[], NOW).await.unwrap();
+    let done = give(&store, &hub, &mut memory, NOW).await.unwrap();
+    assert_eq!((done.left, done.looked), (102, 1001));
+    let why = async |id| store.instance_get(id).await.unwrap().unwrap().standing.waiting.unwrap().0;
+    assert_eq!(why(named.id).await, "machine m00000 has to become free: it is taken");
+    let counted = "no machine fits: 10000 machines: 9960 in other pools, 40 outside zone none";
+    assert_eq!(why(waits).await, counted, "each machine is counted once");
 }
 
 #[tokio::test]

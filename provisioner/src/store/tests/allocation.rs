@@ -72,8 +72,14 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
     assert_eq!(names("default", "m1", 9).await, ["m6"]);
     assert_eq!(names("gpu", "", 9).await, ["m2"]);
     let mut seen = Vec::new();
-    store.machine_each(|record| seen.push(record.name.clone())).await.unwrap();
-    assert_eq!(seen, ["m1", "m2", "m3", "m4", "m5", "m6"]);
+    store.machine_each(Some("default"), |record| seen.push(record.name.clone())).await.unwrap();
+    assert_eq!(seen, ["m1", "m3", "m4", "m5", "m6"]);
+    let outside = async |pools: &[&str]| {
+        let pools: Vec<_> = pools.iter().map(|pool| (*pool).to_owned()).collect();
+        store.machine_count_outside(&pools).await.unwrap()
+    };
+    assert_eq!((outside(&["default"]).await, outside(&["default", "gpu"]).await), (1, 0));
+    assert_eq!((outside(&["none"]).await, outside(&[]).await), (6, 6));
 }
 
 #[tokio::test]
@@ -85,6 +91,12 @@ async fn nothing_is_searched_row_by_row() {
              AND machine.state = 'available' AND machine.owner IS NULL AND NOT machine.held
              AND machine.name > $2 ORDER BY machine.name LIMIT $3",
             "machine_free (pool=? AND name>?)",
+            true,
+        ),
+        (
+            "SELECT * FROM machine LEFT JOIN job ON job.id = machine.job WHERE machine.pool = $1
+             AND machine.name > $2 ORDER BY machine.name LIMIT $3",
+            "machine_pool (pool=? AND name>?)",
             true,
         ),
         ("SELECT * FROM instance WHERE machine IS NULL ORDER BY created, id", "(machine=?)", false),

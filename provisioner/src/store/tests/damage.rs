@@ -51,7 +51,7 @@ async fn lists_go_on_behind_a_row_that_is_damaged_and_never_count_it_as_absent()
             |records: Vec<MachineRecord>| records.into_iter().map(|record| record.name).collect::<Vec<_>>();
         assert_eq!(names(store.machine_list().await.unwrap()), ["m1", "m3"], "{machine}");
         let mut seen = Vec::new();
-        let damaged = store.machine_each(|record| seen.push(record.name.clone())).await.unwrap();
+        let damaged = store.machine_each(None, |record| seen.push(record.name.clone())).await.unwrap();
         assert_eq!((seen, damaged), (vec!["m1".into(), "m3".into()], vec![record(2, "").id()]), "{machine}");
         // A page of one that can't be read is not the last page.
         let mut free = Vec::new();

@@ -11,6 +11,7 @@ on_both! {
     one_that_can_not_be_read_asks_for_the_most_and_keeps_its_limit
     what_names_a_pool_keeps_it
     a_limit_holds_however_many_are_given_at_once
+    a_limit_that_was_made_after_the_look_holds
 }
 
 fn pool(name: &str, spec: PoolSpec) -> PoolRecord {
@@ -108,6 +109,50 @@ async fn what_names_a_pool_keeps_it() {
     assert_eq!(store.pool_delete(&default).await.unwrap(), PoolGone::Used(vec!["instance i2".into()]));
 }
 
+/// An instance that is to get a machine, the free machine, and the machine as it is then.
+async fn pair(store: &Store, number: u128) -> (InstanceRecord, MachineRecord, MachineRecord) {
+    let mut free = record(number, &format!("52:54:00:00:00:{number:02x}"));
+    free.machine.state.name = MachineState::Available;
+    store.machine_insert(&free, &[], &[], NOW).await.unwrap();
+    let instance = samples::instance(number);
+    store.instance_insert(&instance, None, &[], NOW).await.unwrap();
+    let mut given = free.clone();
+    given.machine.want.owner = Some(Owner {
+        instance: instance.id,
+        manifest: String::new(),
+        disk_bytes: 0,
+        ram: None,
+        installation: 0,
+        adopted: false,
+        rescue: None,
+        root_disk_serial: None,
+        name: Default::default(),
+        release: None,
+        least: None,
+    });
+    (InstanceRecord { machine: Some(free.id()), state: InstanceState::Deploying, ..instance }, free, given)
+}
+
+async fn a_limit_that_was_made_after_the_look_holds() {
+    let (_place, store) = store().await;
+    store.image_insert(&samples::image()).await.unwrap();
+    let give = async |number| {
+        let (bound, free, given) = pair(&store, number).await;
+        store.instance_and_machine_unless_full(&bound, (&free, &given), &[], NOW).await.unwrap()
+    };
+    assert_eq!(give(1).await, Swap::Updated, "a pool of which nothing is said");
+    let mut own = pool("default", PoolSpec::default());
+    store.pool_insert(&own).await.unwrap();
+    assert_eq!(give(2).await, Swap::Updated, "one without a limit");
+    for (most, number, swap) in [(2, 3, Swap::Stale), (3, 4, Swap::Updated), (0, 5, Swap::Stale)] {
+        let spec = PoolSpec { max_machines: Some(most), ..PoolSpec::default() };
+        assert_eq!(store.pool_update(&own, &spec, NOW).await.unwrap(), Swap::Updated);
+        own.version += 1;
+        assert_eq!(give(number).await, swap, "{most} may be in use");
+    }
+    assert_eq!(store.pool_taken().await.unwrap()["default"], 3);
+}
+
 async fn a_limit_holds_however_many_are_given_at_once() {
     const MOST: u32 = 3;
     let (_place, store) = store().await;
@@ -118,27 +163,7 @@ async fn a_limit_holds_however_many_are_given_at_once() {
         .unwrap();
     let mut pairs = Vec::new();
     for number in 1..=24 {
-        let mut free = record(number, &format!("52:54:00:00:00:{number:02x}"));
-        free.machine.state.name = MachineState::Available;
-        store.machine_insert(&free, &[], &[], NOW).await.unwrap();
-        let instance = samples::instance(number);
-        store.instance_insert(&instance, None, &[], NOW).await.unwrap();
-        let mut given = free.clone();
-        given.machine.want.owner = Some(Owner {
-            instance: instance.id,
-            manifest: String::new(),
-            disk_bytes: 0,
-            ram: None,
-            installation: 0,
-            adopted: false,
-            rescue: None,
-            root_disk_serial: None,
-            name: Default::default(),
-            release: None,
-            least: None,
-        });
-        let bound = InstanceRecord { machine: Some(free.id()), state: InstanceState::Deploying, ..instance };
-        pairs.push((bound, free, given));
+        pairs.push(pair(&store, number).await);
     }
     let tasks = pairs.into_iter().map(|(bound, free, given)| {
         let store = store.clone();

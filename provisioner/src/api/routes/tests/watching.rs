@@ -213,6 +213,75 @@ async fn what_leaves_the_filter_is_not_gone() {
     assert_eq!(stream.short().await, format!("{WATCH_DELETED} m1"));
 }
 
+async fn label(world: &World, admin: &str, name: &str, labels: &str) {
+    let body = format!(r#"{{"labels":{labels}}}"#);
+    change(world, admin, Method::PATCH, &format!("/v1/machines/{name}"), &body).await;
+}
+
+#[tokio::test]
+async fn machines_are_listed_and_watched_by_their_labels() {
+    let world = World::new().await;
+    let admin = world.token(Role::Admin, None).await;
+    let tenant = world.token(Role::Tenant, Some(&["own"])).await;
+    for (number, pool) in [(1, "own"), (2, "own"), (3, "others")] {
+        world.machine(number, pool).await;
+    }
+    label(&world, &admin, "m1", r#"{"rack":"r1","disk":"ssd"}"#).await;
+    label(&world, &admin, "m3", r#"{"rack":"r1"}"#).await;
+    let names = async |token: &str, query: &str| {
+        let path = format!("/v1/machines?resume=true&{query}");
+        let (status, text) = world.ask(Some(token), &Method::GET, &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let list: MachineList = serde_json::from_str(&text).unwrap();
+        let names: Vec<_> = list.items.iter().map(|machine| machine.name.clone()).collect();
+        (names.join(" "), list.next, list.resume.unwrap())
+    };
+    for (query, found) in [
+        ("labels=rack%3Dr1", "m1 m3"),
+        ("labels=rack%3Dr1,disk", "m1"),
+        ("labels=!rack", "m2"),
+        ("labels=rack%20in%20(r1,r2),disk!%3Dssd", "m3"),
+        ("labels=rack%3Dr1&pool=own", "m1"),
+        ("labels=rack%3Dr2", ""),
+    ] {
+        assert_eq!(names(&admin, query).await.0, found, "{query}");
+    }
+    let (first, next, _) = names(&admin, "labels=rack%3Dr1&limit=1").await;
+    assert_eq!((first.as_str(), next.as_deref()), ("m1", Some("m1")));
+    assert_eq!(names(&admin, "labels=rack%3Dr1&limit=1&after=m1").await.0, "m3");
+    assert_eq!(names(&tenant, "labels=rack%3Dr1").await.0, "m1", "only theirs");
+    let (_, _, resume) = names(&tenant, "labels=rack%3Dr1").await;
+    // Between the list and the watch.
+    label(&world, &admin, "m1", r#"{"rack":"r2"}"#).await;
+    let query = format!("labels=rack%3Dr1&since={resume}");
+    let (mut stream, _) = watch(&world, &tenant, &query, None).await;
+    let left = stream.next().await.unwrap();
+    assert_eq!(left.short(), format!("{WATCH_LEFT} m1"));
+    // Nothing of others, nor of what fits neither before nor after, nor of what has no labels.
+    label(&world, &admin, "m3", r#"{"rack":"r1","disk":"ssd"}"#).await;
+    label(&world, &admin, "m1", r#"{"rack":"r3"}"#).await;
+    world.instance(1, "own").await;
+    label(&world, &admin, "m2", r#"{"rack":"r1"}"#).await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m2"));
+    drop(stream);
+    label(&world, &admin, "m2", r#"{}"#).await;
+    let (mut stream, _) = watch(&world, &tenant, "labels=rack%3Dr1", Some(&left.id)).await;
+    // As it is now, and then that it left: what is told last is how it is.
+    let mut last = stream.short().await;
+    while last != format!("{WATCH_LEFT} m2") {
+        assert_eq!(last, format!("{WATCH_CHANGED} m2"));
+        last = stream.short().await;
+    }
+    change(&world, &admin, Method::DELETE, "/v1/machines/m2", "").await;
+    label(&world, &admin, "m1", r#"{"rack":"r1"}"#).await;
+    assert_eq!(stream.short().await, format!("{WATCH_CHANGED} m1"), "m2 had left before it was deleted");
+    for path in ["/v1/machines?labels=a%20b", "/v1/watch?labels=a%20b"] {
+        let (status, text) = world.ask(Some(&admin), &Method::GET, path, "").await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(text.contains(r#""field":"labels""#), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn who_was_too_long_away_is_told_to_list_again_and_goes_on() {
     let world = World::new().await;

@@ -2,15 +2,16 @@
 //! would be right.
 
 use provisioner_api::{LabelExpression, LabelOperator};
+use provisioner_lifecycle::labels_satisfy;
 use std::collections::BTreeMap;
 
 /// A selector: labels with their values, and what else labels have to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Selector {
+pub(crate) struct Selector {
     /// `key=value`.
-    pub(super) equal: BTreeMap<String, String>,
+    pub(crate) equal: BTreeMap<String, String>,
     /// The rest.
-    pub(super) expressions: Vec<LabelExpression>,
+    pub(crate) expressions: Vec<LabelExpression>,
 }
 
 impl Selector {
@@ -18,7 +19,7 @@ impl Selector {
     ///
     /// # Errors
     /// When two of them want another value of the same label.
-    pub(super) fn all(selectors: Vec<Self>) -> Result<Self, String> {
+    pub(crate) fn all(selectors: Vec<Self>) -> Result<Self, String> {
         let mut whole = Self::default();
         for one in selectors {
             for (key, value) in one.equal {
@@ -27,6 +28,19 @@ impl Selector {
             whole.expressions.extend(one.expressions);
         }
         Ok(whole)
+    }
+
+    /// Whether these labels are as it wants them.
+    pub(crate) fn fits(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels_satisfy(labels, &self.equal, &self.expressions)
+    }
+
+    /// The keys of labels without which nothing fits.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &str> {
+        let needs =
+            |one: &&LabelExpression| matches!(one.operator, LabelOperator::In | LabelOperator::Exists);
+        let others = self.expressions.iter().filter(needs).map(|one| one.key.as_str());
+        self.equal.keys().map(String::as_str).chain(others)
     }
 
     fn want(&mut self, key: String, value: String) -> Result<(), String> {
@@ -43,7 +57,7 @@ impl Selector {
 }
 
 /// Reads a selector.
-pub(super) fn selector(text: &str) -> Result<Selector, String> {
+pub(crate) fn selector(text: &str) -> Result<Selector, String> {
     let mut selector = Selector::default();
     for part in parts(text)? {
         let (key, operator, values) = requirement(part)?;
@@ -156,6 +170,22 @@ mod tests {
         }
         let one = selector("e in (x)").unwrap();
         assert!(one.equal.is_empty() && one.expressions[0].operator == LabelOperator::In);
+    }
+
+    #[test]
+    fn labels_fit_or_not_and_some_keys_are_needed() {
+        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned()), ("g".to_owned(), String::new())]);
+        for (text, fits, needed) in [
+            ("a=b", true, "a"),
+            ("a=c", false, "a"),
+            ("a!=c,!h", true, ""),
+            ("g,e in (x,y)", false, "g e"),
+            ("e notin (x)", true, ""),
+        ] {
+            let selector = selector(text).unwrap();
+            assert_eq!(selector.fits(&labels), fits, "{text}");
+            assert_eq!(selector.needed().collect::<Vec<_>>().join(" "), needed, "{text}");
+        }
     }
 
     #[test]
