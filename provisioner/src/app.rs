@@ -15,7 +15,9 @@ use crate::{
     config::Config,
     console::{Consoles, Lines},
     directory::BootDirectory,
-    elsewhere, first_start,
+    elsewhere,
+    erasures::ErasureSigner,
+    first_start,
     hub::Hub,
     key_rotation,
     keys::sha256_hex,
@@ -105,6 +107,9 @@ impl App {
         address_plan::keep(&mut config.networks, &store.address_all().await?);
         let permits = PermitSigner::new(&key)?;
         permits.publish(&config.data)?;
+        let certificates = ErasureSigner::new(Arc::clone(&key));
+        certificates.publish(&config.data)?;
+        store.sign_with(certificates);
         let names = tls::names(&config, tls::hostname().as_deref());
         let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;

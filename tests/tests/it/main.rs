@@ -17,6 +17,7 @@ mod cli_wrong;
 mod crash;
 mod damaged;
 mod discovery;
+mod erasures;
 mod holds;
 mod json_log;
 mod kills;

@@ -7,8 +7,8 @@ use provisioner_api::{
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
-    Owner, Ram, Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order,
-    settle, settle_on,
+    Owner, Ram, Reinstall, Reported, Request, Step, StepKind, StepName, Task, Wiped, admit, decide, observe,
+    order, settle, settle_on,
 };
 use uuid::Uuid;
 
@@ -213,7 +213,20 @@ impl World {
 
     pub(crate) fn settle(&mut self, outcome: &Outcome) {
         let stages = settle_on(&self.machine, outcome, &self.limits, self.now);
-        self.machine = stages.last().unwrap().machine.clone();
+        let after = stages.last().unwrap().machine.clone();
+        let wipes = |machine: &Machine| {
+            let erase = |step: &&Step| step.name == StepName::Erase && step.phase == StepPhase::Intent;
+            machine.running_job().and_then(|job| job.steps.iter().find(erase).map(|_| (job.id, job.epoch)))
+        };
+        let goes_on = after.job.as_ref().map(|job| (job.id, job.epoch));
+        let done = wipes(&self.machine).is_some_and(|of| Some(of) == goes_on && wipes(&after).is_none());
+        // Whoever stores it finds out by itself that there is a record to be stored, and never finds one unproven.
+        let wiped = Wiped::between(&self.machine, &after).unwrap();
+        let again = after.job.as_ref().is_some_and(|job| {
+            job.steps.iter().any(|step| step.name == StepName::Erase && step.phase == StepPhase::Todo)
+        });
+        assert_eq!(wiped.is_some(), done && !again, "{outcome:?}");
+        self.machine = after;
     }
 
     fn fresh(&mut self) -> JobId {
@@ -380,7 +393,7 @@ pub(crate) fn held() -> Outcome {
 }
 
 pub(crate) fn release() -> Request {
-    Request::Release { instance: INSTANCE, erase: ErasePolicy::Metadata }
+    Request::Release { instance: INSTANCE, erase: ErasePolicy::Metadata, by: Some("user `ann`".into()) }
 }
 
 pub(crate) fn inventory() -> Inventory {

@@ -55,6 +55,7 @@ pub(super) const IN_PATHS: [(&str, &str); 13] = [
     ("mac", "A MAC address"),
     ("name", "The name under which an address was claimed"),
     ("job", "The id of a job"),
+    ("erasure", "The id of the record of an erasure"),
     ("pool", "A pool's name"),
     ("token", "A token's name"),
     ("user", "A user's name"),
