@@ -20,7 +20,7 @@ use crate::{
     first_start,
     hub::Hub,
     key_rotation,
-    keys::sha256_hex,
+    keys::{SiteKey, sha256_hex},
     leader, leases,
     listener::{Peer, TlsListener},
     locks::Lock,
@@ -95,6 +95,16 @@ fn consoles(bmcs: &Arc<Bmcs>, config: &Config) -> Consoles {
     Consoles::new(lines, config.data.join("consoles"), config.console.record)
 }
 
+/// What signs permits; what signs certificates of erasure is the store's. The public keys lie in the data folder then.
+fn signers(key: &Arc<SiteKey>, store: &Store, data: &Path) -> anyhow::Result<PermitSigner> {
+    let permits = PermitSigner::new(key)?;
+    permits.publish(data)?;
+    let certificates = ErasureSigner::new(Arc::clone(key));
+    certificates.publish(data)?;
+    store.sign_with(certificates);
+    Ok(permits)
+}
+
 impl App {
     /// Opens database, keys, images and all sockets. The first start makes what is missing.
     ///
@@ -105,11 +115,7 @@ impl App {
         let (key, store) = database::open(&config).await?;
         replicas::check_key(&store, &key, &config.data).await?;
         address_plan::keep(&mut config.networks, &store.address_all().await?);
-        let permits = PermitSigner::new(&key)?;
-        permits.publish(&config.data)?;
-        let certificates = ErasureSigner::new(Arc::clone(&key));
-        certificates.publish(&config.data)?;
-        store.sign_with(certificates);
+        let permits = signers(&key, &store, &config.data)?;
         let names = tls::names(&config, tls::hostname().as_deref());
         let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;
