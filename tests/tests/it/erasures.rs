@@ -47,7 +47,7 @@ async fn on_record(site: Site) -> Result<()> {
     assert_eq!(said.disks.len(), 2, "each disk of the machine: {said:?}");
     assert!(said.disks.iter().all(|disk| disk.bytes_verified == disk.size_bytes), "{said:?}");
     let serial = ErasureFilter { serial: Some(sim.serial.clone()), ..Default::default() };
-    assert_eq!(client.erasures(&serial).await?, [erasure.clone()]);
+    assert_eq!(client.erasures(&serial).await?, std::slice::from_ref(&erasure));
 
     let id = erasure.id.to_string();
     let certificate = client.erasure_certificate(&id).await?;
