@@ -16,10 +16,12 @@ use crate::{
     config::Config,
     console::{Consoles, Lines},
     directory::BootDirectory,
-    elsewhere, first_start,
+    elsewhere,
+    erasures::ErasureSigner,
+    first_start,
     hub::Hub,
     key_rotation,
-    keys::sha256_hex,
+    keys::{SiteKey, sha256_hex},
     leader, leases,
     listener::{Peer, TlsListener},
     locks::Lock,
@@ -96,6 +98,16 @@ fn consoles(bmcs: &Arc<Bmcs>, config: &Config) -> Consoles {
     Consoles::new(lines, config.data.join("consoles"), config.console.record)
 }
 
+/// What signs permits; what signs certificates of erasure is the store's. The public keys lie in the data folder then.
+fn signers(key: &Arc<SiteKey>, store: &Store, data: &Path) -> anyhow::Result<PermitSigner> {
+    let permits = PermitSigner::new(key)?;
+    permits.publish(data)?;
+    let certificates = ErasureSigner::new(Arc::clone(key));
+    certificates.publish(data)?;
+    store.sign_with(certificates);
+    Ok(permits)
+}
+
 impl App {
     /// Opens database, keys, images and all sockets. The first start makes what is missing.
     ///
@@ -106,8 +118,7 @@ impl App {
         let (key, store) = database::open(&config).await?;
         replicas::check_key(&store, &key, &config.data).await?;
         address_plan::keep(&mut config.networks, &store.address_all().await?);
-        let permits = PermitSigner::new(&key)?;
-        permits.publish(&config.data)?;
+        let permits = signers(&key, &store, &config.data)?;
         let names = tls::names(&config, tls::hostname().as_deref());
         let identity = tls::Identity::open(&config.data, &names, clock::now())?;
         replicas::check_site(&store, &key, &identity, &config.data).await?;

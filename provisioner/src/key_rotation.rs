@@ -9,7 +9,9 @@
 //! after the others rotated, would seal with a key that is gone. Deliberately not here: the file (`keys`).
 
 use crate::{
-    bmcs, key_use,
+    bmcs,
+    erasures::ErasureSigner,
+    key_use,
     keys::{KeyPrint, MOST},
     service::{Service, ServiceError},
     store::{StoreError, StoredSecret},
@@ -123,6 +125,10 @@ pub(crate) async fn rotate(service: &Service, _turn: &Turn<'_>) -> Result<(), Ro
     let next = service.key.prepare()?;
     service.key.install(next);
     *installed(service) = Some(Instant::now());
+    // The next start makes up for it.
+    if let Err(error) = ErasureSigner::new(Arc::clone(&service.key)).publish(&service.config.data) {
+        tracing::warn!(error = logged(&error), "the public key of certificates of erasure can't be written");
+    }
     service.rotation.news.notify_one();
     tracing::warn!(before, now = service.key.fingerprint(), "the site key was rotated");
     // It is rotated all the same: whoever asks is told how many secrets are left, and `run` goes on with them.

@@ -1,4 +1,5 @@
-//! The site key: it encrypts secrets at rest, and tokens and the key of permits are derived from it so that none is stored.
+//! The site key: it encrypts secrets at rest, and tokens and the keys of permits and of certificates of erasure
+//! are derived from it so that none is stored.
 //!
 //! The key is a file of 32 random bytes under the data folder, made at first start, readable by its owner alone. After a
 //! rotation (`key_rotation`) the file holds the older keys as well (`ring`): what any of them sealed or signed is believed until
@@ -264,6 +265,13 @@ impl SiteKey {
     /// for as long as it is there.
     pub(crate) fn permit_seed(&self) -> Zeroizing<[u8; 32]> {
         self.ring().all[0].subkey("permit")
+    }
+
+    /// The seed of the Ed25519 key that signs certificates of erasure: of the key that seals, so that what leaked before a
+    /// rotation signs nothing of after it. Public keys of before are kept in the database.
+    pub(crate) fn erasure_seed(&self) -> Zeroizing<[u8; 32]> {
+        let ring = self.ring();
+        ring.all[ring.current].subkey("erasure certificate")
     }
 
     /// A hash for this purpose that nobody can try texts against without this key. By the oldest key, so that it stays the same

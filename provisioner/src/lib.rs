@@ -23,6 +23,7 @@ mod deeds;
 mod die;
 mod directory;
 mod elsewhere;
+mod erasures;
 mod feed;
 mod first_start;
 mod hardware;

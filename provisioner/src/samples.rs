@@ -5,10 +5,14 @@
 use crate::store::{InstanceRecord, InstanceStanding, MachineRecord, UserRecord, Window};
 use jiff::Timestamp;
 use provisioner_api::{
-    AuditEntry, AuditOutcome, Disk, Image, ImageFormat, ImageId, ImageSpec, ImageStatus, InstanceId,
-    InstanceSpec, InstanceState, JobId, JobKind, MachineId, MachineSpec, Role, Secret, StepPhase,
+    AuditEntry, AuditOutcome, Disk, EraseMethod, ErasePolicy, ErasureRecord, Image, ImageFormat, ImageId,
+    ImageSpec, ImageStatus, InstanceId, InstanceSpec, InstanceState, Inventory, JobId, JobKind, MachineId,
+    MachineSpec, MachineState, Role, Secret, StepPhase, agent::DiskEvidence,
 };
-use provisioner_lifecycle::{Job, Machine, Step, StepName};
+use provisioner_lifecycle::{
+    AgentReport, Job, Machine, Move, Outcome, Owner, OwnerName, Reported, Step, StepName, settle,
+};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// When all of them were made.
@@ -133,4 +137,63 @@ pub(crate) fn disk(name: &str) -> Disk {
         read_only: false,
         sector_bytes: 512,
     }
+}
+
+/// A machine whose release overwrites its one disk, and the same when that ended with proof.
+pub(crate) fn wiping(number: u128) -> (MachineRecord, MachineRecord) {
+    let mut before = machine(number);
+    let name = OwnerName { name: "web".into(), group: None };
+    let instance = InstanceId(Uuid::from_u128(number));
+    before.machine.want.owner = Some(Owner {
+        instance,
+        name,
+        manifest: "f00d".into(),
+        disk_bytes: 10,
+        ram: None,
+        root_disk_serial: None,
+        installation: 0,
+        adopted: false,
+        rescue: None,
+        release: Some(ErasePolicy::Metadata),
+        least: Some(ErasePolicy::Overwrite),
+    });
+    before.machine.want.released_by = Some("user `ann`".into());
+    (before.machine.state.name, before.machine.state.dirty) = (MachineState::Releasing, true);
+    let disk = disk("sda");
+    let inventory =
+        Inventory { serial: Some("SN1".into()), disks: vec![disk.clone()], ..Inventory::default() };
+    before.machine.facts.inventory = Some(Arc::new(inventory));
+    before.machine.job =
+        Some(job(number, JobKind::Release, vec![step(StepName::Erase, 1, StepPhase::Intent)]));
+    let mut after = before.clone();
+    let record = ErasureRecord {
+        method: EraseMethod::Overwrite,
+        size_bytes: disk.size_bytes,
+        wwn: None,
+        model: None,
+        firmware: None,
+        seconds: 7,
+        samples: None,
+    };
+    let proof = DiskEvidence {
+        serial: disk.serial.unwrap_or_default(),
+        policy: ErasePolicy::Overwrite,
+        bytes_written: disk.size_bytes,
+        bytes_verified: disk.size_bytes,
+        record: Some(record),
+    };
+    after.machine.facts.report = Some(AgentReport {
+        job: JobId(Uuid::from_u128(number)),
+        epoch: 1,
+        step: StepName::Erase,
+        attempt: 1,
+        said: Reported::Done { evidence: "wiped".into(), disks: vec![proof] },
+        at: NOW,
+    });
+    let done = Outcome::Moved {
+        change: Move::StepDone { result: "wiped".into() },
+        fresh: JobId(Uuid::from_u128(number)),
+    };
+    after.machine = settle(&after.machine, &done, NOW);
+    (before, after)
 }

@@ -62,3 +62,7 @@ id!(
     /// An event in the timeline of a machine or an instance.
     EventId
 );
+id!(
+    /// The record of an erasure.
+    ErasureId
+);

@@ -14,6 +14,7 @@ mod bmc_parts;
 mod bmc_scan;
 mod bmc_settings;
 mod boot;
+mod certificate;
 mod erasure;
 mod error;
 mod etag;
@@ -64,11 +65,16 @@ pub use bmc_settings::{
     BmcMediaSlot, BmcSecureBoot, BmcSecureBootKeys, BmcSecureBootReset, BmcSecureBootUpdate,
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
+pub use certificate::{
+    BadCertificate, CERTIFICATE_VERSION, CertifiedDisk, CertifiedMachine, CertifiedOwner, Erasure,
+    ErasureCertificate, ErasureKey, ErasureKeyList, ErasureList, ErasureResult, Media, Sanitization,
+    SignedCertificate, Verification, certified,
+};
 pub use erasure::{EraseMethod, ErasureRecord, ErasureSamples};
 pub use error::{FieldError, Problem};
 pub use etag::etag;
 pub use event::{Event, EventList};
-pub use id::{BadId, EventId, ImageId, InstanceId, JobId, MachineId};
+pub use id::{BadId, ErasureId, EventId, ImageId, InstanceId, JobId, MachineId};
 pub use image::{
     Image, ImageFormat, ImageList, ImageSigner, ImageSpec, ImageStatus, MAX_COMMAND_LINE, RAM_ALIGNMENT,
 };

@@ -185,6 +185,14 @@ pub const PASSWORD: &str = "/v1/password";
 pub const WHOAMI: &str = "/v1/whoami";
 /// `GET` the audit log, oldest first (`?after=`: a number, `?limit=`; `?newest=` instead of both: the last so many).
 pub const AUDIT: &str = "/v1/audit";
+/// `GET` the records of erasures, oldest first (`?machine=`, `?serial=`, `?since=`, `?until=`, `?limit=`, `?after=`).
+pub const ERASURES: &str = "/v1/erasures";
+/// `GET` an `ErasureKeyList`: the public keys of certificates.
+pub const ERASURE_KEYS: &str = "/v1/erasures/key";
+/// `GET` an `Erasure` by id.
+pub const ERASURE: &str = "/v1/erasures/{erasure}";
+/// `GET` its `SignedCertificate`.
+pub const ERASURE_CERTIFICATE: &str = "/v1/erasures/{erasure}/certificate";
 /// `GET` the metrics, in the text format of Prometheus.
 pub const METRICS: &str = "/metrics";
 

@@ -1,4 +1,4 @@
-//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`, `overview`, `pools`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
+//! Typed HTTP client of the REST API (`rest`, `bmc`, `bmc_parts`, `works`, `tokens`, `audit`, `overview`, `pools`, `erasures`) and of the agent's protocol (`agent`), over TLS pinned to Billet's CA.
 
 mod addresses;
 pub mod agent;
@@ -8,6 +8,7 @@ mod backup;
 mod bmc;
 mod bmc_parts;
 mod bmc_record;
+mod erasures;
 mod error;
 mod key;
 mod overview;
@@ -25,6 +26,7 @@ mod works;
 
 pub use bmc::ConsoleStream;
 pub use bmc_parts::ReportStream;
+pub use erasures::ErasureFilter;
 pub use error::ClientError;
 pub use overview::JobFilter;
 pub use rest::{Client, Connection, InstanceFilter, MachineFilter, Page, TimelineFilter};

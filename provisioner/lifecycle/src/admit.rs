@@ -52,6 +52,8 @@ pub enum Request {
         instance: InstanceId,
         /// How its disks are to be wiped.
         erase: ErasePolicy,
+        /// Who asked for that, in words, where that is known.
+        by: Option<String>,
     },
     /// Write the root disk of its instance anew.
     Reinstall(Reinstall),
@@ -326,7 +328,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             want.owner = Some(owner.clone());
         }
         Request::Adopt(owner) => adopt(&mut next, owner)?,
-        Request::Release { instance, erase } => release(&mut next, *instance, *erase)?,
+        Request::Release { instance, erase, by } => release(&mut next, *instance, (*erase, by.as_ref()))?,
         Request::Reinstall(asked) => reinstall(&mut next, asked)?,
         Request::Service(steps) => service::ask(&mut next, steps)?,
         Request::Rescue { instance, authorized_keys } => rescue(&mut next, *instance, authorized_keys)?,
@@ -538,7 +540,11 @@ fn check_assign(machine: &Machine) -> Result<(), Refusal> {
 }
 
 /// Its instance gives it back.
-fn release(machine: &mut Machine, instance: InstanceId, erase: ErasePolicy) -> Result<(), Refusal> {
+fn release(
+    machine: &mut Machine,
+    instance: InstanceId,
+    (erase, by): (ErasePolicy, Option<&String>),
+) -> Result<(), Refusal> {
     let to_be_adopted = is_to_be_adopted(machine);
     let (want, state) = (&mut machine.want, &machine.state);
     let Some(owner) = want.owner.as_mut().filter(|owner| owner.instance == instance) else {
@@ -554,6 +560,7 @@ fn release(machine: &mut Machine, instance: InstanceId, erase: ErasePolicy) -> R
     // The first word on erasing stands, but for one that came to nothing: else it would be held for ever.
     if owner.release.is_none() || state.hold.is_some() {
         owner.release = Some(erase);
+        want.released_by = by.cloned();
     }
     Ok(())
 }
@@ -567,6 +574,7 @@ fn disown(machine: &mut Machine, instance: InstanceId) -> Result<(), Refusal> {
     if machine.state.name != MachineState::Available || owner.release.is_none() {
         return Err(Refusal::State { state: Word(machine.state.name) });
     }
+    machine.want.released_by = None;
     // Documents of earlier versions don't say who it was.
     machine.want.last =
         machine.want.owner.take().map(|owner| owner.name).filter(|last| !last.name.is_empty());

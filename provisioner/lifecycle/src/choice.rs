@@ -115,7 +115,9 @@ pub(crate) fn choose(
         changed(cancel(&mut next, erase).map(|()| next))
     };
     let given_back = || match &machine.want.owner {
-        Some(owner) => changed(admit(machine, &Request::Release { instance: owner.instance, erase })),
+        Some(owner) => {
+            changed(admit(machine, &Request::Release { instance: owner.instance, erase, by: None }))
+        }
         None => Err(Refusal::NotYours),
     };
     // Whoever confirms that an instance runs must not have it wiped because it was given back a moment before.

@@ -47,6 +47,10 @@ pub struct Want {
     pub retired: bool,
     /// The instance that it is for.
     pub owner: Option<Owner>,
+    /// Who asked for it to be given back, in words; none: nobody did, or a job's cancelling did, or an earlier version, which
+    /// did not take that down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_by: Option<String>,
     /// Raised by each request to inspect it; acceptance is the first.
     pub inspect: u64,
     /// Raised by each request to try again what is held.

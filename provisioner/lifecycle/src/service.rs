@@ -213,6 +213,12 @@ pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), St
     Ok((disks.to_vec(), method.max(least).max(least_of_unwiped(machine, disks))))
 }
 
+/// How the wiping of a servicing was asked for.
+pub(crate) fn asked(machine: &Machine) -> Option<ErasePolicy> {
+    let steps = machine.want.service.as_ref().map(|wish| &wish.steps[..]).unwrap_or_default();
+    erasure(steps).map(|(_, method)| method)
+}
+
 /// Whether it is to be serviced, and no job of that began.
 pub(crate) fn is_asked(machine: &Machine) -> bool {
     machine.want.service.as_ref().is_some_and(|wish| wish.number > machine.state.service)

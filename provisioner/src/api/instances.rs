@@ -231,6 +231,7 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn delete(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     headers: HeaderMap,
     OptionalBody(body): OptionalBody<DeleteInstance>,
@@ -258,6 +259,7 @@ pub(crate) async fn delete(
             let erase = body.erase.unwrap_or(record.spec.erase);
             let mut next = record.clone();
             next.standing.release = Some(erase);
+            next.standing.released_by = Some(caller.who());
             let message = format!("given back; its disks are to be wiped by {}", word(&erase));
             Some((next, vec![NewEvent::instance(record.id, "request", message)]))
         })

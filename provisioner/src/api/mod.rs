@@ -13,6 +13,7 @@ mod boot_trace;
 mod caller;
 mod console;
 mod convert;
+mod erasures;
 mod error;
 mod fields;
 mod health;

@@ -4,8 +4,8 @@
 use super::{
     addresses, adopt, agent, audit,
     auth::{self, Ends, Guard},
-    backup, bmc, bmc_scans, boot_trace, console, error, health, images, instance_update, instances, key,
-    linger, login, machines, metrics, networks, openapi, overview, password,
+    backup, bmc, bmc_scans, boot_trace, console, erasures, error, health, images, instance_update, instances,
+    key, linger, login, machines, metrics, networks, openapi, overview, password,
     policy::{Of, Policy, Who},
     pools, rate, readable, ready, reinstall, replicas, rescue, reservations, scrap, servicing, support,
     timeline, tokens, users, watch, works,
@@ -222,6 +222,10 @@ fn fleet() -> Vec<Route> {
         PATCH POOL, ADMINS of Everything, pools::update,
         DELETE POOL, ADMINS of Everything, pools::delete,
         GET ZONES, READERS of Own, overview::zones,
+        GET ERASURES, READERS of Own, erasures::list,
+        GET ERASURE_KEYS, READERS of Shared, erasures::keys,
+        GET ERASURE, READERS of Own, erasures::show,
+        GET ERASURE_CERTIFICATE, READERS of Own, erasures::certificate,
     ]
 }
 

@@ -9,6 +9,7 @@ mod backup;
 mod bmc;
 mod console;
 mod contexts;
+mod erasure;
 mod format;
 mod image;
 mod instance;
@@ -34,6 +35,7 @@ pub(super) use bmc::{
 };
 pub(super) use console::{Backlog, ConsoleOptions};
 pub(super) use contexts::{AddContext, ContextCommand};
+pub(super) use erasure::{ErasureCommand, ListErasures, VerifyErasure};
 pub(super) use format::Format;
 pub(super) use image::ImageCommand;
 pub(super) use instance::{Adopt, Create, Delete, InstanceCommand, Reinstall, Rescue, Unrescue};
@@ -65,7 +67,7 @@ Exit codes:
   4  --wait ended because the time was over; the work itself goes on
   5  there is no such object
   6  the service, or the BMC given with -H, can't be reached
-  7  an audit found something of high severity, or the audit log is not as it was written
+  7  an audit found something of high severity, the audit log is not as it was written, or a certificate is not good
   128 and more: a signal ended it, 130 for Ctrl-C";
 
 /// Provisions bare-metal machines: from BMC address to running operating system.
@@ -177,6 +179,9 @@ pub(super) enum Command {
     /// The audit log: who asked for what, and what came of it
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Erasures: which disks were wiped when and how, and the signed certificates of that; also `billet erase`
+    #[command(subcommand, alias = "erase")]
+    Erasure(ErasureCommand),
     /// Print the conversation of a machine, or of a MAC address, with the boot server, and what it means
     BootTrace(BootTrace),
     /// Say what a machine or an instance waits for, and show the facts behind it

@@ -10,6 +10,7 @@ mod boot_trace;
 mod confirm;
 mod console;
 mod contexts;
+mod erasure;
 mod follow;
 mod image;
 mod instance;
@@ -34,7 +35,7 @@ mod why;
 mod works;
 
 use super::{
-    args::{Cli, Command, ReplicaCommand, UsersCommand},
+    args::{Cli, Command, ErasureCommand, ReplicaCommand, UsersCommand},
     connection,
     contexts::client_file,
     environment::Environment,
@@ -60,6 +61,10 @@ struct Session<'a> {
 
 /// Runs a command that asks the service.
 pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    if let Command::Erasure(ErasureCommand::Verify(asked)) = &cli.command {
+        // Whoever verifies a certificate need not reach the service, nor believe it.
+        return erasure::verify(asked, ui);
+    }
     if let Command::Context(command) = cli.command {
         if cli.global.service.is_some() {
             return Err(CliError::Input(
@@ -106,6 +111,7 @@ pub(super) async fn run(cli: Cli, environment: &Environment, ui: &mut Ui) -> Res
         Command::User(command) => user::run(&mut session, command).await,
         Command::Whoami => login::whoami(&mut session).await,
         Command::Audit(command) => audit::run(&mut session, command).await,
+        Command::Erasure(command) => erasure::run(&mut session, command).await,
         Command::BootTrace(trace) => boot_trace::run(&mut session, &trace).await,
         Command::Why { target } => why::run(&mut session, &target).await,
         Command::Backup(asked) => backup::run(&mut session, &asked).await,

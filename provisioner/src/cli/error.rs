@@ -38,6 +38,9 @@ pub(super) enum CliError {
     /// The audit log is not as it was written.
     #[error("the audit log is not as it was written")]
     Broken(#[from] crate::audit::Broken),
+    /// A certificate of erasure proves nothing.
+    #[error("the certificate is not good")]
+    NotGood(#[from] crate::erasures::NotGood),
     /// A console is over, and not because it was left.
     #[error("the console ended: {0}")]
     Console(String),
@@ -130,7 +133,7 @@ impl CliError {
             Self::Signal(number) => 128_u8.saturating_add(*number),
             Self::Held { .. } => 3,
             Self::TimedOut { .. } => 4,
-            Self::Weak(_) | Self::Broken(_) => 7,
+            Self::Weak(_) | Self::Broken(_) | Self::NotGood(_) => 7,
             // `billet … | head` is no failure.
             Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             // What was typed names a file that is not there, or not to be read.

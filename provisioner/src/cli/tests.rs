@@ -10,6 +10,7 @@ mod day;
 mod destroying;
 mod direct;
 mod docs;
+mod erasures;
 mod fake;
 mod keys;
 mod pages;

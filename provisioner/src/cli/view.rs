@@ -5,6 +5,7 @@ mod audit;
 mod bmc;
 mod boot_trace;
 mod context;
+mod erasure;
 mod event;
 mod image;
 mod instance;
@@ -33,6 +34,7 @@ pub(super) use bmc::{
 };
 pub(super) use boot_trace::{boot_trace, diagnoses, trace_entries};
 pub(super) use context::{context, contexts};
+pub(super) use erasure::{certified, erasure, erasures};
 pub(super) use event::{events, timeline};
 pub(super) use image::{image, images};
 pub(super) use instance::{instance, instances};

@@ -53,7 +53,7 @@ pub(super) async fn reconcile(service: &Service, id: InstanceId) -> Result<Next,
             Ok(rest)
         }
         InstanceDecision::GiveBack { machine, erase } => {
-            let request = Request::Release { instance: id, erase };
+            let request = Request::Release { instance: id, erase, by: record.standing.released_by.clone() };
             service.admit(machine, &request, &format!("instance {} gives it back", record.name)).await?;
             if record.standing.held.is_some() {
                 let event = NewEvent::instance(id, "held", "what held it is over");

@@ -5,7 +5,9 @@ use super::{
     InstanceRecord, InstanceStanding, MachineRecord, NewEvent, Store, StoreError, Swap,
     damage::legible,
     db::{Conn, Row, again, sql},
-    document, event, instance, machine,
+    document,
+    erasure::Ended,
+    event, instance, machine,
     memory::Touched,
 };
 use jiff::Timestamp;
@@ -176,7 +178,8 @@ impl Store {
             // Nobody else writes machines meanwhile: nobody was faster.
             let touched = Touched::default().changed_machine(before.id());
             self.recent.begin(&touched);
-            machine::update_on_conn(conn, &before, &after).await?;
+            let ended = Ended::none(&before, &after)?;
+            machine::update_on_conn(conn, &before, &after, &ended).await?;
             ids.push(before.id());
         }
         Ok(ids)

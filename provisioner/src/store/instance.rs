@@ -62,6 +62,9 @@ impl InstanceRecord {
 pub(crate) struct InstanceStanding {
     /// It is to be given back, and its disks wiped so.
     pub(crate) release: Option<ErasePolicy>,
+    /// Who asked for that, in words. Not told by earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) released_by: Option<String>,
     /// Why it waits for a machine.
     pub(crate) waiting: Option<(String, Timestamp)>,
     /// What a person may do about that.
@@ -258,6 +261,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let ended = self.ended(before, machine, now)?;
         let changing = Some(self.boot_index.changing_machine(machine, Some(before)));
         let touched = Touched::default().instance(instance).machine(before, machine);
         batch.swap(Part::Instance, |text| {
@@ -265,7 +269,7 @@ impl Store {
             unless_full.into_iter().for_each(|pool| pool::push_unless_full(text, pool));
         });
         debug_assert!(!machine::places_change(before, machine), "an allocation changes neither MACs nor BMC");
-        machine::add_update(&mut batch, before, machine);
+        machine::add_update(&mut batch, before, machine, &ended);
         event::add(&mut batch, events, now);
         #[cfg(debug_assertions)]
         crate::die::before_write(before, machine);
@@ -296,7 +300,8 @@ impl Store {
         let mut batch = Batch::new();
         if let Some((before, machine)) = machine {
             debug_assert!(!machine::places_change(before, machine), "it keeps its MACs and its BMC");
-            machine::add_update(&mut batch, before, machine);
+            let ended = self.ended(before, machine, now)?;
+            machine::add_update(&mut batch, before, machine, &ended);
         }
         batch.swap(Part::Instance, |text| {
             text.push("DELETE FROM instance WHERE id = ").push_bind(instance.id.to_string());

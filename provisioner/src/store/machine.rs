@@ -8,7 +8,9 @@ use super::{
     batch::{Batch, Failed, Part},
     damage::legible,
     db::{Conn, DbError, DbErrorKind, Row, Statement, again, sql},
-    document, event, json, machine_bmc, machine_inventory,
+    document,
+    erasure::Ended,
+    event, json, machine_bmc, machine_inventory,
     memory::{Touched, Work},
     micros, secret, taken, time,
     writer::Write,
@@ -201,6 +203,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let ended = self.ended(before, record, now)?;
         again!({
             let changing = self.boot_index.changing_machine(record, Some(before));
             let touched = Touched::default().machine(before, record).secrets(secrets);
@@ -209,7 +212,7 @@ impl Store {
             if !secrets.is_empty() || places_change(before, record) {
                 let mut transaction = self.writer.begin().await?;
                 self.recent.begin(&touched);
-                if update_on_conn(&mut transaction, before, record).await? == Swap::Stale {
+                if update_on_conn(&mut transaction, before, record, &ended).await? == Swap::Stale {
                     self.recent.end(touched, false);
                     return Ok(Swap::Stale);
                 }
@@ -220,7 +223,7 @@ impl Store {
                 return Ok(Swap::Updated);
             }
             let mut batch = Batch::new();
-            add_update(&mut batch, before, record);
+            add_update(&mut batch, before, record, &ended);
             event::add(&mut batch, events, now);
             let done = self.writer.write(Write { batch, touched, changing: Some(changing) }).await;
             #[cfg(debug_assertions)]
@@ -300,13 +303,15 @@ pub(super) async fn on_conn(conn: &mut Conn, id: &str) -> Result<Option<MachineR
     query.fetch_optional(conn).await?.as_ref().map(from_row).transpose()
 }
 
-/// Writes what is different of a machine, its MACs and its job on a transaction, by compare-and-set.
+/// Writes what is different of a machine, its MACs and its job on a transaction, by compare-and-set; and the record of a wiping
+/// that ended with it.
 ///
 /// Most changes are of facts alone: what they leave as it was is neither made into text nor looked up in an index.
 pub(super) async fn update_on_conn(
     conn: &mut Conn,
     before: &MachineRecord,
     record: &MachineRecord,
+    ended: &Ended,
 ) -> Result<Swap, StoreError> {
     let mut statement = Statement::default();
     push_update(&mut statement, before, record);
@@ -325,11 +330,12 @@ pub(super) async fn update_on_conn(
         push(&mut statement, record, job);
         statement.execute(conn).await?;
     }
+    ended.insert_on_conn(conn).await?;
     Ok(Swap::Updated)
 }
 
 /// The same of a machine whose [`places_change`] not, in a batch.
-pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &MachineRecord) {
+pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &MachineRecord, ended: &Ended) {
     batch.swap(Part::Machine, |text| push_update(text, before, record));
     if machine_inventory::is_changed(Some(before), record) {
         batch.add(Part::Rest, |text| machine_inventory::push(text, record));
@@ -337,6 +343,7 @@ pub(super) fn add_update(batch: &mut Batch, before: &MachineRecord, record: &Mac
     for (push, job) in job_pushes(before, record) {
         batch.add(Part::Rest, |text| push(text, record, job));
     }
+    ended.add(batch);
 }
 
 /// The statements that add a machine without a job.

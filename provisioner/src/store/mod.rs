@@ -14,6 +14,7 @@ mod census;
 mod copy;
 mod damage;
 mod db;
+mod erasure;
 mod event;
 mod facts;
 mod groups;
@@ -51,6 +52,7 @@ pub(crate) use boot_trace::Numbered;
 pub(crate) use census::KnownLabels;
 pub(crate) use copy::{CopyError, RESTORE, Restored, SCHEMA};
 pub(crate) use db::{DbError, DbErrorKind, Ears};
+pub(crate) use erasure::{ErasureFilter, ErasureRecord};
 pub(crate) use event::{EventsOf, NewEvent};
 pub(crate) use idempotency::{KeptAnswer, KnownRequest};
 pub(crate) use instance::{Before, InstanceRecord, InstanceStanding};
@@ -70,12 +72,19 @@ pub(crate) use turn::TurnSeen;
 pub(crate) use user::{UserRecord, UserRemoval, UserSwap};
 pub(crate) use window::Window;
 
-use crate::boot_index::BootIndex;
+use crate::{
+    boot_index::BootIndex,
+    erasures::{ErasureSigner, SignError},
+};
 use db::{Lanes, Locks, Own, Target};
 use jiff::Timestamp;
 use memory::Memory;
 use sqlx::postgres::PgConnectOptions;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use writer::Writer;
 
 /// Why the store did not do it.
@@ -144,6 +153,15 @@ pub(crate) enum StoreError {
         "the row of the table `audit_head` is missing, so nothing can be added to the audit log; restore the database from a backup"
     )]
     NoAuditHead,
+    /// A wiping would be taken down as ended, but is not proven.
+    #[error("nothing was written")]
+    Unproven(#[from] provisioner_lifecycle::Unproven),
+    /// A wiping would be taken down as ended, but nobody signs its certificate.
+    #[error("a wiping ended, but nothing signs its certificate; nothing was written")]
+    Unsigned,
+    /// A certificate of erasure can't be signed.
+    #[error("nothing was written")]
+    Sign(#[from] SignError),
     /// Something else still needs it.
     #[error("{what} is still in use")]
     InUse {
@@ -226,6 +244,8 @@ pub(crate) struct Store {
     recent: Arc<Memory>,
     /// What booting clients are answered from.
     pub(crate) boot_index: Arc<BootIndex>,
+    /// Who signs certificates of erasure.
+    signer: Arc<OnceLock<ErasureSigner>>,
     /// Whether this process listens.
     alive: alive::Alive,
     /// On a server, which others may use.
@@ -295,6 +315,7 @@ impl Store {
             api_reader,
             recent,
             boot_index: Arc::default(),
+            signer: Arc::default(),
             alive: Default::default(),
             server,
             #[cfg(test)]

@@ -22,6 +22,7 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let ended = self.ended(before, own, now)?;
         again!({
             let _changing = self.boot_index.changing_machine(own, Some(before));
             // What a person gave need not be what is read back.
@@ -30,7 +31,7 @@ impl Store {
             let mut transaction = self.writer.begin().await?;
             self.recent.begin(&touched);
             let stale = instance::update_on_conn(&mut transaction, record).await? == Swap::Stale
-                || machine::update_on_conn(&mut transaction, before, own).await? == Swap::Stale;
+                || machine::update_on_conn(&mut transaction, before, own, &ended).await? == Swap::Stale;
             if stale {
                 self.recent.end(touched, false);
                 return Ok(Swap::Stale);
@@ -51,12 +52,13 @@ impl Store {
         events: &[NewEvent],
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
+        let ended = self.ended(before, own, now)?;
         again!({
             let _changing = self.boot_index.changing_machine(own, Some(before));
             let touched = Touched::default().changed_instance(record.id).machine(before, own);
             let mut transaction = self.writer.begin().await?;
             self.recent.begin(&touched);
-            if machine::update_on_conn(&mut transaction, before, own).await? == Swap::Stale {
+            if machine::update_on_conn(&mut transaction, before, own, &ended).await? == Swap::Stale {
                 self.recent.end(touched, false);
                 return Ok(Swap::Stale);
             }

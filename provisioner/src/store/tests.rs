@@ -6,6 +6,7 @@ mod batch;
 mod census;
 mod copy;
 mod damage;
+mod erasure;
 mod every;
 mod idempotency;
 mod inventory;

@@ -124,8 +124,9 @@ impl Store {
         // A window never changes its MAC.
         let changing = Some(self.boot_index.changing_machine(machine, Some(before)).and_mac(&window.mac));
         let touched = Touched::default().machine(before, machine).changed_window(window);
+        let ended = self.ended(before, machine, now)?;
         let mut batch = Batch::new();
-        machine::add_update(&mut batch, before, machine);
+        machine::add_update(&mut batch, before, machine, &ended);
         batch.swap(Part::Rest, |text| {
             text.push("UPDATE boot_window SET nonce = ").push_bind(nonce);
             text.push(", machine = ").push_bind(machine.id().to_string());

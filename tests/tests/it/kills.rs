@@ -16,6 +16,7 @@ use provisioner_api::{
     InstanceState, Job, JobKind, Machine, MachineAction, MachineService, MachineState, ServiceStep,
     StepPhase,
 };
+use provisioner_client::ErasureFilter;
 use provisioner_lifecycle::{StepName, ram_steps, steps_of};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write as _;
@@ -265,6 +266,7 @@ impl Stage {
         let due = epoch(&before) + work.epochs();
         self.end(work, due).await?;
         let after = self.machine().await?;
+        self.judge_records(work, &after).await?;
         self.judge(work, due, &after)
     }
 
@@ -546,6 +548,22 @@ impl Stage {
         let late = installs && over.is_some_and(|over| seen[begun + over..].iter().any(is_write));
         ensure!(!late, "something was written after the deployment was done: {seen:?}");
         self.judge_disks(work)
+    }
+
+    /// A wiping that ended is on record once, and nothing else is, wherever the service died.
+    async fn judge_records(&self, work: Work, after: &Machine) -> Result<()> {
+        let job = after.status.job.as_ref().context("there is a job")?;
+        let all = self.site.client()?.erasures(&ErasureFilter::default()).await?;
+        let of_job: Vec<_> = all.iter().filter(|erasure| erasure.certificate.job == job.id).collect();
+        let erases = work.steps().iter().filter(|step| **step == StepName::Erase).count();
+        ensure!(of_job.len() == erases, "{} records of {erases} wipings: {of_job:?}", of_job.len());
+        for erasure in of_job {
+            let said = &erasure.certificate;
+            let mine = said.disks.iter().any(|disk| disk.serial == self.sim.serial);
+            let right = said.policy_done == self.policy && mine == (work.kind == JobKind::Release);
+            ensure!(right || work.kind == JobKind::Service, "it says something else: {said:?}");
+        }
+        Ok(())
     }
 
     fn judge_disks(&self, work: Work) -> Result<()> {

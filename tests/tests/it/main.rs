@@ -18,6 +18,7 @@ mod collector;
 mod crash;
 mod damaged;
 mod discovery;
+mod erasures;
 mod holds;
 mod json_log;
 mod kills;

@@ -8,11 +8,12 @@ use crate::{
     erasure::Erasing,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
+    proof::unproven,
     ram,
     wipe::{seen_but, unwiped, wiping},
 };
 use jiff::{SignedDuration, Timestamp};
-use provisioner_api::{ErasePolicy, JobKind, MachineState, StepPhase, agent::DiskEvidence};
+use provisioner_api::{JobKind, MachineState, StepPhase, agent::DiskEvidence};
 
 /// Decides for a machine with a running job.
 pub(super) fn decide(machine: &Machine, job: &Job, limits: &Limits, now: Timestamp) -> Decision {
@@ -412,42 +413,6 @@ fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvide
         }
     }
     Decision::Move(Move::StepDone { result: evidence.to_owned() })
-}
-
-/// What is missing to believe that this disk was wiped so, as half a sentence.
-fn unproven(machine: &Machine, serial: &str, policy: ErasePolicy, proof: &[DiskEvidence]) -> Option<String> {
-    let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
-    let size = disks.filter(|disk| disk.serial.as_deref() == Some(serial)).map(|disk| disk.size_bytes).max();
-    // The permit named it because it was seen: one that is gone meanwhile has no size to measure a proof by.
-    let Some(size) = size else { return Some(format!("disk `{serial}` is not in its inventory any more")) };
-    let found = proof.iter().filter(|disk| disk.serial == serial && disk.policy == policy);
-    let (verified, least) = (found.map(|disk| disk.bytes_verified).max(), policy.least_verified(size));
-    match verified {
-        None | Some(0) => Some(format!("gave no proof for disk `{serial}`")),
-        Some(verified) if verified < least => {
-            Some(format!("read back only {verified} of at least {least} bytes of disk `{serial}`"))
-        }
-        Some(_) if !recorded(proof, serial, policy, size) => {
-            Some(format!("does not say how it did that to disk `{serial}`, or says what does not fit"))
-        }
-        Some(_) => None,
-    }
-}
-
-/// Whether the agent tells what it did, where agents always told that, and that is what was asked for.
-fn recorded(proof: &[DiskEvidence], serial: &str, policy: ErasePolicy, size: u64) -> bool {
-    let told = proof.iter().filter(|disk| disk.serial == serial && disk.policy == policy);
-    let mut records = told.map(|disk| disk.record.as_ref());
-    records.any(|record| match (policy, record) {
-        (ErasePolicy::Metadata | ErasePolicy::Overwrite, None) => true,
-        (_, None) => false,
-        (_, Some(record)) => {
-            let marked = record.samples.as_ref().map_or(0, |samples| samples.markers);
-            record.method.policy() == policy
-                && record.size_bytes == size
-                && (policy != ErasePolicy::Secure || marked >= (size / 4096).min(64))
-        }
-    })
 }
 
 /// What the table of deadlines says is done when a time is over.

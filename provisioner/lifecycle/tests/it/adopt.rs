@@ -113,6 +113,6 @@ fn installed_anew_somebody_has_to_name_the_disk() {
     world.request(&reinstall()).unwrap();
     world.run_to_rest();
     assert_eq!(world.machine.state.installed, 2);
-    world.request(&Request::Release { instance: INSTANCE, erase: ErasePolicy::Overwrite }).unwrap();
+    world.request(&Request::Release { instance: INSTANCE, erase: ErasePolicy::Overwrite, by: None }).unwrap();
     assert_eq!(wiped(&mut world), ["root", "data"]);
 }

@@ -259,7 +259,8 @@ fn a_machine_remembers_who_had_it() {
     let mut machine = admit(&site.machine, &Request::Assign(grant.owner.clone())).unwrap();
     assert_eq!(machine.want.last, None);
     let instance = grant.owner.instance;
-    machine = admit(&machine, &Request::Release { instance, erase: ErasePolicy::Metadata }).unwrap();
+    machine =
+        admit(&machine, &Request::Release { instance, erase: ErasePolicy::Metadata, by: None }).unwrap();
     assert_eq!(machine.state.name, MachineState::Available);
     machine = admit(&machine, &Request::Disown { instance }).unwrap();
     assert_eq!(machine.want.owner, None);

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use ErasePolicy::{Metadata, Overwrite, Secure};
 
 fn release(erase: ErasePolicy) -> Request {
-    Request::Release { instance: INSTANCE, erase }
+    Request::Release { instance: INSTANCE, erase, by: None }
 }
 
 /// A machine that was given under the first of these, and given back under the second.

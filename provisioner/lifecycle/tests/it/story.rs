@@ -649,7 +649,7 @@ fn a_bmc_that_failed_before_the_service_was_down_is_asked_again_before_a_person(
 
 #[test]
 fn an_erasure_that_can_not_be_done_may_be_asked_for_in_another_way() {
-    let other = Request::Release { instance: owner().instance, erase: ErasePolicy::Overwrite };
+    let other = Request::Release { instance: owner().instance, erase: ErasePolicy::Overwrite, by: None };
     let mut world = World::at(JobKind::Release, StepName::Erase);
     world.request(&other).unwrap();
     let stands = |world: &World| world.machine.want.owner.as_ref().and_then(|owner| owner.release);

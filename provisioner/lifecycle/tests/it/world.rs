@@ -6,8 +6,8 @@ use provisioner_api::{
     StepPhase, agent::DiskEvidence, permit::PermitDisk,
 };
 use provisioner_lifecycle::{
-    AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Limits, Machine, Move, Outcome,
-    Owner, Ram, Reinstall, Reported, Request, StepKind, StepName, Task, admit, decide, observe, order,
+    AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Job, Limits, Machine, Move, Outcome,
+    Owner, Ram, Reinstall, Reported, Request, StepKind, StepName, Task, Wiped, admit, decide, observe, order,
     settle, settle_on,
 };
 use uuid::Uuid;
@@ -213,7 +213,18 @@ impl World {
 
     pub(crate) fn settle(&mut self, outcome: &Outcome) {
         let stages = settle_on(&self.machine, outcome, &self.limits, self.now);
-        self.machine = stages.last().unwrap().machine.clone();
+        let after = stages.last().unwrap().machine.clone();
+        let erase = |job: &Job, phase| {
+            job.steps.iter().any(|step| step.name == StepName::Erase && step.phase == phase)
+        };
+        let wipes = self.machine.running_job().filter(|job| erase(job, StepPhase::Intent));
+        let done = after.job.as_ref().filter(|job| erase(job, StepPhase::Done));
+        let of = |job: &Job| (job.id, job.epoch);
+        let ended = wipes.is_some() && wipes.map(of) == done.map(of);
+        // Whoever stores it finds out by itself that there is a record to be stored, and never finds one unproven.
+        let wiped = Wiped::between(&self.machine, &after).unwrap();
+        assert_eq!(wiped.is_some(), ended, "{outcome:?}");
+        self.machine = after;
     }
 
     fn fresh(&mut self) -> JobId {
@@ -380,7 +391,7 @@ pub(crate) fn held() -> Outcome {
 }
 
 pub(crate) fn release() -> Request {
-    Request::Release { instance: INSTANCE, erase: ErasePolicy::Metadata }
+    Request::Release { instance: INSTANCE, erase: ErasePolicy::Metadata, by: Some("user `ann`".into()) }
 }
 
 pub(crate) fn inventory() -> Inventory {

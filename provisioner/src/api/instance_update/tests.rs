@@ -1,6 +1,7 @@
 //! What stands in the way of a request, asked of the handlers themselves: nothing runs beside them.
 
 use super::*;
+use crate::api::caller::Caller;
 use crate::{
     api::{error::OptionalBody, instances, machines, scrap},
     app, samples,
@@ -74,7 +75,9 @@ async fn release_of(service: &Service, own: &MachineRecord) -> Option<ErasePolic
 
 async fn give_back(service: &Arc<Service>, erase: &str) -> Result<Response, ApiError> {
     let body = OptionalBody(serde_json::from_value(serde_json::json!({ "erase": erase })).unwrap());
-    instances::delete(State(service.clone()), Path("i1".into()), HeaderMap::new(), body).await
+    let caller = Caller(Arc::new(crate::store::TokenRecord::admin("admin", samples::NOW)));
+    let caller = axum::Extension(caller);
+    instances::delete(State(service.clone()), caller, Path("i1".into()), HeaderMap::new(), body).await
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ const PROBLEMS: [(u16, &str); 15] = [
 ];
 
 /// What stands in a path, by its name there.
-pub(super) const IN_PATHS: [(&str, &str); 13] = [
+pub(super) const IN_PATHS: [(&str, &str); 14] = [
     ("machine", "A machine's name or id"),
     ("instance", "An instance's name or id"),
     ("image", "An image's name or id"),
@@ -55,6 +55,7 @@ pub(super) const IN_PATHS: [(&str, &str); 13] = [
     ("mac", "A MAC address"),
     ("name", "The name under which an address was claimed"),
     ("job", "The id of a job"),
+    ("erasure", "The id of the record of an erasure"),
     ("pool", "A pool's name"),
     ("token", "A token's name"),
     ("user", "A user's name"),

@@ -4,6 +4,7 @@
 mod audit;
 mod bodies;
 mod document;
+mod erasures;
 mod matrix;
 mod once;
 mod overview;

@@ -314,7 +314,7 @@ async fn a_group_is_spread_also_over_those_that_it_has_and_the_same_name_gets_th
 
     // The second is given back: it counts no longer, and its machine knows whose it was.
     let owner = store.instance_get(spread(1).id).await.unwrap().unwrap();
-    let release = Request::Release { instance: owner.id, erase: ErasePolicy::Metadata };
+    let release = Request::Release { instance: owner.id, erase: ErasePolicy::Metadata, by: None };
     let released = MachineRecord { machine: admit(&has[1].machine, &release).unwrap(), ..has[1].clone() };
     assert_eq!(store.machine_update(&has[1], &released, &[], &[], NOW).await.unwrap(), Swap::Updated);
     assert_eq!(store.group_members().await.unwrap().len(), 2);

@@ -6,6 +6,7 @@ use crate::store::{
     NewEvent, StoreError, Swap,
     damage::legible,
     db::{Conn, sql},
+    erasure::Ended,
     event, machine as stored,
 };
 use jiff::Timestamp;
@@ -97,7 +98,8 @@ async fn machine(
         return Ok(());
     };
     let next = before.with(confirm_first(&before.machine, backup, clock));
-    if stored::update_on_conn(conn, &before, &next).await? == Swap::Stale {
+    let ended = Ended::none(&before, &next)?;
+    if stored::update_on_conn(conn, &before, &next, &ended).await? == Swap::Stale {
         return Err(StoreError::InUse { what: format!("machine {}", before.name) }.into());
     }
     let why = next.machine.state.hold.as_ref().map(|hold| hold.why.as_str()).unwrap_or_default();

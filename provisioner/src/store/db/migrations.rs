@@ -43,6 +43,7 @@ pub(in crate::store) const SQLITE: &[Step] = steps! { "sqlite":
     21 "0021_idempotency",
     22 "0022_pools",
     23 "0023_address_pool",
+    24 "0024_erasures",
 };
 
 pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
@@ -57,6 +58,7 @@ pub(in crate::store) const POSTGRES: &[Step] = steps! { "postgres":
     21 "0021_idempotency",
     22 "0022_pools",
     23 "0023_address_pool",
+    24 "0024_erasures",
 };
 
 /// The number of the schema that this program works with: a number stands for the same schema in both folders.

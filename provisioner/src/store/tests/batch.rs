@@ -81,7 +81,12 @@ async fn a_constraint_in_the_midst_takes_back_what_was_before_it() {
     store.machine_insert(&first, &[], &[], NOW).await.unwrap();
     let (next, events) = step(&first, 1);
     let mut batch = Batch::new();
-    machine::add_update(&mut batch, &first, &next);
+    machine::add_update(
+        &mut batch,
+        &first,
+        &next,
+        &super::super::erasure::Ended::none(&first, &next).unwrap(),
+    );
     batch.add(Part::Instance, |text| {
         text.push("INSERT INTO machine_mac (mac, machine) VALUES (").push_bind(MAC).push(", 'nobody')");
     });

@@ -120,6 +120,7 @@ async fn fill(store: &Store) {
     assert_eq!(swap, Swap::Updated);
     store.window_insert(&samples::window("w", "52:54:00:00:00:01")).await.unwrap();
     store.replica_beat("r", 60_000, None).await.unwrap();
+    super::erasure::wiped(store).await;
     let block = Block { first: 10, last: 19 };
     store.replica_claim("r", "lab", &[block], 1).await.unwrap();
     let relay = Some(RelayInfo {
