@@ -14,6 +14,7 @@ mod bmc_parts;
 mod bmc_scan;
 mod bmc_settings;
 mod boot;
+mod disk;
 mod erasure;
 mod error;
 mod etag;
@@ -64,6 +65,7 @@ pub use bmc_settings::{
     BmcMediaSlot, BmcSecureBoot, BmcSecureBootKeys, BmcSecureBootReset, BmcSecureBootUpdate,
 };
 pub use boot::{BootChain, BootTrace, Diagnosis, TraceEntry};
+pub use disk::{Caution, Disk, DiskHints, DiskKind};
 pub use erasure::{EraseMethod, ErasureRecord, ErasureSamples};
 pub use error::{FieldError, Problem};
 pub use etag::etag;
@@ -84,7 +86,7 @@ pub use interfaces::{
 pub use key::{KeyList, SiteKeyPrint};
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
-    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
+    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Gpu, Inventory, Job, JobKind, Machine,
     MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };

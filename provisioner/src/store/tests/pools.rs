@@ -133,6 +133,7 @@ async fn a_limit_holds_however_many_are_given_at_once() {
             adopted: false,
             rescue: None,
             root_disk_serial: None,
+            root_disk: None,
             name: Default::default(),
             release: None,
             least: None,
