@@ -353,7 +353,11 @@ proptest! {
         let _ = world.request(&Request::Bmc(true));
         world.request(&Request::Protected(false)).unwrap();
         for _ in 0..6 {
-            let _ = world.request(&Request::Retry);
+            // Who is asked which disk is meant, says it.
+            let chosen = usable(&world.machine).into_iter().next();
+            let hold = world.machine.state.holds;
+            let answer = chosen.map_or(Request::Retry, |disk| Request::UseDisk { hold, disk });
+            let _ = world.request(&answer);
             let _ = world.request(&unrescue());
             for _ in 0..400 {
                 if world.decide() == Decision::Done {

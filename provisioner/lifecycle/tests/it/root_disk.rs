@@ -126,6 +126,7 @@ fn storage_of_others_is_never_written_nor_wiped() {
     assert_eq!(permitted(&world), [("root".to_owned(), false)]);
     world.run_to_rest();
     assert_eq!(world.machine.state.name, MachineState::Available);
+    world.request(&Request::Disown { instance: INSTANCE }).unwrap();
     let erase = Request::Service(vec![super::world::erase(&["lun1"])]);
     let refused = world.request(&erase).unwrap_err().to_string();
     assert!(refused.contains("network storage"), "{refused}");
