@@ -100,6 +100,7 @@ mod tests {
             removable: false,
             read_only: false,
             sector_bytes: 512,
+            ..Disk::default()
         }
     }
 

@@ -92,7 +92,7 @@ mod tests {
             step: "write-image".into(),
             attempt: 1,
             method: PermitMethod::WriteImage { manifest: "ab".into() },
-            disks: vec![PermitDisk { serial: "A".into(), wwn: None }],
+            disks: vec![PermitDisk { serial: "A".into(), wwn: None, allowed: false }],
             now: jiff::Timestamp::UNIX_EPOCH,
             expires: jiff::Timestamp::UNIX_EPOCH,
         };

@@ -136,6 +136,7 @@ pub(crate) fn disk(name: &str) -> Disk {
         removable: false,
         read_only: false,
         sector_bytes: 512,
+        ..Disk::default()
     }
 }
 

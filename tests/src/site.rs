@@ -8,8 +8,8 @@ use provisioner::{
     config::{Api, Bmc, Boot, Config, Images, Log, Network, PostgresDatabase, Rate, Telemetry},
 };
 use provisioner_api::{
-    DhcpMode, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState, Machine,
-    MachineState, Secret,
+    DhcpMode, DiskHints, Held, ImageFormat, ImageSpec, Instance, InstanceCreate, InstanceSpec, InstanceState,
+    Machine, MachineState, Secret,
 };
 use provisioner_client::{Client, Connection};
 use provisioner_lifecycle::Limits;
@@ -333,13 +333,17 @@ impl Site {
         Ok(())
     }
 
-    /// Asks for an instance of an image on a machine.
+    /// Asks for an instance of an image on a machine, if it is written then on its smallest disk.
     ///
     /// # Errors
     /// When it is refused.
     pub async fn create(&self, name: &str, image: &str, machine: Option<&str>) -> Result<Instance> {
-        let spec = InstanceSpec { machine: machine.map(Into::into), ..InstanceSpec::new(image) };
-        Ok(self.client()?.create_instance(&InstanceCreate { name: name.into(), spec }).await?)
+        let client = self.client()?;
+        // What runs from RAM takes no word on disks.
+        let written = client.image(image).await.is_ok_and(|image| !image.spec.runs_from_ram());
+        let root_disk = written.then(DiskHints::smallest);
+        let spec = InstanceSpec { machine: machine.map(Into::into), root_disk, ..InstanceSpec::new(image) };
+        Ok(client.create_instance(&InstanceCreate { name: name.into(), spec }).await?)
     }
 
     /// Waits until a machine is in a state and not held.

@@ -465,6 +465,7 @@ mod tests {
             removable: false,
             read_only: false,
             sector_bytes: 512,
+            ..Disk::default()
         };
         let source = std::io::Error::from_raw_os_error(libc::EIO);
         let broken = WriteError::Disk { action: "write", offset: 8192, bytes: 4096, source };

@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, Inventory,
+    Caution, Disk, Inventory,
     agent::{Action, Order},
     permit::{Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes},
 };
@@ -150,12 +150,18 @@ pub(crate) fn disks<'a>(permit: &Permit, count: Disks, seen: &'a Inventory) -> R
     if count == Disks::One && permit.disks.len() != 1 {
         return Err(format!("the permit names {} disks, where exactly one is needed", permit.disks.len()));
     }
-    let named = |(at, disk)| named(disk, &permit.disks[..at], &seen.disks);
+    let wipes = matches!(permit.method, PermitMethod::Erase { .. });
+    let named = |(at, disk)| named(disk, &permit.disks[..at], &seen.disks, wipes);
     permit.disks.iter().enumerate().map(named).collect()
 }
 
-/// The one disk with this serial number.
-fn named<'a>(wanted: &PermitDisk, before: &[PermitDisk], present: &'a [Disk]) -> Result<&'a Disk, String> {
+/// The one disk with this serial number, if nothing speaks against touching it, or it is allowed all the same.
+fn named<'a>(
+    wanted: &PermitDisk,
+    before: &[PermitDisk],
+    present: &'a [Disk],
+    wipes: bool,
+) -> Result<&'a Disk, String> {
     let serial = wanted.serial.as_str();
     if serial.trim().is_empty() {
         return Err("the permit names a disk without a serial number".to_owned());
@@ -163,12 +169,22 @@ fn named<'a>(wanted: &PermitDisk, before: &[PermitDisk], present: &'a [Disk]) ->
     if before.iter().any(|other| other.serial == serial) {
         return Err(format!("the permit names disk {serial} twice"));
     }
-    let mut matching = present.iter().filter(|disk| disk.serial.as_deref() == Some(serial));
-    let Some(disk) = matching.next() else {
+    let matching = present.iter().filter(|disk| disk.serial.as_deref() == Some(serial));
+    // Of several paths the first by name.
+    let Some(disk) = matching.clone().min_by_key(|disk| &disk.name) else {
         return Err(format!("no disk here has the serial number {serial}; there are: {}", listed(present)));
     };
-    if let Some(other) = matching.next() {
-        return Err(format!("{} and {} both have the serial number {serial}", disk.name, other.name));
+    let mut others = matching.filter(|other| other.name != disk.name);
+    if let Some(other) = others.clone().next() {
+        let (name, second) = (&disk.name, &other.name);
+        if !others.all(|other| is_path(disk, other)) {
+            return Err(format!("{name} and {second} both have the serial number {serial}"));
+        }
+        if !wanted.allowed {
+            return Err(format!(
+                "{name} and {second} are paths to one disk, {serial}, and it is not allowed"
+            ));
+        }
     }
     if let Some(wwn) = &wanted.wwn
         && disk.wwn.as_ref() != Some(wwn)
@@ -179,13 +195,22 @@ fn named<'a>(wanted: &PermitDisk, before: &[PermitDisk], present: &'a [Disk]) ->
             disk.name
         ));
     }
-    if disk.removable {
-        return Err(format!("disk {serial} ({}) is removable", disk.name));
+    match disk.caution().filter(|caution| speaks_against(*caution, wanted.allowed, wipes)) {
+        Some(caution) => Err(format!("disk {serial} ({}) is {}", disk.name, caution.words())),
+        None => Ok(disk),
     }
-    if disk.read_only {
-        return Err(format!("disk {serial} ({}) is read-only", disk.name));
-    }
-    Ok(disk)
+}
+
+/// What somebody allowed, or belongs to the machine and is only wiped, is touched whatever is said of it.
+fn speaks_against(caution: Caution, allowed: bool, wipes: bool) -> bool {
+    let allowed = allowed && caution.can_be_allowed();
+    !allowed && (!wipes || caution.forbids_wiping())
+}
+
+/// Whether both are one disk over two paths.
+fn is_path(disk: &Disk, other: &Disk) -> bool {
+    let looks = |disk: &Disk| (disk.size_bytes, disk.kind(), disk.caution());
+    disk.wwn.is_some() && disk.wwn == other.wwn && looks(disk) == looks(other)
 }
 
 /// Whether the service's clock has reached `expires`. A sum that can't be reckoned counts as expired.

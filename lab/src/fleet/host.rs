@@ -259,6 +259,7 @@ impl Machine {
             removable: canary && !at.is_multiple_of(2),
             read_only: canary && at.is_multiple_of(2),
             sector_bytes: 512,
+            ..Disk::default()
         }
     }
 

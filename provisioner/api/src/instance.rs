@@ -1,7 +1,8 @@
 //! Instances: an operating system that a user asked for on some machine.
 
 use crate::{
-    Held, InstanceId, LabelExpression, MachineId, Minimum, NetworkSpec, Spread, StaticAddress, Waiting,
+    DiskHints, Held, InstanceId, LabelExpression, MachineId, Minimum, NetworkSpec, Spread, StaticAddress,
+    Waiting,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,9 +88,13 @@ pub struct InstanceSpec {
     /// cloud-init network-config version 2, as YAML, instead of `network`. It is written as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_config: Option<String>,
-    /// The serial number of the disk to write; the smallest fitting non-removable one when absent.
+    /// The serial number of the disk to write; short for `root_disk` with `serial`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_disk_serial: Option<String>,
+    /// Which disk gets the system. Without this, and without `root_disk_serial`: the only one that can; where there are
+    /// several, the machine is held until a person chooses one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk: Option<DiskHints>,
     /// What becomes of the disks at release.
     #[serde(default)]
     pub erase: ErasePolicy,
@@ -119,6 +124,7 @@ impl InstanceSpec {
             network: None,
             network_config: None,
             root_disk_serial: None,
+            root_disk: None,
             erase: ErasePolicy::default(),
         }
     }

@@ -15,6 +15,7 @@ mod bmc_scan;
 mod bmc_settings;
 mod boot;
 mod certificate;
+mod disk;
 mod erasure;
 mod error;
 mod etag;
@@ -70,6 +71,7 @@ pub use certificate::{
     ErasureCertificate, ErasureKey, ErasureKeyList, ErasureList, ErasureResult, Media, Sanitization,
     SignedCertificate, Verification, certified,
 };
+pub use disk::{Caution, Disk, DiskHints, DiskKind};
 pub use erasure::{EraseMethod, ErasureRecord, ErasureSamples};
 pub use error::{FieldError, Problem};
 pub use etag::etag;
@@ -90,7 +92,7 @@ pub use interfaces::{
 pub use key::{KeyList, SiteKeyPrint};
 pub use list::{PAGE, PAGE_MOST};
 pub use machine::{
-    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Disk, Gpu, Inventory, Job, JobKind, Machine,
+    BmcHealth, BmcProtocol, BmcSpec, BmcStatus, BootMode, Cpu, Gpu, Inventory, Job, JobKind, Machine,
     MachineAction, MachineActionRequest, MachineAdopt, MachineCreate, MachineList, MachineSpec, MachineState,
     MachineStatus, MachineUpdate, Nic, Power, Step, StepPhase,
 };

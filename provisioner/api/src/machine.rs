@@ -1,6 +1,6 @@
 //! Machines: the server, its BMC, its inventory and what is being done to it.
 
-use crate::{BootChain, ErasePolicy, Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
+use crate::{BootChain, Disk, ErasePolicy, Held, InstanceId, JobId, MachineId, Progress, Secret, Waiting};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -406,33 +406,6 @@ pub struct Cpu {
     pub cores: u32,
     /// Sockets.
     pub sockets: u32,
-}
-
-/// A disk.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Disk {
-    /// Kernel name: `vda`, `nvme0n1`. A hint, never an identity.
-    pub name: String,
-    /// Serial number: the identity that permits name. A disk without one can't be written.
-    #[serde(default)]
-    pub serial: Option<String>,
-    /// World wide name.
-    #[serde(default)]
-    pub wwn: Option<String>,
-    /// Model.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// Bytes.
-    pub size_bytes: u64,
-    /// Whether it spins.
-    pub rotational: bool,
-    /// Whether it can be taken out (USB stick, card reader, optical).
-    pub removable: bool,
-    /// Whether the kernel sees it read-only.
-    pub read_only: bool,
-    /// Logical sector size.
-    pub sector_bytes: u32,
 }
 
 /// A network interface.

@@ -42,7 +42,8 @@ pub struct SignedPermit {
 /// Leave to destroy what is on the named disks of the named machine by the named order, and nothing else.
 ///
 /// The agent refuses unless each part is what the order says, the challenge is that of the question which the order
-/// answers, the time is not up, and each disk is exactly one that it sees and that is neither removable nor read-only.
+/// answers, the time is not up, and each disk is exactly one that it sees and against which nothing speaks ([`crate::Caution`]),
+/// or that is allowed all the same.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Permit {
@@ -89,6 +90,10 @@ pub struct PermitDisk {
     pub serial: String,
     /// Its world wide name, where it is known.
     pub wwn: Option<String>,
+    /// It may be touched although it is none of the machine's ordinary disks, or is seen over several paths: somebody said so
+    /// of this one. Agents of earlier builds refuse a permit that says it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allowed: bool,
 }
 
 /// What a permit allows.
@@ -184,7 +189,7 @@ mod tests {
             step: "erase".into(),
             attempt: 1,
             method: PermitMethod::Erase { policy: ErasePolicy::Overwrite },
-            disks: vec![PermitDisk { serial: "A \"1\"".into(), wwn: Some("0x5".into()) }],
+            disks: vec![PermitDisk { serial: "A \"1\"".into(), wwn: Some("0x5".into()), allowed: false }],
             now: Timestamp::UNIX_EPOCH,
             expires: Timestamp::from_second(900).unwrap(),
         }

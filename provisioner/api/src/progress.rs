@@ -54,7 +54,7 @@ pub struct Held {
 pub struct Offer {
     /// Its word.
     pub choice: Choice,
-    /// Which disk it is about, by its serial number (`skip-disk`).
+    /// Which disk it is about, by its serial number (`skip-disk`, `use-disk`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
     /// What comes of it, with the command that chooses it.
@@ -80,12 +80,21 @@ pub enum Choice {
     /// A disk that is dead or gone is left out of the wiping, by its serial number, and the machine is retired: whoever
     /// lifts that answers for that disk.
     SkipDisk,
+    /// This disk gets the system, by its serial number: one of those that could.
+    UseDisk,
 }
 
 impl Choice {
     /// Every choice there is.
-    pub const ALL: [Self; 6] =
-        [Self::Retry, Self::ItRuns, Self::Cancel, Self::GiveBack, Self::Abandon, Self::SkipDisk];
+    pub const ALL: [Self; 7] = [
+        Self::Retry,
+        Self::ItRuns,
+        Self::Cancel,
+        Self::GiveBack,
+        Self::Abandon,
+        Self::SkipDisk,
+        Self::UseDisk,
+    ];
 
     /// Its word on the wire and on the command line.
     pub fn word(self) -> &'static str {
@@ -96,6 +105,7 @@ impl Choice {
             Self::ItRuns => "it-runs",
             Self::Abandon => "abandon",
             Self::SkipDisk => "skip-disk",
+            Self::UseDisk => "use-disk",
         }
     }
 }
@@ -109,7 +119,7 @@ pub struct ChooseRequest {
     pub hold: u64,
     /// What is chosen.
     pub choice: Choice,
-    /// The disk's serial number; `skip-disk` needs it, nothing else takes it.
+    /// The disk's serial number; `skip-disk` and `use-disk` need it, nothing else takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
 }

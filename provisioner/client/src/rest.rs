@@ -339,6 +339,12 @@ impl Client {
         self.answer_hold(name, &chosen).await
     }
 
+    /// Lets a disk get the system of a deployment that is held, by its serial number.
+    pub async fn use_disk(&self, name: &str, hold: u64, disk: &str) -> Result<(), ClientError> {
+        let chosen = ChooseRequest { hold, choice: Choice::UseDisk, disk: Some(disk.to_owned()) };
+        self.answer_hold(name, &chosen).await
+    }
+
     async fn answer_hold(&self, name: &str, chosen: &ChooseRequest) -> Result<(), ClientError> {
         let request = self.request(Method::POST, paths::MACHINE_CHOOSE, &[name])?;
         answer::send(request.json(chosen)).await.map(drop)

@@ -2,7 +2,7 @@
 
 use crate::{
     adopt::{adopt, is_to_be_adopted},
-    choice::{choose, may_write_over, skip_disk},
+    choice::{choose, may_write_over, skip_disk, use_disk},
     confirm::{given_back, is_unconfirmed},
     erasure::Erasing,
     machine::{Job, Machine, Owner, PowerWish},
@@ -78,6 +78,13 @@ pub enum Request {
     },
     /// Leave a disk out of the wiping that is held, and retire the machine.
     SkipDisk {
+        /// The hold, as of `Choose`.
+        hold: u64,
+        /// The disk's serial number.
+        disk: String,
+    },
+    /// Let this disk get the system of the deployment that is held.
+    UseDisk {
         /// The hold, as of `Choose`.
         hold: u64,
         /// The disk's serial number.
@@ -219,6 +226,14 @@ pub enum Refusal {
         /// Those that can be.
         there: Vec<String>,
     },
+    /// This disk can't be chosen.
+    #[error("disk `{disk}` can't be chosen for the system now; {}", usable_in_words(.there))]
+    NoUse {
+        /// The disk.
+        disk: String,
+        /// Those that can be.
+        there: Vec<String>,
+    },
     /// A disk in it was never wiped.
     #[error(
         "disk `{disk}` was left out when the machine was wiped, and is still in it; take it out, then `billet machine inspect NAME`"
@@ -264,6 +279,13 @@ impl std::fmt::Display for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(crate::decide::word(self.0))
     }
+}
+
+fn usable_in_words(disks: &[String]) -> String {
+    if disks.is_empty() {
+        return "disks are chosen for a deployment that is held because it is not clear which one is meant, nowhere else".into();
+    }
+    format!("there is `{}`", disks.join("`, `"))
 }
 
 fn disks_in_words(disks: &[String]) -> String {
@@ -316,6 +338,7 @@ pub fn admit(machine: &Machine, request: &Request) -> Result<Machine, Refusal> {
             cancel(&mut next, *erase)?;
         }
         Request::SkipDisk { hold, disk } => return skip_disk(machine, *hold, disk),
+        Request::UseDisk { hold, disk } => return use_disk(machine, *hold, disk),
         Request::Choose { hold, choice, erase } => return choose(machine, *hold, *choice, *erase),
         Request::Power { on } => {
             check_power(machine)?;

@@ -38,7 +38,7 @@ pub(crate) fn is_to_be_adopted(machine: &Machine) -> bool {
 /// Takes down that a machine is deployed, with whatever is on it.
 pub(crate) fn adopted(machine: &mut Machine, now: Timestamp) {
     let installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
-    let owed = serials(machine.facts.inventory.as_deref());
+    let owed = serials(machine);
     let state = &mut machine.state;
     (state.name, state.since) = (MachineState::Deployed, now);
     (state.installation, state.installed) = (installation, installation);

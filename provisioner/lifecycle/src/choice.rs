@@ -8,6 +8,7 @@ use crate::{
     admit::{Refusal, Request, admit, cancel},
     adopt::is_to_be_adopted,
     confirm::{self, given_back, is_unconfirmed},
+    disk::{candidates, words},
     machine::{Job, Machine, Skipped},
     plan::StepName,
     scrap::scrap_command,
@@ -62,13 +63,22 @@ pub fn ways_out(machine: &Machine) -> Vec<WayOut> {
             "if its hardware is dead: `{command}` forgets it and its instance; what is on those disks stays there"
         ))
     });
-    advice.chain(chosen).chain(skipped).chain(otherwise).chain(scrap).collect()
+    let used = candidates(machine).into_iter().filter_map(|disk| {
+        let serial = disk.serial.clone()?;
+        let what = format!(
+            "`billet machine choose {{machine}} use-disk --disk {}` writes the image to {}: what is on it is lost",
+            shell_word(&serial),
+            words(disk)
+        );
+        Some(WayOut { choice: Some(Choice::UseDisk), disk: Some(serial), what })
+    });
+    advice.chain(used).chain(chosen).chain(skipped).chain(otherwise).chain(scrap).collect()
 }
 
 /// The least that a wiping has to do here, whatever is asked for.
 fn least_asked(machine: &Machine) -> ErasePolicy {
     let pool = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
-    pool.max(least_of_unwiped(machine, &serials(machine.facts.inventory.as_deref())))
+    pool.max(least_of_unwiped(machine, &serials(machine)))
 }
 
 /// What may be chosen about what is held, beside the disks that may be left out (`skippable`): each is admitted, and changes something.
@@ -89,6 +99,21 @@ pub(crate) fn skip_disk(machine: &Machine, number: u64, disk: &str) -> Result<Ma
     let Some(job) = job else { return Err(Refusal::NoSkip { disk: disk.to_owned(), there }) };
     next.want.skipped.push(Skipped { job: job.id, disk: disk.to_owned() });
     next.want.retired = true;
+    Ok(next)
+}
+
+/// The serial numbers of the disks of which one may be chosen for the system.
+pub fn usable(machine: &Machine) -> Vec<String> {
+    candidates(machine).into_iter().filter_map(|disk| disk.serial.clone()).collect()
+}
+
+/// The machine once a disk was chosen for the system.
+pub(crate) fn use_disk(machine: &Machine, number: u64, disk: &str) -> Result<Machine, Refusal> {
+    let mut next = choose(machine, number, Choice::Retry, ErasePolicy::default())?;
+    let there = usable(machine);
+    let owner = next.want.owner.as_mut().filter(|_| there.iter().any(|known| known == disk));
+    let Some(owner) = owner else { return Err(Refusal::NoUse { disk: disk.to_owned(), there }) };
+    owner.root_disk_serial = Some(disk.to_owned());
     Ok(next)
 }
 
@@ -290,6 +315,7 @@ fn what(machine: &Machine, choice: Choice) -> &'static str {
         }
         // Told for each disk.
         (Choice::SkipDisk, _) => "a disk is left out",
+        (Choice::UseDisk, _) => "a disk gets the system",
         (Choice::Abandon, Some(JobKind::Service)) => {
             "`billet machine choose {machine} abandon` ends the servicing as by cancel, and puts the machine into maintenance"
         }

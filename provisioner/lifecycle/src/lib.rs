@@ -39,11 +39,11 @@ pub use admit::{Refusal, Reinstall, Request, admit};
 pub use allocate::{
     Allocation, Candidate, Grant, Member, Pending, Place, Shortage, Shortages, labels_satisfy,
 };
-pub use choice::{WayOut, awaits_report, choices, may_write_over, ways_out};
+pub use choice::{WayOut, awaits_report, choices, may_write_over, usable, ways_out};
 pub use confirm::confirm_first;
 pub use deadline::{Deadline, Limits, Then};
 pub use decide::{Decision, Effect, Move, Patience, decide, silent_in_line};
-pub use disk::{NoDisk, choose_root_disk};
+pub use disk::{DiskWish, NoDisk, choose_root_disk};
 pub use erasure::{AtErase, EraseLimit, EraseLine, ErasePlace, Erasing, Erasures};
 pub use freeze::{Freeze, decide_while};
 pub use instance::{Instance, InstanceDecision, decide_instance, is_overdue};

@@ -9,8 +9,8 @@ use crate::{
 };
 use jiff::Timestamp;
 use provisioner_api::{
-    ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress, ServiceStep,
-    StepPhase, agent::DiskEvidence,
+    DiskHints, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, Progress,
+    ServiceStep, StepPhase, agent::DiskEvidence,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -125,8 +125,12 @@ pub struct Owner {
     /// The image runs from RAM, and is not written to any disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ram: Option<Ram>,
-    /// The disk that the user named, or that holds its system and is written anew.
+    /// The disk that the user named, that a person chose, or that holds its system and is written anew.
     pub root_disk_serial: Option<String>,
+    /// What else was said of the disk, also if that is nothing. None in documents of earlier versions, which took the
+    /// smallest that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk: Option<DiskHints>,
     /// Which installation of it is wanted: raised by each request to install it anew.
     #[serde(default)]
     pub installation: u32,

@@ -2,14 +2,14 @@
 //! are the service's.
 
 use crate::{
-    disk::choose_root_disk,
+    disk::{DiskWish, choose_root_disk, is_allowed, is_path, is_wiped},
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
     wipe::wiping,
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    ErasePolicy, InstanceId, Inventory, JobId, MachineId, StepPhase,
+    Disk, ErasePolicy, InstanceId, Inventory, JobId, MachineId, StepPhase,
     permit::{Chassis, Permit, PermitDisk, PermitMethod},
 };
 
@@ -142,7 +142,7 @@ fn task(machine: &Machine, job: &Job, step: &Step, now: Timestamp) -> Option<Tas
     let leave = |serials| leave_for(machine, inventory?, job, step, serials, now);
     let write_leave = || {
         let owner = owner?;
-        let disk = choose_root_disk(inventory, owner.root_disk_serial.as_deref(), owner.disk_bytes).ok()?;
+        let disk = choose_root_disk(inventory, &DiskWish::of(machine)?).ok()?;
         Some((owner, leave(vec![disk])?))
     };
     match step.name {
@@ -181,7 +181,9 @@ fn leave_for(
 ) -> Option<Leave> {
     let named = |serial: String| {
         let disk = inventory.disks.iter().find(|disk| disk.serial.as_ref() == Some(&serial))?;
-        Some(PermitDisk { wwn: disk.wwn.clone(), serial })
+        // Said only where it is needed: agents of earlier builds don't know it.
+        let allowed = is_special(inventory, disk) && is_allowed(machine, disk);
+        Some(PermitDisk { wwn: disk.wwn.clone(), serial, allowed })
     };
     Some(Leave {
         machine: machine.id,
@@ -196,15 +198,28 @@ fn leave_for(
     })
 }
 
-/// The serial numbers of all disks that a release wipes: every one that the owner could have written.
-pub(crate) fn erasable_disks(inventory: Option<&Inventory>) -> Result<Vec<String>, String> {
+/// Whether an agent touches this disk only when the permit says that it is allowed.
+fn is_special(inventory: &Inventory, disk: &Disk) -> bool {
+    let twins = inventory.disks.iter().filter(|other| other.serial == disk.serial).count();
+    twins > 1 || disk.caution().is_some()
+}
+
+/// The serial numbers of all disks that a release wipes: every one of the machine's own that the owner could have written.
+pub(crate) fn erasable_disks(machine: &Machine) -> Result<Vec<String>, String> {
+    let inventory = machine.facts.inventory.as_deref();
     let inventory = inventory.ok_or("the machine was never inspected, so it is not known what to wipe")?;
-    let fixed: Vec<_> = inventory.disks.iter().filter(|disk| !disk.removable && !disk.read_only).collect();
+    let own: Vec<_> = inventory.disks.iter().filter(|disk| is_wiped(machine, disk)).collect();
     let mut serials = Vec::new();
-    for disk in fixed {
+    for (at, disk) in own.iter().enumerate() {
         let serial = disk.serial.as_ref().ok_or_else(|| {
             format!("disk {} has no serial number, so no permit can name it and it can't be wiped", disk.name)
         })?;
+        let before = own[..at].iter().filter(|other| other.serial.as_ref() == Some(serial));
+        if serials.contains(serial) && is_allowed(machine, disk) && { before }
+            .all(|other| is_path(disk, other))
+        {
+            continue;
+        }
         if serials.contains(serial) {
             return Err(format!(
                 "two disks have the serial number `{serial}`, so no permit can name one of them"

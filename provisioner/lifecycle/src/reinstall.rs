@@ -3,7 +3,7 @@
 
 use crate::{
     admit::{Refusal, Reinstall, Word, check_confirmed, check_owner},
-    disk::{NoDisk, choose_root_disk},
+    disk::{DiskWish, NoDisk, choose_root_disk},
     machine::Machine,
     service::is_asked,
 };
@@ -85,7 +85,10 @@ fn root_disk(machine: &Machine, asked: &Reinstall) -> Result<String, NoRootDisk>
     if asked.root_disk_serial.as_ref().is_some_and(|said| *said != disk) {
         return Err(NoRootDisk::Other { there: disk });
     }
-    match choose_root_disk(inventory, Some(&disk), asked.disk_bytes) {
+    let system = machine.state.root_disk.as_deref();
+    let hints = machine.want.owner.as_ref().and_then(|owner| owner.root_disk.as_ref());
+    let wish = DiskWish { named: Some(&disk), hints, system, need: asked.disk_bytes };
+    match choose_root_disk(inventory, &wish) {
         Err(no @ NoDisk::TooSmall { .. }) => Err(no.into()),
         _ => Ok(disk),
     }
@@ -93,8 +96,6 @@ fn root_disk(machine: &Machine, asked: &Reinstall) -> Result<String, NoRootDisk>
 
 /// Earlier versions did not write down which disk they chose: it was this one, of the inventory that is kept still.
 pub(crate) fn chosen_before(machine: &Machine) -> Result<String, NoDisk> {
-    let owner = machine.want.owner.as_ref();
-    let named = owner.and_then(|owner| owner.root_disk_serial.as_deref());
-    let need = owner.map_or(0, |owner| owner.disk_bytes);
-    choose_root_disk(machine.facts.inventory.as_deref(), named, need)
+    let wish = DiskWish::of(machine).unwrap_or_default();
+    choose_root_disk(machine.facts.inventory.as_deref(), &wish)
 }

@@ -109,7 +109,7 @@ fn not_wiped(machine: &Machine) -> Vec<String> {
     disks.extend(skipped(machine));
     if machine.state.dirty && !machine.running_job().is_some_and(is_wiped) {
         disks.extend(machine.state.owed.iter().cloned());
-        disks.extend(serials(machine.facts.inventory.as_deref()));
+        disks.extend(serials(machine));
     }
     disks.sort();
     disks.dedup();

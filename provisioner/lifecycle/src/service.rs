@@ -5,12 +5,13 @@
 
 use crate::{
     admit::{Refusal, Word, check_confirmed},
+    disk::is_wiped,
     machine::{FirmwareTask, Job, Machine, ServiceWish},
     plan::StepName,
     reinstall::chosen_before,
     wipe::least_of_unwiped,
 };
-use provisioner_api::{Disk, ErasePolicy, JobKind, MachineState, ServiceStep, StepPhase};
+use provisioner_api::{Caution, Disk, ErasePolicy, JobKind, MachineState, ServiceStep, StepPhase};
 
 /// Why such a servicing can't be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +54,7 @@ pub enum NoService {
     NotWritable {
         /// The disk.
         disk: String,
-        /// `removable` or `read-only`.
+        /// What speaks against it.
         what: &'static str,
     },
     /// It holds the system.
@@ -159,8 +160,10 @@ fn check_disks(machine: &Machine, wanted: &[String]) -> Result<(), NoService> {
         match named[..] {
             [] => return Err(NoService::NoSuchDisk { disk, seen: serials_in_words(disks) }),
             [_] if wanted[..at].contains(serial) => return Err(NoService::Ambiguous { disk }),
-            [found] if found.removable => return Err(NoService::NotWritable { disk, what: "removable" }),
-            [found] if found.read_only => return Err(NoService::NotWritable { disk, what: "read-only" }),
+            [found] if !is_wiped(machine, found) => {
+                let what = found.caution().map_or("", Caution::words);
+                return Err(NoService::NotWritable { disk, what });
+            }
             // By a second path one and the same disk may tell another serial number.
             [found] if system.as_ref().is_some_and(|system| same_wwn(disks, found, system)) => {
                 return Err(NoService::System { disk });

@@ -4,7 +4,7 @@ use crate::{
     adopt::adopted,
     deadline::{Limits, back_off},
     decide::{Decision, Move, decide},
-    disk::choose_root_disk,
+    disk::{DiskWish, choose_root_disk},
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, ram_steps, steps_of},
     service,
@@ -91,7 +91,7 @@ fn owe(machine: &mut Machine) {
         Some(job) if job.kind == JobKind::Release => job.has_to_wipe(),
         _ => false,
     };
-    let mut seen = serials(machine.facts.inventory.as_deref());
+    let mut seen = serials(machine);
     seen.retain(|disk| owes(disk) && !machine.state.owed.contains(disk));
     machine.state.owed.append(&mut seen);
 }
@@ -261,11 +261,12 @@ fn begin(machine: &mut Machine, name: StepName, now: Timestamp) {
 
 /// From here on the root disk holds the installation that is wanted, at least in part.
 fn write(machine: &mut Machine) {
-    let Some(owner) = &machine.want.owner else { return };
-    let (inventory, named) = (machine.facts.inventory.as_deref(), owner.root_disk_serial.as_deref());
-    machine.state.installed = owner.installation;
+    let (Some(owner), Some(wish)) = (&machine.want.owner, DiskWish::of(machine)) else { return };
+    let (installation, inventory) = (owner.installation, machine.facts.inventory.as_deref());
     // `decide` held it if there is none.
-    machine.state.root_disk = choose_root_disk(inventory, named, owner.disk_bytes).ok();
+    let disk = choose_root_disk(inventory, &wish).ok();
+    machine.state.installed = installation;
+    machine.state.root_disk = disk;
 }
 
 /// What was there is wiped, but for what an operator left out.
@@ -276,7 +277,7 @@ fn wiped(machine: &mut Machine) {
     // What its pool asks for it is owed in full. What its owner asked for beyond that any disk must be able to make up for.
     let pool = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
     let asked = asked.map(|asked| asked.min(ErasePolicy::Overwrite).max(pool));
-    let mut wiped = serials(machine.facts.inventory.as_deref());
+    let mut wiped = serials(machine);
     wiped.append(&mut machine.state.owed);
     let state = &mut machine.state;
     // One that was left out now has what it is owed from before, too.

@@ -2,12 +2,13 @@
 //! or in an earlier boot of the release. One that is not seen any more is a reason to hold: it may be dead, pulled, or back tomorrow with everything on it.
 
 use crate::{
+    disk::{is_allowed, is_wiped},
     machine::{Job, Machine},
     order::erasable_disks,
     plan::StepName,
     service,
 };
-use provisioner_api::{Disk, ErasePolicy, Inventory, JobKind};
+use provisioner_api::{Caution, Disk, ErasePolicy, JobKind};
 
 /// The serial numbers of all disks that the running job wipes, and how; or why it can't be said, as a sentence.
 pub(crate) fn wiping(machine: &Machine) -> Result<(Vec<String>, ErasePolicy), String> {
@@ -34,7 +35,7 @@ pub(crate) fn least_of_unwiped(machine: &Machine, disks: &[String]) -> ErasePoli
 
 /// The serial numbers of all disks that the running release wipes, or why it can't be said, as a sentence.
 fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
-    let seen = erasable_disks(machine.facts.inventory.as_deref())?;
+    let seen = erasable_disks(machine)?;
     let skipped = |disk: &String| is_skipped(machine, disk);
     if let Some(gone) = machine.state.owed.iter().find(|disk| !seen.contains(disk) && !skipped(disk)) {
         let how =
@@ -56,13 +57,13 @@ pub fn skippable(machine: &Machine) -> Vec<String> {
     if !held || !wipes {
         return Vec::new();
     }
-    let mut disks = serials(machine.facts.inventory.as_deref());
+    let mut disks = serials(machine);
     disks.extend(machine.state.owed.iter().cloned());
     disks.sort();
     disks.dedup();
     disks.retain(|disk| !is_skipped(machine, disk));
     // Something has to be wiped, or there would be no proof of anything.
-    let mut seen = serials(machine.facts.inventory.as_deref());
+    let mut seen = serials(machine);
     seen.retain(|disk| !is_skipped(machine, disk));
     disks.retain(|disk| seen.iter().any(|other| other != disk));
     disks
@@ -95,10 +96,14 @@ pub fn unwiped(machine: &Machine) -> Option<&String> {
 
 /// How a disk is seen that can't be wiped, as half a sentence; `None`: not at all, or as one that can be.
 pub(crate) fn seen_but(machine: &Machine, serial: &str) -> Option<&'static str> {
-    match seen(machine, serial)? {
-        disk if disk.read_only => Some("seen, but read-only"),
-        disk if disk.removable => Some("seen, but as one that can be taken out"),
-        _ => None,
+    let disk = seen(machine, serial)?;
+    match disk.caution()? {
+        Caution::ReadOnly => Some("seen, but read-only"),
+        _ if is_allowed(machine, disk) => None,
+        Caution::Removable => Some("seen, but as one that can be taken out"),
+        Caution::Virtual => Some("seen, but as a virtual medium"),
+        Caution::Shared => Some("seen, but as network storage that other hosts may have, too"),
+        Caution::Usb => None,
     }
 }
 
@@ -107,8 +112,8 @@ fn seen<'a>(machine: &'a Machine, serial: &str) -> Option<&'a Disk> {
     disks.iter().find(|disk| disk.serial.as_deref() == Some(serial))
 }
 
-/// The serial numbers of the disks that can be written and not be taken out.
-pub(crate) fn serials(inventory: Option<&Inventory>) -> Vec<String> {
-    let disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
-    disks.filter(|disk| !disk.removable && !disk.read_only).filter_map(|disk| disk.serial.clone()).collect()
+/// The serial numbers of the machine's own disks that can be written, and of those that somebody allowed to be.
+pub(crate) fn serials(machine: &Machine) -> Vec<String> {
+    let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
+    disks.filter(|disk| is_wiped(machine, disk)).filter_map(|disk| disk.serial.clone()).collect()
 }

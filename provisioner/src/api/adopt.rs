@@ -99,6 +99,7 @@ fn owner(record: &InstanceRecord) -> Owner {
         adopted: true,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         release: None,
         least: None,
     }

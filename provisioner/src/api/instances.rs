@@ -169,7 +169,8 @@ pub(crate) async fn create(
     let from_ram = image.as_ref().is_some_and(|image| image.spec.runs_from_ram());
     let no_disk =
         format!("image `{}` runs from RAM, and nothing is written to a disk; leave it out", spec.image);
-    fields.check(!from_ram || spec.root_disk_serial.is_none(), "spec.root_disk_serial", no_disk);
+    fields.check(!from_ram || spec.root_disk_serial.is_none(), "spec.root_disk_serial", no_disk.clone());
+    fields.check(!from_ram || spec.root_disk.is_none(), "spec.root_disk", no_disk);
     fields.done()?;
     // `done` refused if there was none.
     let Some(image) = image else { return Err(ApiError::field("spec.image", "there is no such image")) };

@@ -557,7 +557,11 @@ pub(crate) async fn choose(
         (Choice::SkipDisk, None) => {
             return Err(ApiError::field("disk", "give the serial number of the disk that is to be left out"));
         }
-        (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` takes a disk")),
+        (Choice::UseDisk, Some(disk)) => Request::UseDisk { hold, disk },
+        (Choice::UseDisk, None) => {
+            return Err(ApiError::field("disk", "give the serial number of the disk that gets the system"));
+        }
+        (_, Some(_)) => return Err(ApiError::field("disk", "only `skip-disk` and `use-disk` take a disk")),
         (_, None) => {
             if choice == Choice::Retry {
                 check_known(&service, &record).await?;

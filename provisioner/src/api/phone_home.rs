@@ -140,6 +140,7 @@ mod tests {
             adopted: false,
             rescue: None,
             root_disk_serial: None,
+            root_disk: None,
             name: Default::default(),
             release: None,
             least: None,

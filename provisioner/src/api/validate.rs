@@ -1,6 +1,7 @@
 //! What a request's fields may hold. Pure; collects everything that is wrong.
 
 mod placement;
+mod root_disk;
 mod simple;
 
 use crate::{
@@ -227,6 +228,12 @@ impl Fields {
             self.name("spec.hostname", hostname);
         }
         self.root_disk("spec.root_disk_serial", spec.root_disk_serial.as_deref());
+        if let Some(hints) = &spec.root_disk {
+            let twice =
+                "give the serial number once: in root_disk, together with what else is known of the disk";
+            self.check(spec.root_disk_serial.is_none(), "spec.root_disk_serial", twice);
+            root_disk::check(self, "spec.root_disk", hints);
+        }
         self.system("spec.", spec);
     }
 
@@ -258,7 +265,7 @@ impl Fields {
         self.check(
             serial.is_none_or(|serial| !serial.trim().is_empty()),
             field,
-            "no disk without a serial number is ever written; leave it out for the smallest disk that fits",
+            "no disk without a serial number is ever written; leave it out where only one disk can take the system",
         );
     }
 

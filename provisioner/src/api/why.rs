@@ -5,7 +5,8 @@
 use crate::store::{InstanceRecord, MachineRecord};
 use provisioner_api::{Choice, ErasePolicy, InstanceState, JobKind, MachineState, Remedy};
 use provisioner_lifecycle::{
-    Machine as Core, Request, Step, StepName, admit, choices as offered, scrap_command, shell_word, skippable,
+    Machine as Core, Request, Step, StepName, admit, choices as offered, scrap_command, shell_word,
+    skippable, usable,
 };
 
 /// What can be done about a machine; `instance` is the name of the one that has it.
@@ -77,6 +78,12 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
     if core.state.hold.as_ref().is_some_and(|hold| hold.restored) {
         return at_restored(choices, core, name);
     }
+    for disk in usable(core) {
+        choices.add(
+            format!("billet machine choose {name} use-disk --disk {}", shell_word(&disk)),
+            "write the image to that disk; what is on it is lost",
+        );
+    }
     for choice in offered(core) {
         match choice {
             Choice::Retry => choices.add(
@@ -97,7 +104,7 @@ fn at_hold(choices: &mut Choices, core: &Core, name: &str, instance: Option<&str
                 "set the machine aside, in maintenance, so that nobody gets it",
             ),
             // Told for each disk.
-            Choice::SkipDisk => {}
+            Choice::SkipDisk | Choice::UseDisk => {}
         }
     }
     for disk in skippable(core) {
@@ -134,7 +141,7 @@ fn at_restored(choices: &mut Choices, core: &Core, name: &str) {
             }
             Choice::Abandon => "set it aside as it is, untouched, in maintenance",
             // Told for each disk.
-            Choice::SkipDisk => continue,
+            Choice::SkipDisk | Choice::UseDisk => continue,
         };
         choices.add(format!("billet machine choose {name} {}", choice.word()), what);
     }
@@ -248,6 +255,7 @@ mod tests {
             adopted: false,
             rescue: None,
             root_disk_serial: None,
+            root_disk: None,
             release: None,
             least: None,
         });

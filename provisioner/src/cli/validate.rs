@@ -4,6 +4,7 @@
 
 mod bmc;
 mod placement;
+mod root_disk;
 mod token;
 
 pub(super) use bmc::{
@@ -12,6 +13,7 @@ pub(super) use bmc::{
 };
 
 pub(super) use placement::{DeadlineChoice, deadline, deadline_choice, place, size, spread_by};
+pub(super) use root_disk::root_disk;
 pub(super) use token::{Expiry, digest_hex, expiry, role};
 
 use crate::config::value::dns_label;

@@ -430,6 +430,7 @@ fn asks(record: &InstanceRecord, image: &Image) -> Pending {
         ram: image.status.memory_bytes.map(|memory_bytes| Ram { memory_bytes }),
         architecture: record.spec.architecture.clone().or_else(|| image.spec.architecture.clone()),
         root_disk_serial: record.spec.root_disk_serial.clone(),
+        root_disk: record.spec.root_disk.clone(),
     }
 }
 

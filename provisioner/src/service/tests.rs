@@ -22,6 +22,7 @@ async fn deploying(service: &Service) -> MachineId {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -432,6 +432,7 @@ mod tests {
             disk_bytes: 1,
             ram: None,
             root_disk_serial: None,
+            root_disk: None,
             installation: 0,
             adopted: false,
             rescue: None,

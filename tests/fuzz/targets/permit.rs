@@ -75,8 +75,11 @@ fn order(knob: u8, permit: SignedPermit) -> Order {
 fn bent(knobs: &mut Knobs<'_>, knob: u8) -> Permit {
     let part = knobs.byte();
     let bend = |number: u8| part == number;
-    let (a, b) = (PermitDisk { serial: "A".into(), wwn: None }, PermitDisk { serial: "B".into(), wwn: None });
-    let disk = |serial: &str| PermitDisk { serial: serial.into(), wwn: None };
+    let (a, b) = (
+        PermitDisk { serial: "A".into(), wwn: None, allowed: false },
+        PermitDisk { serial: "B".into(), wwn: None, allowed: false },
+    );
+    let disk = |serial: &str| PermitDisk { serial: serial.into(), wwn: None, allowed: false };
     let disks = match knobs.byte() % 8 {
         0 => vec![],
         1 => vec![a, b],
@@ -113,6 +116,7 @@ fn disk(name: &str, serial: &str) -> Disk {
         removable: serial == "stick",
         read_only: false,
         sector_bytes: 512,
+        ..Disk::default()
     }
 }
 

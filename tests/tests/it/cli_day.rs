@@ -138,7 +138,8 @@ async fn let_in(site: &Site, operator: &Operator) -> Result<Operator> {
 
 /// By the tenant, who waits for it.
 async fn installed(operator: &Operator, tenant: &Operator, sim: &Sim) -> Result<()> {
-    let said = tenant.types("instance create web --image debian --wait --timeout 60s").await?;
+    let said =
+        tenant.types("instance create web --image debian --root-disk smallest --wait --timeout 60s").await?;
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("instance web is running"), "{said:?}");
     let shown: Value = serde_json::from_str(&tenant.ok("instance show web -o json").await?)?;

@@ -12,7 +12,7 @@
 use anyhow::{Context, Result, ensure};
 use lab::fleet::{MachineTruth, NetworkFaults, Seen};
 use provisioner_api::{
-    DeleteInstance, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceRescue, InstanceSpec,
+    DeleteInstance, DiskHints, ErasePolicy, InstanceCreate, InstanceReinstall, InstanceRescue, InstanceSpec,
     InstanceState, Job, JobKind, Machine, MachineAction, MachineService, MachineState, ServiceStep,
     StepPhase,
 };
@@ -393,7 +393,8 @@ impl Stage {
     async fn create(&mut self, image: &str) -> Result<()> {
         self.instances += 1;
         let name = format!("os{}", self.instances);
-        let spec = InstanceSpec { machine: Some("m1".into()), ..InstanceSpec::new(image) };
+        let root_disk = (image != "ram-os").then(DiskHints::smallest);
+        let spec = InstanceSpec { machine: Some("m1".into()), root_disk, ..InstanceSpec::new(image) };
         let create = InstanceCreate { name: name.clone(), spec };
         let client = self.site.client()?;
         self.heard("the instance was heard of", async || client.create_instance(&create).await.is_ok())

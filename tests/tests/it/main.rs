@@ -35,6 +35,7 @@ mod reinstall;
 mod replicas;
 mod rescue;
 mod restored;
+mod root_disk;
 mod servicing;
 mod simple_bmc;
 mod story;

@@ -15,7 +15,7 @@ use tests::{LabSite, artifacts, can_run};
 
 const NEEDED: [&str; 4] = ["generic/vmlinuz", "generic/initrd.img", "tiny.raw", "generic/tiny.raw"];
 
-/// The data disk is the larger one: a deployment takes the smallest that fits.
+/// The data disk is the larger one: the deployments ask for the smallest that fits.
 const LAB: &str = r#"
 [[machine]]
 name = "m1"
@@ -83,6 +83,8 @@ fn nvme_sata_and_scsi() -> Result<()> {
             machine,
             "--hostname",
             name,
+            "--root-disk",
+            "smallest",
         ])?;
     }
     for name in ["os1", "os2"] {

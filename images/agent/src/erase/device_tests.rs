@@ -411,6 +411,7 @@ fn whole(drive: &SimDrive, policy: ErasePolicy) -> Result<provisioner_api::agent
         removable: false,
         read_only: false,
         sector_bytes: 512,
+        ..Disk::default()
     };
     let cancel = AtomicBool::new(false);
     let erasure = Erasure {

@@ -225,6 +225,7 @@ fn about(name: &str, serial: &str, bytes: u64) -> Disk {
         removable: false,
         read_only: false,
         sector_bytes: 512,
+        ..Disk::default()
     }
 }
 

@@ -4,11 +4,14 @@
 //! ended, and whoever called it does the deed.
 
 mod arm;
+mod attached;
 mod device;
 #[cfg(test)]
 mod fake;
 mod ioctl;
 mod kexec;
+#[cfg(test)]
+mod machines;
 mod real;
 mod sysfs;
 

@@ -3,7 +3,7 @@
 //! Everything is read below a root folder, so that tests lay out their own. What a machine does not tell is left
 //! empty: only memory and the lists themselves have to be there.
 
-use super::{HostError, arm};
+use super::{HostError, arm, attached};
 use provisioner_api::{BootMode, Cpu, Disk, Gpu, Inventory, Nic};
 use std::{
     collections::BTreeSet,
@@ -48,7 +48,9 @@ impl Sysfs {
     /// The disks, by name.
     pub(super) fn disks(&self) -> Result<Vec<Disk>, HostError> {
         let names = self.list("sys/block")?;
-        Ok(names.into_iter().filter_map(|name| self.disk(&name)).collect())
+        let mut disks: Vec<_> = names.into_iter().filter_map(|name| self.disk(&name)).collect();
+        attached::tell_apart(&mut disks);
+        Ok(disks)
     }
 
     /// One disk; none if there is no such device, or it is not a piece of hardware with room.
@@ -60,11 +62,21 @@ impl Sysfs {
         }
         let size_bytes = self.number(&format!("{block}/size"))?.checked_mul(512).filter(|&size| size > 0)?;
         let first = |files: &[&str]| files.iter().find_map(|file| self.text(&format!("{block}/{file}")));
+        let serial = first(&["serial", "device/serial"]).or_else(|| self.unit_serial(&block));
+        let namespace = self.number(&format!("{block}/nsid")).filter(|_| name.starts_with("nvme"));
+        let device = fs::canonicalize(self.root.join(&block).join("device")).unwrap_or_default();
+        let place = attached::Place::of(&device, self.transport(&block).as_deref(), namespace);
+        let bus = self.network_bus(&place).or(place.bus);
         Some(Disk {
             name: name.to_owned(),
-            serial: first(&["serial", "device/serial"]).or_else(|| self.unit_serial(&block)),
+            serial: serial.map(|serial| attached::of_namespace(serial, namespace)),
             wwn: first(&["wwid", "device/wwid"]),
             model: first(&["device/model"]),
+            // On PCI and virtio it is a number.
+            vendor: first(&["device/vendor"]).filter(|vendor| !vendor.starts_with("0x")),
+            bus: bus.map(str::to_owned),
+            hctl: place.hctl,
+            path: place.path,
             size_bytes,
             rotational: self.flag(&format!("{block}/queue/rotational")),
             // Optical drives call themselves removable too; `sr` is here for those that don't.
@@ -75,6 +87,32 @@ impl Sysfs {
                 .and_then(|bytes| u32::try_from(bytes).ok())
                 .unwrap_or(512),
         })
+    }
+
+    /// How an NVMe controller is reached (`pcie`, `tcp`, `fc`); of one with several paths, by a path that is no `pcie`.
+    fn transport(&self, block: &str) -> Option<String> {
+        let device = format!("{block}/device");
+        if let Some(transport) = self.text(&format!("{device}/transport")) {
+            return Some(transport);
+        }
+        let is_controller = |name: &String| {
+            name.strip_prefix("nvme").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let controllers = self.list(&device).unwrap_or_default().into_iter().filter(is_controller);
+        let mut all: Vec<_> =
+            controllers.filter_map(|name| self.text(&format!("{device}/{name}/transport"))).collect();
+        all.sort_by_key(|transport| transport == "pcie");
+        all.into_iter().next()
+    }
+
+    /// The network that a SCSI host is at, where its driver registers it as that.
+    fn network_bus(&self, place: &attached::Place) -> Option<&'static str> {
+        let host = place.host.as_deref()?;
+        let is = |class: &str| self.root.join(format!("sys/class/{class}/{host}")).exists();
+        [("fc_host", "fc"), ("iscsi_host", "iscsi")]
+            .into_iter()
+            .find(|(class, _)| is(class))
+            .map(|(_, bus)| bus)
     }
 
     /// The unit serial number of a SCSI or SATA disk: VPD page 80h, four bytes of header, then text (SPC-4, 7.8.16).

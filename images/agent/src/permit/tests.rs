@@ -43,7 +43,7 @@ pub(crate) fn method_of(action: &Action) -> PermitMethod {
 }
 
 pub(crate) fn named_disk(serial: &str) -> PermitDisk {
-    PermitDisk { serial: serial.into(), wwn: None }
+    PermitDisk { serial: serial.into(), wwn: None, allowed: false }
 }
 
 fn disk(name: &str, serial: Option<&str>) -> Disk {
@@ -57,6 +57,7 @@ fn disk(name: &str, serial: Option<&str>) -> Disk {
         removable: false,
         read_only: false,
         sector_bytes: 512,
+        ..Disk::default()
     }
 }
 
@@ -219,8 +220,8 @@ fn whatever_the_agent_does_not_see_is_refused() {
         ("no disk here", |p| p.disks = vec![named_disk("a")]),
         ("no disk here", |p| p.disks = vec![named_disk("vda")]),
         ("vdd and vde both", |p| p.disks = vec![named_disk("twin")]),
-        ("the WWN 0x6", |p| p.disks = vec![PermitDisk { serial: "B".into(), wwn: Some("0x6".into()) }]),
-        ("vda is none", |p| p.disks = vec![PermitDisk { serial: "A".into(), wwn: Some("0x6".into()) }]),
+        ("the WWN 0x6", |p| p.disks = vec![PermitDisk { wwn: Some("0x6".into()), ..named_disk("B") }]),
+        ("vda is none", |p| p.disks = vec![PermitDisk { wwn: Some("0x6".into()), ..named_disk("A") }]),
         ("is removable", |p| p.disks = vec![named_disk("stick")]),
         ("is read-only", |p| p.disks = vec![named_disk("locked")]),
     ];
@@ -233,6 +234,57 @@ fn whatever_the_agent_does_not_see_is_refused() {
     let (_, permit) = fitting(write_image());
     let nameless = Inventory { uuid: None, ..seen() };
     assert!(disks(&permit, Disks::One, &nameless).unwrap_err().contains("this one's is none"));
+}
+
+/// A LUN on Fibre Channel, one over two paths, a disk by USB, the BMC's floppy, and two that share a number alone.
+fn special() -> Inventory {
+    let at = |name: &str, serial: &str, bus: &str| Disk {
+        bus: Some(bus.into()),
+        wwn: Some(format!("naa.{serial}")),
+        ..disk(name, Some(serial))
+    };
+    let mut present = vec![at("sda", "LUN", "fc"), at("sdc", "PATHS", "sas"), at("sdb", "PATHS", "sas")];
+    present.extend([at("sdd", "USB", "usb"), at("sde", "FLOPPY", "usb"), at("sdf", "TWO", "sas")]);
+    present.extend([at("sdg", "TWO", "sas"), at("sdh", "LOCKED", "usb"), at("sdi", "STICK", "usb")]);
+    present[4].model = Some("Virtual Floppy".into());
+    present[6].wwn = Some("naa.other".into());
+    present[7].read_only = true;
+    present[8].removable = true;
+    Inventory { uuid: Some("u1".into()), disks: present, ..Inventory::default() }
+}
+
+#[test]
+fn what_is_no_disk_of_the_machine_is_touched_only_if_it_is_allowed() {
+    // Whether it is written without being allowed, written if it is, wiped without, wiped if it is.
+    let table = [
+        ("LUN", "network storage", [false, true, false, true]),
+        ("PATHS", "paths to one disk", [false, true, false, true]),
+        ("USB", "attached by USB", [false, true, true, true]),
+        ("FLOPPY", "virtual medium", [false, true, false, true]),
+        ("STICK", "removable", [false, true, false, true]),
+        ("TWO", "both have the serial number", [false; 4]),
+        ("LOCKED", "read-only", [false; 4]),
+    ];
+    for (serial, sentence, expected) in table {
+        let judge = |action, allowed| {
+            let (_, mut permit) = fitting(action);
+            permit.disks = vec![PermitDisk { allowed, ..named_disk(serial) }];
+            let found = disks(&permit, Disks::One, &special()).map(|found| found[0].name.clone());
+            assert!(found.as_ref().err().is_none_or(|why| why.contains(sentence)), "{found:?}");
+            found.is_ok()
+        };
+        let wipe = || erase(ErasePolicy::Metadata);
+        let found = [
+            judge(write_image(), false),
+            judge(write_image(), true),
+            judge(wipe(), false),
+            judge(wipe(), true),
+        ];
+        assert_eq!(found, expected, "{serial}");
+    }
+    let (_, mut permit) = fitting(write_image());
+    permit.disks = vec![PermitDisk { allowed: true, ..named_disk("PATHS") }];
+    assert_eq!(disks(&permit, Disks::One, &special()).unwrap()[0].name, "sdb", "the first path by name");
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn permitted(mut order: Order, disk: &str, challenge: &str) -> Order {
         step: order.step.clone(),
         attempt: order.attempt,
         method,
-        disks: vec![PermitDisk { serial: disk.into(), wwn: None }],
+        disks: vec![PermitDisk { serial: disk.into(), wwn: None, allowed: false }],
         now: order.now,
         expires: Timestamp::from_second(900).unwrap(),
     };

@@ -7,7 +7,7 @@ use crate::fleet::entry::SeenKind;
 use crate::fleet::scenario::Phase;
 use anyhow::Result;
 use provisioner_api::{
-    DeleteInstance, Instance, InstanceCreate, InstanceSpec, InstanceState, MachineId, MachineState,
+    DeleteInstance, DiskHints, Instance, InstanceCreate, InstanceSpec, InstanceState, MachineId, MachineState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -187,7 +187,7 @@ fn waits_for_a_person(instance: &Instance, held: &BTreeSet<MachineId>) -> bool {
     status.held.is_some() || status.machine.is_some_and(|machine| held.contains(&machine))
 }
 
-/// An instance of this image.
+/// An instance of this image, on the smallest disk: some machines have several.
 fn spec(image: &str, machine: Option<String>) -> InstanceSpec {
-    InstanceSpec { machine, ..InstanceSpec::new(image) }
+    InstanceSpec { machine, root_disk: Some(DiskHints::smallest()), ..InstanceSpec::new(image) }
 }

@@ -1,10 +1,11 @@
 //! What is asked for, and what is offered. Whether one fits the other is for `fit`.
 
 use crate::{
+    disk::DiskWish,
     machine::{Machine, Owner, OwnerName},
     ram::Ram,
 };
-use provisioner_api::{InstanceId, LabelExpression, MachineId, Minimum, NicMatch, Spread};
+use provisioner_api::{DiskHints, InstanceId, LabelExpression, MachineId, Minimum, NicMatch, Spread};
 use std::collections::BTreeMap;
 
 /// An instance that waits for a machine.
@@ -44,6 +45,8 @@ pub struct Pending {
     pub architecture: Option<String>,
     /// The disk that the user named.
     pub root_disk_serial: Option<String>,
+    /// What else the user said of the disk.
+    pub root_disk: Option<DiskHints>,
 }
 
 /// The pool of machines and instances that name none.
@@ -76,6 +79,8 @@ impl Pending {
             adopted: false,
             rescue: None,
             root_disk_serial: self.root_disk_serial.clone(),
+            // Said also where nothing was: what is not said is of an earlier version, which took the smallest.
+            root_disk: Some(self.root_disk.clone().unwrap_or_default()),
             release: None,
             least: None,
         }
@@ -95,6 +100,7 @@ impl Pending {
             disk_bytes: self.disk_bytes,
             ram: self.ram,
             root_disk_serial: self.root_disk_serial.as_deref(),
+            root_disk: self.root_disk.as_ref(),
         }
     }
 }
@@ -116,6 +122,15 @@ pub(super) struct Demand<'a> {
     pub(super) disk_bytes: u64,
     pub(super) ram: Option<Ram>,
     pub(super) root_disk_serial: Option<&'a str>,
+    pub(super) root_disk: Option<&'a DiskHints>,
+}
+
+impl<'a> Demand<'a> {
+    /// What it asks of the disk.
+    pub(super) fn disk_wish(&self) -> DiskWish<'a> {
+        let (named, hints) = (self.root_disk_serial, self.root_disk);
+        DiskWish { named, hints, system: None, need: self.disk_bytes }
+    }
 }
 
 /// What is asked for, each once, and who asks for which.

@@ -7,7 +7,7 @@ use super::{
     minimum::{self, Lack},
 };
 use crate::{disk::has_root_disk, machine::Machine, nics::choose_nics, service::is_asked, wipe::unwiped};
-use provisioner_api::MachineState;
+use provisioner_api::{DiskHints, MachineState};
 
 /// Why a machine doesn't do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,10 @@ impl Unfit {
     /// In words, to go behind a number of machines.
     pub(super) fn words(self, demand: &Demand<'_>) -> String {
         let words = match self {
+            Self::Disk if demand.root_disk.is_some_and(|hints| *hints != DiskHints::smallest()) => {
+                let hints = demand.root_disk.map(ToString::to_string).unwrap_or_default();
+                return format!("without a disk that fits the image and the hints {hints}");
+            }
             Self::Zone => return format!("outside zone {}", demand.zone.unwrap_or_default()),
             Self::Lacks(lack) => return minimum::words(lack, demand.minimum),
             Self::Other => "others",
@@ -151,7 +155,7 @@ pub(super) fn unfit(demand: &Demand<'_>, one: &Candidate<'_>) -> Option<Unfit> {
     if let Some(obstacle) = obstacle(machine) {
         return Some(obstacle);
     }
-    let has_disk = |inventory| has_root_disk(inventory, demand.root_disk_serial, demand.disk_bytes);
+    let has_disk = |inventory| has_root_disk(inventory, &demand.disk_wish());
     if demand.ram.is_none() && !inventory.is_none_or(has_disk) {
         return Some(Unfit::Disk);
     }

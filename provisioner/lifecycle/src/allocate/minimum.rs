@@ -111,6 +111,7 @@ mod tests {
             removable,
             read_only: false,
             sector_bytes: 512,
+            ..Disk::default()
         };
         let nic = |name: &str, speed_mbps: Option<u32>| Nic {
             name: name.into(),

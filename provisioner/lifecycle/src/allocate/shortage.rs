@@ -167,7 +167,7 @@ fn named(demand: &Demand<'_>, one: &Candidate<'_>) -> Shortage {
     }
     if why == Some(Unfit::Disk) {
         let inventory = one.machine.facts.inventory.as_deref();
-        if let Err(why) = choose_root_disk(inventory, demand.root_disk_serial, demand.disk_bytes) {
+        if let Err(why) = choose_root_disk(inventory, &demand.disk_wish()) {
             // Exactly this machine is wanted and its disks can't hold the image: waiting won't mend it.
             return Shortage::Hold(why.to_string());
         }

@@ -4,7 +4,7 @@ use super::{Decision, Effect, Move, Patience, came_from, resting::power_wish};
 use crate::{
     confirm,
     deadline::{Deadline, Limits, Then, end, words},
-    disk::choose_root_disk,
+    disk::{DiskWish, choose_root_disk, is_wiped},
     erasure::Erasing,
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
@@ -166,8 +166,7 @@ pub fn silent_in_line(machine: &Machine, limits: &Limits) -> Option<Timestamp> {
 fn has_nothing_to_wipe(machine: &Machine) -> bool {
     let from_ram = machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
     let inventory = machine.facts.inventory.as_ref();
-    let diskless =
-        inventory.is_some_and(|found| found.disks.iter().all(|disk| disk.removable || disk.read_only));
+    let diskless = inventory.is_some_and(|found| !found.disks.iter().any(|disk| is_wiped(machine, disk)));
     from_ram && diskless && machine.state.owed.is_empty()
 }
 
@@ -179,12 +178,10 @@ fn obstacle(machine: &Machine, step: StepName) -> Option<String> {
             let how = |disk| seen_but(machine, disk).map(|how| format!(" ({how})")).unwrap_or_default();
             unwiped(machine).map(|disk| format!("disk `{disk}` is there again{}, {back}", how(disk)))
         }
-        StepName::WriteImage | StepName::WriteSeed => match &machine.want.owner {
-            Some(owner) => {
-                let named = owner.root_disk_serial.as_deref();
-                choose_root_disk(machine.facts.inventory.as_deref(), named, owner.disk_bytes)
-                    .err()
-                    .map(|no| no.to_string())
+        StepName::WriteImage | StepName::WriteSeed => match DiskWish::of(machine) {
+            Some(wish) => {
+                let chosen = choose_root_disk(machine.facts.inventory.as_deref(), &wish);
+                chosen.err().map(|no| no.to_string())
             }
             None => Some("no instance owns this machine".into()),
         },

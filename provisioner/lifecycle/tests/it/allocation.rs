@@ -87,6 +87,7 @@ pub(crate) fn pending(
         ram: None,
         architecture: None,
         root_disk_serial: None,
+        root_disk: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod ram;
 mod reinstall;
 mod rescue;
 mod restored;
+mod root_disk;
 mod service;
 mod story;
 mod transitions;

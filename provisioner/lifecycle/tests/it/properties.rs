@@ -1,8 +1,8 @@
 //! What holds whatever happens: random requests, facts, failures and restarts.
 
 use super::world::{
-    INSTANCE, World, cancel, choose, erase, held, inventory, owner, ram_owner, reinstall, release, rescue,
-    service, unrescue,
+    INSTANCE, World, cancel, choose, erase, held, inventory, open_owner, owner, ram_owner, reinstall,
+    release, rescue, service, unrescue,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use provisioner_api::{
 use provisioner_lifecycle::{
     Deadline, Decision, Fact, Failure, Leave, Limits, Machine, Move, Outcome, Reported, Request, StepKind,
     StepName, Task, Then, admit, awaits_report, choices, decide, observe, order, settle, settle_on,
-    skippable,
+    skippable, usable,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -48,10 +48,13 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (0_u64..4, proptest::sample::select(&DISKS[..]))
             .prop_map(|(hold, disk)| Request::SkipDisk { hold, disk: disk.into() }),
+        (0_u64..4, proptest::sample::select(&DISKS[..]))
+            .prop_map(|(hold, disk)| Request::UseDisk { hold, disk: disk.into() }),
         any::<bool>().prop_map(Request::Protected),
         any::<bool>().prop_map(Request::Retired),
         any::<bool>().prop_map(|on| Request::Power { on }),
         Just(Request::Assign(owner())),
+        Just(Request::Assign(open_owner())),
         Just(Request::Assign(ram_owner())),
         Just(release()),
         Just(reinstall()),
@@ -300,6 +303,12 @@ fn check_hold(world: &World) {
         after.request(&Request::SkipDisk { hold: hold.number, disk }).unwrap();
         assert!(after.machine.want.retired);
     }
+    for disk in usable(&world.machine) {
+        let mut after = world.clone();
+        after.request(&Request::UseDisk { hold: hold.number, disk: disk.clone() }).unwrap();
+        let chosen = after.machine.want.owner.and_then(|owner| owner.root_disk_serial);
+        assert_eq!(chosen, Some(disk));
+    }
     for choice in offered {
         let mut after = world.clone();
         after.request(&choose(&world.machine, choice)).unwrap_or_else(|no| panic!("{choice:?}: {no}"));
@@ -344,7 +353,11 @@ proptest! {
         let _ = world.request(&Request::Bmc(true));
         world.request(&Request::Protected(false)).unwrap();
         for _ in 0..6 {
-            let _ = world.request(&Request::Retry);
+            // Who is asked which disk is meant, says it.
+            let chosen = usable(&world.machine).into_iter().next();
+            let hold = world.machine.state.holds;
+            let answer = chosen.map_or(Request::Retry, |disk| Request::UseDisk { hold, disk });
+            let _ = world.request(&answer);
             let _ = world.request(&unrescue());
             for _ in 0..400 {
                 if world.decide() == Decision::Done {

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use provisioner_api::{Choice, JobKind, MachineState};
 use provisioner_lifecycle::{
     Deadline, Decision, Effect, Fact, Failure, Limits, Move, Outcome, Reported, Request, StepName, choices,
-    confirm_first, ram_steps, skippable,
+    confirm_first, ram_steps, skippable, usable,
 };
 use std::{fmt::Write, path::Path};
 
@@ -342,6 +342,9 @@ fn choices_of_holds(out: &mut String, situations: &[(String, World)]) {
         let cells = Choice::ALL.into_iter().map(|choice| {
             if choice == Choice::SkipDisk {
                 return skippable(&world.machine).join(" or ");
+            }
+            if choice == Choice::UseDisk {
+                return usable(&world.machine).join(" or ");
             }
             let mut after = world.clone();
             let admitted = after.request(&choose(&world.machine, choice)).is_ok();

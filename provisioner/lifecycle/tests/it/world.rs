@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
-    Choice, Disk, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState, ServiceStep,
-    StepPhase, agent::DiskEvidence, permit::PermitDisk,
+    Choice, Disk, DiskHints, ErasePolicy, InstanceId, Inventory, JobId, JobKind, MachineId, MachineState,
+    ServiceStep, StepPhase, agent::DiskEvidence, permit::PermitDisk,
 };
 use provisioner_lifecycle::{
     AgentReport, Decision, Effect, Erasing, Fact, Failure, FirmwareTask, Job, Limits, Machine, Move, Outcome,
@@ -362,6 +362,7 @@ pub(crate) fn owner() -> Owner {
         disk_bytes: 1000,
         ram: None,
         root_disk_serial: None,
+        root_disk: None,
         installation: 0,
         adopted: false,
         rescue: None,
@@ -369,6 +370,11 @@ pub(crate) fn owner() -> Owner {
         release: None,
         least: None,
     }
+}
+
+/// One of which nobody said which disk gets the system, and nobody guesses.
+pub(crate) fn open_owner() -> Owner {
+    Owner { root_disk: Some(DiskHints::default()), ..owner() }
 }
 
 /// One whose image runs from RAM.
@@ -428,7 +434,7 @@ pub(crate) fn unrescue() -> Request {
     Request::Unrescue { instance: INSTANCE }
 }
 
-/// What an agent finds that sees these disks.
+/// What an agent finds that sees these disks; a `lun` is on Fibre Channel.
 pub(crate) fn inventory_of(serials: &[&str]) -> Inventory {
     let disk = |serial: &&str| Disk {
         name: format!("sd-{serial}"),
@@ -440,6 +446,8 @@ pub(crate) fn inventory_of(serials: &[&str]) -> Inventory {
         removable: false,
         read_only: false,
         sector_bytes: 512,
+        bus: serial.starts_with("lun").then(|| "fc".into()),
+        ..Disk::default()
     };
     Inventory { disks: serials.iter().map(disk).collect(), ..Inventory::default() }
 }

@@ -279,6 +279,7 @@ async fn to_be_written(service: &Service) -> (MachineId, Session) {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         release: None,
         least: None,
     });

@@ -49,6 +49,7 @@ async fn placed(service: &Service, spec: impl FnOnce(&mut InstanceRecord)) -> Ma
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         release: None,
         least: None,
     });

@@ -32,6 +32,7 @@ async fn running(folder: &std::path::Path, change: impl FnOnce(&mut InstanceReco
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         release: None,
         least: None,
     });

@@ -28,6 +28,7 @@ fn record(number: u128, state: MachineState, owner: Option<&InstanceRecord>) -> 
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::cli::validate;
 use clap::{Args, Subcommand};
-use provisioner_api::{ErasePolicy, InstanceState};
+use provisioner_api::{DiskHints, ErasePolicy, InstanceState};
 use std::path::PathBuf;
 
 /// The verbs.
@@ -78,9 +78,15 @@ pub(in crate::cli) struct Create {
     /// File with its interfaces and addresses, YAML or JSON; an address may be taken from the address plan
     #[arg(long, value_name = "FILE", conflicts_with = "network_config")]
     pub(in crate::cli) network: Option<PathBuf>,
-    /// Serial number of the disk to write [default: the smallest that fits and can't be taken out]
+    /// Serial number of the disk to write; short for --root-disk serial=SERIAL
     #[arg(long, value_name = "SERIAL")]
     pub(in crate::cli) root_disk_serial: Option<String>,
+    /// Which disk gets the system, such as type=nvme,min=400GB: serial, wwn, model and vendor (`*` stands for any
+    /// characters), min, max, type (nvme, ssd, hdd), rotational, bus, path; all have to hold. smallest: of several, that one.
+    /// allow=SERIAL: that disk may be taken although it is removable, virtual, or on a network [default: the only one that
+    /// can; of several, a person chooses]
+    #[arg(long, value_name = "HINTS", value_parser = validate::root_disk, conflicts_with = "root_disk_serial")]
+    pub(in crate::cli) root_disk: Option<DiskHints>,
     /// What becomes of the disks when it is deleted: metadata (partition tables and signatures go), discard (the disk is
     /// told that it is empty), overwrite (every sector is written) or secure (the disk erases itself) [default: metadata]
     #[arg(long, value_name = "HOW", value_parser = erase)]

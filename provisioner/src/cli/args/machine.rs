@@ -132,16 +132,16 @@ pub(in crate::cli) struct Cancel {
 pub(in crate::cli) struct Choose {
     /// The machine's name or id
     pub(in crate::cli) machine: String,
-    /// What is chosen: retry, it-runs, cancel, give-back, abandon or skip-disk
+    /// What is chosen: retry, it-runs, cancel, give-back, abandon, skip-disk or use-disk
     #[arg(value_parser = validate::choice)]
     pub(in crate::cli) choice: Choice,
     /// The number of the hold that was seen: if another one stands by now, nothing is done [default: the one that stands]
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) hold: Option<u64>,
-    /// skip-disk: the serial number of the disk that is left unwiped
-    #[arg(long, value_name = "SERIAL", required_if_eq("choice", "skip-disk"))]
+    /// skip-disk: the serial number of the disk that is left unwiped; use-disk: of the one that gets the system
+    #[arg(long, value_name = "SERIAL", required_if_eq_any([("choice", "skip-disk"), ("choice", "use-disk")]))]
     pub(in crate::cli) disk: Option<String>,
-    /// Don't ask before a deployment is given back, or a disk left unwiped; needed where there is no terminal
+    /// Don't ask before a deployment is given back, or a disk left unwiped or written; needed where there is no terminal
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
     #[command(flatten)]

@@ -177,6 +177,7 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
         network,
         network_config,
         root_disk_serial: create.root_disk_serial,
+        root_disk: create.root_disk,
         erase: create.erase.unwrap_or_default(),
     };
     Ok(InstanceCreate { name: create.name, spec })

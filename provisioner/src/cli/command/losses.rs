@@ -203,7 +203,8 @@ pub(super) async fn of_creating(
     };
     let machine = session.client.machine(machine).await?;
     let unknown = "lost if it is taken for the root disk; else it stays";
-    Ok(root(what, &machine, spec.root_disk_serial.as_deref(), unknown))
+    let hinted = spec.root_disk.as_ref().and_then(|hints| hints.serial.as_deref());
+    Ok(root(what, &machine, spec.root_disk_serial.as_deref().or(hinted), unknown))
 }
 
 /// What is lost when that which is done for an instance is cancelled: only a deployment wrote what is wiped then.

@@ -247,7 +247,10 @@ async fn answer(session: &mut Session<'_>, choose: &Choose) -> Result<(), CliErr
         Some(disk) if choose.choice == Choice::SkipDisk => {
             session.client.skip_disk(&choose.machine, number, disk).await?;
         }
-        Some(_) => return Err(CliError::Input("--disk goes with skip-disk alone".into())),
+        Some(disk) if choose.choice == Choice::UseDisk => {
+            session.client.use_disk(&choose.machine, number, disk).await?;
+        }
+        Some(_) => return Err(CliError::Input("--disk goes with skip-disk and use-disk alone".into())),
         None => session.client.choose(&choose.machine, number, choose.choice).await?,
     }
     let machine = session.client.machine(&choose.machine).await?;
@@ -271,6 +274,17 @@ async fn told(session: &mut Session<'_>, machine: &Machine, choose: &Choose) -> 
             let what =
                 format!("disk {disk} of machine {name} would be left unwiped, and the machine be retired");
             let fate = "stays: whoever gets the disk can read it";
+            let loss = losses::these(what, machine, &[disk.to_owned()], fate);
+            losses::sure(session, choose.dry, choose.yes, &loss, Some(&question))
+        }
+        (Choice::UseDisk, Some(disk)) => {
+            let question = Question {
+                what: &format!("write the image to disk {disk} of machine {name}"),
+                undone: "nothing was done",
+                consequence: "what is on that disk is lost",
+            };
+            let what = format!("disk {disk} of machine {name} would get the system");
+            let fate = "lost: the image is written over it";
             let loss = losses::these(what, machine, &[disk.to_owned()], fate);
             losses::sure(session, choose.dry, choose.yes, &loss, Some(&question))
         }

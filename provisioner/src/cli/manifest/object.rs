@@ -11,7 +11,7 @@ use crate::{
     selector::{Selector, selector},
 };
 use jiff::Timestamp;
-use provisioner_api::{BmcSpec, BootMode, DhcpMode, ErasePolicy, ImageFormat, SpreadBy};
+use provisioner_api::{BmcSpec, BootMode, DhcpMode, DiskHints, ErasePolicy, ImageFormat, SpreadBy};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -99,6 +99,8 @@ texts! {
     Keys(Vec<String>) by |text| validate::ssh_keys(text).map_err(|why| format!("this {why}"));
     /// A serial number.
     Serial(String) by some;
+    /// Which disk gets the system.
+    RootDisk(DiskHints) by validate::root_disk;
     /// How disks are wiped.
     Erase(ErasePolicy) by erase;
     /// A file's digest.
@@ -388,6 +390,9 @@ pub(in crate::cli) struct InstanceDoc {
     pub(in crate::cli) network_config_file: Option<PathBuf>,
     #[serde(default)]
     pub(in crate::cli) root_disk_serial: Option<Serial>,
+    /// As `instance create --root-disk` takes it.
+    #[serde(default)]
+    pub(in crate::cli) root_disk: Option<RootDisk>,
     #[serde(default)]
     pub(in crate::cli) erase: Option<Erase>,
 }

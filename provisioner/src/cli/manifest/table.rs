@@ -62,6 +62,7 @@ fn columns(kind: Kind) -> &'static [&'static str] {
             "network_file",
             "network_config_file",
             "root_disk_serial",
+            "root_disk",
             "erase",
         ],
     }

@@ -87,6 +87,7 @@ pub(in crate::cli) fn inventory() -> Inventory {
             removable: false,
             read_only: false,
             sector_bytes: 512,
+            ..Disk::default()
         }],
         nics: vec![Nic {
             name: "eth0".to_owned(),

@@ -123,7 +123,8 @@ pub(in crate::cli) fn instance(instance: &Instance, context: &Context) -> String
         page.line(if index == 0 { "SSH keys" } else { "" }, key);
     }
     page.line("User data", spec.user_data.as_deref().unwrap_or_default());
-    page.line("Root disk", spec.root_disk_serial.as_deref().unwrap_or_default());
+    let hints = spec.root_disk.as_ref().map(ToString::to_string);
+    page.line("Root disk", spec.root_disk_serial.clone().or(hints).unwrap_or_default());
     page.line("Erase", word(spec.erase));
     page.line("Id", format!("{} (version {})", instance.id, instance.version));
     page.block("SSH host keys", &status.host_keys.join("\n"));

@@ -10,7 +10,7 @@ use crate::cli::{
     text::{Context, bytes},
     ui::HasName,
 };
-use provisioner_api::{BmcHealth, BmcProtocol, BmcSpec, Inventory, Machine};
+use provisioner_api::{BmcHealth, BmcProtocol, BmcSpec, Caution, Inventory, Machine};
 use std::collections::BTreeMap;
 
 impl HasName for Machine {
@@ -171,9 +171,12 @@ fn inventory(page: &mut Page, found: &Inventory) {
     system.line("Processors", processors).line("Memory", bytes(found.memory_bytes));
     page.block("Inventory", &system.end());
     let rows = found.disks.iter().map(|disk| {
+        let spins = disk.rotational.then_some("spinning");
+        let told = [disk.removable.then_some("removable"), disk.read_only.then_some("read-only")];
+        let caution = disk.caution().map(Caution::words).filter(|word| !told.contains(&Some(word)));
         let kind =
-            [(disk.rotational, "spinning"), (disk.removable, "removable"), (disk.read_only, "read-only")];
-        let kind: Vec<_> = kind.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
+            spins.into_iter().chain(disk.bus.as_deref()).chain(told.into_iter().flatten()).chain(caution);
+        let kind: Vec<_> = kind.collect();
         [disk.name.clone(), bytes(disk.size_bytes), text(&disk.serial), text(&disk.model), kind.join(", ")]
     });
     page.block("Disks", &table(["NAME", "SIZE", "SERIAL", "MODEL", "KIND"], rows));

@@ -171,6 +171,7 @@ async fn those_that_get_none_are_told_once_and_the_numbers_now_and_then() {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -43,6 +43,7 @@ async fn free_machines_are_those_of_the_pool_that_nobody_has_and_nobody_holds() 
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -37,6 +37,7 @@ fn owner(instance: InstanceId) -> Owner {
         disk_bytes: 10,
         ram: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

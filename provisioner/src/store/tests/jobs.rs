@@ -142,6 +142,7 @@ async fn who_owns_a_machine_is_told_by_name() {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -299,6 +299,7 @@ impl Site {
             adopted: false,
             rescue: None,
             root_disk_serial: None,
+            root_disk: None,
             name: Default::default(),
             release: None,
             least: None,

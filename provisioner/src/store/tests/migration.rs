@@ -63,6 +63,7 @@ fn machine() -> Machine {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: Some(ErasePolicy::Overwrite),
         least: None,

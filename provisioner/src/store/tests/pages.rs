@@ -142,6 +142,7 @@ async fn instances_come_with_their_machines_and_machines_with_their_owners() {
         adopted: false,
         rescue: None,
         root_disk_serial: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

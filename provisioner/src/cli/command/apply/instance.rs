@@ -45,6 +45,7 @@ pub(super) fn spec(place: &Place, doc: &InstanceDoc) -> Result<InstanceSpec, Cli
         network: doc.network_file.as_ref().map(|path| network(&beside(path))).transpose()?,
         network_config: read(&doc.network_config_file)?,
         root_disk_serial: doc.root_disk_serial.as_ref().map(|serial| serial.0.clone()),
+        root_disk: doc.root_disk.as_ref().map(|hints| hints.0.clone()),
         erase: doc.erase.as_ref().map(|erase| erase.0).unwrap_or_default(),
     })
 }
@@ -109,6 +110,7 @@ pub(super) fn fixed(
         ("hostname", doc.hostname.is_some(), is.hostname != wanted.hostname),
         ("network_file", doc.network_file.is_some(), is.network != wanted.network),
         ("root_disk_serial", doc.root_disk_serial.is_some(), is.root_disk_serial != wanted.root_disk_serial),
+        ("root_disk", doc.root_disk.is_some(), is.root_disk != wanted.root_disk),
         ("erase", doc.erase.is_some(), is.erase != wanted.erase),
     ] {
         if given && differs {
