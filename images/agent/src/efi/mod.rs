@@ -90,9 +90,12 @@ pub(crate) fn enter(
     Ok(format!("boot entry {:04X} `{title}` starts {}{before}", plan.number, loader.file))
 }
 
+/// Load options by their numbers.
+type Entries = BTreeMap<u16, Vec<u8>>;
+
 /// All load options, and the boot order.
-fn known(variables: &dyn Variables) -> Result<(BTreeMap<u16, Vec<u8>>, Vec<u16>), NoEntry> {
-    let mut entries = BTreeMap::new();
+fn known(variables: &dyn Variables) -> Result<(Entries, Vec<u16>), NoEntry> {
+    let mut entries = Entries::new();
     for number in variables.entries().map_err(|source| failed("Boot####", "read", source))? {
         let name = name_of(number);
         // One that went meanwhile is as good as one that never was.

@@ -4,9 +4,8 @@
 //! where none does, a machine that begins at the network is one that Billet can install anew. Among the systems ours is the
 //! first. So a machine whose disk was wiped falls through to whatever comes behind, the network too.
 
-use super::entry;
+use super::{Entries, entry};
 use crate::boot_next::{Kind, kind};
-use std::collections::BTreeMap;
 
 /// What is to be done, in this order. Nothing of it touches another one's entry.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ impl Plan {
 }
 
 /// How to enter `wanted`, given all entries and the boot order. None: no number is left.
-pub(super) fn plan(entries: &BTreeMap<u16, Vec<u8>>, order: &[u16], wanted: &[u8]) -> Option<Plan> {
+pub(super) fn plan(entries: &Entries, order: &[u16], wanted: &[u8]) -> Option<Plan> {
     let is_ours = |(number, option): (&u16, &Vec<u8>)| entry::is_ours(option).then_some(*number);
     let ours: Vec<u16> = entries.iter().filter_map(is_ours).collect();
     let same = ours.iter().copied().find(|number| entries[number] == wanted);
@@ -84,11 +83,14 @@ mod tests {
         plan(&(0..).zip(entries.iter().cloned()).collect(), order, wanted).unwrap()
     }
 
+    /// What it is, the entries, the boot order, and what it becomes.
+    type Case<'a> = (&'a str, Vec<Vec<u8>>, &'a [u16], &'a [u16]);
+
     #[test]
     fn it_is_the_first_system_and_the_network_stays_where_it_was() {
         let foreign =
             entry::option("debian", &Partition { number: 1, start: 1, sectors: 1, guid: [9; 16] }, FILE);
-        let table: [(&str, Vec<Vec<u8>>, &[u16], &[u16]); 7] = [
+        let table: [Case<'_>; 7] = [
             ("nothing yet", vec![], &[], &[0]),
             (
                 "OVMF, its disk first",
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn there_may_be_no_number_left() {
-        let entries: BTreeMap<u16, Vec<u8>> = (0..=u16::MAX).map(|number| (number, vec![])).collect();
+        let entries: Entries = (0..=u16::MAX).map(|number| (number, vec![])).collect();
         assert_eq!(plan(&entries, &[], &ours(1)), None);
     }
 
@@ -144,7 +146,7 @@ mod tests {
                 3 => vec![1, 2, 3],
                 other => ours(*other),
             };
-            let before: BTreeMap<u16, Vec<u8>> = kinds.iter().map(|(number, kind)| (*number, made(kind))).collect();
+            let before: Entries = kinds.iter().map(|(number, kind)| (*number, made(kind))).collect();
             let plan_1 = plan(&before, &order, &ours(5)).unwrap();
             let foreign = |number: &u16| before.get(number).is_none_or(|option| !entry::is_ours(option));
             prop_assert!(!plan_1.write || !before.contains_key(&plan_1.number) || !foreign(&plan_1.number));

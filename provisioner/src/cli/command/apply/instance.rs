@@ -20,7 +20,7 @@ pub(super) fn spec(place: &Place, doc: &InstanceDoc) -> Result<InstanceSpec, Cli
     let files: Vec<_> = doc.ssh_key_files.iter().flatten().map(beside).collect();
     ssh_keys.extend(keys(&files)?);
     let read = |path: &Option<PathBuf>| path.as_ref().map(|path| text(&beside(path))).transpose();
-    let user_data_file = doc.user_data_file.as_ref().map(|path| beside(path));
+    let user_data_file = doc.user_data_file.as_ref().map(&beside);
     let (user_data, user_data_base64) = user_data(user_data_file.as_deref())?;
     let selector = doc.selector.as_ref().map(|labels| labels.0.clone()).unwrap_or_default();
     Ok(InstanceSpec {
