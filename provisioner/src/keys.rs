@@ -206,19 +206,29 @@ impl SiteKey {
         ring.all[ring.current].seal(owner, name, secret)
     }
 
-    /// Decrypts a secret from its place in the database.
+    /// Decrypts a secret that is text from its place in the database.
     pub(crate) fn open_sealed(
         &self,
         owner: &str,
         name: &str,
         sealed: &Sealed,
     ) -> Result<Zeroizing<String>, KeyError> {
-        let refused = || KeyError::Undecipherable { owner: owner.into(), name: name.into() };
+        let text = String::from_utf8(self.open_sealed_bytes(owner, name, sealed)?.to_vec());
+        let refused = |_| KeyError::Undecipherable { owner: owner.into(), name: name.into() };
+        text.map(Zeroizing::new).map_err(refused)
+    }
+
+    /// Decrypts a secret from its place in the database.
+    pub(crate) fn open_sealed_bytes(
+        &self,
+        owner: &str,
+        name: &str,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let ring = self.ring();
         let ours = ring.all[ring.current].open(owner, name, sealed);
         let bytes = ours.or_else(|| ring.all.iter().rev().find_map(|key| key.open(owner, name, sealed)));
-        let text = String::from_utf8(bytes.ok_or_else(refused)?.to_vec());
-        text.map(Zeroizing::new).map_err(|_| refused())
+        bytes.ok_or_else(|| KeyError::Undecipherable { owner: owner.into(), name: name.into() })
     }
 
     /// The fingerprint of the key that opens a secret; none: no key here does.

@@ -1,4 +1,5 @@
-//! Which boot entry of a UEFI machine is its own system, for a machine that netbooted without having been asked to.
+//! What the boot entries of a UEFI machine start, and which is its own system, for a machine that netbooted without having
+//! been asked to.
 //!
 //! A firmware that is told "not from here" by a network boot server tries its other network boots first, which takes
 //! minutes; `BootNext` (UEFI 2.10, 3.3) takes it to its disk at once. Reading and writing the variables is not here.
@@ -19,6 +20,8 @@ const FIRMWARE: [u8; 2] = [6, 7];
 const BBS: u8 = 5;
 /// The BBS device type of a hard disk (BIOS Boot Specification, 3.1).
 const BBS_HARD_DISK: [u8; 2] = [2, 0];
+/// That of a network card.
+const BBS_NETWORK: [u8; 2] = [0x80, 0];
 
 /// The first entry of `order` that is neither the network nor a part of the firmware. `option` gives an entry's
 /// `EFI_LOAD_OPTION`.
@@ -26,28 +29,42 @@ pub(crate) fn own_system(order: &[u8], option: impl Fn(u16) -> Option<Vec<u8>>) 
     order
         .chunks_exact(2)
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .find(|number| option(*number).is_some_and(|option| is_system(&option) == Some(true)))
+        .find(|number| option(*number).is_some_and(|option| kind(&option) == Some(Kind::System)))
 }
 
-/// Whether a load option starts a system from something else than the network; `None` when it can't be read.
-fn is_system(option: &[u8]) -> Option<bool> {
+/// What a load option starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A system from something else than the network.
+    System,
+    /// The network.
+    Network,
+    /// A part of the firmware, a menu, or nothing at all: it is switched off.
+    Other,
+}
+
+/// What a load option starts; `None` when it can't be read.
+pub(crate) fn kind(option: &[u8]) -> Option<Kind> {
     let attributes = u32::from_le_bytes(option.get(..4)?.try_into().ok()?);
     let length = usize::from(u16::from_le_bytes(option.get(4..6)?.try_into().ok()?));
     let text = option.get(6..)?.chunks_exact(2).position(|unit| unit == [0, 0])?;
     let start = 6 + 2 * (text + 1);
     let mut path = option.get(start..start + length)?;
-    let mut system = attributes & ACTIVE != 0 && attributes & CATEGORY == 0;
-    while let [kind, subtype, low, high, ..] = *path {
+    let usable = attributes & ACTIVE != 0 && attributes & CATEGORY == 0;
+    let mut kind = if usable { Kind::System } else { Kind::Other };
+    while let [node, subtype, low, high, ..] = *path {
         let size = usize::from(u16::from_le_bytes([low, high]));
-        if kind == END {
-            return Some(system);
+        if node == END {
+            return Some(kind);
         }
         let data = path.get(4..size)?;
-        system &= match kind {
-            MESSAGING => !NETWORK.contains(&subtype),
-            MEDIA => !FIRMWARE.contains(&subtype),
-            BBS => data.starts_with(&BBS_HARD_DISK),
-            _ => true,
+        kind = match node {
+            _ if kind == Kind::Other => kind,
+            MESSAGING if NETWORK.contains(&subtype) => Kind::Network,
+            MEDIA if FIRMWARE.contains(&subtype) => Kind::Other,
+            BBS if data.starts_with(&BBS_NETWORK) => Kind::Network,
+            BBS if !data.starts_with(&BBS_HARD_DISK) => Kind::Other,
+            _ => kind,
         };
         path = path.get(size..)?;
     }
@@ -55,11 +72,11 @@ fn is_system(option: &[u8]) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A load option with these device path nodes.
-    fn option(attributes: u32, nodes: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn option(attributes: u32, nodes: &[&[u8]]) -> Vec<u8> {
         let mut path: Vec<u8> = Vec::new();
         for node in nodes {
             path.extend([node[0], node[1]]);
@@ -81,19 +98,19 @@ mod tests {
 
     #[test]
     fn systems_are_told_from_the_network_and_the_firmware() {
-        let table: [(&str, Vec<u8>, Option<bool>); 9] = [
-            ("a disk as OVMF lists it", option(1, &[PCI]), Some(true)),
-            ("an installed system", option(1, &[HARD_DRIVE]), Some(true)),
-            ("PXE", option(1, &[PCI, MAC, &[3, 12, 0, 0]]), Some(false)),
-            ("HTTP boot", option(1, &[PCI, MAC, &[3, 13, 0], &[3, 24]]), Some(false)),
-            ("the shell", option(1, &[&[4, 7, 9], FIRMWARE_FILE]), Some(false)),
-            ("the set-up menu", option(0x101, &[PCI]), Some(false)),
-            ("switched off", option(0, &[HARD_DRIVE]), Some(false)),
-            ("a legacy disk", option(1, &[&[5, 1, 2, 0, 0, 0]]), Some(true)),
-            ("a legacy NIC", option(1, &[&[5, 1, 0x80, 0, 0, 0]]), Some(false)),
+        let table: [(&str, Vec<u8>, Kind); 9] = [
+            ("a disk as OVMF lists it", option(1, &[PCI]), Kind::System),
+            ("an installed system", option(1, &[HARD_DRIVE]), Kind::System),
+            ("PXE", option(1, &[PCI, MAC, &[3, 12, 0, 0]]), Kind::Network),
+            ("HTTP boot", option(1, &[PCI, MAC, &[3, 13, 0], &[3, 24]]), Kind::Network),
+            ("the shell", option(1, &[&[4, 7, 9], FIRMWARE_FILE]), Kind::Other),
+            ("the set-up menu", option(0x101, &[PCI]), Kind::Other),
+            ("switched off", option(0, &[HARD_DRIVE]), Kind::Other),
+            ("a legacy disk", option(1, &[&[5, 1, 2, 0, 0, 0]]), Kind::System),
+            ("a legacy NIC", option(1, &[&[5, 1, 0x80, 0, 0, 0]]), Kind::Network),
         ];
         for (what, option, expected) in table {
-            assert_eq!(is_system(&option), expected, "{what}");
+            assert_eq!(kind(&option), Some(expected), "{what}");
         }
     }
 
@@ -101,11 +118,11 @@ mod tests {
     fn nothing_that_is_cut_off_is_taken_for_a_system() {
         let whole = option(1, &[PCI, HARD_DRIVE]);
         for length in 0..whole.len() {
-            assert_ne!(is_system(&whole[..length]), Some(true), "{length} bytes");
+            assert_eq!(kind(&whole[..length]), None, "{length} bytes");
         }
         // A node of length zero must not be read for ever.
         assert_eq!(
-            is_system(
+            kind(
                 &option(1, &[PCI])
                     .into_iter()
                     .map(|byte| if byte == 6 { 0 } else { byte })

@@ -7,6 +7,7 @@
 //! - [`run`]: claim, ask for orders, perform, report; what must survive a dead service is there;
 //! - `permit`, `ledger`: the decisions, pure: may this disk be touched, was this order done already;
 //! - `perform`: one order, blocking; `seed`: the partition that cloud-init reads; `ram`: a system that runs from RAM;
+//! - `efi`: the firmware's boot entry of what was written;
 //! - `erase`: one disk wiped, also by the device itself, and the evidence;
 //! - `rescue`: the archive and the SSH server of an instance that is rescued;
 //! - `host`: [`RealHost`] (sysfs, `O_DIRECT`); tests and the simulated fleet bring others;
@@ -18,6 +19,7 @@
 pub mod boot;
 mod boot_next;
 mod caches;
+mod efi;
 mod erase;
 mod host;
 pub mod init;
@@ -34,6 +36,7 @@ mod seed;
 mod service;
 
 pub use boot::BootParameters;
+pub use efi::Variables;
 pub use erase::{AdminCommand, Ata, Data, Interface, Nvme, Registers, Taskfile};
 pub use host::{Host, HostError, LoadError, OpenDisk, RealHost};
 pub use permit::{BadPermitKey, PermitKey};

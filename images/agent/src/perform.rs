@@ -2,6 +2,7 @@
 //!
 //! Reboot and power-off are not here: they end the agent, see `run`.
 
+mod finishing;
 mod wiping;
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     link::{Asked, Link},
     permit::{self, Disks},
     ram::Staged,
-    random, seed,
 };
 use images::{
     Chunk, Manifest,
@@ -123,7 +123,9 @@ impl Work {
         let deed = match &self.order.action {
             Action::Inspect => self.inspect(),
             Action::WriteImage { manifest, .. } => self.write_image(manifest),
-            Action::WriteSeed { files, .. } => self.write_seed(files),
+            Action::WriteSeed { files, finish, boot_entry, .. } => {
+                self.write_seed(files, *finish, boot_entry.as_deref())
+            }
             Action::BootRam { manifest, kernel_bytes, cmdline, files } => {
                 self.load_ram(manifest, *kernel_bytes, cmdline, files)
             }
@@ -234,25 +236,6 @@ impl Work {
             ))),
             _ => Ok(()),
         }
-    }
-
-    fn write_seed(&self, files: &[SeedFile]) -> Deed {
-        let (disk, target) = self.open_one()?;
-        let guid = random::bytes().map_err(failed)?;
-        let span = seed::write(&*target, disk.sector_bytes, files, guid).map_err(|error| match error {
-            seed::SeedError::Refused(why) => Undone::Refused(why),
-            other => Undone::Failed(format!("disk {}: {}", named(&disk), whole(&other))),
-        })?;
-        self.reread(&disk, &*target);
-        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
-        let evidence = format!(
-            "seed ({}) is on disk {} in {} at byte {}, read back and right",
-            names.join(", "),
-            named(&disk),
-            mib(span.bytes),
-            span.start
-        );
-        Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
 
     /// Fetches a system that runs from RAM and loads it. No disk is opened.

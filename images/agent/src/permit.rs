@@ -101,8 +101,8 @@ fn fits(order: &Order, permit: &Permit, challenge: &str) -> Result<(), String> {
         (PermitMethod::WriteImage { manifest }, Action::WriteImage { manifest: ordered, .. }) => {
             same("image", manifest, ordered)
         }
-        (PermitMethod::WriteSeed { files }, Action::WriteSeed { files: ordered, .. }) => {
-            same("seed", files, &hex::encode(Sha256::digest(seed_bytes(ordered))))
+        (PermitMethod::WriteSeed { files }, Action::WriteSeed { files: ordered, finish, .. }) => {
+            same("seed", files, &hex::encode(Sha256::digest(seed_bytes(ordered, *finish))))
         }
         (PermitMethod::Erase { policy }, Action::Erase { policy: ordered, .. }) => {
             same("method", &policy.as_str(), &ordered.as_str())

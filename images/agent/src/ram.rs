@@ -68,7 +68,7 @@ fn seed_archive(files: &[SeedFile], initrd_bytes: u64) -> Vec<u8> {
     }
     for file in files {
         // User data may hold secrets: nobody but root reads it.
-        archive = archive.file(&format!("{folder}{}", file.name), 0o600, file.content.as_bytes());
+        archive = archive.file(&format!("{folder}{}", file.name), 0o600, &file.content);
     }
     archive.finish_behind(initrd_bytes)
 }

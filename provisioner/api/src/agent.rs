@@ -7,9 +7,10 @@
 //! permit (`permit`) that answers the challenge of the agent's question.
 
 use crate::{
-    ErasePolicy, ErasureRecord, Inventory, JobId, MachineId, Progress, RescueAccess, Secret,
+    ErasePolicy, ErasureRecord, Finish, Inventory, JobId, MachineId, Progress, RescueAccess, Secret,
     permit::SignedPermit,
 };
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -122,10 +123,19 @@ pub enum Action {
         /// Leave to destroy. Exactly one disk.
         permit: SignedPermit,
     },
-    /// Add a NoCloud seed (FAT, label CIDATA) as a partition behind the image, and move the backup GPT to the end.
+    /// Move the backup GPT to the disk's end, and add a seed as a partition behind the image: a FAT volume `CIDATA` (NoCloud)
+    /// or `config-2` (configuration drive).
     WriteSeed {
-        /// File names and contents: `meta-data`, `user-data`, `network-config`, `vendor-data`.
+        /// File names and contents: `meta-data`, `user-data`, `network-config`, `vendor-data`; or those of a configuration
+        /// drive, in their folders.
         files: Vec<SeedFile>,
+        /// Which seed it is, and what becomes of the image's last partition.
+        #[serde(default)]
+        finish: Finish,
+        /// By what name a UEFI firmware gets a boot entry for the system; none: its entries are left alone. It is no part of
+        /// what a permit is for: no disk is changed by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot_entry: Option<String>,
         /// Leave to destroy. Exactly one disk.
         permit: SignedPermit,
     },
@@ -171,11 +181,50 @@ pub const RAM_SEED: &str = "var/lib/cloud/seed/nocloud";
 /// One file of a seed.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "SentFile", into = "SentFile")]
 pub struct SeedFile {
-    /// Its name.
+    /// Its name, with the folders that it is in.
     pub name: String,
-    /// Its content.
-    pub content: String,
+    /// Its content; what is no text is sent as `content_base64` instead.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub content: Vec<u8>,
+}
+
+/// A file of a seed as it travels: older agents know text alone.
+#[derive(Serialize, Deserialize)]
+struct SentFile {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_base64: Option<String>,
+}
+
+impl From<SeedFile> for SentFile {
+    fn from(file: SeedFile) -> Self {
+        match String::from_utf8(file.content) {
+            Ok(text) => Self { name: file.name, content: Some(text), content_base64: None },
+            Err(bytes) => {
+                let content_base64 = Some(BASE64.encode(bytes.as_bytes()));
+                Self { name: file.name, content: None, content_base64 }
+            }
+        }
+    }
+}
+
+impl TryFrom<SentFile> for SeedFile {
+    type Error = String;
+
+    fn try_from(sent: SentFile) -> Result<Self, String> {
+        let content = match (sent.content, sent.content_base64) {
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(text)) => {
+                BASE64.decode(text).map_err(|error| format!("content_base64 of `{}`: {error}", sent.name))?
+            }
+            _ => return Err(format!("`{}` needs either content or content_base64", sent.name)),
+        };
+        Ok(Self { name: sent.name, content })
+    }
 }
 
 impl std::fmt::Debug for SeedFile {
@@ -265,4 +314,28 @@ pub struct DiskEvidence {
 pub struct ReportResponse {
     /// Whether the order still stands. False: stop what you are doing and ask for orders.
     pub stands: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_s_file_travels_byte_for_byte() {
+        for (content, field) in
+            [(&b"#cloud-config\n"[..], "content"), (&[0x1f, 0x8b, 8, 0, 0xff], "content_base64")]
+        {
+            let file = SeedFile { name: "user-data".into(), content: content.into() };
+            let sent = serde_json::to_value(&file).unwrap();
+            assert!(sent[field].is_string() && sent.as_object().unwrap().len() == 2, "{sent}");
+            assert!(serde_json::from_value::<SeedFile>(sent).unwrap() == file);
+        }
+        for wrong in [
+            r#"{"name":"a"}"#,
+            r#"{"name":"a","content":"","content_base64":""}"#,
+            r#"{"name":"a","content_base64":"!"}"#,
+        ] {
+            assert!(serde_json::from_str::<SeedFile>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

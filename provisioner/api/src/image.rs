@@ -1,6 +1,6 @@
 //! Images: operating systems that can be written to a disk, or run from RAM.
 
-use crate::ImageId;
+use crate::{Finish, Growth, ImageId, SeedKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,14 @@ pub struct ImageSpec {
     /// that the service's configuration trusts, and is checked before anything is parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// What its system reads at first boot. One that runs from RAM always gets `nocloud`.
+    #[serde(default, skip_serializing_if = "SeedKind::is_default")]
+    #[cfg_attr(feature = "openapi", param(inline))]
+    pub seed: SeedKind,
+    /// What becomes of its last partition on a disk that is larger.
+    #[serde(default, skip_serializing_if = "Growth::is_default")]
+    #[cfg_attr(feature = "openapi", param(inline))]
+    pub grow: Growth,
 }
 
 /// The longest command line of a kernel that runs from RAM, in bytes: x86 takes 2047 (`COMMAND_LINE_SIZE`).
@@ -62,7 +70,14 @@ impl ImageSpec {
             kernel_bytes: None,
             cmdline: None,
             signature: None,
+            seed: SeedKind::default(),
+            grow: Growth::default(),
         }
+    }
+
+    /// What follows it on its disk.
+    pub fn finish(&self) -> Finish {
+        Finish { seed: self.seed, grow: self.grow }
     }
 
     /// Whether both ask for the same image. Who signed it is no part of what it is.

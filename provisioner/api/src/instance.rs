@@ -82,6 +82,10 @@ pub struct InstanceSpec {
     /// Raw cloud-init user data instead of `user` and `ssh_keys`. Write-only: answers show only its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// The same as base64, for what is no cloud-init text: gzip, Ignition's JSON, anything. The system finds these bytes, as they
+    /// are. Write-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_base64: Option<String>,
     /// Its interfaces and addresses, of which Billet makes the network-config; DHCP on the boot NIC when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkSpec>,
@@ -121,6 +125,7 @@ impl InstanceSpec {
             user: None,
             ssh_keys: Vec::new(),
             user_data: None,
+            user_data_base64: None,
             network: None,
             network_config: None,
             root_disk_serial: None,
@@ -218,6 +223,9 @@ pub struct InstanceReinstall {
     /// Other raw cloud-init user data. Takes the place of `user` and `ssh_keys`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// The same as base64, for what is no cloud-init text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_base64: Option<String>,
     /// Another cloud-init network-config version 2, as YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_config: Option<String>,

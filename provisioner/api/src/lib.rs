@@ -34,9 +34,11 @@ pub mod permit;
 mod placement;
 mod pool;
 mod progress;
+mod provider_id;
 mod ready;
 mod replica;
 mod secret;
+mod seed;
 mod service;
 mod timeline;
 mod token;
@@ -106,9 +108,11 @@ pub use pool::{Pool, PoolCreate, PoolList, PoolSpec, PoolUpdate};
 pub use progress::{
     Choice, ChooseRequest, Held, MachineScrap, Offer, Progress, Remedy, Waiting, Why, WhyMachine,
 };
+pub use provider_id::provider_id;
 pub use ready::{Readiness, ReadyPart};
 pub use replica::{Replica, ReplicaList};
 pub use secret::Secret;
+pub use seed::{Finish, Growth, SeedKind};
 pub use service::{MachineService, ServiceStep};
 pub use timeline::{Timeline, TimelineEntry};
 pub use token::{Role, Token, TokenCreate, TokenCreated, TokenList};

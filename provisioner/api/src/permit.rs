@@ -4,7 +4,7 @@
 //! agree on how a document is written. Keys and signatures (Ed25519, RFC 8032) are not here: the service signs in
 //! `provisioner/src/permits.rs`, the agent verifies in `images/agent/src/permit.rs`.
 
-use crate::{ErasePolicy, JobId, MachineId, agent::SeedFile};
+use crate::{ErasePolicy, Finish, JobId, MachineId, agent::SeedFile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ pub enum PermitMethod {
     },
     /// Write this seed.
     WriteSeed {
-        /// SHA-256 of its files as [`seed_bytes`] puts them, hex.
+        /// SHA-256 of its files, and of how they are put there, as [`seed_bytes`] has them, hex.
         files: String,
     },
     /// Wipe in this way.
@@ -164,12 +164,17 @@ pub fn is_challenge(text: &str) -> bool {
 }
 
 /// The files of a seed as bytes of which a permit names the SHA-256: each name and content behind its length (64 bits,
-/// big-endian), so that no two seeds have the same.
-pub fn seed_bytes(files: &[SeedFile]) -> Vec<u8> {
+/// big-endian), so that no two seeds have the same. Behind a length that nothing has stands how they are put on the disk, where
+/// that is not what agents did before they were told.
+pub fn seed_bytes(files: &[SeedFile], finish: Finish) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in files.iter().flat_map(|file| [&file.name, &file.content]) {
+    for part in files.iter().flat_map(|file| [file.name.as_bytes(), &file.content]) {
         bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(part.as_bytes());
+        bytes.extend(part);
+    }
+    if finish != Finish::default() {
+        bytes.extend(u64::MAX.to_be_bytes());
+        bytes.extend(format!("{} {}", finish.seed, finish.grow).into_bytes());
     }
     bytes
 }
@@ -177,6 +182,7 @@ pub fn seed_bytes(files: &[SeedFile]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Growth, SeedKind};
     use uuid::Uuid;
 
     fn permit() -> Permit {
@@ -254,10 +260,19 @@ mod tests {
             vec![file("a", ""), file("b", "")],
             vec![file("b", ""), file("a", "")],
         ];
-        let mut bytes: Vec<_> = seeds.iter().map(|files| seed_bytes(files)).collect();
+        let finishes = [
+            Finish::default(),
+            Finish { grow: Growth::Last, ..Finish::default() },
+            Finish { seed: SeedKind::ConfigDrive, ..Finish::default() },
+            Finish { seed: SeedKind::None, grow: Growth::Last },
+        ];
+        let mut bytes: Vec<_> =
+            finishes.iter().flat_map(|finish| seeds.iter().map(|files| seed_bytes(files, *finish))).collect();
         bytes.sort();
         bytes.dedup();
-        assert_eq!(bytes.len(), seeds.len());
+        assert_eq!(bytes.len(), finishes.len() * seeds.len());
+        // What older agents reckon with.
+        assert_eq!(seed_bytes(&seeds[2], Finish::default()), b"\0\0\0\0\0\0\0\x01a\0\0\0\0\0\0\0\x01b");
     }
 
     #[test]

@@ -7,13 +7,13 @@ use super::{
     rescue::checked,
 };
 use crate::{
-    caches, clock, progress,
+    caches, clock, netconfig, progress,
     reads::read_apart,
     rescue::RescueArchive,
     seed,
     service::{Change, Service, ServiceError, TRIES},
     sessions::{self, Session},
-    store::{EventsOf, MachineRecord, NewEvent, Swap, Window, Work},
+    store::{EventsOf, InstanceRecord, MachineRecord, NewEvent, Swap, Window, Work},
     text::{format_mac, parse_mac, parse_mac_bytes},
     windows,
 };
@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provisioner_api::{
-    InstanceId, Inventory, JobId, MachineId, MachineSpec,
+    Finish, InstanceId, Inventory, JobId, MachineId, MachineSpec, SeedKind,
     agent::{
         Action, ClaimRequest, ClaimResponse, FENCE_HEADER, Fence, Order, Outcome, Report, ReportResponse,
         SeedFile,
@@ -417,9 +417,17 @@ async fn standing_order(
             Action::WriteImage { manifest, permit }
         }
         Task::WriteSeed { instance, leave } => {
-            let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
-            let sha256 = hex::encode(Sha256::digest(permit::seed_bytes(&files)));
-            Action::WriteSeed { files, permit: sign(leave, PermitMethod::WriteSeed { files: sha256 })? }
+            let Some(instance) = service.store.instance_get(instance).await? else { return Ok(None) };
+            let finish = finish(service, &instance).await?;
+            let files = seed_files(service, record, &instance, finish.seed).await?;
+            let sha256 = hex::encode(Sha256::digest(permit::seed_bytes(&files, finish)));
+            let permit = sign(leave, PermitMethod::WriteSeed { files: sha256 })?;
+            Action::WriteSeed {
+                files,
+                finish,
+                boot_entry: Some(seed::hostname(&instance).to_owned()),
+                permit,
+            }
         }
         Task::BootRam { manifest, instance } => {
             let Some(action) = boot_ram(service, record, manifest, instance).await? else { return Ok(None) };
@@ -468,10 +476,10 @@ async fn boot_ram(
     manifest: String,
     instance: InstanceId,
 ) -> Result<Option<Action>, ServiceError> {
-    let Some(known) = service.store.instance_get(instance).await? else { return Ok(None) };
-    let Some(image) = known.image else { return Ok(None) };
+    let Some(instance) = service.store.instance_get(instance).await? else { return Ok(None) };
+    let Some(image) = instance.image else { return Ok(None) };
     let Some(image) = service.store.image_get(image).await? else { return Ok(None) };
-    let Some(files) = seed_files(service, record, instance).await? else { return Ok(None) };
+    let files = seed_files(service, record, &instance, SeedKind::NoCloud).await?;
     let kernel_bytes = image.spec.kernel_bytes.filter(|_| image.status.manifest_sha256 == manifest);
     let cmdline = image.spec.cmdline.unwrap_or_default();
     Ok(kernel_bytes.map(|kernel_bytes| Action::BootRam { manifest, kernel_bytes, cmdline, files }))
@@ -534,33 +542,48 @@ fn leave(record: &MachineRecord, now: jiff::Timestamp) -> Order {
     }
 }
 
+/// What follows an instance's image on its disk.
+async fn finish(service: &Service, instance: &InstanceRecord) -> Result<Finish, ServiceError> {
+    let Some(image) = instance.image else { return Ok(Finish::default()) };
+    let image = service.store.image_get(image).await?;
+    Ok(image.map(|image| image.spec.finish()).unwrap_or_default())
+}
+
 async fn seed_files(
     service: &Service,
     record: &MachineRecord,
-    instance: InstanceId,
-) -> Result<Option<Vec<SeedFile>>, ServiceError> {
-    let Some(instance) = service.store.instance_get(instance).await? else { return Ok(None) };
+    instance: &InstanceRecord,
+    kind: SeedKind,
+) -> Result<Vec<SeedFile>, ServiceError> {
     let owner = secret_owner(instance.id);
     let place = user_data_place(instance.standing.second_user_data);
     let sealed = match instance.standing.user_data_bytes {
         Some(_) => service.store.secret_get(&owner, place).await?,
         None => None,
     };
-    let user_data = sealed.map(|sealed| service.key.open_sealed(&owner, place, &sealed)).transpose()?;
+    let user_data = sealed.map(|sealed| service.key.open_sealed_bytes(&owner, place, &sealed)).transpose()?;
     let mac = record.spec.macs.first().map_or("", String::as_str);
     let address = our_address(service, mac).await?;
     let token = windows::phone_home_token(&service.key, instance.id, instance.standing.installation);
     let port = service.http_port.get().copied().unwrap_or(service.config.boot.http_port);
     let phone_home = format!("http://{address}:{port}/boot/phone-home/{token}");
-    let network = instance_network::rendered(&instance, record)?;
+    let network = instance_network::rendered(instance, record)?;
     let seed = seed::Seed {
-        instance: &instance,
-        network: network.as_deref(),
-        user_data: user_data.as_ref().map(|data| data.as_str()),
+        instance,
+        network: network.as_ref().map(|network| network.config.as_str()),
+        network_data: network
+            .as_ref()
+            .map_or_else(|| netconfig::dhcp_on(mac), |network| network.data.clone()),
+        user_data: user_data.as_ref().map(|data| data.as_slice()),
         mac,
         phone_home: &phone_home,
+        place: seed::Place {
+            machine: record.id(),
+            pool: &record.spec.pool,
+            zone: record.spec.zone.as_deref(),
+        },
     };
-    Ok(Some(seed::files(&seed)))
+    Ok(seed::files(&seed, kind))
 }
 
 /// Our address on the network on which this MAC has its lease.

@@ -250,11 +250,22 @@ pub(super) fn asks_dhcp(record: &InstanceRecord) -> bool {
     network.is_none_or(|network| network.interfaces.iter().any(|interface| interface.dhcp4))
 }
 
-/// The network-config of an instance on its machine.
+/// A network as a system reads it at first boot.
+pub(super) struct Rendered {
+    /// cloud-init's network-config, version 2.
+    pub(super) config: String,
+    /// OpenStack's `network_data.json`.
+    pub(super) data: serde_json::Value,
+}
+
+/// The network of an instance on its machine, in both forms.
 ///
 /// # Errors
 /// When what is stored of it can't be read.
-pub(super) fn rendered(record: &InstanceRecord, own: &MachineRecord) -> Result<Option<String>, ServiceError> {
+pub(super) fn rendered(
+    record: &InstanceRecord,
+    own: &MachineRecord,
+) -> Result<Option<Rendered>, ServiceError> {
     use serde::de::Error;
     let Some(network) = &record.standing.network else { return Ok(None) };
     let damaged = |why: &str| crate::store::StoreError::Damaged {
@@ -273,7 +284,8 @@ pub(super) fn rendered(record: &InstanceRecord, own: &MachineRecord) -> Result<O
     if macs.len() != nics.len() {
         return Err(damaged("not all of its network cards are known").into());
     }
-    Ok(Some(netconfig::render(&model, &macs)))
+    let (config, data) = (netconfig::render(&model, &macs), netconfig::network_data(&model, &macs));
+    Ok(Some(Rendered { config, data }))
 }
 
 #[cfg(test)]

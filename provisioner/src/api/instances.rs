@@ -6,10 +6,10 @@ use super::{
     convert,
     error::{ApiError, Body, OptionalBody, Query},
     fields::{Selection, Shown},
-    instance_network,
+    image_seed, instance_network,
     instance_update::{check_deadline, check_unprotected},
     machines::{EventQuery, FACTS, event_list},
-    pages, timeline,
+    pages, timeline, user_data,
     validate::Fields,
     version::{Bare, another_version, is_wanted},
     watch, why,
@@ -167,6 +167,7 @@ pub(crate) async fn create(
         fields.check(asked == made_for, "spec.architecture", other);
     }
     let from_ram = image.as_ref().is_some_and(|image| image.spec.runs_from_ram());
+    image_seed::check(&mut fields, "spec.", &spec, image.as_ref());
     let no_disk =
         format!("image `{}` runs from RAM, and nothing is written to a disk; leave it out", spec.image);
     fields.check(!from_ram || spec.root_disk_serial.is_none(), "spec.root_disk_serial", no_disk.clone());
@@ -177,7 +178,7 @@ pub(crate) async fn create(
     let now = clock::now();
     check_deadline("spec.deadline", spec.deadline, now)?;
     let id = InstanceId(Uuid::now_v7());
-    let user_data = spec.user_data.take();
+    let user_data = user_data::take(&mut spec)?;
     let standing = InstanceStanding {
         user_data_bytes: user_data.as_ref().map(|data| data.len() as u64),
         ..Default::default()
@@ -351,8 +352,8 @@ fn as_it_went(mut record: InstanceRecord) -> ListedInstance {
     ListedInstance { record, machine: None }
 }
 
-fn sealed_user_data(service: &Service, id: InstanceId, data: &str) -> Result<NewSecret, ServiceError> {
-    let sealed = service.key.seal(&secret_owner(id), USER_DATA, data.as_bytes())?;
+fn sealed_user_data(service: &Service, id: InstanceId, data: &[u8]) -> Result<NewSecret, ServiceError> {
+    let sealed = service.key.seal(&secret_owner(id), USER_DATA, data)?;
     Ok(NewSecret { owner: secret_owner(id), name: USER_DATA, sealed: Some(sealed) })
 }
 

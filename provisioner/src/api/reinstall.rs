@@ -7,8 +7,10 @@
 use super::{
     convert,
     error::{ApiError, Body},
+    image_seed,
     instance_update::check_unprotected,
     instances::{find, secret_owner, tagged, user_data_place},
+    user_data,
     validate::Fields,
 };
 use crate::{
@@ -83,7 +85,7 @@ struct Asked {
     /// As it is stored: without user data.
     spec: InstanceSpec,
     /// Other user data; the innermost nothing: none any more.
-    user_data: Option<Option<String>>,
+    user_data: Option<Option<Vec<u8>>>,
     root_disk_serial: Option<String>,
 }
 
@@ -96,8 +98,11 @@ impl Asked {
         let mut spec = merged(&record.spec, body);
         let mut fields = Fields::default();
         fields.reinstalled(&spec, body.root_disk_serial.as_deref());
-        let both = body.user_data.is_some() && (body.user.is_some() || body.ssh_keys.is_some());
-        fields.check(!both, "user_data", "give either user_data or user and ssh_keys, not both");
+        let own = body.user.is_some() || body.ssh_keys.is_some();
+        for (field, given) in [("user_data", &body.user_data), ("user_data_base64", &body.user_data_base64)] {
+            let why = format!("give either {field} or user and ssh_keys, not both");
+            fields.check(given.is_none() || !own, field, why);
+        }
         let image = service.store.image_find(&spec.image).await.map_err(ServiceError::from)?;
         let no_image = match spec.image.as_str() {
             "" => "the instance was adopted and has no image; say which one is to be written".to_owned(),
@@ -118,10 +123,11 @@ impl Asked {
             let other = format!("image `{}` is for {made_for}, and the instance is for {asked}", spec.image);
             fields.check(asked == made_for, "image", other);
         }
+        image_seed::check(&mut fields, "", &spec, image.as_ref());
         fields.done()?;
         // `done` refused if there was none.
         let Some(image) = image else { return Err(ApiError::field("image", "there is no such image")) };
-        let given = spec.user_data.take();
+        let given = user_data::take(&mut spec)?;
         let replaced = body.user.is_some() || body.ssh_keys.is_some();
         let user_data = if given.is_some() || replaced { Some(given) } else { None };
         Ok(Self { image, spec, user_data, root_disk_serial: body.root_disk_serial.clone() })
@@ -176,7 +182,7 @@ impl Asked {
     fn secrets(&self, service: &Service, next: &InstanceRecord) -> Result<Vec<NewSecret>, ServiceError> {
         let Some(user_data) = &self.user_data else { return Ok(Vec::new()) };
         let (owner, name) = (secret_owner(next.id), user_data_place(next.standing.second_user_data));
-        let seal = |data: &String| service.key.seal(&owner, name, data.as_bytes());
+        let seal = |data: &Vec<u8>| service.key.seal(&owner, name, data);
         let sealed = user_data.as_ref().map(seal).transpose()?;
         Ok(vec![NewSecret { owner, name, sealed }])
     }
@@ -188,7 +194,7 @@ fn merged(spec: &InstanceSpec, body: &InstanceReinstall) -> InstanceSpec {
     if let Some(image) = &body.image {
         next.image.clone_from(image);
     }
-    if body.user_data.is_some() {
+    if body.user_data.is_some() || body.user_data_base64.is_some() {
         (next.user, next.ssh_keys) = (None, Vec::new());
     }
     if body.user.is_some() {
@@ -201,6 +207,7 @@ fn merged(spec: &InstanceSpec, body: &InstanceReinstall) -> InstanceSpec {
         next.network_config.clone_from(&body.network_config);
     }
     next.user_data.clone_from(&body.user_data);
+    next.user_data_base64.clone_from(&body.user_data_base64);
     next
 }
 

@@ -293,21 +293,7 @@ impl Fields {
                 "one line of an OpenSSH public key is needed: `ssh-ed25519 AAAA… comment`",
             );
         }
-        if let Some(data) = &spec.user_data {
-            let own = spec.user.is_some() || !spec.ssh_keys.is_empty();
-            self.check(
-                !own,
-                &format!("{at}user_data"),
-                "give either user_data or user and ssh_keys, not both",
-            );
-            let known = ["#", "Content-Type:", "MIME-Version:"].iter().any(|start| data.starts_with(start));
-            self.check(
-                known,
-                &format!("{at}user_data"),
-                "cloud-init needs a first line such as `#cloud-config` or `#!/bin/sh`",
-            );
-            self.check(data.len() <= 512 * 1024, &format!("{at}user_data"), "at most 512 KiB fit the seed");
-        }
+        super::user_data::check(self, at, spec);
         if let Some(config) = &spec.network_config {
             let both = "give either network or network_config, not both";
             self.check(spec.network.is_none(), &format!("{at}network_config"), both);
@@ -341,6 +327,7 @@ impl Fields {
         let known = spec.architecture.as_deref().is_none_or(|arch| ["x86_64", "aarch64"].contains(&arch));
         self.check(known, "architecture", "x86_64 or aarch64");
         super::ram_image::check_fields(self, spec);
+        super::image_seed::check_image(self, spec);
     }
 }
 

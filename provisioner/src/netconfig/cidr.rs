@@ -35,6 +35,15 @@ impl Cidr {
         self.address.is_ipv4() && self.prefix <= 30 && (part == 0 || part == hosts)
     }
 
+    /// The bits of the network as an address.
+    pub(super) fn netmask(self) -> IpAddr {
+        match bits(self.address).1 {
+            // The lower 32 bits of it are all that there are.
+            32 => IpAddr::V4((self.mask(32) as u32).into()),
+            width => IpAddr::V6(self.mask(width).into()),
+        }
+    }
+
     /// The bits of the network, of so many in all.
     fn mask(self, width: u8) -> u128 {
         // A shift by all 128 is none at all.

@@ -9,6 +9,7 @@
 mod addresses;
 mod cidr;
 mod model;
+mod openstack;
 mod plan;
 mod read;
 mod render;
@@ -17,6 +18,7 @@ mod wiring;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use openstack::{dhcp_on, network_data, not_in_openstack};
 pub(crate) use plan::Plan;
 pub(crate) use read::{Stage, read};
 pub(crate) use render::render;

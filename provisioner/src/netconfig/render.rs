@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// How often the links of a bond are looked at when nothing is said of it, in milliseconds. Linux's own default is never.
-const INTERVAL: u32 = 100;
+pub(super) const INTERVAL: u32 = 100;
 
 /// A line: key and value.
 type Line = (&'static str, Value);

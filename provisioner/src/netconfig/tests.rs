@@ -55,6 +55,35 @@ fn a_bond_with_vlans_and_a_bridge_is_rendered() {
 }
 
 #[test]
+fn a_bond_with_vlans_is_rendered_for_a_configuration_drive() {
+    let macs = ["52:54:00:00:00:01".to_owned(), "52:54:00:11:22:33".to_owned()];
+    let model = read("network", &document(BOND), Stage::Asked).unwrap();
+    assert_eq!(not_in_openstack(&model), Some("br0"), "the format knows no bridges");
+    let without = BOND.split("- name: bond0.200").next().unwrap();
+    let model = read("network", &document(without), Stage::Asked).unwrap();
+    assert_eq!(not_in_openstack(&model), None);
+    let data = network_data(&model, &macs);
+    let kinds: Vec<_> = data["links"].as_array().unwrap().iter().map(|link| &link["type"]).collect();
+    assert_eq!(kinds, ["phy", "phy", "bond", "vlan"]);
+    let (bond, vlan) = (&data["links"][2], &data["links"][3]);
+    assert_eq!(bond["bond_links"], serde_json::json!(["port0", "port1"]));
+    assert_eq!((&bond["bond_mode"], &bond["bond_lacp_rate"]), (&"802.3ad".into(), &"fast".into()));
+    assert_eq!((&vlan["vlan_id"], &vlan["vlan_link"]), (&100.into(), &"bond0".into()));
+    assert_eq!(vlan["vlan_mac_address"], macs[0]);
+    let networks = data["networks"].as_array().unwrap();
+    assert_eq!(networks[0]["netmask"], "255.255.255.0");
+    let route = |to: &str, netmask: &str, gateway: &str| serde_json::json!({ "network": to, "netmask": netmask, "gateway": gateway });
+    let routes = [route("0.0.0.0", "0.0.0.0", "192.0.2.1"), route("10.0.0.0", "255.0.0.0", "192.0.2.254")];
+    assert_eq!(networks[0]["routes"], serde_json::json!(routes));
+    assert_eq!(
+        (&networks[1]["type"], &networks[1]["netmask"]),
+        (&"ipv6".into(), &"ffff:ffff:ffff:ffff::".into())
+    );
+    assert_eq!(networks[1]["routes"], serde_json::json!([route("::", "::", "fe80::1")]));
+    assert_eq!(data["services"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_single_card_is_rendered_quoted() {
     let model = read("network", &document("interfaces: [{ name: no, nic: {}, dhcp4: true }]"), Stage::Asked);
     let text = render(&model.unwrap(), &["11:22:33:44:55:66".replace("11", "10")]);

@@ -16,7 +16,7 @@ mod seed {
     #[path = "../../../images/agent/src/seed/view.rs"]
     pub(super) mod view;
 
-    const LABEL: &str = "CIDATA";
+    const LABELS: [&str; 2] = ["CIDATA", "config-2"];
     const MIB: u64 = 1 << 20;
 
     #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ mod seed {
             let long = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
             let name = entry[56..].chunks_exact(2).map(|two| u16::from_le_bytes([two[0], two[1]]));
             let name = String::from_utf16_lossy(&name.take_while(|unit| *unit != 0).collect::<Vec<_>>());
-            if entry[..16] != [0; 16] && !name.eq_ignore_ascii_case(LABEL) {
+            if entry[..16] != [0; 16] && !LABELS.iter().any(|label| name.eq_ignore_ascii_case(label)) {
                 let guid = entry[16..32].try_into().expect("sixteen bytes");
                 found.push((guid, long(32), long(40)));
             }
@@ -51,12 +51,19 @@ mod seed {
         Some(found)
     }
 
-    /// Reads the table, puts the seed in, writes it: where the seed lies then.
-    pub(super) fn add(disk: &super::Disk, sector: u64) -> Result<Option<images::write::Span>, SeedError> {
+    /// Reads the table, puts the seed in, and has the last partition grow if that is asked for; writes it: where the seed lies then.
+    pub(super) fn add(
+        disk: &super::Disk,
+        sector: u64,
+        grow: bool,
+    ) -> Result<Option<images::write::Span>, SeedError> {
         use super::Target as _;
         let mut view = view::View::new(disk);
         let Some(table) = gpt::read(&mut view, sector)? else { return Ok(None) };
-        let (table, span) = gpt::with_seed(table, sector, disk.size(), 8 * MIB, [7; 16])?;
+        let (mut table, span) = gpt::with_seed(table, sector, disk.size(), (8 * MIB, LABELS[0]), [7; 16])?;
+        if grow {
+            gpt::grow(&mut table, sector);
+        }
         gpt::write(&table, &mut view, sector)?;
         view.finish()?;
         let found = gpt::read(&mut view::View::new(disk), sector)?;
@@ -66,7 +73,7 @@ mod seed {
 }
 
 /// The bytes at the end of an input that choose what is done with those before.
-const KNOBS: usize = 4;
+const KNOBS: usize = 5;
 /// Bytes of a block of the disk.
 const BLOCK: u64 = 64 * 1024;
 
@@ -159,7 +166,8 @@ fuzz_target!(|input: &[u8]| {
         assert!(span.bytes > 0 && span.start < disk.size && span.bytes <= disk.size - span.start);
     }
     let before = seed::others(&disk, sector);
-    let Ok(Some(span)) = seed::add(&disk, sector) else { return };
+    let grow = knobs.byte().is_multiple_of(2);
+    let Ok(Some(span)) = seed::add(&disk, sector, grow) else { return };
     assert!(span.start + span.bytes <= disk.size && span.bytes >= 8 << 20);
     let after = seed::others(&disk, sector).expect("what was written is a table");
     for (_, first, last) in &after {
@@ -169,8 +177,15 @@ fuzz_target!(|input: &[u8]| {
         );
     }
     if let Some(before) = before {
-        assert_eq!(before, after, "another partition changed");
+        assert_eq!(before.len(), after.len(), "a partition came or went");
+        let changed: Vec<_> = before.iter().zip(&after).filter(|(old, new)| old != new).collect();
+        assert!(changed.len() <= usize::from(grow), "another partition changed");
+        for ((guid, first, last), grown) in changed {
+            assert!((*guid, *first) == (grown.0, grown.1) && *last < grown.2, "more than its end moved, or not on");
+            assert_eq!((grown.2 + 1) * sector, span.start, "it ends where the seed begins");
+            assert!(before.iter().all(|other| other.1 <= *first), "it was not the last one");
+        }
     }
-    assert_eq!(seed::add(&disk, sector).expect("once more"), Some(span));
+    assert_eq!(seed::add(&disk, sector, grow).expect("once more"), Some(span));
     assert_eq!(seed::others(&disk, sector), Some(after));
 });

@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use permit::{Disks, PermitKey, disks, in_time, of};
 use provisioner_api::agent::{Action, Order, SeedFile};
 use provisioner_api::permit::{Chassis, Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes};
-use provisioner_api::{Disk, ErasePolicy, Inventory, JobId, MachineId};
+use provisioner_api::{Disk, ErasePolicy, Finish, Inventory, JobId, MachineId};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn now() -> Timestamp {
 fn action(knob: u8, permit: SignedPermit) -> Action {
     match knob % 4 {
         0 => Action::WriteImage { manifest: "ab".into(), permit },
-        1 => Action::WriteSeed { files: files(), permit },
+        1 => Action::WriteSeed { files: files(), finish: Finish::default(), boot_entry: None, permit },
         2 => Action::Erase { policy: ErasePolicy::Secure, permit },
         _ => Action::Erase { policy: ErasePolicy::Overwrite, permit },
     }
@@ -53,7 +53,7 @@ fn files() -> Vec<SeedFile> {
 fn method(knob: u8) -> PermitMethod {
     match knob % 4 {
         0 => PermitMethod::WriteImage { manifest: "ab".into() },
-        1 => PermitMethod::WriteSeed { files: hex::encode(Sha256::digest(seed_bytes(&files()))) },
+        1 => PermitMethod::WriteSeed { files: hex::encode(Sha256::digest(seed_bytes(&files(), Finish::default()))) },
         2 => PermitMethod::Erase { policy: ErasePolicy::Secure },
         _ => PermitMethod::Erase { policy: ErasePolicy::Overwrite },
     }

@@ -2,6 +2,7 @@
 //! machines of its own (`lab`).
 
 use super::{Host, HostError, LoadError, OpenDisk};
+use crate::efi::Variables;
 use images::write::Target;
 use provisioner_api::{Disk, Inventory, Nic, RescueAccess};
 use std::{
@@ -12,7 +13,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::Relaxed},
     },
 };
 
@@ -41,6 +42,8 @@ struct Machine {
     free_memory: Mutex<Option<u64>>,
     /// It is locked down.
     forbids: AtomicBool,
+    /// Its firmware's, if that is UEFI.
+    variables: Mutex<Option<FakeVariables>>,
     /// Who may log in, once it is rescued.
     rescued: Mutex<Option<Vec<String>>>,
 }
@@ -69,6 +72,7 @@ impl FakeHost {
                 loaded: Mutex::default(),
                 free_memory: Mutex::default(),
                 forbids: AtomicBool::default(),
+                variables: Mutex::default(),
                 rescued: Mutex::default(),
             }),
         }
@@ -95,6 +99,11 @@ impl FakeHost {
     /// It has so much free memory.
     pub(crate) fn set_free_memory(&self, bytes: u64) {
         *lock(&self.machine.free_memory) = Some(bytes);
+    }
+
+    /// Its firmware is UEFI, with these variables.
+    pub(crate) fn set_variables(&self, variables: FakeVariables) {
+        *lock(&self.machine.variables) = Some(variables);
     }
 
     /// Its kernel may start no other one.
@@ -152,6 +161,11 @@ impl Host for FakeHost {
         *lock(&self.machine.free_memory)
     }
 
+    fn variables(&self) -> io::Result<Option<Box<dyn Variables>>> {
+        let variables = lock(&self.machine.variables).clone();
+        Ok(variables.map(|variables| Box::new(variables) as Box<dyn Variables>))
+    }
+
     fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {
         if archive.is_empty() {
             return Err(HostError::Rescue("the archive is empty".into()));
@@ -166,6 +180,73 @@ impl Host for FakeHost {
             lines.pop_front();
         }
         lines.push_back(line.to_owned());
+    }
+}
+
+/// A made-up firmware's variables. Clones are the same ones.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeVariables(Arc<Firmware>);
+
+#[derive(Debug, Default)]
+struct Firmware {
+    values: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// How often one was set or taken away.
+    writes: AtomicU32,
+    /// The error that it answers each write with, if it is not zero.
+    refuses: AtomicI32,
+    /// It takes what is written, and does not keep it.
+    forgets: AtomicBool,
+}
+
+impl FakeVariables {
+    /// How often one was set or taken away.
+    pub(crate) fn writes(&self) -> u32 {
+        self.0.writes.load(Relaxed)
+    }
+
+    /// From now on it answers each write with this error.
+    pub(crate) fn refuse(&self, error: i32) {
+        self.0.refuses.store(error, Relaxed);
+    }
+
+    /// From now on it keeps nothing.
+    pub(crate) fn forget(&self) {
+        self.0.forgets.store(true, Relaxed);
+    }
+
+    /// Whether a write is kept.
+    fn takes(&self) -> io::Result<bool> {
+        self.0.writes.fetch_add(1, Relaxed);
+        match self.0.refuses.load(Relaxed) {
+            0 => Ok(!self.0.forgets.load(Relaxed)),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+impl Variables for FakeVariables {
+    fn entries(&self) -> io::Result<Vec<u16>> {
+        let values = lock(&self.0.values);
+        let digits = values.keys().filter_map(|name| name.strip_prefix("Boot"));
+        Ok(digits.filter_map(|digits| u16::from_str_radix(digits, 16).ok()).collect())
+    }
+
+    fn get(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(lock(&self.0.values).get(name).cloned())
+    }
+
+    fn set(&self, name: &str, value: &[u8]) -> io::Result<()> {
+        if self.takes()? {
+            lock(&self.0.values).insert(name.to_owned(), value.to_vec());
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        if self.takes()? {
+            lock(&self.0.values).remove(name);
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The block device requests that the standard library doesn't know (`linux/fs.h`), and the two that carry commands to
+//! The requests to block devices and files that the standard library doesn't know (`linux/fs.h`), and the two that carry commands to
 //! the device itself (`linux/nvme_ioctl.h`, `scsi/sg.h`).
 #![allow(
     unsafe_code,
@@ -16,6 +16,8 @@ mod raw {
     nix::ioctl_write_ptr_bad!(zero_out, nix::request_code_none!(0x12, 127), [u64; 2]);
     nix::ioctl_none!(nvme_namespace, b'N', 0x40);
     nix::ioctl_readwrite!(nvme_admin, b'N', 0x41, [u8; 72]);
+    nix::ioctl_read!(flags, b'f', 1, libc::c_long);
+    nix::ioctl_write_ptr!(set_flags, b'f', 2, libc::c_long);
     nix::ioctl_readwrite_bad!(scsi, 0x2285, super::ScsiRequest);
 }
 
@@ -66,6 +68,24 @@ pub(super) fn nvme_admin(device: &impl AsRawFd, command: &AdminCommand, data: &m
     }
     let (kind, code) = (status >> 8 & 0b111, status & 0xff);
     Err(io::Error::other(format!("NVMe status: type {kind}, code {code:#04x}")))
+}
+
+/// `FS_IOC_GETFLAGS` and `FS_IOC_SETFLAGS`: takes `FS_IMMUTABLE_FL` away from a file. A file system without such flags is fine.
+pub(super) fn make_mutable(file: &impl AsRawFd) -> io::Result<()> {
+    const IMMUTABLE: libc::c_long = 0x10;
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the request writes an int (the kernel's word, whatever the header says) into a long that is zero.
+    match unsafe { raw::flags(file.as_raw_fd(), &raw mut flags) } {
+        Err(nix::Error::ENOTTY | nix::Error::EOPNOTSUPP) => return Ok(()),
+        other => other?,
+    };
+    if flags & IMMUTABLE == 0 {
+        return Ok(());
+    }
+    flags &= !IMMUTABLE;
+    // SAFETY: the request reads an int out of a long that lives until the call returns.
+    unsafe { raw::set_flags(file.as_raw_fd(), &raw const flags) }?;
+    Ok(())
 }
 
 /// `struct sg_io_hdr`.

@@ -6,6 +6,7 @@
 mod arm;
 mod attached;
 mod device;
+mod efivars;
 #[cfg(test)]
 mod fake;
 mod ioctl;
@@ -15,13 +16,14 @@ mod machines;
 mod real;
 mod sysfs;
 
-use crate::erase::Interface;
+use crate::{efi::Variables, erase::Interface};
 use images::write::{Crew, Target};
 use provisioner_api::{Disk, Inventory, RescueAccess};
 use std::{error::Error, fs::File, io, path::PathBuf};
 
+pub(crate) use efivars::Efivars;
 #[cfg(test)]
-pub(crate) use fake::{FakeDisk, FakeHost};
+pub(crate) use fake::{FakeDisk, FakeHost, FakeVariables};
 pub use real::RealHost;
 
 /// A machine. All calls block.
@@ -48,6 +50,14 @@ pub trait Host: Send + Sync + 'static {
     /// Bytes of memory that can be had without swapping; none: it is not known.
     fn free_memory(&self) -> Option<u64> {
         None
+    }
+
+    /// The firmware's variables of booting; none: it is no UEFI.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn variables(&self) -> io::Result<Option<Box<dyn Variables>>> {
+        Ok(None)
     }
 
     /// Unpacks this rescue archive beside the agent, in RAM, and lets these SSH public keys log in as root; answers how. It

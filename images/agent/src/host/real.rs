@@ -1,11 +1,14 @@
 //! The machine that the agent runs on.
 
-use super::{Host, HostError, LoadError, OpenDisk, device::Device, kexec, sysfs::Sysfs};
-use crate::rescue::{NoRescue, RescueSystem};
+use super::{Efivars, Host, HostError, LoadError, OpenDisk, device::Device, kexec, sysfs::Sysfs};
+use crate::{
+    efi::Variables,
+    rescue::{NoRescue, RescueSystem},
+};
 use provisioner_api::{Disk, Inventory, Nic, RescueAccess};
 use std::{
     fs::{File, OpenOptions},
-    io::Write,
+    io::{self, Write},
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -96,6 +99,10 @@ impl Host for RealHost {
         let text = std::fs::read_to_string("/proc/meminfo").ok()?;
         let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
         kibibytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    fn variables(&self) -> io::Result<Option<Box<dyn Variables>>> {
+        Ok(Efivars::open()?.map(|variables| Box::new(variables) as Box<dyn Variables>))
     }
 
     fn start_rescue(&self, archive: &[u8], authorized_keys: &[String]) -> Result<RescueAccess, HostError> {

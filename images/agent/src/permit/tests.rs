@@ -1,7 +1,7 @@
 //! What a good permit is, and what is no longer one when any part of it is bent.
 
 use super::*;
-use provisioner_api::{ErasePolicy, JobId, MachineId, agent::SeedFile, permit::Chassis};
+use provisioner_api::{ErasePolicy, Finish, JobId, MachineId, agent::SeedFile, permit::Chassis};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 /// A site's key, made from nothing but this number.
@@ -34,8 +34,8 @@ pub(crate) fn permit_in(order: &mut Order) -> Option<&mut SignedPermit> {
 pub(crate) fn method_of(action: &Action) -> PermitMethod {
     match action {
         Action::WriteImage { manifest, .. } => PermitMethod::WriteImage { manifest: manifest.clone() },
-        Action::WriteSeed { files, .. } => {
-            PermitMethod::WriteSeed { files: images::sha256_hex(&seed_bytes(files)) }
+        Action::WriteSeed { files, finish, .. } => {
+            PermitMethod::WriteSeed { files: images::sha256_hex(&seed_bytes(files, *finish)) }
         }
         Action::Erase { policy, .. } => PermitMethod::Erase { policy: *policy },
         other => panic!("{other:?} needs no permit"),
@@ -93,7 +93,7 @@ fn write_image() -> Action {
 
 fn write_seed(content: &str) -> Action {
     let files = vec![SeedFile { name: "meta-data".into(), content: content.into() }];
-    Action::WriteSeed { files, permit: SignedPermit::default() }
+    Action::WriteSeed { files, finish: Finish::default(), boot_entry: None, permit: SignedPermit::default() }
 }
 
 fn erase(policy: ErasePolicy) -> Action {

@@ -1,7 +1,8 @@
 //! The agent's whole life against a service in memory that crashes, forgets and contradicts itself on request.
 
 use super::*;
-use crate::host::{FakeDisk, FakeHost};
+use crate::efi::Variables;
+use crate::host::{FakeDisk, FakeHost, FakeVariables};
 use crate::permit::tests::{key, method_of, named_disk, permit_in, sign};
 use crate::{LoadError, OpenDisk, ServiceError};
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use images::{Chunk, Manifest, sha256_hex, write::Target};
 use jiff::Timestamp;
 use provisioner_api::{
-    Disk, ErasePolicy, Inventory, JobId, MachineId, Progress, RescueAccess,
+    Disk, ErasePolicy, Finish, Inventory, JobId, MachineId, Progress, RescueAccess,
     agent::{ClaimRequest, ClaimResponse, ReportResponse, SeedFile},
     permit::{Chassis, Permit, PermitMethod, SignedPermit},
 };
@@ -648,11 +649,57 @@ async fn a_seed_is_added_behind_the_image() {
     let (host, service) = (machine(), Arc::new(FakeService::default()));
     host.disk("A").unwrap().write_at(&crate::seed::tests::mbr_image(), 0).unwrap();
     let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
-    let bare = order("seed-b", 1, Action::WriteSeed { files: files.clone(), permit: permit(1, &["B"]) });
-    let good = order("seed-a", 1, Action::WriteSeed { files, permit: permit(1, &["A"]) });
+    let bare = order(
+        "seed-b",
+        1,
+        Action::WriteSeed {
+            files: files.clone(),
+            finish: Finish::default(),
+            boot_entry: None,
+            permit: permit(1, &["B"]),
+        },
+    );
+    let good = order(
+        "seed-a",
+        1,
+        Action::WriteSeed { files, finish: Finish::default(), boot_entry: None, permit: permit(1, &["A"]) },
+    );
     let outcomes = live(&host, &service, vec![bare, good]).await;
     assert!(why(&outcomes[0], true).contains("no partition table"), "{outcomes:?}");
     assert!(matches!(&outcomes[1], Outcome::Done { evidence, .. } if evidence.contains("meta-data")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_firmware_learns_what_was_written_or_it_is_told_why_not() {
+    let (host, service) = (machine(), Arc::new(FakeService::default()));
+    let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
+    let order = |step: &str, disk: &str, entry: Option<&str>| {
+        let (files, boot_entry) = (files.clone(), entry.map(Into::into));
+        order(
+            step,
+            1,
+            Action::WriteSeed { files, finish: Finish::default(), boot_entry, permit: permit(1, &[disk]) },
+        )
+    };
+    host.disk("A").unwrap().write_at(&crate::seed::tests::mbr_image(), 0).unwrap();
+    let outcomes = live(&host, &service, vec![order("bios", "A", Some("web1"))]).await;
+    assert!(matches!(&outcomes[0], Outcome::Done { evidence, .. } if !evidence.contains("boot entry")));
+    let firmware = FakeVariables::default();
+    host.set_variables(firmware.clone());
+    let host =
+        host.with_disk(crate::efi::tests::disk_with(&["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI"]));
+    let orders =
+        vec![order("mbr", "A", Some("web1")), order("gpt", "E", Some("web1")), order("not", "E", None)];
+    let outcomes = live(&host, &service, orders).await;
+    let ends = [
+        "no EFI system partition with a boot loader",
+        "; boot entry 0000 `Billet web1` starts \\EFI\\BOOT\\BOOT",
+    ];
+    for (outcome, end) in outcomes.iter().zip(ends) {
+        assert!(matches!(outcome, Outcome::Done { evidence, .. } if evidence.contains(end)), "{outcome:?}");
+    }
+    assert!(matches!(&outcomes[2], Outcome::Done { evidence, .. } if evidence.ends_with("right")));
+    assert_eq!(firmware.get("BootOrder").unwrap().unwrap(), [0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -710,7 +757,16 @@ async fn whoever_only_waits_is_heard_all_the_same() {
     let files = vec![SeedFile { name: "meta-data".into(), content: "instance-id: i1\n".into() }];
     let orders = vec![
         write_order(&manifest, "A"),
-        order("seed", 1, Action::WriteSeed { files, permit: permit(1, &["A"]) }),
+        order(
+            "seed",
+            1,
+            Action::WriteSeed {
+                files,
+                finish: Finish::default(),
+                boot_entry: None,
+                permit: permit(1, &["A"]),
+            },
+        ),
         order("erase", 1, Action::Erase { policy: ErasePolicy::Overwrite, permit: permit(1, &["A"]) }),
     ];
     let outcomes = live_on(Arc::new(Reluctant(host, service.clone())), &service, orders).await;

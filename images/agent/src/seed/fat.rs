@@ -1,6 +1,5 @@
 //! The seed's file system: made in memory, so that the disk gets it in one write. Pure.
 
-use super::LABEL;
 use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, TimeProvider};
 use provisioner_api::agent::SeedFile;
 use sha2::{Digest, Sha256};
@@ -22,12 +21,12 @@ impl TimeProvider for NoClock {
     }
 }
 
-/// A FAT volume of `bytes` bytes with these files. Its sectors have the disk's size: a smaller one can't be mounted.
-pub(super) fn build(files: &[SeedFile], bytes: u64, sector_bytes: u32) -> io::Result<Vec<u8>> {
+/// A FAT volume of `bytes` bytes and this name, of at most 11 characters, with these files in their folders. Its sectors have the disk's size: a smaller one can't be mounted.
+pub(super) fn build(name: &str, files: &[SeedFile], bytes: u64, sector_bytes: u32) -> io::Result<Vec<u8>> {
     let too_large = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let mut volume = vec![0; usize::try_from(bytes).map_err(too_large)?];
     let mut label = [b' '; 11];
-    label[..LABEL.len()].copy_from_slice(LABEL.as_bytes());
+    label[..name.len()].copy_from_slice(name.as_bytes());
     let options = FormatVolumeOptions::new()
         .volume_label(label)
         .volume_id(volume_id(files))
@@ -35,8 +34,13 @@ pub(super) fn build(files: &[SeedFile], bytes: u64, sector_bytes: u32) -> io::Re
     fatfs::format_volume(Cursor::new(&mut volume), options)?;
     let system = FileSystem::new(Cursor::new(&mut volume), FsOptions::new().time_provider(&NO_CLOCK))?;
     for file in files {
-        let mut entry = system.root_dir().create_file(&file.name)?;
-        entry.write_all(file.content.as_bytes())?;
+        let (folders, name) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+        let mut folder = system.root_dir();
+        for part in folders.split('/').filter(|part| !part.is_empty()) {
+            folder = folder.create_dir(part)?;
+        }
+        let mut entry = folder.create_file(name)?;
+        entry.write_all(&file.content)?;
         entry.flush()?;
     }
     system.unmount()?;

@@ -1,12 +1,15 @@
-//! The seed's entry in a plain MBR: a primary partition in a free slot.
+//! The seed's entry in a plain MBR: a primary partition in a free slot; and the last partition's growth.
 //!
 //! Logical partitions are neither read nor made; their container's range counts as taken.
 
-use super::{LABEL, MIB, SeedError, view::View};
+use super::{LABELS, MIB, SeedError, view::View};
 use images::write::Span;
 
 /// Type "FAT16, LBA": what every system mounts.
 const FAT16_LBA: u8 = 0x0E;
+
+/// Types of partitions whose content knows how to grow: Linux, LVM, NTFS.
+const GROWABLE: [u8; 3] = [0x83, 0x8E, 0x07];
 
 /// One of the four entries, in sectors.
 #[derive(Clone, Copy)]
@@ -38,8 +41,11 @@ fn is_seed(view: &mut View<'_>, entry: Entry, sector: u64) -> Result<bool, SeedE
         return Ok(false);
     }
     let boot: [u8; 512] = view.get(start)?;
-    let label = format!("{LABEL:11}");
-    Ok([43, 71].iter().any(|&at| boot[at..at + 11].eq_ignore_ascii_case(label.as_bytes())))
+    let bears = |label: &str| {
+        let label = format!("{label:11}");
+        [43, 71].iter().any(|&at| boot[at..at + 11].eq_ignore_ascii_case(label.as_bytes()))
+    };
+    Ok(LABELS.iter().any(|label| bears(label)))
 }
 
 /// Where the seed lies, if there is one.
@@ -89,4 +95,25 @@ pub(super) fn add_seed(view: &mut View<'_>, sector: u64, need: u64) -> Result<Sp
     bytes[12..16].copy_from_slice(&((total - start) as u32).to_le_bytes());
     view.put(446 + slot as u64 * 16, &bytes)?;
     Ok(Span { start: start * sector, bytes: (total - start) * sector })
+}
+
+/// Its last partition grown, if it is a primary one of a kind that can grow, up to the seed, which begins at sector `seed`, or
+/// else to the last whole MiB: of the entry only the end changes. How many sectors it got.
+pub(super) fn grow(view: &mut View<'_>, sector: u64, seed: Option<u64>) -> Result<u64, SeedError> {
+    let Some(entries) = entries(view)? else { return Ok(0) };
+    let align = MIB / sector;
+    let whole = (view.size() / sector).min(u64::from(u32::MAX)) / align * align;
+    let end = seed.unwrap_or(whole);
+    let others = entries.iter().enumerate().filter(|(_, entry)| entry.kind != 0 && Some(entry.start) != seed);
+    let last = others.max_by_key(|(_, entry)| entry.start);
+    let Some((at, last)) = last.filter(|(_, last)| GROWABLE.contains(&last.kind)) else { return Ok(0) };
+    if last.start + last.sectors >= end {
+        return Ok(0);
+    }
+    let place = 446 + at as u64 * 16;
+    // Cylinders, heads, sectors: "look at the LBA fields instead".
+    view.put(place + 5, &[0xFE, 0xFF, 0xFF])?;
+    // At most `end`, which fits.
+    view.put(place + 12, &((end - last.start) as u32).to_le_bytes())?;
+    Ok(end - last.start - last.sectors)
 }

@@ -1,6 +1,7 @@
-//! The NoCloud seed: a small FAT partition, labelled CIDATA, at the very end of the disk.
+//! What follows the image on its disk: the seed, a small FAT partition at the very end, and the last partition's growth.
 //!
-//! At the very end, so that the image's last partition can still grow up to it on first boot. Everything here works
+//! At the very end, so that the image's last partition can grow up to it, here or on first boot. Of a partition that grows only
+//! its end in the table changes; no file system is touched. Everything here works
 //! on a [`Target`]; which disk that may be was decided before. A seed that is already there is replaced.
 
 mod fat;
@@ -9,12 +10,17 @@ mod mbr;
 mod view;
 
 use images::write::{Span, Target};
-use provisioner_api::agent::SeedFile;
+use provisioner_api::{Finish, Growth, SeedKind, agent::SeedFile};
 use std::io;
-use view::View;
 
-/// What cloud-init looks for: the label of the file system; the partition bears it too.
-const LABEL: &str = "CIDATA";
+pub(crate) use gpt::{Partition, type_guid};
+pub(crate) use view::View;
+
+/// What systems look for: the label of the file system; the partition bears it too. NoCloud's, and a configuration drive's.
+const LABELS: [&str; 2] = ["CIDATA", "config-2"];
+
+/// Most folders that a file is in.
+const DEEPEST: usize = 3;
 
 /// Least size of the partition, bytes.
 const LEAST: u64 = 8 * MIB;
@@ -41,38 +47,100 @@ pub(crate) enum SeedError {
     ReadBack(String),
 }
 
-/// Writes the seed and reads it back. `guid` names the partition if there is none yet.
+/// What was put on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Where the seed lies, if there is to be one.
+    pub(crate) seed: Option<Span>,
+    /// By how many bytes the last partition grew.
+    pub(crate) grown: u64,
+}
+
+/// Writes the seed and reads it back, and grows the last partition, if that is asked for. `guid` names the seed's partition if
+/// there is none yet. All of it may be done again.
 pub(crate) fn write(
     target: &dyn Target,
     sector_bytes: u32,
     files: &[SeedFile],
+    finish: Finish,
     guid: [u8; 16],
-) -> Result<Span, SeedError> {
+) -> Result<Written, SeedError> {
+    let label = match finish.seed {
+        SeedKind::NoCloud => Some(LABELS[0]),
+        SeedKind::ConfigDrive => Some(LABELS[1]),
+        SeedKind::None => None,
+    };
     let need = room_for(files)?;
     let sector = u64::from(sector_bytes);
+    let wanted = label.map(|label| (need, label));
+    let (seed, grown) = write_table(target, sector, wanted, finish.grow, guid)?;
+    if let Some((span, label)) = seed.zip(label) {
+        let volume = fat::build(label, files, span.bytes, sector_bytes)?;
+        target.write_at(&volume, span.start)?;
+        target.flush()?;
+        read_back(target, sector, span, &volume)?;
+    }
+    Ok(Written { seed, grown: grown * sector })
+}
+
+/// The partition table with the seed (how many bytes it needs, under which label), and how many sectors the last partition
+/// got: where the seed lies then.
+fn write_table(
+    target: &dyn Target,
+    sector: u64,
+    seed: Option<(u64, &str)>,
+    growth: Growth,
+    guid: [u8; 16],
+) -> Result<(Option<Span>, u64), SeedError> {
     let mut view = View::new(target);
-    let span = match gpt::read(&mut view, sector)? {
+    let grows = growth == Growth::Last;
+    let done = match gpt::read(&mut view, sector)? {
         Some(table) => {
-            let (table, span) = gpt::with_seed(table, sector, target.size(), need, guid)?;
+            let (mut table, span) = match seed {
+                Some(seed) => {
+                    let (table, span) = gpt::with_seed(table, sector, target.size(), seed, guid)?;
+                    (table, Some(span))
+                }
+                None => {
+                    let table = gpt::fitted(table, sector, target.size());
+                    gpt::first_free(&table)?;
+                    (table, None)
+                }
+            };
+            let grown = if grows { gpt::grow(&mut table, sector) } else { 0 };
             gpt::write(&table, &mut view, sector)?;
-            span
+            (span, grown)
         }
-        None => mbr::add_seed(&mut view, sector, need)?,
+        None => {
+            let span = seed.map(|(need, _)| mbr::add_seed(&mut view, sector, need)).transpose()?;
+            let below = span.map(|span| span.start / sector);
+            (span, if grows { mbr::grow(&mut view, sector, below)? } else { 0 })
+        }
     };
     view.finish()?;
-    let volume = fat::build(files, span.bytes, sector_bytes)?;
-    target.write_at(&volume, span.start)?;
-    target.flush()?;
-    read_back(target, sector, span, &volume)?;
-    Ok(span)
+    Ok(done)
+}
+
+/// The partitions of this type, by number, on a disk with a GPT; none on any other.
+pub(crate) fn partitions(
+    target: &dyn Target,
+    sector_bytes: u32,
+    kind: [u8; 16],
+) -> Result<Vec<Partition>, SeedError> {
+    let sector = u64::from(sector_bytes);
+    let table = gpt::read(&mut View::new(target), sector)?;
+    Ok(table.map(|table| gpt::of_type(&table, sector, target.size(), kind)).unwrap_or_default())
 }
 
 /// Bytes of the partition that these files need; or why they are no seed.
 fn room_for(files: &[SeedFile]) -> Result<u64, SeedError> {
     for (at, file) in files.iter().enumerate() {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
-        let fine = file.name.bytes().all(allowed) && !file.name.starts_with('.') && !file.name.ends_with('.');
-        if file.name.is_empty() || file.name.len() > 64 || !fine {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(allowed) && !part.starts_with('.') && !part.ends_with('.')
+        };
+        let fine = file.name.split('/').all(part) && file.name.split('/').count() <= DEEPEST + 1;
+        if file.name.len() > 64 || !fine {
             return Err(SeedError::Refused(format!("`{}` can't be the name of a seed's file", file.name)));
         }
         if files[..at].iter().any(|other| other.name == file.name) {

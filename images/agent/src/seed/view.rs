@@ -1,4 +1,4 @@
-//! A disk as `Read + Write + Seek`, for partition tables: small reads and writes at any place, kept in memory until
+//! A disk as `Read + Write + Seek`, for partition tables and folders: small reads and writes at any place, kept in memory until
 //! `finish`.
 //!
 //! Blocks are written from the disk's end to its start, each flushed before the next: a backup table is safe before
@@ -21,14 +21,14 @@ struct Block {
     dirty: bool,
 }
 
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     target: &'a dyn Target,
     position: u64,
     blocks: BTreeMap<u64, Block>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(target: &'a dyn Target) -> Self {
+    pub(crate) fn new(target: &'a dyn Target) -> Self {
         Self { target, position: 0, blocks: BTreeMap::new() }
     }
 
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
         let index = self.position / BLOCK;
         if !self.blocks.contains_key(&index) {
             if self.blocks.len() == MOST {
-                return Err(io::Error::other("a partition table is spread over too much of the disk"));
+                return Err(io::Error::other("what is looked for is spread over too much of the disk"));
             }
             let length = BLOCK.min(size - index * BLOCK) as usize;
             let mut bytes = vec![0; length];

@@ -8,7 +8,7 @@ use images::{Chunk, Manifest, sha256_hex};
 use images_agent::{Exit, Pace, Service, ServiceError};
 use jiff::Timestamp;
 use provisioner_api::{
-    ErasePolicy, JobId, MachineId, Secret,
+    ErasePolicy, Finish, JobId, MachineId, Secret,
     agent::{Action, ClaimRequest, ClaimResponse, Order, Outcome, Report, ReportResponse, SeedFile},
     permit::{Chassis, Permit, PermitDisk, PermitMethod, SignedPermit, message, seed_bytes},
 };
@@ -112,7 +112,9 @@ fn signer() -> Ed25519KeyPair {
 fn permitted(mut order: Order, disk: &str, challenge: &str) -> Order {
     let method = match &order.action {
         Action::WriteImage { manifest, .. } => PermitMethod::WriteImage { manifest: manifest.clone() },
-        Action::WriteSeed { files, .. } => PermitMethod::WriteSeed { files: sha256_hex(&seed_bytes(files)) },
+        Action::WriteSeed { files, finish, .. } => {
+            PermitMethod::WriteSeed { files: sha256_hex(&seed_bytes(files, *finish)) }
+        }
         Action::Erase { policy, .. } => PermitMethod::Erase { policy: *policy },
         _ => return order,
     };
@@ -156,7 +158,7 @@ fn home(number: u32) -> PhoneHome {
 
 /// As the service writes it (`provisioner/src/seed.rs`).
 fn write_seed(disk: &str, home: &PhoneHome) -> (Order, String) {
-    let file = |name: &str, content: String| SeedFile { name: name.into(), content };
+    let file = |name: &str, content: String| SeedFile { name: name.into(), content: content.into_bytes() };
     let PhoneHome { url, instance } = home;
     let files = vec![
         file("meta-data", format!("instance-id: \"{instance}\"\nlocal-hostname: \"web1\"\n")),
@@ -167,7 +169,16 @@ fn write_seed(disk: &str, home: &PhoneHome) -> (Order, String) {
             format!("#cloud-config\nphone_home: {{\"post\":\"all\",\"tries\":600,\"url\":\"{url}\"}}\n"),
         ),
     ];
-    order("write-seed", Action::WriteSeed { files, permit: SignedPermit::default() }, disk)
+    order(
+        "write-seed",
+        Action::WriteSeed {
+            files,
+            finish: Finish::default(),
+            boot_entry: None,
+            permit: SignedPermit::default(),
+        },
+        disk,
+    )
 }
 
 fn erase(disk: &str, policy: ErasePolicy) -> (Order, String) {

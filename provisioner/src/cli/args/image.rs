@@ -3,7 +3,7 @@
 use super::{Gone, Named, Watched};
 use crate::cli::validate;
 use clap::Subcommand;
-use provisioner_api::ImageFormat;
+use provisioner_api::{Growth, ImageFormat, SeedKind};
 use std::path::PathBuf;
 
 /// The verbs.
@@ -38,6 +38,13 @@ pub(in crate::cli) enum ImageCommand {
         /// A file with its signature: FILE.minisig, or what `cosign sign-blob --key` wrote; checked by the service
         #[arg(long, value_name = "FILE")]
         signature: Option<PathBuf>,
+        /// What its system reads at first boot: nocloud (cloud-init), config-2 (a configuration drive: cloud-init,
+        /// cloudbase-init, Ignition), or none [default: nocloud]
+        #[arg(long, conflicts_with = "kernel")]
+        seed: Option<SeedKind>,
+        /// Whether its last partition gets the rest of the disk in the partition table: last or none [default: none]
+        #[arg(long, conflicts_with = "kernel")]
+        grow: Option<Growth>,
         /// Compare the file with the digest before sending it; the service does so in any case
         #[arg(long)]
         verify: bool,

@@ -36,7 +36,7 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
             import(session, &Sent::Ram(files), &spec, false).await
         }
         // Without a kernel, clap sees to the others being there.
-        ImageCommand::Import { file, name, digest, format, arch, signature, verify, .. } => {
+        ImageCommand::Import { file, name, digest, format, arch, signature, seed, grow, verify, .. } => {
             let (Some(file), Some(name), Some(format)) = (file, name, format) else {
                 return Err(CliError::Input("name the file, --name and --format".to_owned()));
             };
@@ -47,7 +47,9 @@ pub(super) async fn run(session: &mut Session<'_>, command: ImageCommand) -> Res
                 ))
             })?;
             let signature = signature.as_deref().map(read_signature).transpose()?;
-            let spec = ImageSpec { architecture: arch, signature, ..ImageSpec::disk(name, digest, format) };
+            let (seed, grow) = (seed.unwrap_or_default(), grow.unwrap_or_default());
+            let disk = ImageSpec::disk(name, digest, format);
+            let spec = ImageSpec { architecture: arch, signature, seed, grow, ..disk };
             import(session, &Sent::Disk(file), &spec, verify).await
         }
         ImageCommand::List(watched) => {

@@ -22,6 +22,7 @@ use crate::{
     },
     selector::Selector,
 };
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use provisioner_api::{
     DeleteInstance, Instance, InstanceAction, InstanceCreate, InstanceReinstall, InstanceSpec, InstanceState,
     InstanceUpdate, MachineAdopt, Minimum, NetworkSpec, Spread, WatchKind,
@@ -143,7 +144,7 @@ async fn create_instance(session: &mut Session<'_>, create: Create) -> Result<()
 /// The request, with the files that it names.
 fn read(create: Create) -> Result<InstanceCreate, CliError> {
     let ssh_keys = keys(&create.ssh_keys)?;
-    let user_data = create.user_data.as_deref().map(text).transpose()?;
+    let (user_data, user_data_base64) = user_data(create.user_data.as_deref())?;
     let network = create.network.as_deref().map(network).transpose()?;
     let network_config = create.network_config.as_deref().map(text).transpose()?;
     let asked = create.placement;
@@ -174,6 +175,7 @@ fn read(create: Create) -> Result<InstanceCreate, CliError> {
         user: create.user,
         ssh_keys,
         user_data,
+        user_data_base64,
         network,
         network_config,
         root_disk_serial: create.root_disk_serial,
@@ -200,13 +202,29 @@ pub(super) fn keys(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
     Ok(all)
 }
 
-/// A file of a sensible size.
+/// User data in a file: as text if it is text, and else, or if it is a JSON object (Ignition's), as base64.
+pub(super) fn user_data(path: Option<&Path>) -> Result<(Option<String>, Option<String>), CliError> {
+    let Some(path) = path else { return Ok((None, None)) };
+    Ok(match String::from_utf8(bytes(path)?) {
+        Ok(text) if !text.starts_with('{') => (Some(text), None),
+        Ok(json) => (None, Some(BASE64.encode(json))),
+        Err(other) => (None, Some(BASE64.encode(other.as_bytes()))),
+    })
+}
+
+/// A text file of a sensible size.
 pub(super) fn text(path: &Path) -> Result<String, CliError> {
+    let no_text = |_| CliError::Input(format!("{} is no text (UTF-8)", path.display()));
+    String::from_utf8(bytes(path)?).map_err(no_text)
+}
+
+/// A file of a sensible size.
+fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
     let error = |source| CliError::File { what: "read", path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(error)?.len() > FILE_LIMIT {
         return Err(CliError::Input(format!("{} is larger than 1 MiB; that can't be right", path.display())));
     }
-    std::fs::read_to_string(path).map_err(error)
+    std::fs::read(path).map_err(error)
 }
 
 async fn adopt(session: &mut Session<'_>, asked: Adopt) -> Result<(), CliError> {
@@ -223,11 +241,13 @@ async fn adopt(session: &mut Session<'_>, asked: Adopt) -> Result<(), CliError> 
 }
 
 async fn reinstall_instance(session: &mut Session<'_>, asked: Reinstall) -> Result<(), CliError> {
+    let (user_data, user_data_base64) = user_data(asked.user_data.as_deref())?;
     let reinstall = InstanceReinstall {
         image: asked.image,
         user: asked.user,
         ssh_keys: Some(keys(&asked.ssh_keys)?).filter(|keys| !keys.is_empty()),
-        user_data: asked.user_data.as_deref().map(text).transpose()?,
+        user_data,
+        user_data_base64,
         network_config: asked.network_config.as_deref().map(text).transpose()?,
         root_disk_serial: asked.root_disk_serial.clone(),
     };

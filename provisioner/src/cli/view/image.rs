@@ -56,6 +56,10 @@ pub(in crate::cli) fn image(image: &Image, context: &Context) -> String {
         page.line("Memory needed", bytes(memory));
         page.line("Command line", image.spec.cmdline.as_deref().unwrap_or("none"));
     }
+    if !image.spec.runs_from_ram() {
+        page.line("Seed", image.spec.seed.as_str());
+        page.line("Last partition", if image.spec.grow.is_default() { "as it is" } else { "grows" });
+    }
     page.line("Stored", format!("{} in {} chunks", bytes(status.stored_bytes), status.chunks));
     page.line("Digest", &image.spec.digest);
     if let Some(by) = &status.signed_by {

@@ -126,7 +126,7 @@ async fn pair(store: &Store, number: u128) -> (InstanceRecord, MachineRecord, Ma
         adopted: false,
         rescue: None,
         root_disk_serial: None,
-            root_disk: None,
+        root_disk: None,
         name: Default::default(),
         release: None,
         least: None,

@@ -68,7 +68,12 @@ const BENDS: &[Bend] = &[
     }),
     ("for seed", |pair, dice| {
         pair.permit.method = PermitMethod::WriteSeed { files: dice.hex() };
-        pair.order.action = Action::WriteSeed { files: Vec::new(), permit: SignedPermit::default() };
+        pair.order.action = Action::WriteSeed {
+            files: Vec::new(),
+            finish: Finish::default(),
+            boot_entry: None,
+            permit: SignedPermit::default(),
+        };
     }),
     ("for method", |pair, _| {
         pair.permit.method = PermitMethod::Erase { policy: ErasePolicy::Metadata };
@@ -164,6 +169,8 @@ impl Forger {
             0 => Action::WriteImage { manifest: self.image.0.clone(), permit },
             1 => Action::WriteSeed {
                 files: vec![SeedFile { name: "meta-data".into(), content: "x".into() }],
+                finish: Finish::default(),
+                boot_entry: None,
                 permit,
             },
             _ => Action::Erase { policy: ErasePolicy::Overwrite, permit },

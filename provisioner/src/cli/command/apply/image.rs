@@ -38,9 +38,10 @@ pub(super) async fn plan(
         }
         return Ok(Ok(plan::of_image(spec, files, false)));
     };
-    // An architecture that is not declared is that of the image.
+    // An architecture that is not declared is that of the image; what follows it on its disk can't be declared.
     let architecture = spec.architecture.clone().or_else(|| there.spec.architecture.clone());
-    if there.spec.is_same_image(&ImageSpec { architecture, ..spec.clone() }) {
+    let (seed, grow) = (there.spec.seed, there.spec.grow);
+    if there.spec.is_same_image(&ImageSpec { architecture, seed, grow, ..spec.clone() }) {
         return Ok(Ok(plan::of_image(spec, files, true)));
     }
     let why = format!(

@@ -4,7 +4,7 @@
 //! difference is a mistake, told with the command that would do it.
 
 use crate::cli::{
-    command::instance::{keys, network, text},
+    command::instance::{keys, network, text, user_data},
     error::CliError,
     manifest::{InstanceDoc, MinimumDoc, Place},
 };
@@ -20,6 +20,8 @@ pub(super) fn spec(place: &Place, doc: &InstanceDoc) -> Result<InstanceSpec, Cli
     let files: Vec<_> = doc.ssh_key_files.iter().flatten().map(beside).collect();
     ssh_keys.extend(keys(&files)?);
     let read = |path: &Option<PathBuf>| path.as_ref().map(|path| text(&beside(path))).transpose();
+    let user_data_file = doc.user_data_file.as_ref().map(&beside);
+    let (user_data, user_data_base64) = user_data(user_data_file.as_deref())?;
     let selector = doc.selector.as_ref().map(|labels| labels.0.clone()).unwrap_or_default();
     Ok(InstanceSpec {
         image: doc.image.0.clone(),
@@ -41,7 +43,8 @@ pub(super) fn spec(place: &Place, doc: &InstanceDoc) -> Result<InstanceSpec, Cli
         hostname: doc.hostname.as_ref().map(|host| host.0.clone()),
         user: doc.user.as_ref().map(|user| user.0.clone()),
         ssh_keys,
-        user_data: read(&doc.user_data_file)?,
+        user_data,
+        user_data_base64,
         network: doc.network_file.as_ref().map(|path| network(&beside(path))).transpose()?,
         network_config: read(&doc.network_config_file)?,
         root_disk_serial: doc.root_disk_serial.as_ref().map(|serial| serial.0.clone()),
