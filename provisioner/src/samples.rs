@@ -152,6 +152,7 @@ pub(crate) fn wiping(number: u128) -> (MachineRecord, MachineRecord) {
         disk_bytes: 10,
         ram: None,
         root_disk_serial: None,
+        root_disk: None,
         installation: 0,
         adopted: false,
         rescue: None,

@@ -165,7 +165,7 @@ fn the_disk_with_the_system_is_written_and_wiped_again_although_it_counts_as_oth
     let mut world = deployed_for(owner(), &["root"]);
     world.run_to_rest();
     assert_eq!(world.machine.state.root_disk.as_deref(), Some("root"));
-    world.request(&Request::Release { instance: INSTANCE, erase: Default::default() }).unwrap();
+    world.request(&Request::Release { instance: INSTANCE, erase: Default::default(), by: None }).unwrap();
     world.run_to(StepName::Agent);
     let mut found = inventory_of(&["root"]);
     found.disks[0].bus = Some("fc".into());
