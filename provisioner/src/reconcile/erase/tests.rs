@@ -7,6 +7,13 @@ use provisioner_lifecycle::{EraseLimit, Job};
 
 const MANY: u128 = 120;
 
+/// A machine whose agent can prove all along that the wiping ended: no end is stored without.
+fn proving(number: u128) -> MachineRecord {
+    let (mut before, after) = samples::wiping(number);
+    before.machine.facts.report = after.machine.facts.report;
+    before
+}
+
 /// The machine with a release whose wiping is so far.
 fn releasing(before: &MachineRecord, number: u128, phase: StepPhase) -> MachineRecord {
     let steps = vec![
@@ -43,7 +50,7 @@ async fn a_mass_release_reads_each_machine_as_often_as_it_gets_further() {
     let folder = tempfile::tempdir().unwrap();
     let service = app::tests::service(folder.path()).await;
     for number in 1..=MANY {
-        service.store.machine_insert(&samples::machine(number), &[], &[], samples::NOW).await.unwrap();
+        service.store.machine_insert(&proving(number), &[], &[], samples::NOW).await.unwrap();
         set(&service, number, StepPhase::Todo).await;
     }
     let mut memory = Memory::default();
@@ -83,7 +90,7 @@ async fn a_machine_that_is_not_where_it_was_taken_to_be_gets_no_other_leave() {
     let service = app::tests::service(folder.path()).await;
     let most = service.config.limits.erase_limit.of(0);
     for number in 1..=u128::from(most) + 2 {
-        service.store.machine_insert(&samples::machine(number), &[], &[], samples::NOW).await.unwrap();
+        service.store.machine_insert(&proving(number), &[], &[], samples::NOW).await.unwrap();
         set(&service, number, StepPhase::Todo).await;
     }
     let mut memory = Memory::default();
@@ -130,7 +137,7 @@ async fn fewer_machines_are_a_lower_limit_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let service = app::tests::service(folder.path()).await;
     for number in 1..=8 {
-        service.store.machine_insert(&samples::machine(number), &[], &[], samples::NOW).await.unwrap();
+        service.store.machine_insert(&proving(number), &[], &[], samples::NOW).await.unwrap();
         set(&service, number, StepPhase::Todo).await;
     }
     service.works.take_erase_news();
