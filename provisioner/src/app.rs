@@ -264,8 +264,11 @@ impl App {
                 drop(sending.await)
             }
         };
-        closed("the way to the collector of traces", left(end, CLOSING), sending).await;
-        closed("the sessions with BMCs", left(end, CLOSING), service.bmcs.close()).await;
+        // Side by side: a collector that hangs takes nothing from the BMCs, which would keep the sessions open.
+        tokio::join!(
+            closed("the way to the collector of traces", left(end, CLOSING), sending),
+            closed("the sessions with BMCs", left(end, CLOSING), service.bmcs.close()),
+        );
         closed("the connections to the database", left(end, CLOSING), service.store.close()).await;
         ended
     }

@@ -13,6 +13,8 @@ CREATE TABLE erasure (
 );
 CREATE INDEX erasure_machine ON erasure (machine);
 CREATE INDEX erasure_machine_name ON erasure (machine_name);
+CREATE INDEX erasure_pool ON erasure (pool, id);
+CREATE INDEX erasure_at ON erasure (at);
 -- The disks that each tells of, by serial number.
 CREATE TABLE erasure_disk (
     serial TEXT COLLATE "C" NOT NULL,

@@ -81,6 +81,9 @@ fn of_image(image: &ImageDoc) -> Wrong {
         if image.file.is_some() || image.digest.is_some() || image.format.is_some() {
             wrong.push(("file", "either file, digest and format, or kernel and initrd"));
         }
+        if image.seed.is_some() || image.grow.is_some() {
+            wrong.push(("seed", "seed and grow are for images of disks; this one is on none"));
+        }
         return wrong;
     }
     if image.file.is_none() {

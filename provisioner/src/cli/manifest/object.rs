@@ -11,7 +11,9 @@ use crate::{
     selector::{Selector, selector},
 };
 use jiff::Timestamp;
-use provisioner_api::{BmcSpec, BootMode, DhcpMode, DiskHints, ErasePolicy, ImageFormat, SpreadBy};
+use provisioner_api::{
+    BmcSpec, BootMode, DhcpMode, DiskHints, ErasePolicy, Growth, ImageFormat, SeedKind, SpreadBy,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -432,6 +434,10 @@ pub(in crate::cli) struct ImageDoc {
     pub(in crate::cli) architecture: Option<Architecture>,
     #[serde(default)]
     pub(in crate::cli) signature: Option<PathBuf>,
+    #[serde(default)]
+    pub(in crate::cli) seed: Option<SeedKind>,
+    #[serde(default)]
+    pub(in crate::cli) grow: Option<Growth>,
     #[serde(default)]
     pub(in crate::cli) kernel: Option<PathBuf>,
     #[serde(default)]

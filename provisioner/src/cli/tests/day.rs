@@ -20,6 +20,8 @@ name: disk
 file: disk.img
 digest: sha256:DIGEST
 format: raw
+seed: config-2
+grow: last
 ";
 
 const MACHINES: &str = "\
@@ -51,6 +53,12 @@ async fn a_day() {
     assert_eq!((ran.code, ran.out.as_str()), (0, told), "{ran:?}");
     let again = ok(user.run(&apply).await);
     assert!(again.lines().count() == 4 && again.lines().all(|line| line.ends_with(" unchanged")), "{again}");
+
+    let follows = ["image", "show", "disk", "-o", "jsonpath={.spec.seed} {.spec.grow}"];
+    assert_eq!(ok(user.run_words(&follows).await).trim_end(), "config-2 last");
+    let other = user.file("other.yaml", &RACK.replace("DIGEST", &digest).replace("config-2", "nocloud"));
+    let refused = user.run(&format!("apply -f {other}")).await;
+    assert!(refused.code == 2 && refused.err.contains("declared otherwise"), "{refused:?}");
 
     // One line is changed, and nothing else changes.
     let machines = user.file("machines.csv", &MACHINES.replace("racks,a,r8", "racks,b,r8"));

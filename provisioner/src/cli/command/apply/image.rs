@@ -38,9 +38,9 @@ pub(super) async fn plan(
         }
         return Ok(Ok(plan::of_image(spec, files, false)));
     };
-    // An architecture that is not declared is that of the image; what follows it on its disk can't be declared.
+    // What is not declared is as the image has it.
     let architecture = spec.architecture.clone().or_else(|| there.spec.architecture.clone());
-    let (seed, grow) = (there.spec.seed, there.spec.grow);
+    let (seed, grow) = (doc.seed.unwrap_or(there.spec.seed), doc.grow.unwrap_or(there.spec.grow));
     if there.spec.is_same_image(&ImageSpec { architecture, seed, grow, ..spec.clone() }) {
         return Ok(Ok(plan::of_image(spec, files, true)));
     }
@@ -69,7 +69,9 @@ fn wanted(place: &Place, doc: &ImageDoc) -> Result<Result<(ImageSpec, Files), Fa
         // Told by `manifest` before.
         return Ok(Err(Fault::new(place, "file", "file, digest and format are needed")));
     };
-    let spec = ImageSpec { architecture, signature, ..ImageSpec::disk(name, digest.0.clone(), format.0) };
+    let disk = ImageSpec::disk(name, digest.0.clone(), format.0);
+    let (seed, grow) = (doc.seed.unwrap_or_default(), doc.grow.unwrap_or_default());
+    let spec = ImageSpec { architecture, signature, seed, grow, ..disk };
     Ok(Ok((spec, Files::Disk(place.beside(file)))))
 }
 
