@@ -139,6 +139,7 @@ fn read_paths(job: &str) -> Result<Vec<String>> {
         ("{id}", "1"),
         ("{job}", job),
         ("{user}", "ann"),
+        ("{erasure}", "00000000-0000-0000-0000-000000000000"),
     ];
     let filled = read.map(|(path, _)| {
         names.iter().fold(path.clone(), |path, (parameter, value)| path.replace(parameter, value))
