@@ -180,7 +180,7 @@ fn welcome(billet: &Path, dir: &Path) {
         "The machines are in, and everything stays until Ctrl-C. In another terminal:\n\
          \n  export BILLET_CLIENT={client}\n\
          \x20 {billet} machine list\n\
-         \x20 {billet} instance create web-1 --image fleet\n\
+         \x20 {billet} instance create web-1 --image fleet --root-disk smallest\n\
          \x20 {billet} why web-1\n\
          \nThe service's address, token and CA certificate are in that file; its log is {log}",
         client = client.display(),

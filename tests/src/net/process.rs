@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn enter() -> Result<Option<ExitCode>> {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
+    // As the product it starts itself for reading images, by another name.
+    if let Some(code) = images::import::run_if_asked(std::env::args_os().skip(1)) {
+        return Ok(Some(code));
+    }
     if name == BILLET {
         return Ok(Some(provisioner::cli::main()));
     }
