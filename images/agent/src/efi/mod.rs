@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, io};
 /// The boot order: numbers of load options, 16 bits each, little-endian.
 pub(crate) const BOOT_ORDER: &str = "BootOrder";
 
+/// The number of the load option that this boot came from, 16 bits, little-endian.
+const BOOT_CURRENT: &str = "BootCurrent";
+
 /// The firmware's variables of booting. Their vendor is the specification, and they are kept over restarts.
 pub trait Variables: Send {
     /// The numbers of all load options (`Boot####`) that there are, in the boot order or not.
@@ -66,6 +69,9 @@ pub(crate) enum NoEntry {
         #[source]
         source: io::Error,
     },
+    /// Entries without an order: one that names only ours would hide the others, the network among them.
+    #[error("the firmware has entries, but no boot order (`BootOrder`): set one in its set-up")]
+    NoOrder,
     /// All numbers are taken.
     #[error("the firmware has no number left for an entry")]
     Full,
@@ -84,7 +90,10 @@ pub(crate) fn enter(
     let title = entry::title(title);
     let wanted = entry::option(&title, &loader.partition, &loader.file);
     let (entries, order) = known(variables)?;
-    let plan = plan::plan(&entries, &order, &wanted).ok_or(NoEntry::Full)?;
+    if order.is_empty() && entries.values().any(|option| !entry::is_ours(option)) {
+        return Err(NoEntry::NoOrder);
+    }
+    let plan = plan::plan(&entries, &order, current(variables)?, &wanted).ok_or(NoEntry::Full)?;
     carry_out(&plan, &wanted, variables)?;
     let before = if plan.writes() { "" } else { ", as before" };
     Ok(format!("boot entry {:04X} `{title}` starts {}{before}", plan.number, loader.file))
@@ -107,6 +116,12 @@ fn known(variables: &dyn Variables) -> Result<(Entries, Vec<u16>), NoEntry> {
     let order = order.unwrap_or_default();
     let order = order.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
     Ok((entries, order))
+}
+
+/// Which entry the agent was booted from, if the firmware says so.
+fn current(variables: &dyn Variables) -> Result<Option<u16>, NoEntry> {
+    let value = variables.get(BOOT_CURRENT).map_err(|source| failed(BOOT_CURRENT, "read", source))?;
+    Ok(value.and_then(|value| value.try_into().ok()).map(u16::from_le_bytes))
 }
 
 /// First the entry, then the order, then what nothing names any more: cut short anywhere, each number in the order has its

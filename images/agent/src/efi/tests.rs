@@ -166,3 +166,34 @@ fn a_firmware_that_takes_nothing_is_told_of() {
     let why = crate::perform::whole(&enter(&disk, 512, "x86_64", "web1", &variables).unwrap_err());
     assert!(why.contains("gives another value back"), "{why}");
 }
+
+#[test]
+fn without_a_boot_order_none_is_made() {
+    let disk = disk_with(&["EFI/BOOT/BOOTX64.EFI"]);
+    for order in [None, Some(&[] as &[u8])] {
+        let variables = FakeVariables::default();
+        variables.set("Boot0000", &network()).unwrap();
+        order.into_iter().for_each(|order| variables.set(BOOT_ORDER, order).unwrap());
+        let writes = variables.writes();
+        let why = crate::perform::whole(&enter(&disk, 512, "x86_64", "web1", &variables).unwrap_err());
+        assert!(why.contains("no boot order"), "{why}");
+        assert_eq!(variables.writes(), writes);
+    }
+    // Nothing at all: there is nothing that ours could hide.
+    let variables = FakeVariables::default();
+    enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0]);
+}
+
+#[test]
+fn a_stick_that_netboots_stays_first() {
+    let disk = disk_with(&["EFI/BOOT/BOOTX64.EFI"]);
+    let variables = FakeVariables::default();
+    for name in ["Boot0000", "Boot0001"] {
+        variables.set(name, &option(1, &[&[1, 1, 0, 3]])).unwrap();
+    }
+    variables.set(BOOT_ORDER, &[0, 0, 1, 0]).unwrap();
+    variables.set(BOOT_CURRENT, &[0, 0]).unwrap();
+    enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0, 2, 0, 1, 0]);
+}
