@@ -31,13 +31,11 @@ impl Plan {
 /// How to enter `wanted`, given all entries, the boot order, and which entry the agent was booted from (`BootCurrent`), if that
 /// is known. None: no number is left.
 pub(super) fn plan(entries: &Entries, order: &[u16], current: Option<u16>, wanted: &[u8]) -> Option<Plan> {
-    let is_ours = |(number, option): (&u16, &Vec<u8>)| entry::is_ours(option).then_some(*number);
-    let ours: Vec<u16> = entries.iter().filter_map(is_ours).collect();
-    let same = ours.iter().copied().find(|number| entries[number] == wanted);
+    let (mut next, ours) = without(entries, order);
+    let same = ours.iter().copied().find(|number| entry::same(&entries[number], wanted));
     // An order may name entries that are not there: whose they were is not known.
     let free = || (0..=u16::MAX).find(|number| !entries.contains_key(number) && !order.contains(number));
     let number = same.or(ours.first().copied()).or_else(free)?;
-    let mut next: Vec<u16> = order.iter().copied().filter(|number| !ours.contains(number)).collect();
     let is = |wanted: Kind| {
         move |number: &u16| entries.get(number).is_some_and(|option| kind(option) == Some(wanted))
     };
@@ -52,6 +50,13 @@ pub(super) fn plan(entries: &Entries, order: &[u16], current: Option<u16>, wante
         order: (next != order).then_some(next),
         remove: ours.into_iter().filter(|other| *other != number).collect(),
     })
+}
+
+/// The boot order without ours, and which those are.
+pub(super) fn without(entries: &Entries, order: &[u16]) -> (Vec<u16>, Vec<u16>) {
+    let is_ours = |(number, option): (&u16, &Vec<u8>)| entry::is_ours(option).then_some(*number);
+    let ours: Vec<u16> = entries.iter().filter_map(is_ours).collect();
+    (order.iter().copied().filter(|number| !ours.contains(number)).collect(), ours)
 }
 
 #[cfg(test)]

@@ -131,8 +131,8 @@ fn a_system_is_entered_once_behind_the_network() {
     let said = enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
     assert_eq!(said, r"boot entry 0001 `Billet web1` starts \EFI\debian\shimx64.efi");
     assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0, 1, 0]);
-    let entry = entry::read(&variables.get("Boot0001").unwrap().unwrap()).unwrap();
-    assert_eq!((entry.title.as_str(), entry.partition), ("Billet web1", partition()));
+    let expected = entry::option("Billet web1", &partition(), r"\EFI\debian\shimx64.efi");
+    assert_eq!(variables.get("Boot0001").unwrap().unwrap(), expected);
     let writes = variables.writes();
     let again = enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
     assert!(again.ends_with("as before") && variables.writes() == writes, "{again}");
@@ -196,4 +196,29 @@ fn a_stick_that_netboots_stays_first() {
     variables.set(BOOT_CURRENT, &[0, 0]).unwrap();
     enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
     assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0, 2, 0, 1, 0]);
+}
+
+#[test]
+fn what_was_entered_before_is_forgotten() {
+    let variables = firmware();
+    assert_eq!(forget(&variables).unwrap(), [] as [u16; 0]);
+    let writes = variables.writes();
+    assert_eq!(writes, firmware().writes(), "nothing was ours");
+    enter(&disk_with(&["EFI/BOOT/BOOTX64.EFI"]), 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(forget(&variables).unwrap(), [1]);
+    assert_eq!(variables.entries().unwrap(), [0]);
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0]);
+    // Where ours was the only one, no order is left.
+    let variables = FakeVariables::default();
+    enter(&disk_with(&["EFI/BOOT/BOOTX64.EFI"]), 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(forget(&variables).unwrap(), [0]);
+    assert_eq!((variables.entries().unwrap(), variables.get(BOOT_ORDER).unwrap()), (vec![], None));
+}
+
+#[test]
+fn what_is_in_a_vendor_s_place_hides_nothing() {
+    let files = ["EFI/debian", "EFI/BOOT/BOOTX64.EFI"];
+    assert_eq!(file_of(&files, "x86_64").unwrap(), r"\EFI\BOOT\BOOTX64.EFI");
+    // Alone, it is why nothing was found.
+    assert!(file_of(&files[..1], "x86_64").unwrap_err().contains("can't be read"));
 }
