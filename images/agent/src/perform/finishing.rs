@@ -36,6 +36,9 @@ impl Work {
         if written.grown > 0 {
             evidence.push_str(&format!("; the last partition grew by {}", mib(written.grown)));
         }
+        if let Some(why) = written.stays {
+            evidence.push_str(&format!("; the last partition did not grow: {why}"));
+        }
         evidence.extend(entered.map(|entered| format!("; {entered}")));
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
