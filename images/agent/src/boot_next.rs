@@ -4,12 +4,15 @@
 //! A firmware that is told "not from here" by a network boot server tries its other network boots first, which takes
 //! minutes; `BootNext` (UEFI 2.10, 3.3) takes it to its disk at once. Reading and writing the variables is not here.
 
+use crate::seed::type_guid;
+
 /// A load option that may be started (UEFI 2.10, 3.1.3).
 const ACTIVE: u32 = 1;
 /// The bits that tell applications, such as a set-up menu, from systems.
 const CATEGORY: u32 = 0x1f00;
 
 /// Device path nodes (UEFI 2.10, 10.3): type and subtype.
+const HARDWARE: u8 = 1;
 const END: u8 = 0x7f;
 const MESSAGING: u8 = 3;
 /// MAC address, IPv4, IPv6, URI.
@@ -17,6 +20,15 @@ const NETWORK: [u8; 4] = [11, 12, 13, 24];
 const MEDIA: u8 = 4;
 /// A program inside the firmware: file, volume.
 const FIRMWARE: [u8; 2] = [6, 7];
+/// A vendor's own node: of hardware, of media.
+const VENDOR_HARDWARE: u8 = 4;
+const VENDOR_MEDIA: u8 = 3;
+/// Dell's network cards, `VenHw(3A191845-5F86-4E78-8FCE-C4CFF59F9DAA)`.
+const DELL_NETWORK: [u8; 16] =
+    type_guid(0x3A19_1845, 0x5F86, 0x4E78, [0x8F, 0xCE, 0xC4, 0xCF, 0xF5, 0x9F, 0x9D, 0xAA]);
+/// Lenovo's network cards, `VenMedia(5023B95C-DB26-429B-A648-BD47664C8014)`; its disks have another last byte.
+const LENOVO_NETWORK: [u8; 16] =
+    type_guid(0x5023_B95C, 0xDB26, 0x429B, [0xA6, 0x48, 0xBD, 0x47, 0x66, 0x4C, 0x80, 0x14]);
 const BBS: u8 = 5;
 /// The BBS device type of a hard disk (BIOS Boot Specification, 3.1).
 const BBS_HARD_DISK: [u8; 2] = [2, 0];
@@ -60,6 +72,8 @@ pub(crate) fn kind(option: &[u8]) -> Option<Kind> {
         let data = path.get(4..size)?;
         kind = match node {
             _ if kind == Kind::Other => kind,
+            HARDWARE if subtype == VENDOR_HARDWARE && data.starts_with(&DELL_NETWORK) => Kind::Network,
+            MEDIA if subtype == VENDOR_MEDIA && data.starts_with(&LENOVO_NETWORK) => Kind::Network,
             MESSAGING if NETWORK.contains(&subtype) => Kind::Network,
             MEDIA if FIRMWARE.contains(&subtype) => Kind::Other,
             BBS if data.starts_with(&BBS_NETWORK) => Kind::Network,
@@ -91,6 +105,18 @@ pub(crate) mod tests {
         option
     }
 
+    /// A vendor's node: its type, its subtype, and the GUID as the firmware's text has it.
+    pub(crate) fn vendor(node: [u8; 2], guid: &str) -> Vec<u8> {
+        let digits = hex::decode(guid.replace('-', "")).unwrap();
+        let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+        node.into_iter().chain(order.map(|at| digits[at])).collect()
+    }
+
+    /// What Dell and Lenovo say of their entries, as the BMC mock's profiles have it.
+    pub(crate) const DELL_PXE: &str = "3A191845-5F86-4E78-8FCE-C4CFF59F9DAA";
+    pub(crate) const LENOVO_DISK: &str = "5023B95C-DB26-429B-A648-BD47664C8013";
+    pub(crate) const LENOVO_PXE: &str = "5023B95C-DB26-429B-A648-BD47664C8014";
+
     const PCI: &[u8] = &[1, 1, 0, 3];
     const MAC: &[u8] = &[3, 11, 0x52, 0x54, 0, 1, 2, 3];
     const HARD_DRIVE: &[u8] = &[4, 1, 1, 0, 0, 0];
@@ -98,11 +124,14 @@ pub(crate) mod tests {
 
     #[test]
     fn systems_are_told_from_the_network_and_the_firmware() {
-        let table: [(&str, Vec<u8>, Kind); 9] = [
+        let table: [(&str, Vec<u8>, Kind); 12] = [
             ("a disk as OVMF lists it", option(1, &[PCI]), Kind::System),
             ("an installed system", option(1, &[HARD_DRIVE]), Kind::System),
             ("PXE", option(1, &[PCI, MAC, &[3, 12, 0, 0]]), Kind::Network),
             ("HTTP boot", option(1, &[PCI, MAC, &[3, 13, 0], &[3, 24]]), Kind::Network),
+            ("Dell's PXE", option(1, &[&vendor([1, 4], DELL_PXE)]), Kind::Network),
+            ("Lenovo's PXE", option(1, &[&vendor([4, 3], LENOVO_PXE)]), Kind::Network),
+            ("Lenovo's disks", option(1, &[&vendor([4, 3], LENOVO_DISK)]), Kind::System),
             ("the shell", option(1, &[&[4, 7, 9], FIRMWARE_FILE]), Kind::Other),
             ("the set-up menu", option(0x101, &[PCI]), Kind::Other),
             ("switched off", option(0, &[HARD_DRIVE]), Kind::Other),

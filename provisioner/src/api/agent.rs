@@ -425,7 +425,8 @@ async fn standing_order(
             Action::WriteSeed {
                 files,
                 finish,
-                boot_entry: Some(seed::hostname(&instance).to_owned()),
+                // Best effort must not repeat what killed a firmware.
+                boot_entry: (step.attempt == 1).then(|| seed::hostname(&instance).to_owned()),
                 permit,
             }
         }

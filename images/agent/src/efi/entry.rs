@@ -19,15 +19,18 @@ const HARD_DRIVE: [u8; 2] = [4, 1];
 const FILE: [u8; 2] = [4, 4];
 const END: [u8; 4] = [0x7f, 0xff, 4, 0];
 
+/// Types of nodes that say how a drive is attached: hardware, ACPI, messaging (UEFI 2.10, 10.3.1).
+const ATTACHED: [u8; 3] = [1, 2, 3];
+
 /// Of a hard drive node: the disk has a GPT, and the signature is a GUID.
 const GPT: [u8; 2] = [2, 2];
 
 /// An entry, as far as ours have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) title: String,
-    pub(super) partition: Partition,
-    pub(super) file: String,
+struct Entry {
+    title: String,
+    partition: Partition,
+    file: String,
 }
 
 /// The title of an entry of ours. What a menu could not show is left out.
@@ -52,14 +55,13 @@ pub(super) fn option(title: &str, partition: &Partition, file: &str) -> Vec<u8> 
     option
 }
 
-/// What a load option says, if it is exactly of the kind that [`option`] makes; anybody's.
-pub(super) fn read(option: &[u8]) -> Option<Entry> {
-    let length = usize::from(u16::from_le_bytes(option.get(4..6)?.try_into().ok()?));
-    let (title, rest) = text(option.get(6..)?)?;
-    let path = rest.get(..length)?;
-    let (drive, path) = split(path, HARD_DRIVE)?;
-    let (file, end) = split(path, FILE)?;
-    if end != END || drive.len() != 38 || drive[36..] != GPT {
+/// What a load option says, if it is of the kind that [`option`] makes; anybody's. A firmware may put before the drive how it
+/// is attached.
+fn read(option: &[u8]) -> Option<Entry> {
+    let (title, nodes) = parse(option)?;
+    let attached = nodes.iter().take_while(|(kind, _)| ATTACHED.contains(&kind[0])).count();
+    let [(HARD_DRIVE, drive), (FILE, file)] = nodes[attached..] else { return None };
+    if !is_gpt(drive) {
         return None;
     }
     let long = |at: usize| drive[at..at + 8].try_into().map(u64::from_le_bytes).ok();
@@ -73,21 +75,46 @@ pub(super) fn read(option: &[u8]) -> Option<Entry> {
     behind.is_empty().then_some(Entry { title, partition, file })
 }
 
-/// Whether Billet made it.
+/// Whether Billet made it: so its title says, and it starts something from a partition of a GPT disk.
 pub(super) fn is_ours(option: &[u8]) -> bool {
-    read(option).is_some_and(|entry| entry.title.starts_with(MARK))
+    parse(option).is_some_and(|(title, nodes)| {
+        title.starts_with(MARK) && nodes.iter().any(|(kind, data)| *kind == HARD_DRIVE && is_gpt(data))
+    })
+}
+
+/// Whether two load options are switched on alike and start the same under the same title.
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    let is = |option: &[u8]| (option.first().map(|first| u32::from(*first) & ACTIVE), read(option));
+    is(one) == is(other) && read(one).is_some()
+}
+
+/// A node of a device path: type and subtype, and its data.
+type Node<'a> = ([u8; 2], &'a [u8]);
+
+/// The title of a load option, and the nodes of its device path, which has to be whole.
+fn parse(option: &[u8]) -> Option<(String, Vec<Node<'_>>)> {
+    let length = usize::from(u16::from_le_bytes(option.get(4..6)?.try_into().ok()?));
+    let (title, rest) = text(option.get(6..)?)?;
+    let mut path = rest.get(..length)?;
+    let mut nodes = Vec::new();
+    while path != END {
+        let [kind, subtype, low, high, ..] = *path else { return None };
+        let size = usize::from(u16::from_le_bytes([low, high]));
+        // A size below that of the node's own head gives no range.
+        nodes.push(([kind, subtype], path.get(4..size)?));
+        path = &path[size..];
+    }
+    Some((title, nodes))
+}
+
+/// Whether a hard drive node names a partition by its GUID.
+fn is_gpt(drive: &[u8]) -> bool {
+    drive.len() == 38 && drive[36..] == GPT
 }
 
 fn node(kind: [u8; 2], data: &[u8]) -> Vec<u8> {
     let length = (data.len() + 4) as u16;
     [&kind[..], &length.to_le_bytes(), data].concat()
-}
-
-/// The data of the first node, which has to be of this kind, and what is behind it.
-fn split(path: &[u8], kind: [u8; 2]) -> Option<(&[u8], &[u8])> {
-    let length = usize::from(u16::from_le_bytes(path.get(2..4)?.try_into().ok()?));
-    (path.get(..2)? == kind).then_some(())?;
-    Some((path.get(4..length)?, path.get(length..)?))
 }
 
 /// Text as the firmware has it: UTF-16, little-endian, with a zero behind it.
@@ -142,6 +169,38 @@ mod tests {
         mbr[at] = 1;
         assert!(!is_ours(&mbr));
         assert!(!is_ours(&[]));
+    }
+
+    /// PciRoot(0)/Pci(1f,2)/Sata(0)/HD(…)/File(…), as some firmware writes it over ours.
+    fn expanded(option: &[u8]) -> Vec<u8> {
+        let before = [
+            node([2, 1], &[0xd0, 0x41, 3, 0x0a, 0, 0, 0, 0]),
+            node([1, 1], &[2, 0x1f]),
+            node([3, 18], &[0, 0, 0xff, 0xff, 0, 0]),
+        ]
+        .concat();
+        let at = option.windows(4).position(|four| four == [4, 1, 0x2a, 0]).unwrap();
+        let mut bytes = [&option[..at], &before, &option[at..]].concat();
+        let length = u16::from_le_bytes([option[4], option[5]]) + before.len() as u16;
+        bytes[4..6].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_firmware_may_say_how_the_drive_is_attached() {
+        let made = option("Billet web1", &partition(), r"\EFI\debian\shimx64.efi");
+        let expanded = expanded(&made);
+        assert!(is_ours(&expanded) && same(&expanded, &made));
+        let mut off = expanded.clone();
+        off[0] = 0;
+        assert!(is_ours(&off) && !same(&off, &made), "switched off");
+        let other = option("Billet web1", &partition(), r"\EFI\ubuntu\shimx64.efi");
+        assert!(!same(&expanded, &other) && !same(&[], &[]));
+        // Whatever the file's node has become: the title and the drive are ours.
+        let at = expanded.windows(4).position(|four| four[..2] == FILE && four[3] == 0).unwrap();
+        let mut odd = expanded;
+        odd[at + 1] = 9;
+        assert!(is_ours(&odd) && !same(&odd, &made));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(super) fn find(target: &dyn Target, sector_bytes: u32, architecture: &str) -
 /// The path of the loader in this volume.
 fn in_volume(volume: Volume<'_>, shim: &str, fallback: &str) -> io::Result<Option<String>> {
     let system = FileSystem::new(volume, FsOptions::new())?;
+    // A file where a folder should be must not hide what every firmware looks for.
+    let mut failure = None;
     let shims = VENDORS.iter().map(|vendor| format!("EFI/{vendor}/{shim}"));
     for path in shims.chain([format!("EFI/BOOT/{fallback}")]) {
         let mut start = [0; 2];
@@ -79,10 +81,10 @@ fn in_volume(volume: Volume<'_>, shim: &str, fallback: &str) -> io::Result<Optio
             Ok(()) if &start == b"MZ" => return Ok(Some(format!("\\{}", path.replace('/', "\\")))),
             Ok(()) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {}
-            Err(error) => return Err(error),
+            Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Ok(None)
+    failure.map_or(Ok(None), Err)
 }
 
 /// A partition as a file that can't be written, and of which only so much is read.

@@ -16,6 +16,9 @@ use std::{collections::BTreeMap, io};
 /// The boot order: numbers of load options, 16 bits each, little-endian.
 pub(crate) const BOOT_ORDER: &str = "BootOrder";
 
+/// The number of the load option that this boot came from, 16 bits, little-endian.
+const BOOT_CURRENT: &str = "BootCurrent";
+
 /// The firmware's variables of booting. Their vendor is the specification, and they are kept over restarts.
 pub trait Variables: Send {
     /// The numbers of all load options (`Boot####`) that there are, in the boot order or not.
@@ -66,9 +69,19 @@ pub(crate) enum NoEntry {
         #[source]
         source: io::Error,
     },
+    /// Entries without an order: one that names only ours would hide the others, the network among them.
+    #[error("the firmware has entries, but no boot order (`BootOrder`): set one in its set-up")]
+    NoOrder,
     /// All numbers are taken.
     #[error("the firmware has no number left for an entry")]
     Full,
+}
+
+impl NoEntry {
+    /// Whether the disk is why: the firmware could be told, but of nothing that it could start.
+    pub(crate) fn is_the_disks(&self) -> bool {
+        matches!(self, Self::NoLoader(_) | Self::Table(_) | Self::Volume(_))
+    }
 }
 
 /// Enters the system on this disk under `title` ([`entry::MARK`] is put before it), in place of what was entered before for
@@ -84,10 +97,25 @@ pub(crate) fn enter(
     let title = entry::title(title);
     let wanted = entry::option(&title, &loader.partition, &loader.file);
     let (entries, order) = known(variables)?;
-    let plan = plan::plan(&entries, &order, &wanted).ok_or(NoEntry::Full)?;
+    if order.is_empty() && entries.values().any(|option| !entry::is_ours(option)) {
+        return Err(NoEntry::NoOrder);
+    }
+    let plan = plan::plan(&entries, &order, current(variables)?, &wanted).ok_or(NoEntry::Full)?;
     carry_out(&plan, &wanted, variables)?;
     let before = if plan.writes() { "" } else { ", as before" };
     Ok(format!("boot entry {:04X} `{title}` starts {}{before}", plan.number, loader.file))
+}
+
+/// Takes everything out that was entered before, for a disk that can't be entered: the firmware would go on to start what is
+/// there no more, or an older disk. The numbers of what was removed. Nothing of another one is touched.
+pub(crate) fn forget(variables: &dyn Variables) -> Result<Vec<u16>, NoEntry> {
+    let (entries, order) = known(variables)?;
+    let (next, ours) = plan::without(&entries, &order);
+    if next != order {
+        put_order(&next, variables)?;
+    }
+    remove(&ours, variables)?;
+    Ok(ours)
 }
 
 /// Load options by their numbers.
@@ -109,24 +137,50 @@ fn known(variables: &dyn Variables) -> Result<(Entries, Vec<u16>), NoEntry> {
     Ok((entries, order))
 }
 
+/// Which entry the agent was booted from, if the firmware says so.
+fn current(variables: &dyn Variables) -> Result<Option<u16>, NoEntry> {
+    let value = variables.get(BOOT_CURRENT).map_err(|source| failed(BOOT_CURRENT, "read", source))?;
+    Ok(value.and_then(|value| value.try_into().ok()).map(u16::from_le_bytes))
+}
+
 /// First the entry, then the order, then what nothing names any more: cut short anywhere, each number in the order has its
 /// entry.
 fn carry_out(plan: &Plan, wanted: &[u8], variables: &dyn Variables) -> Result<(), NoEntry> {
-    let set = |name: &str, value: &[u8]| {
-        variables.set(name, value).map_err(|source| failed(name, "written", source))?;
-        match variables.get(name).map_err(|source| failed(name, "read", source))? {
-            Some(found) if found == value => Ok(()),
-            _ => Err(failed(name, "written", io::Error::other("the firmware gives another value back"))),
-        }
-    };
     if plan.write {
-        set(&name_of(plan.number), wanted)?;
+        put(&name_of(plan.number), wanted, variables, |found| entry::same(found, wanted))?;
     }
     if let Some(order) = &plan.order {
-        let bytes: Vec<u8> = order.iter().flat_map(|number| number.to_le_bytes()).collect();
-        set(BOOT_ORDER, &bytes)?;
+        put_order(order, variables)?;
     }
-    for number in &plan.remove {
+    remove(&plan.remove, variables)
+}
+
+/// Gives a variable this value, and looks whether the firmware kept it.
+fn put(
+    name: &str,
+    value: &[u8],
+    variables: &dyn Variables,
+    kept: impl Fn(&[u8]) -> bool,
+) -> Result<(), NoEntry> {
+    variables.set(name, value).map_err(|source| failed(name, "written", source))?;
+    match variables.get(name).map_err(|source| failed(name, "read", source))? {
+        Some(found) if kept(&found) => Ok(()),
+        _ => Err(failed(name, "written", io::Error::other("the firmware gives another value back"))),
+    }
+}
+
+/// The boot order. An empty one is none: a variable without a value is not there (UEFI 2.10, 8.2).
+fn put_order(order: &[u16], variables: &dyn Variables) -> Result<(), NoEntry> {
+    if order.is_empty() {
+        return variables.remove(BOOT_ORDER).map_err(|source| failed(BOOT_ORDER, "removed", source));
+    }
+    let bytes: Vec<u8> = order.iter().flat_map(|number| number.to_le_bytes()).collect();
+    put(BOOT_ORDER, &bytes, variables, |found| found == bytes)
+}
+
+/// Takes these load options away.
+fn remove(numbers: &[u16], variables: &dyn Variables) -> Result<(), NoEntry> {
+    for number in numbers {
         let name = name_of(*number);
         variables.remove(&name).map_err(|source| failed(&name, "removed", source))?;
     }

@@ -131,8 +131,8 @@ fn a_system_is_entered_once_behind_the_network() {
     let said = enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
     assert_eq!(said, r"boot entry 0001 `Billet web1` starts \EFI\debian\shimx64.efi");
     assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0, 1, 0]);
-    let entry = entry::read(&variables.get("Boot0001").unwrap().unwrap()).unwrap();
-    assert_eq!((entry.title.as_str(), entry.partition), ("Billet web1", partition()));
+    let expected = entry::option("Billet web1", &partition(), r"\EFI\debian\shimx64.efi");
+    assert_eq!(variables.get("Boot0001").unwrap().unwrap(), expected);
     let writes = variables.writes();
     let again = enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
     assert!(again.ends_with("as before") && variables.writes() == writes, "{again}");
@@ -165,4 +165,60 @@ fn a_firmware_that_takes_nothing_is_told_of() {
     variables.forget();
     let why = crate::perform::whole(&enter(&disk, 512, "x86_64", "web1", &variables).unwrap_err());
     assert!(why.contains("gives another value back"), "{why}");
+}
+
+#[test]
+fn without_a_boot_order_none_is_made() {
+    let disk = disk_with(&["EFI/BOOT/BOOTX64.EFI"]);
+    for order in [None, Some(&[] as &[u8])] {
+        let variables = FakeVariables::default();
+        variables.set("Boot0000", &network()).unwrap();
+        order.into_iter().for_each(|order| variables.set(BOOT_ORDER, order).unwrap());
+        let writes = variables.writes();
+        let why = crate::perform::whole(&enter(&disk, 512, "x86_64", "web1", &variables).unwrap_err());
+        assert!(why.contains("no boot order"), "{why}");
+        assert_eq!(variables.writes(), writes);
+    }
+    // Nothing at all: there is nothing that ours could hide.
+    let variables = FakeVariables::default();
+    enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0]);
+}
+
+#[test]
+fn a_stick_that_netboots_stays_first() {
+    let disk = disk_with(&["EFI/BOOT/BOOTX64.EFI"]);
+    let variables = FakeVariables::default();
+    for name in ["Boot0000", "Boot0001"] {
+        variables.set(name, &option(1, &[&[1, 1, 0, 3]])).unwrap();
+    }
+    variables.set(BOOT_ORDER, &[0, 0, 1, 0]).unwrap();
+    variables.set(BOOT_CURRENT, &[0, 0]).unwrap();
+    enter(&disk, 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0, 2, 0, 1, 0]);
+}
+
+#[test]
+fn what_was_entered_before_is_forgotten() {
+    let variables = firmware();
+    assert_eq!(forget(&variables).unwrap(), [] as [u16; 0]);
+    let writes = variables.writes();
+    assert_eq!(writes, firmware().writes(), "nothing was ours");
+    enter(&disk_with(&["EFI/BOOT/BOOTX64.EFI"]), 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(forget(&variables).unwrap(), [1]);
+    assert_eq!(variables.entries().unwrap(), [0]);
+    assert_eq!(variables.get(BOOT_ORDER).unwrap().unwrap(), [0, 0]);
+    // Where ours was the only one, no order is left.
+    let variables = FakeVariables::default();
+    enter(&disk_with(&["EFI/BOOT/BOOTX64.EFI"]), 512, "x86_64", "web1", &variables).unwrap();
+    assert_eq!(forget(&variables).unwrap(), [0]);
+    assert_eq!((variables.entries().unwrap(), variables.get(BOOT_ORDER).unwrap()), (vec![], None));
+}
+
+#[test]
+fn what_is_in_a_vendor_s_place_hides_nothing() {
+    let files = ["EFI/debian", "EFI/BOOT/BOOTX64.EFI"];
+    assert_eq!(file_of(&files, "x86_64").unwrap(), r"\EFI\BOOT\BOOTX64.EFI");
+    // Alone, it is why nothing was found.
+    assert!(file_of(&files[..1], "x86_64").unwrap_err().contains("can't be read"));
 }

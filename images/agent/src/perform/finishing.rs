@@ -36,6 +36,9 @@ impl Work {
         if written.grown > 0 {
             evidence.push_str(&format!("; the last partition grew by {}", mib(written.grown)));
         }
+        if let Some(why) = written.stays {
+            evidence.push_str(&format!("; the last partition did not grow: {why}"));
+        }
         evidence.extend(entered.map(|entered| format!("; {entered}")));
         Ok(Outcome::Done { evidence, disks: Vec::new() })
     }
@@ -46,7 +49,62 @@ impl Work {
             Ok(variables) => variables?,
             Err(error) => return Some(format!("no boot entry was made: the firmware's variables: {error}")),
         };
-        let entered = efi::enter(target, disk.sector_bytes, ARCH, title, &*variables);
-        Some(entered.unwrap_or_else(|error| format!("no boot entry was made: {}", whole(&error))))
+        Some(entered(target, disk.sector_bytes, title, &*variables))
+    }
+}
+
+/// Enters the system on this disk. Where it has none that could be entered, what was entered before goes.
+fn entered(target: &dyn Target, sector_bytes: u32, title: &str, variables: &dyn efi::Variables) -> String {
+    match efi::enter(target, sector_bytes, ARCH, title, variables) {
+        Ok(entered) => entered,
+        Err(error) if error.is_the_disks() => {
+            format!("no boot entry was made: {}{}", whole(&error), forgotten(variables))
+        }
+        Err(error) => format!("no boot entry was made: {}", whole(&error)),
+    }
+}
+
+/// What became of the entries of what was there before, as the end of a sentence.
+fn forgotten(variables: &dyn efi::Variables) -> String {
+    match efi::forget(variables) {
+        Ok(none) if none.is_empty() => String::new(),
+        Ok(numbers) => {
+            let numbers: Vec<_> = numbers.iter().map(|number| format!("{number:04X}")).collect();
+            format!("; what was entered before was removed: {}", numbers.join(", "))
+        }
+        Err(error) => format!("; what was entered before is still there: {}", whole(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        efi::{Variables, tests::disk_with},
+        host::{FakeDisk, FakeVariables},
+    };
+
+    #[test]
+    fn an_older_system_is_not_started_in_place_of_one_that_can_t_be_entered() {
+        let good = disk_with(&["EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI"]);
+        let bare = FakeDisk::in_memory("vda", "A", 64 << 20);
+        let variables = FakeVariables::default();
+        assert!(!entered(&bare, 512, "web2", &variables).contains("before"));
+        for table in [&[] as &[u8], b"EFI PART and nothing behind it"] {
+            assert!(entered(&good, 512, "web1", &variables).starts_with("boot entry 0000"));
+            bare.write_at(table, 512).unwrap();
+            let said = entered(&bare, 512, "web2", &variables);
+            assert!(said.starts_with("no boot entry was made: the "), "{said}");
+            assert!(said.ends_with("; what was entered before was removed: 0000"), "{said}");
+            assert!(variables.entries().unwrap().is_empty());
+        }
+        // A firmware that fails is told of, and what it has stays.
+        let variables = FakeVariables::default();
+        assert!(entered(&good, 512, "web1", &variables).starts_with("boot entry 0000"));
+        variables.refuse(libc::EROFS);
+        let said = entered(&bare, 512, "web2", &variables);
+        assert!(said.contains("; what was entered before is still there: the firmware's variable"), "{said}");
+        let said = entered(&good, 512, "web2", &variables);
+        assert!(said.contains("can't be written") && !said.contains("before"), "{said}");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Formats: UEFI 2.10, chapter 5. An image is not trusted: whatever the crate would trip over is checked before.
 
-use super::{LABELS, MIB, SeedError, view::View};
+use super::{LABELS, MIB, SeedError, Stays, view::View};
 use gptman::{GPTHeader, GPTPartitionEntry};
 use images::write::Span;
 use std::io::{Seek, SeekFrom};
@@ -146,25 +146,41 @@ pub(super) fn first_free(table: &Table) -> Result<u64, SeedError> {
     Ok(first_free)
 }
 
-/// Its last partition grown, if it is of a kind that can grow, up to the seed, or else to the last whole MiB: of the entry only
-/// the end changes. How many sectors it got.
-pub(super) fn grow(table: &mut Table, sector: u64) -> u64 {
+/// Its last partition grown, if it is of a kind that can grow, up to the first seed, or else to the last whole MiB: of the entry
+/// only the end changes. How many sectors it got, or why none. With a hybrid MBR (`hybrid`) nothing grows: the partition's
+/// size would stand in two tables.
+pub(super) fn grow(table: &mut Table, sector: u64, hybrid: bool) -> Result<u64, Stays> {
+    if hybrid {
+        return Err(Stays::Hybrid);
+    }
     let align = MIB / sector;
-    let end = table
-        .entries
-        .iter()
-        .find(|entry| is_seed(entry))
-        .map_or_else(|| (table.header.last_usable_lba + 1) / align * align, |seed| seed.starting_lba);
+    let seeds = table.entries.iter().filter(|entry| is_seed(entry)).map(|seed| seed.starting_lba);
+    let end = seeds.min().unwrap_or((table.header.last_usable_lba + 1) / align * align);
     let is_other = |entry: &GPTPartitionEntry| entry.is_used() && !is_seed(entry);
     let furthest = table.entries.iter().filter(|entry| is_other(entry)).map(|entry| entry.ending_lba).max();
     let others = table.entries.iter_mut().filter(|entry| is_other(entry));
-    let Some(last) = others.max_by_key(|entry| entry.starting_lba) else { return 0 };
-    let can = GROWABLE.contains(&last.partition_type_guid) && last.attribute_bits & READ_ONLY == 0;
-    // Where partitions lie over each other, nothing is made worse.
-    if !can || Some(last.ending_lba) != furthest || last.ending_lba >= end.saturating_sub(1) {
-        return 0;
+    let last = others.max_by_key(|entry| entry.starting_lba).ok_or(Stays::NoPartition)?;
+    if !GROWABLE.contains(&last.partition_type_guid) {
+        return Err(Stays::Kind);
     }
-    end - 1 - std::mem::replace(&mut last.ending_lba, end - 1)
+    if last.attribute_bits & READ_ONLY != 0 {
+        return Err(Stays::ReadOnly);
+    }
+    // Where partitions lie over each other, nothing is made worse.
+    if Some(last.ending_lba) != furthest {
+        return Err(Stays::Overlap);
+    }
+    if last.ending_lba >= end.saturating_sub(1) {
+        return Err(Stays::NoRoom);
+    }
+    Ok(end - 1 - std::mem::replace(&mut last.ending_lba, end - 1))
+}
+
+/// Whether the MBR has more than one protective entry: it lists partitions of the GPT for systems that know none.
+pub(super) fn is_hybrid(view: &mut View<'_>) -> Result<bool, SeedError> {
+    let record: [u8; 64] = view.get(446)?;
+    let used: Vec<u8> = record.chunks_exact(16).map(|entry| entry[4]).filter(|kind| *kind != 0).collect();
+    Ok(!matches!(used[..], [] | [0xEE]))
 }
 
 /// The table on a disk of `size` bytes with the seed before its end, of at least `need` bytes and under this label. A seed that

@@ -2,7 +2,7 @@
 //!
 //! Logical partitions are neither read nor made; their container's range counts as taken.
 
-use super::{LABELS, MIB, SeedError, view::View};
+use super::{LABELS, MIB, SeedError, Stays, view::View};
 use images::write::Span;
 
 /// Type "FAT16, LBA": what every system mounts.
@@ -98,22 +98,43 @@ pub(super) fn add_seed(view: &mut View<'_>, sector: u64, need: u64) -> Result<Sp
 }
 
 /// Its last partition grown, if it is a primary one of a kind that can grow, up to the seed, which begins at sector `seed`, or
-/// else to the last whole MiB: of the entry only the end changes. How many sectors it got.
-pub(super) fn grow(view: &mut View<'_>, sector: u64, seed: Option<u64>) -> Result<u64, SeedError> {
-    let Some(entries) = entries(view)? else { return Ok(0) };
+/// else to the last whole MiB: of the entry only the end changes. How many sectors it got, or why none.
+pub(super) fn grow(
+    view: &mut View<'_>,
+    sector: u64,
+    seed: Option<u64>,
+) -> Result<Result<u64, Stays>, SeedError> {
+    let Some(entries) = entries(view)? else { return Ok(Err(Stays::NoPartition)) };
     let align = MIB / sector;
     let whole = (view.size() / sector).min(u64::from(u32::MAX)) / align * align;
     let end = seed.unwrap_or(whole);
-    let others = entries.iter().enumerate().filter(|(_, entry)| entry.kind != 0 && Some(entry.start) != seed);
-    let last = others.max_by_key(|(_, entry)| entry.start);
-    let Some((at, last)) = last.filter(|(_, last)| GROWABLE.contains(&last.kind)) else { return Ok(0) };
-    if last.start + last.sectors >= end {
-        return Ok(0);
-    }
+    let (at, last) = match growing(&entries, seed, end) {
+        Ok(last) => last,
+        Err(stays) => return Ok(Err(stays)),
+    };
     let place = 446 + at as u64 * 16;
     // Cylinders, heads, sectors: "look at the LBA fields instead".
     view.put(place + 5, &[0xFE, 0xFF, 0xFF])?;
     // At most `end`, which fits.
     view.put(place + 12, &((end - last.start) as u32).to_le_bytes())?;
-    Ok(end - last.start - last.sectors)
+    Ok(Ok(end - last.start - last.sectors))
+}
+
+/// Which of the entries grows up to sector `end`: its slot, and itself.
+fn growing(entries: &[Entry; 4], seed: Option<u64>, end: u64) -> Result<(usize, Entry), Stays> {
+    let is_other = |entry: &Entry| entry.kind != 0 && Some(entry.start) != seed;
+    let others = || entries.iter().copied().enumerate().filter(|(_, entry)| is_other(entry));
+    let (at, last) = others().max_by_key(|(_, entry)| entry.start).ok_or(Stays::NoPartition)?;
+    let behind = last.start + last.sectors;
+    if !GROWABLE.contains(&last.kind) {
+        return Err(Stays::Kind);
+    }
+    // Where partitions lie over each other, nothing is made worse.
+    if others().any(|(_, other)| other.start + other.sectors > behind) {
+        return Err(Stays::Overlap);
+    }
+    if behind >= end {
+        return Err(Stays::NoRoom);
+    }
+    Ok((at, last))
 }

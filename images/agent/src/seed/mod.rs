@@ -54,6 +54,31 @@ pub(crate) struct Written {
     pub(crate) seed: Option<Span>,
     /// By how many bytes the last partition grew.
     pub(crate) grown: u64,
+    /// Why it did not grow, if it was to.
+    pub(crate) stays: Option<Stays>,
+}
+
+/// Why the last partition did not grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stays {
+    /// There is nothing to grow.
+    #[error("the disk has none")]
+    NoPartition,
+    /// Its content may not know how to grow.
+    #[error("it is not of a type that can grow")]
+    Kind,
+    /// It is marked so in the table.
+    #[error("it is marked read-only")]
+    ReadOnly,
+    /// It is the last by its start, and not by its end.
+    #[error("another partition ends behind it")]
+    Overlap,
+    /// It was made so large, or by an earlier attempt.
+    #[error("it has all the room that there is")]
+    NoRoom,
+    /// The MBR besides the GPT lists partitions too.
+    #[error("the image has a hybrid MBR, where its size would have to be changed too")]
+    Hybrid,
 }
 
 /// Writes the seed and reads it back, and grows the last partition, if that is asked for. `guid` names the seed's partition if
@@ -73,25 +98,26 @@ pub(crate) fn write(
     let need = room_for(files)?;
     let sector = u64::from(sector_bytes);
     let wanted = label.map(|label| (need, label));
-    let (seed, grown) = write_table(target, sector, wanted, finish.grow, guid)?;
+    let (seed, growth) = write_table(target, sector, wanted, finish.grow, guid)?;
     if let Some((span, label)) = seed.zip(label) {
         let volume = fat::build(label, files, span.bytes, sector_bytes)?;
         target.write_at(&volume, span.start)?;
         target.flush()?;
         read_back(target, sector, span, &volume)?;
     }
-    Ok(Written { seed, grown: grown * sector })
+    let (grown, stays) = growth.map_or_else(|stays| (0, Some(stays)), |sectors| (sectors * sector, None));
+    Ok(Written { seed, grown, stays })
 }
 
-/// The partition table with the seed (how many bytes it needs, under which label), and how many sectors the last partition
-/// got: where the seed lies then.
+/// The partition table with the seed (how many bytes it needs, under which label): where the seed lies then, and how many
+/// sectors the last partition got, or why none.
 fn write_table(
     target: &dyn Target,
     sector: u64,
     seed: Option<(u64, &str)>,
     growth: Growth,
     guid: [u8; 16],
-) -> Result<(Option<Span>, u64), SeedError> {
+) -> Result<(Option<Span>, Result<u64, Stays>), SeedError> {
     let mut view = View::new(target);
     let grows = growth == Growth::Last;
     let done = match gpt::read(&mut view, sector)? {
@@ -107,14 +133,14 @@ fn write_table(
                     (table, None)
                 }
             };
-            let grown = if grows { gpt::grow(&mut table, sector) } else { 0 };
+            let grown = if grows { gpt::grow(&mut table, sector, gpt::is_hybrid(&mut view)?) } else { Ok(0) };
             gpt::write(&table, &mut view, sector)?;
             (span, grown)
         }
         None => {
             let span = seed.map(|(need, _)| mbr::add_seed(&mut view, sector, need)).transpose()?;
             let below = span.map(|span| span.start / sector);
-            (span, if grows { mbr::grow(&mut view, sector, below)? } else { 0 })
+            (span, if grows { mbr::grow(&mut view, sector, below)? } else { Ok(0) })
         }
     };
     view.finish()?;

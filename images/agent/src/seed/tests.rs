@@ -376,7 +376,7 @@ fn the_last_partition_grows_up_to_the_seed() {
             assert_eq!(table[1].ending_lba * u64::from(sector), 2 * MIB - u64::from(sector));
         }
         let again = write(&disk, sector, &files(), wanted, [8; 16]).unwrap();
-        assert_eq!(again, Written { seed: Some(span), grown: 0 }, "once is enough");
+        assert_eq!(again, Written { seed: Some(span), grown: 0, stays: again.stays }, "once is enough");
         let mut bytes = vec![0; image.len()];
         disk.read_at(&mut bytes, 0).unwrap();
         assert!(bytes[MIB as usize..15 << 20] == image[MIB as usize..15 << 20], "a file system was touched");
@@ -409,24 +409,65 @@ fn other_programs_agree_on_what_grew() {
 #[test]
 fn what_can_t_grow_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let grown = |change: &dyn Fn(&mut GPT)| {
+    let grown_of = |finish: Finish, change: &dyn Fn(&mut GPT), patch: &dyn Fn(&mut [u8])| {
         let _ = std::fs::remove_file(folder.path().join("disk"));
         let mut image = Cursor::new(linux_image(512));
         let mut table = GPT::read_from(&mut image, 512).unwrap();
         change(&mut table);
         table.write_into(&mut image).unwrap();
+        patch(image.get_mut());
         let disk = disk(folder.path(), 64 * MIB, &image.into_inner());
-        write(&disk, 512, &files(), finish(SeedKind::NoCloud, Growth::Last), GUID).unwrap().grown
+        let written = write(&disk, 512, &files(), finish, GUID).unwrap();
+        written.stays.map_or(Ok(written.grown), Err)
     };
-    assert_eq!(grown(&|_| ()), 40 * MIB);
-    assert_eq!(grown(&|table| table[2].partition_type_guid = [9; 16]), 0, "a type that nobody knows");
-    assert_eq!(grown(&|table| table[2].attribute_bits = 1 << 60), 0, "read-only");
+    let seeded = finish(SeedKind::NoCloud, Growth::Last);
+    let grown = |change: &dyn Fn(&mut GPT)| grown_of(seeded, change, &|_| ());
+    assert_eq!(grown(&|_| ()), Ok(40 * MIB));
+    assert_eq!(grown(&|table| table[2].partition_type_guid = [9; 16]), Err(Stays::Kind));
+    assert_eq!(grown(&|table| table[2].attribute_bits = 1 << 60), Err(Stays::ReadOnly));
     // By start, not by number.
     let swapped = grown(&|table| {
         let (one, two) = (table[1].clone(), table[2].clone());
         (table[1], table[2]) = (two, one);
     });
-    assert_eq!(swapped, 40 * MIB);
+    assert_eq!(swapped, Ok(40 * MIB));
+    // The protective entry alone, and besides it one for systems without GPT.
+    let hybrid = |kinds: [u8; 2]| {
+        grown_of(seeded, &|_| (), &|image| {
+            (image[450], image[466]) = (kinds[0], kinds[1]);
+        })
+    };
+    assert_eq!(hybrid([0xEE, 0]), Ok(40 * MIB));
+    assert_eq!(hybrid([0, 0xEE]), Ok(40 * MIB));
+    for kinds in [[0xEE, 0x83], [0xEE, 0xEE], [0x83, 0]] {
+        assert_eq!(hybrid(kinds), Err(Stays::Hybrid), "{kinds:?}");
+    }
+}
+
+#[test]
+fn the_first_of_several_seeds_is_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk(folder.path(), 64 * MIB, &linux_image(512));
+    let mut bytes = vec![0; disk.size() as usize];
+    disk.read_at(&mut bytes, 0).unwrap();
+    let mut bytes = Cursor::new(bytes);
+    let mut table = GPT::read_from(&mut bytes, 512).unwrap();
+    table.header.update_from(&mut bytes, 512).unwrap();
+    for (number, name, start) in [(3, "config-2", 50), (4, "CIDATA", 40)] {
+        table[number] = GPTPartitionEntry {
+            partition_type_guid: [9; 16],
+            unique_partition_guid: [number as u8; 16],
+            starting_lba: start * 2048,
+            ending_lba: (start + 1) * 2048 - 1,
+            attribute_bits: 0,
+            partition_name: name.into(),
+        };
+    }
+    table.write_into(&mut bytes).unwrap();
+    disk.write_at(&bytes.into_inner(), 0).unwrap();
+    // The image is to have none of ours: what it brings stays.
+    write(&disk, 512, &[], finish(SeedKind::None, Growth::Last), GUID).unwrap();
+    assert_eq!(self::table(&disk, 512, true)[2].ending_lba, 40 * 2048 - 1);
 }
 
 #[test]
@@ -442,13 +483,23 @@ fn an_mbr_s_last_partition_grows_too() {
     assert_eq!(bytes[446..451], image[446..451], "where it begins and what it is stays");
     assert_eq!(bytes[454..458], image[454..458]);
     assert_eq!(u32::from_le_bytes(bytes[458..462].try_into().unwrap()), 55 * 2048);
-    assert_eq!(write(&disk, 512, &files(), wanted, GUID).unwrap(), Written { grown: 0, ..first });
+    assert_eq!(
+        write(&disk, 512, &files(), wanted, GUID).unwrap(),
+        Written { grown: 0, stays: Some(Stays::NoRoom), ..first }
+    );
     // An extended one is a container: nobody here knows what is in it.
     let _ = std::fs::remove_file(folder.path().join("disk"));
     let mut extended = mbr_image();
     extended[450] = 0x0F;
     let disk = self::disk(folder.path(), 64 * MIB, &extended);
-    assert_eq!(write(&disk, 512, &files(), wanted, GUID).unwrap().grown, 0);
+    assert_eq!(write(&disk, 512, &files(), wanted, GUID).unwrap().stays, Some(Stays::Kind));
+    // Another one over it, which ends behind it.
+    let _ = std::fs::remove_file(folder.path().join("disk"));
+    let mut over = mbr_image();
+    over[462..478].copy_from_slice(&[0, 0, 0, 0, 0x83, 0, 0, 0, 0, 4, 0, 0, 0, 0, 1, 0]);
+    let disk = self::disk(folder.path(), 64 * MIB, &over);
+    let written = write(&disk, 512, &files(), wanted, GUID).unwrap();
+    assert_eq!((written.grown, written.stays), (0, Some(Stays::Overlap)));
 }
 
 #[test]
@@ -456,7 +507,7 @@ fn an_image_may_have_no_seed() {
     let folder = tempfile::tempdir().unwrap();
     let disk = disk(folder.path(), 64 * MIB, &linux_image(512));
     let written = write(&disk, 512, &[], finish(SeedKind::None, Growth::Last), GUID).unwrap();
-    assert_eq!(written, Written { seed: None, grown: 48 * MIB });
+    assert_eq!(written, Written { seed: None, grown: 48 * MIB, stays: None });
     for primary in [true, false] {
         let table = table(&disk, 512, primary);
         assert_eq!(table.iter().filter(|(_, entry)| entry.is_used()).count(), 2);
@@ -468,7 +519,7 @@ fn an_image_may_have_no_seed() {
     // Without a table there is nothing to do, and nothing to refuse.
     let bare = FakeDisk::in_memory("vdb", "B", 64 * MIB);
     let written = write(&bare, 512, &[], finish(SeedKind::None, Growth::Last), GUID).unwrap();
-    assert_eq!(written, Written { seed: None, grown: 0 });
+    assert_eq!(written, Written { seed: None, grown: 0, stays: Some(Stays::NoPartition) });
 }
 
 #[test]
@@ -533,7 +584,7 @@ proptest::proptest! {
         }
         proptest::prop_assert!(count <= 1);
         let again = write(&disk, 512, &files(), wanted, GUID).unwrap();
-        proptest::prop_assert_eq!(again, Written { seed: Some(span), grown: 0 });
+        proptest::prop_assert_eq!(again, Written { seed: Some(span), grown: 0, stays: again.stays });
     }
 }
 
