@@ -138,8 +138,8 @@ fn begin(machine: &Machine, job: &Job, step: &Step, limits: &Limits, now: Timest
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return later(machine, trying_again(step, None, not_before));
     }
-    let nothing = nothing_to_wipe(machine).filter(|_| step.name == StepName::Erase);
-    if let Some(result) = nothing.filter(|_| job.kind == JobKind::Release) {
+    let wipes = job.kind == JobKind::Release && step.name == StepName::Erase;
+    if let Some(result) = wipes.then(|| nothing_to_wipe(machine)).flatten() {
         return Decision::Move(Move::StepDone { result });
     }
     if let Some(why) = obstacle(machine, step.name) {
@@ -403,7 +403,10 @@ fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvide
         }
     }
     let releases = machine.running_job().is_some_and(|job| job.kind == JobKind::Release);
-    if let Some(alone) = left_alone(machine).filter(|_| releases && step.name == StepName::Erase) {
+    if releases
+        && step.name == StepName::Erase
+        && let Some(alone) = left_alone(machine)
+    {
         return Decision::Move(Move::StepDone { result: format!("{evidence}; {alone}") });
     }
     Decision::Move(Move::StepDone { result: evidence.to_owned() })
