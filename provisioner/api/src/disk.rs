@@ -36,7 +36,7 @@ pub struct Disk {
     /// Logical sector size.
     pub sector_bytes: u32,
     /// How it is attached: `nvme`, `nvme-of`, `sata`, `sas`, `scsi` (RAID controllers among them), `usb`, `virtio`, `mmc`,
-    /// `fc`, `iscsi`, `hyperv`, `xen`. None: not told.
+    /// `fc`, `iscsi`, `srp`, `hyperv`, `xen`. None: not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<String>,
     /// SCSI host, channel, target and LUN: `0:2:0:0`.
@@ -56,7 +56,7 @@ pub enum Caution {
     Removable,
     /// It is no disk of the machine: a medium that its BMC shows, or one that the kernel makes up.
     Virtual,
-    /// It is somewhere on a network, where other hosts may have it, too: Fibre Channel, iSCSI, NVMe over Fabrics.
+    /// It is somewhere on a network, where other hosts may have it, too: Fibre Channel, iSCSI, SRP, NVMe over Fabrics.
     Shared,
     /// It is attached by USB: commonly a stick, also one that doesn't say that it can be taken out.
     Usb,
@@ -101,7 +101,7 @@ impl Disk {
             Some(Caution::ReadOnly)
         } else if self.is_virtual() {
             Some(Caution::Virtual)
-        } else if matches!(bus, Some("fc" | "iscsi" | "nvme-of")) {
+        } else if matches!(bus, Some("fc" | "iscsi" | "srp" | "nvme-of")) {
             Some(Caution::Shared)
         } else if self.removable {
             Some(Caution::Removable)
@@ -116,7 +116,11 @@ impl Disk {
         let (vendor, model) = (lower(&self.vendor), lower(&self.model));
         let usb = self.bus.as_deref() == Some("usb");
         let of_bmc = BMC_VENDORS.iter().any(|name| vendor.starts_with(name));
-        let medium = model.contains("virtual") && (usb || BMC_MEDIA.iter().any(|word| model.contains(word)));
+        // A volume of a RAID controller may call itself a virtual drive: that is the machine's own.
+        let may_be_medium = usb || self.bus.is_none();
+        let medium = may_be_medium
+            && model.contains("virtual")
+            && (usb || BMC_MEDIA.iter().any(|word| model.contains(word)));
         let made_up = |prefix: &&str| {
             let rest = self.name.strip_prefix(*prefix);
             rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -276,6 +280,9 @@ mod tests {
             ("usb", "ATEN", "Virtual CDROM", Some(Caution::Virtual)),
             ("usb", "Cisco", "Virtual FDD/HDD", Some(Caution::Virtual)),
             ("", "", "Virtual Floppy", Some(Caution::Virtual)),
+            ("scsi", "Cisco", "Virtual HDD", None),
+            ("sata", "", "Virtual Media 1", None),
+            ("srp", "LIO-ORG", "block", Some(Caution::Shared)),
             ("usb", "SanDisk", "Ultra Fit", Some(Caution::Usb)),
             ("fc", "NETAPP", "LUN C-Mode", Some(Caution::Shared)),
             ("iscsi", "LIO-ORG", "block", Some(Caution::Shared)),

@@ -38,11 +38,13 @@ pub(crate) fn is_to_be_adopted(machine: &Machine) -> bool {
 /// Takes down that a machine is deployed, with whatever is on it.
 pub(crate) fn adopted(machine: &mut Machine, now: Timestamp) {
     let installation = machine.want.owner.as_ref().map_or(0, |owner| owner.installation);
+    // What was written for who had it before says nothing of its disks.
+    (machine.state.root_disk, machine.state.written) = (None, Vec::new());
     let owed = serials(machine);
     let state = &mut machine.state;
     (state.name, state.since) = (MachineState::Deployed, now);
     (state.installation, state.installed) = (installation, installation);
-    (state.dirty, state.owed, state.root_disk) = (true, owed, None);
+    (state.dirty, state.owed) = (true, owed);
     // What was asked for before, an inspection or to switch it, is not made up for later: it would end what runs.
     state.power_wish = machine.want.power.map_or(state.power_wish, |wish| wish.number);
     (state.inspect, state.cancel, state.retry) =

@@ -7,7 +7,11 @@ mod hints;
 #[cfg(test)]
 mod tests;
 
-use crate::{machine::Machine, plan::StepName};
+use crate::{
+    foreign::{is_foreign, was_written},
+    machine::Machine,
+    plan::StepName,
+};
 use hints::match_disk;
 use provisioner_api::{Caution, Disk, DiskHints, Inventory, JobKind};
 
@@ -124,8 +128,7 @@ impl<'a> DiskWish<'a> {
         let hints = owner.root_disk.as_ref();
         let system = machine.state.root_disk.as_deref();
         // A writing that began goes on with its disk, also where another boot sees fewer of them.
-        let chosen =
-            hints.is_some_and(|hints| !hints.smallest) && machine.is_written() && machine.state.dirty;
+        let chosen = machine.is_written() && machine.state.dirty;
         let named = owner.root_disk_serial.as_deref().or(system.filter(|_| chosen));
         Some(Self { named, hints, system, need: owner.disk_bytes })
     }
@@ -164,7 +167,7 @@ pub(crate) fn has_root_disk(inventory: &Inventory, wish: &DiskWish<'_>) -> bool 
     let disks = &inventory.disks;
     match wish.named {
         Some(serial) => named_disk(disks, serial, wish).is_ok(),
-        None => eligible(disks, wish).any(|disk| is_hinted(disk, wish)),
+        None => hinted_of(disks, wish).any(|disk| is_eligible(disks, disk, wish)),
     }
 }
 
@@ -182,22 +185,33 @@ pub(crate) fn candidates(machine: &Machine) -> Vec<&Disk> {
     if choose_root_disk(Some(inventory), &wish).is_ok() {
         return Vec::new();
     }
-    let all: Vec<_> = eligible(&inventory.disks, &wish).collect();
+    let disks = &inventory.disks;
+    let all: Vec<_> = disks.iter().filter(|disk| is_eligible(disks, disk, &wish)).collect();
     let hinted: Vec<_> = all.iter().copied().filter(|disk| is_hinted(disk, &wish)).collect();
     let mut found = if hinted.is_empty() { all } else { hinted };
     found.sort_by(|one, other| one.name.cmp(&other.name));
     found
 }
 
-/// Whether a release wipes this disk, and a servicing may: its owner could write to it, and it is the machine's own, or
-/// somebody said that it may be touched.
+/// Whether a release wipes this disk: its owner could write to it, and it is the machine's own. Of others, those that an
+/// image was written to: hints that many machines share allow disks that none of them wrote.
 pub(crate) fn is_wiped(machine: &Machine, disk: &Disk) -> bool {
+    if is_foreign(disk) { was_written(machine, disk) } else { may_be_erased(machine, disk) }
+}
+
+/// Whether a servicing that names this disk wipes it: it is the machine's own, or somebody said that it may be touched.
+pub(crate) fn may_be_erased(machine: &Machine, disk: &Disk) -> bool {
     let against = disk.caution().filter(|caution| caution.forbids_wiping());
     against.is_none_or(|caution| caution.can_be_allowed() && is_allowed(machine, disk))
 }
 
+/// Whether a permit that names this disk allows what speaks against it.
+pub(crate) fn is_permitted(machine: &Machine, disk: &Disk) -> bool {
+    is_allowed(machine, disk) || was_written(machine, disk)
+}
+
 /// Whether somebody said that this disk may be touched whatever speaks against it, or it holds the system.
-pub(crate) fn is_allowed(machine: &Machine, disk: &Disk) -> bool {
+fn is_allowed(machine: &Machine, disk: &Disk) -> bool {
     DiskWish::of(machine).is_some_and(|wish| wish.allows(disk))
 }
 
@@ -235,7 +249,7 @@ fn named_disk(disks: &[Disk], serial: &str, wish: &DiskWish<'_>) -> Result<Strin
 }
 
 fn hinted(disks: &[Disk], wish: &DiskWish<'_>) -> Result<String, NoDisk> {
-    let mut found: Vec<_> = eligible(disks, wish).filter(|disk| is_hinted(disk, wish)).collect();
+    let mut found: Vec<_> = hinted_of(disks, wish).filter(|disk| is_eligible(disks, disk, wish)).collect();
     found.sort_by(|one, other| (one.size_bytes, &one.name).cmp(&(other.size_bytes, &other.name)));
     match found[..] {
         [] => Err(none(disks, wish)),
@@ -271,15 +285,18 @@ fn is_hinted(disk: &Disk, wish: &DiskWish<'_>) -> bool {
     wish.hints.is_none_or(|hints| match_disk(hints, disk))
 }
 
-/// Those that can be written, are large enough, and can be told from all others; of several paths the first by name.
-fn eligible<'a>(disks: &'a [Disk], wish: &DiskWish<'_>) -> impl Iterator<Item = &'a Disk> {
-    disks.iter().filter(move |disk| {
-        disk.serial.is_some()
-            && disk.size_bytes >= wish.need
-            && wish.refusal(disk).is_none()
-            && twins(disks, disk, wish).is_none()
-            && !same_serial(disks, disk).any(|other| other.name < disk.name)
-    })
+/// Those that the hints leave. Ten thousand machines are asked this, so it goes before what costs more.
+fn hinted_of<'a>(disks: &'a [Disk], wish: &DiskWish<'_>) -> impl Iterator<Item = &'a Disk> {
+    disks.iter().filter(move |disk| is_hinted(disk, wish))
+}
+
+/// Whether it can be written, is large enough, and can be told from all others; of several paths the first by name.
+fn is_eligible(disks: &[Disk], disk: &Disk, wish: &DiskWish<'_>) -> bool {
+    disk.serial.is_some()
+        && disk.size_bytes >= wish.need
+        && wish.refusal(disk).is_none()
+        && twins(disks, disk, wish).is_none()
+        && !same_serial(disks, disk).any(|other| other.name < disk.name)
 }
 
 /// What is wrong if other disks have its serial number, too.

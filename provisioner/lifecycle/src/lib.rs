@@ -16,6 +16,7 @@ mod deadline;
 mod decide;
 mod disk;
 mod erasure;
+mod foreign;
 mod freeze;
 mod instance;
 mod machine;

@@ -343,6 +343,9 @@ pub struct State {
     /// The disk that an image was written to last. Not told by earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_disk: Option<String>,
+    /// All disks that an image was, or may have been, written to for its owner. Not told by earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<String>,
     /// Whether a job switched it on, and none switched it off since.
     #[serde(default)]
     pub switched_on: bool,
@@ -511,6 +514,7 @@ impl Machine {
                 installation: 0,
                 installed: 0,
                 root_disk: None,
+                written: Vec::new(),
                 switched_on: false,
                 epoch: 0,
             },

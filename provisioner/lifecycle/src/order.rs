@@ -2,10 +2,10 @@
 //! are the service's.
 
 use crate::{
-    disk::{DiskWish, choose_root_disk, is_allowed, is_path, is_wiped},
+    disk::{DiskWish, choose_root_disk, is_path, is_permitted, is_wiped},
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
-    wipe::wiping,
+    wipe::{skipped, wiping},
 };
 use jiff::{SignedDuration, Timestamp};
 use provisioner_api::{
@@ -182,7 +182,7 @@ fn leave_for(
     let named = |serial: String| {
         let disk = inventory.disks.iter().find(|disk| disk.serial.as_ref() == Some(&serial))?;
         // Said only where it is needed: agents of earlier builds don't know it.
-        let allowed = is_special(inventory, disk) && is_allowed(machine, disk);
+        let allowed = is_special(inventory, disk) && is_permitted(machine, disk);
         Some(PermitDisk { wwn: disk.wwn.clone(), serial, allowed })
     };
     Some(Leave {
@@ -204,18 +204,25 @@ fn is_special(inventory: &Inventory, disk: &Disk) -> bool {
     twins > 1 || disk.caution().is_some()
 }
 
-/// The serial numbers of all disks that a release wipes: every one of the machine's own that the owner could have written.
+/// The serial numbers of all disks that a release wipes: every one of the machine's own that the owner could have written,
+/// but for those that an operator left out.
 pub(crate) fn erasable_disks(machine: &Machine) -> Result<Vec<String>, String> {
     let inventory = machine.facts.inventory.as_deref();
     let inventory = inventory.ok_or("the machine was never inspected, so it is not known what to wipe")?;
-    let own: Vec<_> = inventory.disks.iter().filter(|disk| is_wiped(machine, disk)).collect();
+    let mut own: Vec<_> = inventory.disks.iter().filter(|disk| is_wiped(machine, disk)).collect();
+    if own.is_empty() {
+        return Err("the agent sees no disk that can be written".into());
+    }
+    // One that is left out needs no permit, so it does not matter whether one could name it.
+    let out = skipped(machine);
+    own.retain(|disk| disk.serial.as_ref().is_none_or(|serial| !out.contains(serial)));
     let mut serials = Vec::new();
     for (at, disk) in own.iter().enumerate() {
         let serial = disk.serial.as_ref().ok_or_else(|| {
             format!("disk {} has no serial number, so no permit can name it and it can't be wiped", disk.name)
         })?;
         let before = own[..at].iter().filter(|other| other.serial.as_ref() == Some(serial));
-        if serials.contains(serial) && is_allowed(machine, disk) && { before }
+        if serials.contains(serial) && is_permitted(machine, disk) && { before }
             .all(|other| is_path(disk, other))
         {
             continue;
@@ -227,5 +234,5 @@ pub(crate) fn erasable_disks(machine: &Machine) -> Result<Vec<String>, String> {
         }
         serials.push(serial.clone());
     }
-    if serials.is_empty() { Err("the agent sees no disk that can be written".into()) } else { Ok(serials) }
+    if serials.is_empty() { Err("no disk is left that could be wiped".into()) } else { Ok(serials) }
 }

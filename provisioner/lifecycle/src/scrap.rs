@@ -7,6 +7,7 @@
 use crate::{
     admit::Refusal,
     confirm::is_unconfirmed,
+    foreign::owed,
     machine::{Job, Machine},
     plan::StepName,
     shell::shell_word,
@@ -108,7 +109,7 @@ fn not_wiped(machine: &Machine) -> Vec<String> {
     let mut disks = machine.state.unwiped.clone();
     disks.extend(skipped(machine));
     if machine.state.dirty && !machine.running_job().is_some_and(is_wiped) {
-        disks.extend(machine.state.owed.iter().cloned());
+        disks.extend(owed(machine));
         disks.extend(serials(machine));
     }
     disks.sort();

@@ -5,7 +5,7 @@
 
 use crate::{
     admit::{Refusal, Word, check_confirmed},
-    disk::is_wiped,
+    disk::may_be_erased,
     machine::{FirmwareTask, Job, Machine, ServiceWish},
     plan::StepName,
     reinstall::chosen_before,
@@ -160,7 +160,7 @@ fn check_disks(machine: &Machine, wanted: &[String]) -> Result<(), NoService> {
         match named[..] {
             [] => return Err(NoService::NoSuchDisk { disk, seen: serials_in_words(disks) }),
             [_] if wanted[..at].contains(serial) => return Err(NoService::Ambiguous { disk }),
-            [found] if !is_wiped(machine, found) => {
+            [found] if !may_be_erased(machine, found) => {
                 let what = found.caution().map_or("", Caution::words);
                 return Err(NoService::NotWritable { disk, what });
             }

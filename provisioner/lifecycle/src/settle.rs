@@ -5,6 +5,7 @@ use crate::{
     deadline::{Limits, back_off},
     decide::{Decision, Move, decide},
     disk::{DiskWish, choose_root_disk},
+    foreign::owed,
     machine::{Hold, Job, Machine, Step},
     plan::{StepName, ram_steps, steps_of},
     service,
@@ -203,6 +204,7 @@ fn start(machine: &mut Machine, kind: JobKind, id: JobId, now: Timestamp) {
     // A release takes over what its deployments saw; `owe` adds what is there now.
     if matches!(kind, JobKind::Inspect | JobKind::Deploy) && !again || unwritten {
         machine.state.owed.clear();
+        machine.state.written.clear();
     }
     enter(machine, name, now);
     let epoch = machine.state.epoch;
@@ -266,7 +268,17 @@ fn write(machine: &mut Machine) {
     // `decide` held it if there is none.
     let disk = choose_root_disk(inventory, &wish).ok();
     machine.state.installed = installation;
-    machine.state.root_disk = disk;
+    took(machine, disk);
+}
+
+/// Another disk is written. What was written before may hold parts of the image still.
+fn took(machine: &mut Machine, disk: Option<String>) {
+    let before = std::mem::replace(&mut machine.state.root_disk, disk.clone());
+    for disk in before.into_iter().chain(disk) {
+        if !machine.state.written.contains(&disk) {
+            machine.state.written.push(disk);
+        }
+    }
 }
 
 /// What was there is wiped, but for what an operator left out.
@@ -278,7 +290,11 @@ fn wiped(machine: &mut Machine) {
     let pool = machine.want.owner.as_ref().and_then(|owner| owner.least).unwrap_or_default();
     let asked = asked.map(|asked| asked.min(ErasePolicy::Overwrite).max(pool));
     let mut wiped = serials(machine);
-    wiped.append(&mut machine.state.owed);
+    // Not what was left alone: nobody wiped that.
+    wiped.append(&mut owed(machine));
+    machine.state.owed.clear();
+    // Its release may have to do all steps anew, and then wipes the same disks.
+    took(machine, None);
     let state = &mut machine.state;
     // One that was left out now has what it is owed from before, too.
     wiped.retain(|disk| !out.contains(disk));
@@ -291,7 +307,6 @@ fn wiped(machine: &mut Machine) {
     state.unwiped.sort();
     state.unwiped.dedup();
     state.dirty = false;
-    state.root_disk = None;
 }
 
 fn finish_step(machine: &mut Machine, result: &str, now: Timestamp) {
@@ -365,6 +380,9 @@ fn finish(machine: &mut Machine, to: MachineState, now: Timestamp) {
         machine.state.installed = owner.installation;
     }
     machine.state.hold = None;
+    if to == MachineState::Available {
+        machine.state.written.clear();
+    }
     enter(machine, to, now);
 }
 

@@ -2,7 +2,8 @@
 //! or in an earlier boot of the release. One that is not seen any more is a reason to hold: it may be dead, pulled, or back tomorrow with everything on it.
 
 use crate::{
-    disk::{is_allowed, is_wiped},
+    disk::is_wiped,
+    foreign::owed,
     machine::{Job, Machine},
     order::erasable_disks,
     plan::StepName,
@@ -37,15 +38,14 @@ pub(crate) fn least_of_unwiped(machine: &Machine, disks: &[String]) -> ErasePoli
 fn disks_to_wipe(machine: &Machine) -> Result<Vec<String>, String> {
     let seen = erasable_disks(machine)?;
     let skipped = |disk: &String| is_skipped(machine, disk);
-    if let Some(gone) = machine.state.owed.iter().find(|disk| !seen.contains(disk) && !skipped(disk)) {
+    if let Some(gone) = owed(machine).iter().find(|disk| !seen.contains(disk) && !skipped(disk)) {
         let how =
             seen_but(machine, gone).map_or("is not seen any more".to_owned(), |how| format!("is {how}"));
         return Err(format!(
             "disk `{gone}`, which the last instance could write, {how}, so it can't be wiped"
         ));
     }
-    let wiped: Vec<_> = seen.into_iter().filter(|disk| !skipped(disk)).collect();
-    if wiped.is_empty() { Err("no disk is left that could be wiped".into()) } else { Ok(wiped) }
+    Ok(seen)
 }
 
 /// The disks that an operator may leave out of the wiping that is held.
@@ -58,7 +58,7 @@ pub fn skippable(machine: &Machine) -> Vec<String> {
         return Vec::new();
     }
     let mut disks = serials(machine);
-    disks.extend(machine.state.owed.iter().cloned());
+    disks.extend(owed(machine));
     disks.sort();
     disks.dedup();
     disks.retain(|disk| !is_skipped(machine, disk));
@@ -99,7 +99,7 @@ pub(crate) fn seen_but(machine: &Machine, serial: &str) -> Option<&'static str> 
     let disk = seen(machine, serial)?;
     match disk.caution()? {
         Caution::ReadOnly => Some("seen, but read-only"),
-        _ if is_allowed(machine, disk) => None,
+        _ if is_wiped(machine, disk) => None,
         Caution::Removable => Some("seen, but as one that can be taken out"),
         Caution::Virtual => Some("seen, but as a virtual medium"),
         Caution::Shared => Some("seen, but as network storage that other hosts may have, too"),
@@ -112,7 +112,7 @@ fn seen<'a>(machine: &'a Machine, serial: &str) -> Option<&'a Disk> {
     disks.iter().find(|disk| disk.serial.as_deref() == Some(serial))
 }
 
-/// The serial numbers of the machine's own disks that can be written, and of those that somebody allowed to be.
+/// The serial numbers of all disks that are there and that a release wipes.
 pub(crate) fn serials(machine: &Machine) -> Vec<String> {
     let disks = machine.facts.inventory.iter().flat_map(|inventory| &inventory.disks);
     disks.filter(|disk| is_wiped(machine, disk)).filter_map(|disk| disk.serial.clone()).collect()

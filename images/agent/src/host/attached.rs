@@ -48,10 +48,13 @@ fn nvme_bus(transport: &str) -> &'static str {
     if transport == "pcie" { "nvme" } else { "nvme-of" }
 }
 
+/// Whether a part of a path is what tells a bus.
+type IsPart = fn(&str) -> bool;
+
 /// The bus that these parts of a path tell, what is farther away first: a USB disk has a SCSI host, too.
 fn bus(parts: &[&str]) -> Option<&'static str> {
     let any = |is: fn(&str) -> bool| parts.iter().any(|part| is(part));
-    let known: [(fn(&str) -> bool, &'static str); 11] = [
+    let known: [(IsPart, &'static str); 11] = [
         (|part| numbered(part, "session"), "iscsi"),
         (|part| part.starts_with("rport-"), "fc"),
         (|part| numbered(part, "usb"), "usb"),
@@ -93,24 +96,29 @@ fn is_pci(part: &str) -> bool {
         && places.next().is_none()
 }
 
-/// The serial number of an NVMe namespace. That is its controller's, so that others than the first say which they are, as
-/// udev's links of by-id do; the first is called as it always was.
-pub(super) fn of_namespace(serial: String, namespace: Option<u64>) -> String {
-    match namespace.filter(|number| *number > 1) {
-        Some(number) => format!("{serial}_{number}"),
-        None => serial,
+/// Tells disks apart that have one serial number, where something does: NVMe namespaces of one controller, then volumes of
+/// a RAID controller. One without such a sibling is called as it always was, so that no record of it is lost.
+pub(super) fn tell_apart(disks: &mut [Disk], namespace: impl Fn(&Disk) -> Option<u64>) {
+    for (serial, places) in namesakes(disks) {
+        let numbers: Vec<_> = places.iter().map(|&at| namespace(&disks[at])).collect();
+        // Several paths to one namespace are no siblings.
+        if numbers.contains(&None) || numbers.iter().all(|number| *number == numbers[0]) {
+            continue;
+        }
+        // As udev's links of by-id do; the first is called as it always was.
+        for (at, number) in places.into_iter().zip(numbers.into_iter().flatten()) {
+            if number > 1 {
+                disks[at].serial = Some(format!("{serial}_{number}"));
+            }
+        }
     }
+    tell_volumes_apart(disks);
 }
 
 /// Has disks with one serial number, but each with a WWN of its own, say the latter, too: volumes of a RAID controller. One
 /// disk over two paths has one WWN, and stays as it is.
-pub(super) fn tell_apart(disks: &mut [Disk]) {
-    let mut by_serial = BTreeMap::<_, Vec<usize>>::new();
-    for (at, disk) in disks.iter().enumerate() {
-        by_serial.entry(disk.serial.clone()).or_default().push(at);
-    }
-    for (serial, places) in by_serial {
-        let Some(serial) = serial.filter(|_| places.len() > 1) else { continue };
+fn tell_volumes_apart(disks: &mut [Disk]) {
+    for (serial, places) in namesakes(disks) {
         let mut names: Vec<_> = places.iter().filter_map(|&at| disks[at].wwn.clone()).collect();
         let all = names.len() == places.len();
         names.sort();
@@ -123,6 +131,17 @@ pub(super) fn tell_apart(disks: &mut [Disk]) {
             disks[at].serial = Some(format!("{serial}_{wwn}"));
         }
     }
+}
+
+/// The serial numbers that several disks have, and at which places of the list those are.
+fn namesakes(disks: &[Disk]) -> BTreeMap<String, Vec<usize>> {
+    let mut by_serial = BTreeMap::<_, Vec<usize>>::new();
+    for (at, disk) in disks.iter().enumerate() {
+        let places = disk.serial.clone().map(|serial| by_serial.entry(serial).or_default());
+        places.into_iter().for_each(|places| places.push(at));
+    }
+    by_serial.retain(|_, places| places.len() > 1);
+    by_serial
 }
 
 #[cfg(test)]
@@ -206,7 +225,7 @@ mod tests {
     }
 
     fn told(mut disks: Vec<Disk>) -> Vec<String> {
-        tell_apart(&mut disks);
+        tell_apart(&mut disks, |_| None);
         disks.into_iter().filter_map(|disk| disk.serial).collect()
     }
 
@@ -231,10 +250,33 @@ mod tests {
         assert_eq!(told(four), ["P_naa.1", "P_naa.2", "P_naa.1", "P_naa.2"]);
     }
 
+    /// Serial numbers of NVMe disks with these namespaces, each with a WWN of its own unless it is the same namespace.
+    fn namespaces(numbers: &[u64]) -> Vec<String> {
+        let name = |(at, number): (usize, &u64)| format!("nvme{at}n{number}");
+        let wwn = |number: &u64| format!("eui.{number}");
+        let mut disks: Vec<_> = { numbers.iter().enumerate() }
+            .map(|(at, number)| disk(&name((at, number)), "S", Some(&wwn(number))))
+            .collect();
+        let number = |disk: &Disk| disk.name.rsplit('n').next().and_then(|number| number.parse().ok());
+        tell_apart(&mut disks, number);
+        disks.into_iter().filter_map(|disk| disk.serial).collect()
+    }
+
     #[test]
-    fn the_first_namespace_is_called_as_it_always_was() {
-        assert_eq!(of_namespace("S".into(), Some(1)), "S");
-        assert_eq!(of_namespace("S".into(), Some(2)), "S_2");
-        assert_eq!(of_namespace("S".into(), None), "S");
+    fn a_namespace_says_which_it_is_only_beside_another() {
+        assert_eq!(namespaces(&[1]), ["S"]);
+        assert_eq!(namespaces(&[2]), ["S"], "as it was called before there were such names");
+        assert_eq!(namespaces(&[1, 2]), ["S", "S_2"]);
+        assert_eq!(namespaces(&[2, 3]), ["S_2", "S_3"]);
+        assert_eq!(namespaces(&[2, 2]), ["S", "S"], "two paths to one");
+        assert_eq!(namespaces(&[1, 2, 1, 2]), ["S", "S_2", "S", "S_2"]);
+    }
+
+    #[test]
+    fn a_volume_without_a_sibling_is_called_as_it_always_was() {
+        assert_eq!(
+            told(vec![disk("sda", "P1", Some("naa.1")), disk("sdb", "P2", Some("naa.2"))]),
+            ["P1", "P2"]
+        );
     }
 }

@@ -142,6 +142,21 @@ fn a_lun_over_two_fibre_channel_paths() {
 }
 
 #[test]
+fn a_disk_over_srp_is_on_a_network() {
+    let device = "pci0000:80/0000:81:00.0/host3/target3:0:0/3:0:0:1";
+    let found = disks(&[("sda", device, &[("vendor", "DDN")])], &["sys/class/srp_host/host3"]);
+    assert_eq!((found[0].bus.as_deref(), found[0].caution()), (Some("srp"), Some(Caution::Shared)));
+}
+
+#[test]
+fn a_namespace_alone_is_called_as_it_always_was() {
+    let nvme = "pci0000:5d/0000:5d:00.0/0000:5e:00.0/nvme/nvme0";
+    let files = [("serial", "S64GNE0R"), ("transport", "pcie"), ("=wwid", "eui.2"), ("=nsid", "2")];
+    let found = disks(&[("nvme0n1", nvme, &files)], &[]);
+    assert_eq!(told(&found), [("nvme0n1", "S64GNE0R", "nvme", None)]);
+}
+
+#[test]
 fn a_host_that_is_registered_as_fibre_channel_needs_no_rport_in_its_path() {
     let device = "pci0000:80/0000:81:00.0/host3/target3:0:0/3:0:0:1";
     let found = disks(&[("sda", device, &[("vendor", "IBM")])], &["sys/class/fc_host/host3"]);

@@ -49,7 +49,7 @@ impl Sysfs {
     pub(super) fn disks(&self) -> Result<Vec<Disk>, HostError> {
         let names = self.list("sys/block")?;
         let mut disks: Vec<_> = names.into_iter().filter_map(|name| self.disk(&name)).collect();
-        attached::tell_apart(&mut disks);
+        attached::tell_apart(&mut disks, |disk| self.namespace(&disk.name));
         Ok(disks)
     }
 
@@ -63,13 +63,12 @@ impl Sysfs {
         let size_bytes = self.number(&format!("{block}/size"))?.checked_mul(512).filter(|&size| size > 0)?;
         let first = |files: &[&str]| files.iter().find_map(|file| self.text(&format!("{block}/{file}")));
         let serial = first(&["serial", "device/serial"]).or_else(|| self.unit_serial(&block));
-        let namespace = self.number(&format!("{block}/nsid")).filter(|_| name.starts_with("nvme"));
         let device = fs::canonicalize(self.root.join(&block).join("device")).unwrap_or_default();
-        let place = attached::Place::of(&device, self.transport(&block).as_deref(), namespace);
+        let place = attached::Place::of(&device, self.transport(&block).as_deref(), self.namespace(name));
         let bus = self.network_bus(&place).or(place.bus);
         Some(Disk {
             name: name.to_owned(),
-            serial: serial.map(|serial| attached::of_namespace(serial, namespace)),
+            serial,
             wwn: first(&["wwid", "device/wwid"]),
             model: first(&["device/model"]),
             // On PCI and virtio it is a number.
@@ -87,6 +86,11 @@ impl Sysfs {
                 .and_then(|bytes| u32::try_from(bytes).ok())
                 .unwrap_or(512),
         })
+    }
+
+    /// Which namespace of its NVMe controller a disk is.
+    fn namespace(&self, name: &str) -> Option<u64> {
+        self.number(&format!("sys/block/{name}/nsid")).filter(|_| name.starts_with("nvme"))
     }
 
     /// How an NVMe controller is reached (`pcie`, `tcp`, `fc`); of one with several paths, by a path that is no `pcie`.
@@ -109,7 +113,7 @@ impl Sysfs {
     fn network_bus(&self, place: &attached::Place) -> Option<&'static str> {
         let host = place.host.as_deref()?;
         let is = |class: &str| self.root.join(format!("sys/class/{class}/{host}")).exists();
-        [("fc_host", "fc"), ("iscsi_host", "iscsi")]
+        [("fc_host", "fc"), ("iscsi_host", "iscsi"), ("srp_host", "srp")]
             .into_iter()
             .find(|(class, _)| is(class))
             .map(|(_, bus)| bus)

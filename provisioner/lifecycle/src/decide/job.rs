@@ -4,8 +4,9 @@ use super::{Decision, Effect, Move, Patience, came_from, resting::power_wish};
 use crate::{
     confirm,
     deadline::{Deadline, Limits, Then, end, words},
-    disk::{DiskWish, choose_root_disk, is_wiped},
+    disk::{DiskWish, choose_root_disk},
     erasure::Erasing,
+    foreign::{left_alone, nothing_to_wipe},
     machine::{AgentReport, Hold, Job, Machine, Reported, Step},
     plan::{StepKind, StepName},
     proof::unproven,
@@ -137,8 +138,8 @@ fn begin(machine: &Machine, job: &Job, step: &Step, limits: &Limits, now: Timest
     if let Some(not_before) = step.not_before.filter(|at| *at > now) {
         return later(machine, trying_again(step, None, not_before));
     }
-    if step.name == StepName::Erase && has_nothing_to_wipe(machine) {
-        let result = "the machine has no disk, and had none while its instance ran from RAM".into();
+    let wipes = job.kind == JobKind::Release && step.name == StepName::Erase;
+    if let Some(result) = wipes.then(|| nothing_to_wipe(machine)).flatten() {
         return Decision::Move(Move::StepDone { result });
     }
     if let Some(why) = obstacle(machine, step.name) {
@@ -160,14 +161,6 @@ pub fn silent_in_line(machine: &Machine, limits: &Limits) -> Option<Timestamp> {
     let facts = [machine.facts.agent_seen, machine.facts.listening];
     let heard = facts.into_iter().flatten().fold(before, Timestamp::max);
     Some(end(heard, limits.agent_silence))
-}
-
-/// Whether a release of an instance that ran from RAM finds no disk, and none was seen before that could have been written.
-fn has_nothing_to_wipe(machine: &Machine) -> bool {
-    let from_ram = machine.want.owner.as_ref().is_some_and(|owner| owner.ram.is_some());
-    let inventory = machine.facts.inventory.as_ref();
-    let diskless = inventory.is_some_and(|found| !found.disks.iter().any(|disk| is_wiped(machine, disk)));
-    from_ram && diskless && machine.state.owed.is_empty()
 }
 
 /// Why no permit can be given for a step that destroys, or what runs from RAM can't be started.
@@ -408,6 +401,13 @@ fn order_done(machine: &Machine, step: &Step, evidence: &str, proof: &[DiskEvide
         if let Some(lacks) = disks.iter().find_map(|serial| unproven(machine, serial, policy, proof)) {
             return hold(format!("the agent says that it wiped the disks, but {lacks}"));
         }
+    }
+    let releases = machine.running_job().is_some_and(|job| job.kind == JobKind::Release);
+    if releases
+        && step.name == StepName::Erase
+        && let Some(alone) = left_alone(machine)
+    {
+        return Decision::Move(Move::StepDone { result: format!("{evidence}; {alone}") });
     }
     Decision::Move(Move::StepDone { result: evidence.to_owned() })
 }

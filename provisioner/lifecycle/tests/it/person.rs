@@ -404,8 +404,14 @@ fn a_disk_that_a_deployment_wrote_and_lost_is_missed_by_the_release() {
     world.settle(&held());
     world.disks = vec!["data"];
     world.request(&Request::Retry).unwrap();
+    world.reconcile(|_| panic!("first the books"));
+    // No other disk is written unless a person says so.
+    assert!(why_held(&mut world).starts_with("no disk has the serial number `root`"));
+    let hold = world.machine.state.holds;
+    world.request(&Request::UseDisk { hold, disk: "data".into() }).unwrap();
     world.run_to_rest();
     assert_eq!(world.machine.state.name, MachineState::Deployed);
+    assert_eq!(world.machine.state.written, ["root", "data"]);
     world.request(&release()).unwrap();
     assert!(
         why_held(&mut world).starts_with("disk `root`, which the last instance could write, is not seen")

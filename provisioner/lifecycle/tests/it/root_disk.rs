@@ -1,7 +1,7 @@
 //! Which disk gets the system: a hold where nobody said it, the choice that ends it, and what is never touched.
 
-use super::world::{INSTANCE, World, inventory_of, open_owner, owner, release};
-use provisioner_api::{Choice, DiskHints, JobKind, MachineState, StepPhase};
+use super::world::{INSTANCE, World, inventory_of, open_owner, owner, ram_owner, release};
+use provisioner_api::{Choice, DiskHints, Inventory, JobKind, MachineState, StepPhase};
 use provisioner_lifecycle::{
     Fact, Machine, Owner, Refusal, Request, StepName, Task, choices, order, skippable, usable, ways_out,
 };
@@ -144,20 +144,213 @@ fn what_is_allowed_by_its_serial_number_is_written_and_wiped() {
     assert_eq!(permitted(&world), [("root".to_owned(), false), ("lun1".to_owned(), true)]);
 }
 
-#[test]
-fn a_disk_of_which_it_shows_later_that_others_may_have_it_holds_the_release() {
-    let mut world = deployed_for(owner(), &["root", "data"]);
-    world.run_to_rest();
+/// A release whose agent sees these disks, up to its next decision about them.
+fn released_with(world: &mut World, found: Inventory) {
     world.request(&release()).unwrap();
     world.run_to(StepName::Agent);
-    let mut found = inventory_of(&["root", "data"]);
-    found.disks[1].bus = Some("iscsi".into());
     let job = world.machine.running_job().map(|job| (job.id, job.epoch));
     world.fact(&Fact::Claimed { job, inventory: found });
-    world.reconcile(|_| panic!("nothing is to be done"));
-    world.reconcile(|_| panic!("nothing is to be done"));
+    for _ in 0..4 {
+        let erase = world.machine.running_job().and_then(|job| job.current());
+        if erase.is_some_and(|step| step.name == StepName::Erase && step.phase == StepPhase::Intent) {
+            break;
+        }
+        world.reconcile(|_| Ok("done".into()));
+    }
+}
+
+fn result_of_erase(world: &World) -> &str {
+    let mut steps = world.machine.job.iter().flat_map(|job| &job.steps);
+    let step = steps.find(|step| step.name == StepName::Erase).unwrap();
+    step.result.as_deref().unwrap_or_default()
+}
+
+fn allows(disks: &[&str]) -> Owner {
+    let allow = disks.iter().map(|disk| (*disk).to_owned()).collect();
+    Owner { root_disk: Some(DiskHints { allow, ..DiskHints::default() }), ..owner() }
+}
+
+#[test]
+fn what_is_allowed_but_was_never_written_is_left_alone() {
+    let mut world = deployed_for(allows(&["lun1", "lun2"]), &["lun1", "lun2"]);
+    world.request(&use_disk(&world.machine, "lun2")).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.root_disk.as_deref(), Some("lun2"));
+    assert_eq!(world.machine.state.owed, ["lun2"]);
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
+    assert_eq!(permitted(&world), [("lun2".to_owned(), true)]);
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+    assert!(world.machine.state.written.is_empty());
+    let told = result_of_erase(&world);
+    assert!(told.contains("left alone") && told.contains("lun1"), "{told}");
+    assert!(!told.contains("lun2"), "{told}");
+}
+
+#[test]
+fn what_is_allowed_may_be_erased_by_name() {
+    let mut world = deployed_for(allows(&["lun1", "lun2"]), &["root", "lun1", "lun2"]);
+    world.request(&use_disk(&world.machine, "root")).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.owed, ["root"]);
+    world.request(&Request::Service(vec![super::world::erase(&["lun1"])])).unwrap();
+    world.run_to(StepName::Erase);
+    assert_eq!(permitted(&world), [("lun1".to_owned(), true)]);
+}
+
+#[test]
+fn what_was_written_before_another_disk_was_chosen_is_wiped_too() {
+    let mut world = deployed_for(allows(&["lun1", "lun2"]), &["lun1", "lun2"]);
+    world.request(&use_disk(&world.machine, "lun1")).unwrap();
+    world.run_to(StepName::WriteImage);
+    // The first LUN is gone when the machine starts anew, and a person says that it is the other one.
+    world.disks = vec!["lun2"];
+    let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+    world.fact(&Fact::Claimed { job, inventory: inventory_of(&["lun2"]) });
+    lives(&mut world);
+    world.request(&use_disk(&world.machine, "lun2")).unwrap();
+    world.run_to_rest();
+    assert_eq!(world.machine.state.written, ["lun1", "lun2"]);
+    world.disks = vec!["lun1", "lun2"];
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
+    assert_eq!(permitted(&world), [("lun1".to_owned(), true), ("lun2".to_owned(), true)]);
+}
+
+#[test]
+fn a_release_that_starts_anew_after_its_wiping_wipes_the_same_disks() {
+    let mut world = deployed_for(allows(&["lun1"]), &["lun1"]);
+    world.run_to_rest();
+    world.request(&release()).unwrap();
+    world.run_to(StepName::Erase);
+    let erased = |world: &World| {
+        let mut steps = world.machine.job.iter().flat_map(|job| &job.steps);
+        steps.any(|step| step.name == StepName::Erase && step.phase == StepPhase::Done)
+    };
+    while !erased(&world) {
+        world.live();
+    }
+    world.settle(&super::world::held());
+    world.request(&Request::Retry).unwrap();
+    world.run_to(StepName::Erase);
+    assert_eq!(permitted(&world), [("lun1".to_owned(), true)]);
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
+}
+
+#[test]
+fn network_storage_that_an_earlier_version_put_on_record_is_left_alone() {
+    let mut world = deployed_for(owner(), &["root", "lun1"]);
+    world.run_to_rest();
+    world.machine.state.owed.push("lun1".into());
+    released_with(&mut world, inventory_of(&["root", "lun1"]));
+    assert_eq!(permitted(&world), [("root".to_owned(), false)]);
+    world.disks = vec!["root", "lun1"];
+    world.run_to_rest();
+    assert_eq!(world.machine.state.name, MachineState::Available);
+    assert!(result_of_erase(&world).contains("lun1"), "{}", result_of_erase(&world));
+}
+
+#[test]
+fn what_is_not_seen_as_network_storage_still_holds_the_release() {
+    let gone = inventory_of(&["root"]);
+    let mut locked = inventory_of(&["root", "lun1"]);
+    locked.disks[1].read_only = true;
+    let mut stick = inventory_of(&["root", "lun1"]);
+    (stick.disks[1].removable, stick.disks[1].bus) = (true, None);
+    for found in [gone, locked, stick] {
+        let mut world = deployed_for(owner(), &["root", "lun1"]);
+        world.run_to_rest();
+        world.machine.state.owed.push("lun1".into());
+        released_with(&mut world, found);
+        assert!(why(&world).contains("`lun1`"), "{}", why(&world));
+        assert_eq!(skippable(&world.machine), ["lun1"]);
+    }
+}
+
+#[test]
+fn where_nobody_knows_what_was_written_network_storage_holds_the_release() {
+    let mut world = deployed_for(owner(), &["root", "data"]);
+    world.run_to_rest();
+    // As an earlier version wrote it, which took network storage for the machine's own.
+    (world.machine.state.root_disk, world.machine.state.written) = (None, Vec::new());
+    let mut found = inventory_of(&["root", "data"]);
+    found.disks[1].bus = Some("iscsi".into());
+    released_with(&mut world, found);
     assert!(why(&world).contains("`data`") && why(&world).contains("network storage"), "{}", why(&world));
     assert_eq!(skippable(&world.machine), ["data"]);
+}
+
+#[test]
+fn an_instance_that_ran_from_ram_beside_network_storage_can_end() {
+    let mut world = deployed_for(ram_owner(), &["lun1"]);
+    assert_eq!(world.machine.state.name, MachineState::Deployed);
+    assert!(world.machine.state.dirty && world.machine.state.owed.is_empty());
+    // As an earlier version put it on record.
+    world.machine.state.owed = vec!["lun1".into()];
+    world.request(&release()).unwrap();
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+    assert!(result_of_erase(&world).contains("left alone: sd-lun1"), "{}", result_of_erase(&world));
+}
+
+#[test]
+fn an_adopted_machine_that_boots_from_a_san_is_given_back_and_its_storage_left_alone() {
+    let mut world = World::adopted();
+    world.machine.state.owed = vec!["lun1".into()];
+    world.disks = vec!["lun1"];
+    world.request(&release()).unwrap();
+    world.run_to_rest();
+    assert_eq!((world.machine.state.name, world.machine.state.dirty), (MachineState::Available, false));
+    assert!(result_of_erase(&world).contains("left alone: sd-lun1"), "{}", result_of_erase(&world));
+    // One that is owed a disk that is not there still waits for it.
+    let mut world = World::adopted();
+    world.machine.state.owed = vec!["pulled".into()];
+    world.disks = vec!["lun1"];
+    world.request(&release()).unwrap();
+    lives(&mut world);
+    assert!(world.machine.state.dirty && world.machine.state.hold.is_some(), "{}", why(&world));
+    // So does one whose own system was written, and is nowhere to be seen.
+    let mut world = World::deployed();
+    world.machine.state.owed.clear();
+    world.machine.state.root_disk = None;
+    world.machine.state.written.clear();
+    world.disks = vec!["lun1"];
+    world.request(&release()).unwrap();
+    lives(&mut world);
+    assert!(world.machine.state.dirty && world.machine.state.hold.is_some(), "{}", why(&world));
+}
+
+#[test]
+fn a_disk_over_two_paths_can_be_left_out() {
+    let mut world = World::deployed();
+    world.machine.state.owed = vec!["root".into(), "data".into()];
+    world.disks = vec!["root", "data", "data"];
+    world.request(&release()).unwrap();
+    lives(&mut world);
+    assert!(why(&world).contains("two disks have the serial number `data`"), "{}", why(&world));
+    let hold = world.machine.state.holds;
+    world.request(&Request::SkipDisk { hold, disk: "data".into() }).unwrap();
+    world.run_to(StepName::Erase);
+    assert_eq!(permitted(&world), [("root".to_owned(), false)]);
+}
+
+#[test]
+fn a_writing_that_began_keeps_its_disk_also_for_the_smallest() {
+    let smallest = Owner { root_disk: Some(DiskHints::smallest()), ..owner() };
+    for owner in [owner(), smallest] {
+        let mut world = World::available();
+        world.disks = vec!["root", "data"];
+        world.request(&Request::Assign(owner)).unwrap();
+        world.run_to(StepName::WriteImage);
+        let job = world.machine.running_job().map(|job| (job.id, job.epoch));
+        world.disks = vec!["data"];
+        world.fact(&Fact::Claimed { job, inventory: inventory_of(&["data"]) });
+        lives(&mut world);
+        assert!(why(&world).starts_with("no disk has the serial number `root`"), "{}", why(&world));
+        assert_eq!(usable(&world.machine), ["data"]);
+    }
 }
 
 #[test]
