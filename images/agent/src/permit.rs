@@ -177,7 +177,7 @@ fn named<'a>(
     let mut others = matching.filter(|other| other.name != disk.name);
     if let Some(other) = others.clone().next() {
         let (name, second) = (&disk.name, &other.name);
-        if !others.all(|other| is_path(disk, other)) {
+        if !others.all(|other| disk.is_path_of(other)) {
             return Err(format!("{name} and {second} both have the serial number {serial}"));
         }
         if !wanted.allowed {
@@ -205,12 +205,6 @@ fn named<'a>(
 fn speaks_against(caution: Caution, allowed: bool, wipes: bool) -> bool {
     let allowed = allowed && caution.can_be_allowed();
     !allowed && (!wipes || caution.forbids_wiping())
-}
-
-/// Whether both are one disk over two paths.
-fn is_path(disk: &Disk, other: &Disk) -> bool {
-    let looks = |disk: &Disk| (disk.size_bytes, disk.kind(), disk.caution());
-    disk.wwn.is_some() && disk.wwn == other.wwn && looks(disk) == looks(other)
 }
 
 /// Whether the service's clock has reached `expires`. A sum that can't be reckoned counts as expired.

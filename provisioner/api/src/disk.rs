@@ -94,6 +94,14 @@ const BMC_VENDORS: &[&str] = &["idrac", "ami", "ilo", "aten", "openbmc", "ciscov
 const BMC_MEDIA: &[&str] = &["floppy", "fdd", "cd", "dvd", "media", "hdisk", "hdd", "usb"];
 
 impl Disk {
+    /// Whether both are one disk over two paths: they look alike, and have one WWN. A name of the form `t10.` is made of model
+    /// and serial number, so that two disks with one number have one as well: it proves nothing.
+    pub fn is_path_of(&self, other: &Self) -> bool {
+        let looks = |disk: &Self| (disk.size_bytes, disk.kind(), disk.caution());
+        let wwn = self.wwn.as_deref().filter(|wwn| !wwn.starts_with("t10."));
+        wwn.is_some() && wwn == other.wwn.as_deref() && looks(self) == looks(other)
+    }
+
     /// What speaks against touching it, what nothing can allow first; none: it is an ordinary disk of the machine.
     pub fn caution(&self) -> Option<Caution> {
         let bus = self.bus.as_deref();
@@ -261,6 +269,16 @@ mod tests {
             model: text(model),
             ..Disk::default()
         }
+    }
+
+    #[test]
+    fn two_paths_are_told_from_two_disks() {
+        let with = |wwn: &str, size| Disk { wwn: Some(wwn.into()), size_bytes: size, ..disk("sas", "", "X") };
+        assert!(with("naa.5", 1).is_path_of(&with("naa.5", 1)));
+        assert!(!with("naa.5", 1).is_path_of(&with("naa.6", 1)), "another name");
+        assert!(!with("naa.5", 1).is_path_of(&with("naa.5", 2)), "another size");
+        assert!(!with("t10.ATA X S1", 1).is_path_of(&with("t10.ATA X S1", 1)), "made of the serial number");
+        assert!(!disk("sas", "", "X").is_path_of(&disk("sas", "", "X")), "no name");
     }
 
     #[test]

@@ -303,16 +303,10 @@ fn is_eligible(disks: &[Disk], disk: &Disk, wish: &DiskWish<'_>) -> bool {
 fn twins(disks: &[Disk], disk: &Disk, wish: &DiskWish<'_>) -> Option<NoDisk> {
     let count = same_serial(disks, disk).count();
     let serial = disk.serial.clone().filter(|_| count > 1)?;
-    if !same_serial(disks, disk).all(|other| is_path(disk, other)) {
+    if !same_serial(disks, disk).all(|other| disk.is_path_of(other)) {
         return Some(NoDisk::Ambiguous { serial, count });
     }
     (!wish.allows(disk)).then_some(NoDisk::Paths { serial, count })
-}
-
-/// Whether both are one disk over two paths.
-pub(crate) fn is_path(disk: &Disk, other: &Disk) -> bool {
-    let looks = |disk: &Disk| (disk.size_bytes, disk.kind(), disk.caution());
-    disk.wwn.is_some() && disk.wwn == other.wwn && looks(disk) == looks(other)
 }
 
 /// It and all others with its serial number.

@@ -2,7 +2,7 @@
 //! are the service's.
 
 use crate::{
-    disk::{DiskWish, choose_root_disk, is_path, is_permitted, is_wiped},
+    disk::{DiskWish, choose_root_disk, is_permitted, is_wiped},
     machine::{FirmwareTask, Job, Machine, Step},
     plan::{StepKind, StepName},
     wipe::{skipped, wiping},
@@ -223,7 +223,7 @@ pub(crate) fn erasable_disks(machine: &Machine) -> Result<Vec<String>, String> {
         })?;
         let before = own[..at].iter().filter(|other| other.serial.as_ref() == Some(serial));
         if serials.contains(serial) && is_permitted(machine, disk) && { before }
-            .all(|other| is_path(disk, other))
+            .all(|other| disk.is_path_of(other))
         {
             continue;
         }

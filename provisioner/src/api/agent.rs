@@ -422,13 +422,9 @@ async fn standing_order(
             let files = seed_files(service, record, &instance, finish.seed).await?;
             let sha256 = hex::encode(Sha256::digest(permit::seed_bytes(&files, finish)));
             let permit = sign(leave, PermitMethod::WriteSeed { files: sha256 })?;
-            Action::WriteSeed {
-                files,
-                finish,
-                // Best effort must not repeat what killed a firmware.
-                boot_entry: (step.attempt == 1).then(|| seed::hostname(&instance).to_owned()),
-                permit,
-            }
+            // Best effort must not repeat what killed a firmware.
+            let boot_entry = (step.attempt == 1).then(|| seed::hostname(&instance).to_owned());
+            Action::WriteSeed { files, finish, boot_entry, permit }
         }
         Task::BootRam { manifest, instance } => {
             let Some(action) = boot_ram(service, record, manifest, instance).await? else { return Ok(None) };
@@ -451,23 +447,28 @@ async fn standing_order(
         }
         Task::Reboot => Action::Reboot,
     };
-    let caches = match action {
-        Action::WriteImage { .. } | Action::BootRam { .. } => {
-            caches::nearest(&service.config.images.caches, &record.spec)
-        }
-        _ => Vec::new(),
-    };
-    let step_name = step.name.to_string();
+    let caches = near_caches(service, record, &action);
+    let (step, attempt) = (step.name.to_string(), step.attempt);
     Ok(Some(Order {
         machine: record.id(),
         job: job.id,
         epoch: job.epoch,
-        step: step_name,
-        attempt: step.attempt,
+        step,
+        attempt,
         now,
         action,
         caches,
     }))
+}
+
+/// Whom the agent may ask for chunks before us, if the order has it fetch some.
+fn near_caches(service: &Service, record: &MachineRecord, action: &Action) -> Vec<String> {
+    match action {
+        Action::WriteImage { .. } | Action::BootRam { .. } => {
+            caches::nearest(&service.config.images.caches, &record.spec)
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The order to boot an instance's image from RAM. None: instance or image were forgotten meanwhile.

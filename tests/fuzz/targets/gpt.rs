@@ -181,7 +181,10 @@ fuzz_target!(|input: &[u8]| {
         let changed: Vec<_> = before.iter().zip(&after).filter(|(old, new)| old != new).collect();
         assert!(changed.len() <= usize::from(grow), "another partition changed");
         for ((guid, first, last), grown) in changed {
-            assert!((*guid, *first) == (grown.0, grown.1) && *last < grown.2, "more than its end moved, or not on");
+            assert!(
+                (*guid, *first) == (grown.0, grown.1) && *last < grown.2,
+                "more than its end moved, or not on"
+            );
             assert_eq!((grown.2 + 1) * sector, span.start, "it ends where the seed begins");
             assert!(before.iter().all(|other| other.1 <= *first), "it was not the last one");
         }

@@ -53,7 +53,9 @@ fn files() -> Vec<SeedFile> {
 fn method(knob: u8) -> PermitMethod {
     match knob % 4 {
         0 => PermitMethod::WriteImage { manifest: "ab".into() },
-        1 => PermitMethod::WriteSeed { files: hex::encode(Sha256::digest(seed_bytes(&files(), Finish::default()))) },
+        1 => PermitMethod::WriteSeed {
+            files: hex::encode(Sha256::digest(seed_bytes(&files(), Finish::default()))),
+        },
         2 => PermitMethod::Erase { policy: ErasePolicy::Secure },
         _ => PermitMethod::Erase { policy: ErasePolicy::Overwrite },
     }
