@@ -68,6 +68,10 @@ impl Client {
         query.extend(kernel_bytes.as_deref().map(|bytes| ("kernel_bytes", bytes)));
         query.extend(spec.cmdline.as_deref().map(|cmdline| ("cmdline", cmdline)));
         query.extend(spec.signature.as_deref().map(|signature| ("signature", signature)));
+        let (seed, grow) = (word(spec.seed)?, word(spec.grow)?);
+        // A service of an earlier version knows neither, and refuses only what it would not do.
+        query.extend((!spec.seed.is_default()).then_some(("seed", seed.as_str())));
+        query.extend((!spec.grow.is_default()).then_some(("grow", grow.as_str())));
         let pieces = counted(pieces, progress);
         let request = self
             .request_with(Method::POST, paths::IMAGES, &[], &query)?
