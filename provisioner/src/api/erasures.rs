@@ -37,8 +37,7 @@ pub(crate) struct ErasureQuery {
     /// Only from before this time.
     #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
-    /// Only newer than this record: its id, or the `next` of the page before.
-    #[param(value_type = Option<uuid::Uuid>)]
+    /// Only newer than this record: its id, or the `next` of the page before. Empty: from the beginning on.
     after: Option<String>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
