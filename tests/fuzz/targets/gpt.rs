@@ -13,8 +13,11 @@ use tests_fuzz::Knobs;
 mod seed {
     #[path = "../../../images/agent/src/seed/gpt.rs"]
     pub(super) mod gpt;
+    #[path = "../../../images/agent/src/seed/stays.rs"]
+    mod stays;
     #[path = "../../../images/agent/src/seed/view.rs"]
     pub(super) mod view;
+    pub(crate) use stays::Stays;
 
     const LABELS: [&str; 2] = ["CIDATA", "config-2"];
     const MIB: u64 = 1 << 20;
@@ -62,7 +65,9 @@ mod seed {
         let Some(table) = gpt::read(&mut view, sector)? else { return Ok(None) };
         let (mut table, span) = gpt::with_seed(table, sector, disk.size(), (8 * MIB, LABELS[0]), [7; 16])?;
         if grow {
-            gpt::grow(&mut table, sector);
+            let hybrid = gpt::is_hybrid(&mut view)?;
+            // Why it does not grow is the agent's to tell.
+            let _why = gpt::grow(&mut table, sector, hybrid);
         }
         gpt::write(&table, &mut view, sector)?;
         view.finish()?;

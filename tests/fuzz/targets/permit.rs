@@ -70,6 +70,7 @@ fn order(knob: u8, permit: SignedPermit) -> Order {
         attempt: 1,
         now: now(),
         action: action(knob, permit),
+        caches: Vec::new(),
     }
 }
 

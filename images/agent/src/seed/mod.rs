@@ -7,6 +7,7 @@
 mod fat;
 mod gpt;
 mod mbr;
+mod stays;
 mod view;
 
 use images::write::{Span, Target};
@@ -14,6 +15,7 @@ use provisioner_api::{Finish, Growth, SeedKind, agent::SeedFile};
 use std::io;
 
 pub(crate) use gpt::{Partition, type_guid};
+pub(crate) use stays::Stays;
 pub(crate) use view::View;
 
 /// What systems look for: the label of the file system; the partition bears it too. NoCloud's, and a configuration drive's.
@@ -56,29 +58,6 @@ pub(crate) struct Written {
     pub(crate) grown: u64,
     /// Why it did not grow, if it was to.
     pub(crate) stays: Option<Stays>,
-}
-
-/// Why the last partition did not grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Stays {
-    /// There is nothing to grow.
-    #[error("the disk has none")]
-    NoPartition,
-    /// Its content may not know how to grow.
-    #[error("it is not of a type that can grow")]
-    Kind,
-    /// It is marked so in the table.
-    #[error("it is marked read-only")]
-    ReadOnly,
-    /// It is the last by its start, and not by its end.
-    #[error("another partition ends behind it")]
-    Overlap,
-    /// It was made so large, or by an earlier attempt.
-    #[error("it has all the room that there is")]
-    NoRoom,
-    /// The MBR besides the GPT lists partitions too.
-    #[error("the image has a hybrid MBR, where its size would have to be changed too")]
-    Hybrid,
 }
 
 /// Writes the seed and reads it back, and grows the last partition, if that is asked for. `guid` names the seed's partition if
