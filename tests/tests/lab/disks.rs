@@ -93,6 +93,7 @@ fn nvme_sata_and_scsi() -> Result<()> {
     assert!(holds(site.lab.machine("m1")?, &cloud)?, "the NVMe disk holds the image");
     let events = site.billet(&["machine", "events", "m1", "-o", "json"])?;
     assert!(events.contains(" from http://"), "no chunk came from the cache: {events}");
+    assert!(events.contains("boot entry 0"), "the firmware was not told of it: {events}");
     assert!(holds(site.lab.machine("m2")?, &generic)?, "the SATA disk holds the image");
     assert_eq!(digest_of(data)?, before, "the data disk is as it was");
     erases_itself(&site)?;
