@@ -119,8 +119,9 @@ fn nginx(host: &Namespace, folder: &Path) -> Result<Process> {
     let spools: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {own}/nginx-{kind};\n"))
         .concat();
+    // One process, so that none is left when it is killed.
     let config = format!(
-        "user root;\ndaemon off;\npid {own}/nginx.pid;\nerror_log {own}/nginx.log;\nevents {{}}\n\
+        "user root;\ndaemon off;\nmaster_process off;\npid {own}/nginx.pid;\nerror_log {own}/nginx.log;\nevents {{}}\n\
          http {{\naccess_log off;\n{spools}{here}}}\n"
     );
     let path = folder.join("nginx.conf");
